@@ -1,0 +1,112 @@
+"""The whole contract between a model and the harness. A model is the whole GAN, behind three methods.
+
+`phases()` is the paper's algorithm box: name, number of steps, step function. One short loop trains every model.
+`sample(n)` draws sentences. `log_prob(tokens)` exists where the model has a likelihood; its presence is the capability.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+
+from annotated_types import Ge, Gt, Interval
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from baselines.common.spec import SequenceSpec
+
+__all__ = [
+    "Batches",
+    "Config",
+    "Fraction",
+    "HasLogProb",
+    "NonNegativeInt",
+    "Phase",
+    "PositiveFloat",
+    "PositiveInt",
+    "SequenceSpec",
+    "TextGenerator",
+]
+
+Batches = Iterator[Tensor]
+"""Endless stream of real sentences: each item is (B, T) int64 on the model's device, B = `config.batch_size`.
+
+A step gets the stream and not a batch, because WGAN-GP takes several batches per step and SeqGAN's generator none.
+The stream counts what is taken, so that "real sentences seen" is in every record.
+"""
+
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings that every model has, because the harness builds the stream from them. The harness checks the types."""
+
+    batch_size: PositiveInt = 64
+    """Sentences per batch of the stream."""
+    shuffle: bool = False
+    """Draw a new order in each epoch. False: fixed batches in fixed order, as the released code of the SeqGAN line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One box of the algorithm: `step` is called `steps` times. It updates, and returns what to log.
+
+    What is returned are 0-d tensors (detached); the loop reads them only when it logs, so a step never waits for the
+    device. A phase whose steps differ (one generator step, then many of the discriminator) counts in a `Counter`.
+    """
+
+    name: str
+    steps: int
+    step: Callable[[Batches], Mapping[str, Tensor]]
+
+
+class TextGenerator(nn.Module, ABC):
+    """A text GAN as the harness sees it.
+
+    Everything that must survive a kill is in `state_dict()` (parameters, buffers, `Counter`s) or in `optimizers`.
+    Randomness comes from torch's global generators, which the harness seeds and saves; never from numpy or random.
+    """
+
+    Config: ClassVar[type[Config]] = Config
+    """Frozen dataclass; defaults are the published setting; each field has a docstring."""
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings of the reduced scales: {"smoke": {...}, "small": {...}}; the published scale is the defaults."""
+
+    optimizers: dict[str, Optimizer]
+    """By name, so that checkpoints find them."""
+
+    def __init__(self, config: Config, spec: SequenceSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self.optimizers = {}
+
+    @abstractmethod
+    def phases(self) -> Sequence[Phase]:
+        """The algorithm. Pure: the same list at every call."""
+
+    @abstractmethod
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """Draw n sentences -> (n, T) int64. Logits are divided by `temperature`.
+
+        Raises ValueError if the model has no temperature and `temperature` is not 1. What follows the end token is
+        blanked by the harness.
+        """
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """A model with a likelihood. Without one (an implicit model) the method is simply absent."""
+
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B,): natural logarithm of the probability of each sentence, in nats, at temperature 1.
+
+        Positions after the end token count nothing, so that the probabilities of all sentences sum to 1.
+        """
+        ...

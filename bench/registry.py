@@ -1,0 +1,122 @@
+"""Public names. The file is the registration: `seqgan` is `baselines/seqgan.py`, `self_bleu` is `metrics/self_bleu/`.
+
+A user's own class is `my_gan.py:MyGAN`; an installed plug-in comes by the entry-point groups `textgan_bench.models`,
+`textgan_bench.tasks` and `textgan_bench.metrics`. Listing names imports nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+__all__ = ["Kind", "find", "names", "suggest"]
+
+Kind = Literal["models", "tasks", "metrics"]
+
+_ROOT = Path(__file__).parent.parent
+_PREFIX = __package__.rpartition(".")[0]  # "" in the checkout, "textgan_bench" in a wheel
+_PACKAGES: dict[Kind, str] = {"models": "baselines", "tasks": "bench.tasks", "metrics": "metrics"}
+
+
+def names(kind: Kind) -> list[str]:
+    """Every public name of a kind, sorted: the files of its folder and the installed plug-ins."""
+    folder = _ROOT.joinpath(*_PACKAGES[kind].split("."))
+    found = {p.parent.name for p in folder.glob("*/metric.py")}
+    if kind != "metrics":
+        found = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}
+        found |= {p.parent.name for p in folder.glob("*/__init__.py") if p.parent.name != "common"}
+    return sorted(found | {point.name for point in entry_points(group=f"textgan_bench.{kind}")})
+
+
+def find(kind: Kind, name: str) -> type[Any]:
+    """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
+    if ":" in name or name.endswith(".py"):
+        return _from_file(kind, name)
+    for point in entry_points(group=f"textgan_bench.{kind}"):
+        if point.name == name:
+            return _only_class(point.load(), kind, name)
+    if name not in names(kind):
+        raise KeyError(f"no {name!r} in {_PACKAGES[kind].replace('.', '/')}; {suggest(name, names(kind))}")
+    module = ".".join(filter(None, (_PREFIX, _PACKAGES[kind], name)))
+    return _only_class(importlib.import_module(f"{module}.metric" if kind == "metrics" else module), kind, name)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'seqgan'? Known: mle, seqgan`."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(known) or 'none'}"
+
+
+def _base(kind: Kind) -> type[Any]:
+    """The class that every member of a kind extends; imported only when a member is looked up."""
+    if kind == "models":
+        from baselines.common.interface import TextGenerator as base
+    elif kind == "tasks":
+        from bench.task import Task as base
+    else:
+        from metrics.common.base import Metric as base
+    return base
+
+
+def _from_file(kind: Kind, name: str) -> type[Any]:
+    """`my_gan.py:MyGAN`, or `my_gan.py` where it holds one class of the kind."""
+    path_text, _, class_name = name.partition(":")
+    path = Path(path_text)
+    if not path.is_file():
+        raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})")
+    module_name = path.stem
+    if module_name in sys.modules and getattr(sys.modules[module_name], "__file__", None) != str(path.resolve()):
+        raise KeyError(
+            f"{path_text} has the name of the module {module_name!r}, which is loaded already; rename the file"
+        )
+    module = sys.modules.get(module_name) or _load(path.resolve(), module_name)
+    if not class_name:
+        return _only_class(module, kind, name)
+    if not inspect.isclass(found := getattr(module, class_name, None)):
+        raise KeyError(f"no class {class_name!r} in {path_text}; {suggest(class_name, _members(module, kind))}")
+    if not issubclass(found, _base(kind)):
+        raise KeyError(f"{name} is not a {_base(kind).__name__}: it must extend it")
+    return found
+
+
+def _load(path: Path, module_name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(module_name, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[module_name] = module  # dataclasses look their module up by name
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _members(module: ModuleType, kind: Kind) -> list[str]:
+    """Classes of a kind that a module itself defines."""
+    base = _base(kind)
+    return [
+        n
+        for n, c in vars(module).items()
+        if inspect.isclass(c) and c.__module__ == module.__name__ and issubclass(c, base)
+    ]
+
+
+def _only_class(found: Any, kind: Kind, name: str) -> type[Any]:
+    if inspect.isclass(found):
+        return found
+    members = [n for n in _members(found, kind) if not n.startswith("_")]
+    if len(members) != 1:
+        raise KeyError(
+            f"{name}: expected one {_base(kind).__name__} in {found.__name__}, found {', '.join(members) or 'none'}"
+        )
+    return getattr(found, members[0])  # type: ignore[no-any-return]

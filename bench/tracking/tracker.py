@@ -1,0 +1,50 @@
+"""What is told to a tracker while a run goes on. JSONL is always on; MLflow is fed from the same events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.record import Alarm, Evaluation, RunRecord
+
+__all__ = ["RunInfo", "Tracker"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What is known of a run before its first step. Plain values: it is written to `run.json` in the run folder."""
+
+    run_id: str
+    config_hash: str
+    model: str
+    task: str
+    task_version: int
+    scale: str
+    seed: int
+    params: Mapping[str, Any]
+    """Resolved settings, flat: `model.lr`, `task.length`, `n_samples`."""
+    data_sha256: str
+    data_facts: Mapping[str, float | int | str]
+    environment: Mapping[str, Any]
+    """`git.sha`, `git.dirty`, `device`, versions, threads."""
+
+
+class Tracker(Protocol):
+    """One run's tracker. It never raises for its own troubles: it warns, and the run goes on."""
+
+    def start(self, info: RunInfo, folder: Path) -> None:
+        """A run starts, or goes on after a kill; `folder` is the run's folder."""
+
+    def log(self, values: Mapping[str, float], *, phase: str, step: int, time: float) -> None:
+        """Training values at a step (steps of all phases done); `time` is seconds since the epoch."""
+
+    def evaluation(self, evaluation: Evaluation, *, time: float) -> None:
+        """Scores of one set of samples."""
+
+    def alarm(self, alarm: Alarm, *, time: float) -> None:
+        """A loss that is not finite, samples that collapse."""
+
+    def finish(self, record: RunRecord | None) -> None:
+        """The run ended; None: it was interrupted and will be resumed."""

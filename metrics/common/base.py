@@ -1,0 +1,111 @@
+"""One object per metric: its fields are its settings and its signature; its class attributes say what it needs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.common.tokens import Tokens
+
+__all__ = ["Better", "Metric", "MetricInputs", "SentenceLogProb"]
+
+Better = Literal["higher", "lower", "real"]
+"""Direction. "real": neither end is good; the value of real text is the target."""
+
+SentenceLogProb = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+"""(N, T) ids -> (N,) natural log-probabilities, one per sentence, in nats; -inf for an impossible sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInputs:
+    """What a metric may look at. None: not available, so a metric that needs it is absent, with a reason.
+
+    `samples`, `references` and `training` share one numbering of tokens (see `Tokens`), so equal words are equal ids.
+    """
+
+    samples: Tokens
+    """The generated sentences."""
+    references: Tokens | None = None
+    """The held-out real sentences (test)."""
+    training: Tokens | None = None
+    """The real sentences the model was trained on."""
+    sample_ids: NDArray[np.int64] | None = None
+    """(N, T) the samples as rows of the task's ids; None if a sample cannot be written so (unknown word, too long)."""
+    reference_ids: NDArray[np.int64] | None = None
+    """(N, T) the test sentences that can be written so: all words known, not longer than T."""
+    eos_id: int | None = None
+    """Ends a row of `sample_ids` and `reference_ids`; None: every row has T tokens."""
+    oracle_log_prob: SentenceLogProb | None = None
+    """The true distribution's log-probability, where the task knows it."""
+    model_log_prob: SentenceLogProb | None = None
+    """The model's own log-probability at temperature 1, where it has one."""
+    is_valid: Callable[[Tokens], NDArray[np.bool_]] | None = None
+    """Whether each sentence can be produced by the task's grammar."""
+
+
+_NAMES: Mapping[str, str] = {
+    "references": "reference sentences",
+    "training": "training sentences",
+    "sample_ids": "samples written in the task's vocabulary and length",
+    "reference_ids": "test sentences written in the task's vocabulary",
+    "oracle_log_prob": "a task whose true distribution is known",
+    "model_log_prob": "a model with a likelihood",
+    "is_valid": "a task with a grammar",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(ABC):
+    """A metric with its settings. Pure: no random numbers, no files, no state."""
+
+    version: ClassVar[int]
+    """Raised whenever a value can change; in the signature of every score."""
+    better: ClassVar[Better]
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Fields of `MetricInputs` that must not be None, beside `samples`."""
+
+    @property
+    def name(self) -> str:
+        """The public name: the folder that holds the class (`metrics/self_bleu/metric.py` is `self_bleu`)."""
+        return type(self).__module__.split(".")[-2]
+
+    @abstractmethod
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
+        """Scores by key (`bleu_2` .. `bleu_5`). Call `missing` first."""
+
+    def missing(self, inputs: MetricInputs) -> str | None:
+        """Why the metric cannot be computed on these inputs, or None."""
+        absent = [_NAMES[need] for need in self.needs if getattr(inputs, need) is None]
+        if absent:
+            return f"{self.name} needs {' and '.join(absent)}"
+        if len(inputs.samples) == 0:
+            return f"{self.name} needs at least one sample"
+        return None
+
+    def counts(self, inputs: MetricInputs) -> dict[str, int]:
+        """What was counted, for the signature: always the number of samples."""
+        return {"samples": len(inputs.samples)}
+
+    def signature(self, inputs: MetricInputs) -> str:
+        """Name, settings, counts and version: `bleu|orders:2-5|smooth:method1|refs:10000|samples:10000|v:1`.
+
+        Two scores with different signatures are not comparable.
+        """
+        settings = [f"{f.name}:{_plain(getattr(self, f.name))}" for f in fields(self)]
+        counts = [f"{key}:{value}" for key, value in self.counts(inputs).items()]
+        return "|".join([self.name, *settings, *counts, f"v:{self.version}"])
+
+
+def _plain(value: object) -> str:
+    """A setting as it stands in a signature; a run of integers is written `2-5`."""
+    if isinstance(value, tuple):
+        numbers = [v for v in value if isinstance(v, int)]
+        if len(numbers) == len(value) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+            return f"{numbers[0]}-{numbers[-1]}"
+        return ",".join(_plain(v) for v in value)
+    return str(value)
