@@ -24,6 +24,11 @@ Kind = Literal["models", "tasks", "metrics"]
 _ROOT = Path(__file__).parent.parent
 _PREFIX = __package__.rpartition(".")[0]  # "" in the checkout, "textgan_bench" in a wheel
 _PACKAGES: dict[Kind, str] = {"models": "baselines", "tasks": "bench.tasks", "metrics": "metrics"}
+_BASES: dict[Kind, tuple[str, str]] = {
+    "models": ("baselines.common.interface", "TextGenerator"),
+    "tasks": ("bench.task", "Task"),
+    "metrics": ("metrics.common.base", "Metric"),
+}
 
 
 def names(kind: Kind) -> list[str]:
@@ -58,13 +63,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def _base(kind: Kind) -> type[Any]:
     """The class that every member of a kind extends; imported only when a member is looked up."""
-    if kind == "models":
-        from baselines.common.interface import TextGenerator as base
-    elif kind == "tasks":
-        from bench.task import Task as base
-    else:
-        from metrics.common.base import Metric as base
-    return base
+    package = ".".join(filter(None, (_PREFIX, _BASES[kind][0])))
+    return getattr(importlib.import_module(package), _BASES[kind][1])
 
 
 def _from_file(kind: Kind, name: str) -> type[Any]:
@@ -90,7 +90,8 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
 
 def _load(path: Path, module_name: str) -> ModuleType:
     specification = importlib.util.spec_from_file_location(module_name, path)
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[module_name] = module  # dataclasses look their module up by name
     try:
@@ -119,4 +120,4 @@ def _only_class(found: Any, kind: Kind, name: str) -> type[Any]:
         raise KeyError(
             f"{name}: expected one {_base(kind).__name__} in {found.__name__}, found {', '.join(members) or 'none'}"
         )
-    return getattr(found, members[0])  # type: ignore[no-any-return]
+    return getattr(found, members[0])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from baselines.common.spec import SequenceSpec
 from metrics.common.tokens import Tokens
 
-__all__ = ["Task", "TextData", "Vocabulary", "digest"]
+__all__ = ["Task", "TextData", "Vocabulary", "digest", "rows"]
 
 Ids = NDArray[np.int64]
 
@@ -99,7 +99,7 @@ class TextData:
     def sha256(self) -> str:
         """Hash of everything that a score depends on; all rows of a board carry the same."""
         special = [self.spec.vocab_size, self.spec.max_len, self.spec.bos_id, self.spec.pad_id, self.spec.eos_id]
-        words = "\n".join(self.vocabulary.words + ("",) + self.vocabulary.unseen)
+        words = "\n".join((*self.vocabulary.words, "", *self.vocabulary.unseen))
         arrays = (self.train, self.valid, self.test, self.references.flat, self.references.offsets)
         return digest(repr(special).encode(), words.encode(), *arrays)
 

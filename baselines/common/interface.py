@@ -18,8 +18,8 @@ from torch.optim import Optimizer
 from baselines.common.spec import SequenceSpec
 
 __all__ = [
+    "BaseConfig",
     "Batches",
-    "Config",
     "Fraction",
     "HasLogProb",
     "NonNegativeInt",
@@ -44,7 +44,7 @@ Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class BaseConfig:
     """Settings that every model has, because the harness builds the stream from them. The harness checks the types."""
 
     batch_size: PositiveInt = 64
@@ -73,15 +73,15 @@ class TextGenerator(nn.Module, ABC):
     Randomness comes from torch's global generators, which the harness seeds and saves; never from numpy or random.
     """
 
-    Config: ClassVar[type[Config]] = Config
-    """Frozen dataclass; defaults are the published setting; each field has a docstring."""
+    Config: ClassVar[type[BaseConfig]] = BaseConfig
+    """Nested frozen dataclass that extends `BaseConfig`; defaults are the published setting; each field has a docstring."""
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Settings of the reduced scales: {"smoke": {...}, "small": {...}}; the published scale is the defaults."""
 
     optimizers: dict[str, Optimizer]
     """By name, so that checkpoints find them."""
 
-    def __init__(self, config: Config, spec: SequenceSpec) -> None:
+    def __init__(self, config: BaseConfig, spec: SequenceSpec) -> None:
         super().__init__()
         self.config = config
         self.spec = spec
