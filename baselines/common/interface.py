@@ -74,7 +74,7 @@ class TextGenerator(nn.Module, ABC):
     """
 
     Config: ClassVar[type[BaseConfig]] = BaseConfig
-    """Nested frozen dataclass that extends `BaseConfig`; defaults are the published setting; each field has a docstring."""
+    """Nested frozen dataclass that extends `BaseConfig`; defaults are the published setting, each field documented."""
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Settings of the reduced scales: {"smoke": {...}, "small": {...}}; the published scale is the defaults."""
 
