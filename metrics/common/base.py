@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -46,6 +47,20 @@ class MetricInputs:
     """The model's own log-probability at temperature 1, where it has one."""
     is_valid: Callable[[Tokens], NDArray[np.bool_]] | None = None
     """Whether each sentence can be produced by the task's grammar."""
+
+    @cached_property
+    def samples_log_prob(self) -> NDArray[np.float64]:
+        """(N,) the oracle's log-probability of `sample_ids`, nats; asked for once, several metrics read it."""
+        assert self.oracle_log_prob is not None
+        assert self.sample_ids is not None
+        return self.oracle_log_prob(self.sample_ids)
+
+    @cached_property
+    def references_log_prob(self) -> NDArray[np.float64]:
+        """(N,) the model's log-probability of `reference_ids`, nats; asked for once."""
+        assert self.model_log_prob is not None
+        assert self.reference_ids is not None
+        return self.model_log_prob(self.reference_ids)
 
 
 _NAMES: Mapping[str, str] = {

@@ -1,0 +1,3 @@
+from metrics.bleu.metric import Bleu
+
+__all__ = ["Bleu"]

@@ -1,0 +1,49 @@
+"""BLEU of the samples against the held-out text: how much of each sample a real sentence could hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from metrics.common.base import Better, Metric, MetricInputs
+from metrics.common.bleu import Smoothing, check_smoothing, sentence_bleu
+from metrics.common.ngrams import check_orders, reference_index
+
+__all__ = ["Bleu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bleu(Metric):
+    """Mean over all samples of sentence BLEU against all references. Keys `bleu_2` .. `bleu_5`."""
+
+    version: ClassVar[int] = 1
+    better: ClassVar[Better] = "higher"
+    needs: ClassVar[tuple[str, ...]] = ("references",)
+
+    orders: tuple[int, ...] = (2, 3, 4, 5)
+    """One score for each; BLEU-n weighs the orders 1 to n equally."""
+    smoothing: Smoothing = "method1"
+    """What an order without a match counts, by NLTK's names."""
+
+    def __post_init__(self) -> None:
+        check_orders("bleu", self.orders)
+        check_smoothing("bleu", self.smoothing)
+
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
+        """Mean sentence BLEU of each order."""
+        assert inputs.references is not None
+        index = reference_index(inputs.references, max(self.orders))
+        lengths = inputs.samples.lengths
+        closest = index.closest_lengths(lengths)
+        scores = sentence_bleu(index.matches(inputs.samples), lengths, closest, self.orders, self.smoothing)
+        return {f"bleu_{order}": float(mean) for order, mean in zip(self.orders, scores.mean(axis=1), strict=True)}
+
+    def missing(self, inputs: MetricInputs) -> str | None:
+        """References must hold a sentence."""
+        if inputs.references is not None and len(inputs.references) == 0:
+            return "bleu needs at least one reference sentence"
+        return super().missing(inputs)
+
+    def counts(self, inputs: MetricInputs) -> dict[str, int]:
+        """BLEU grows with the number of references, so it is part of the signature."""
+        return {"refs": len(inputs.references or ()), **super().counts(inputs)}

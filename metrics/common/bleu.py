@@ -1,0 +1,43 @@
+"""The BLEU score of a sentence from its counts, as `sentence_bleu` of NLTK 3.3 and later defines it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Smoothing", "check_smoothing", "sentence_bleu"]
+
+Smoothing = Literal["method0", "method1"]
+"""What an order without a match counts: NLTK's names. method1: 0.1 match (Chen and Cherry 2014); method0: almost 0."""
+
+
+def check_smoothing(metric: str, smoothing: str) -> None:
+    """Raise ValueError unless the smoothing is known."""
+    if smoothing not in get_args(Smoothing):
+        raise ValueError(f"{metric}: smoothing must be one of {', '.join(get_args(Smoothing))}, got {smoothing!r}")
+
+
+def sentence_bleu(
+    matches: NDArray[np.float64],
+    lengths: NDArray[np.int64],
+    closest: NDArray[np.int64],
+    orders: tuple[int, ...],
+    smoothing: Smoothing,
+) -> NDArray[np.float64]:
+    """(max_order, N) clipped matches, (N,) lengths, (N,) nearest reference lengths -> (len(orders), N) scores.
+
+    BLEU-n = min(1, exp(1 - r/c)) * (p_1 ... p_n)^(1/n) and p_k = matches / max(1, c - k + 1), with c tokens in the
+    sentence and r in the reference of the nearest length (Papineni et al. 2002, section 2.3). No common word: 0.
+    """
+    max_order = max(orders)
+    possible = np.maximum(1, lengths - np.arange(max_order)[:, None])
+    unmatched = 0.1 / possible if smoothing == "method1" else np.full(possible.shape, sys.float_info.min)
+    log_precision = np.log(np.where(matches[:max_order] > 0, matches[:max_order] / possible, unmatched))
+    sums = np.cumsum(log_precision, axis=0)
+    penalty = np.minimum(0.0, 1.0 - closest / np.maximum(1, lengths))
+    scores = np.stack([np.exp(penalty + sums[order - 1] / order) for order in orders])
+    scores[:, matches[0] == 0] = 0.0
+    return scores

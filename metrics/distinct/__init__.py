@@ -1,0 +1,3 @@
+from metrics.distinct.metric import Distinct
+
+__all__ = ["Distinct"]

@@ -1,0 +1,3 @@
+from metrics.nll_gen.metric import NllGen
+
+__all__ = ["NllGen"]

@@ -1,0 +1,3 @@
+from metrics.nll_oracle.metric import NllOracle
+
+__all__ = ["NllOracle"]

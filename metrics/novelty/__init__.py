@@ -1,0 +1,3 @@
+from metrics.novelty.metric import Novelty
+
+__all__ = ["Novelty"]

@@ -1,0 +1,3 @@
+from metrics.self_bleu.metric import SelfBleu
+
+__all__ = ["SelfBleu"]

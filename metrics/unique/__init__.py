@@ -1,0 +1,3 @@
+from metrics.unique.metric import Unique
+
+__all__ = ["Unique"]

@@ -1,0 +1,3 @@
+from metrics.validity.metric import Validity
+
+__all__ = ["Validity"]
