@@ -1,0 +1,36 @@
+"""The command line: `python -m bench run | suite | score | sample | list | show | sync`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def _check_checkout() -> None:
+    """In a checkout, another distribution's `metrics` in site-packages can win over ours: say so at once."""
+    if __package__ != "bench":
+        return  # installed as textgan_bench: nothing to mix up
+    root = Path(__file__).resolve().parent.parent
+    from importlib.util import find_spec
+
+    for name in ("baselines", "metrics", "leaderboards"):
+        spec = find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found != root / name:
+            sys.exit(
+                f"`import {name}` finds {found}, not {root / name}: run from {root}, or uninstall the other {name!r}"
+            )
+
+
+def main() -> None:
+    """Entry point of `python -m bench` and of the console script."""
+    _check_checkout()
+    from bench.cli import app, spread
+
+    app(spread(sys.argv[1:]), prog_name="python -m bench" if __package__ == "bench" else None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The whole state of a training, in one file that is replaced in one move.
+
+A checkpoint is the model, its named optimisers, the position in the stream of real sentences, torch's random state
+and the trainer's progress: tensors and plain values, no pickled objects. Reading it back and going on gives bit for
+bit what an uninterrupted run gives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from baselines.common.interface import TextGenerator
+from bench.batches import BatchStream
+from bench.record import Alarm, Evaluation, Score
+from bench.seeding import random_state, restore_random_state
+
+__all__ = ["Progress", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a training stands."""
+
+    phase: int = 0
+    """Index of the phase under way."""
+    phase_step: int = 0
+    """Its steps done."""
+    step: int = 0
+    """Steps of all phases done."""
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    """Per phase: time in steps, evaluation and saving left out."""
+    real_sentences: list[int] = dataclasses.field(default_factory=list)
+    """Per phase: real sentences taken from the stream."""
+    evaluations: list[Evaluation] = dataclasses.field(default_factory=list)
+    alarms: list[Alarm] = dataclasses.field(default_factory=list)
+    log_position: int = 0
+    """Bytes of the log that belong to this state: what comes after is done again."""
+    pending: dict[str, float] = dataclasses.field(default_factory=dict)
+    """What steps returned and the log does not have yet."""
+    finished: bool = False
+    """The evaluation at the end is done."""
+
+
+def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, progress: Progress) -> None:
+    """Write everything, flush it to disk, then rename over the old checkpoint: a kill leaves one or the other."""
+    state = {
+        "model": model.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
+        "stream": stream.state(),
+        "random": random_state(),
+        "progress": json.dumps(dataclasses.asdict(progress)),
+    }
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> Progress:
+    """Put the state back into a fresh model and stream. Raises ValueError that says what to do with the file."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        for name, optimizer in model.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+    except (RuntimeError, KeyError, ValueError, EOFError) as error:
+        raise ValueError(f"cannot resume from {path} ({error}); delete it to train from the start") from error
+    stream.restore(state["stream"])
+    restore_random_state(state["random"])
+    return _progress(json.loads(state["progress"]))
+
+
+def _progress(document: dict[str, Any]) -> Progress:
+    evaluations = [
+        Evaluation(**{**e, "scores": {key: Score(**score) for key, score in e["scores"].items()}})
+        for e in document.pop("evaluations")
+    ]
+    alarms = [Alarm(**alarm) for alarm in document.pop("alarms")]
+    return Progress(**document, evaluations=evaluations, alarms=alarms)
+
+
+def save_weights(path: Path, model: TextGenerator) -> None:
+    """Parameters and buffers as safetensors: what `sample` reads from a finished run."""
+    tensors = {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if isinstance(t, torch.Tensor)}
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file(tensors, temporary)
+    temporary.replace(path)
+
+
+def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None:
+    """Read `save_weights` back. Raises ValueError if the weights belong to another model."""
+    try:
+        outcome = model.load_state_dict(load_file(path, device=str(device)), strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit {type(model).__name__}: {error}") from error
+    missing = [name for name in outcome.missing_keys if not name.endswith("_extra_state")]
+    if missing or outcome.unexpected_keys:
+        raise ValueError(f"{path} does not fit {type(model).__name__}: {(missing + outcome.unexpected_keys)[0]}")

@@ -1,0 +1,277 @@
+"""The commands. Each looks everything up and checks it before anything slow starts, and loads only what it needs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.config import Resolved, Scale, assign, build, make_runs, parse_settings, read_suite
+from bench.registry import Kind, find, names, suggest
+from bench.tracking.options import TrackerName, TrackingOptions
+
+__all__ = ["app", "spread"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="textgan-bench: train text GANs, score them, compare them.",
+)
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+ScaleName = Enum("ScaleName", {name: name for name in get_args(Scale)}, type=str)  # type: ignore[misc]
+KindName = Enum("KindName", {name: name for name in ("models", "tasks", "metrics", "suites")}, type=str)  # type: ignore[misc]
+
+Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2.", min=0)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of model, task or run: rollouts=8, task.length=40, n_samples=2000.",
+        metavar="KEY=VALUE",
+    ),
+]
+Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Runs side by side, each in its own process.")]
+SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
+Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
+TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
+Uri = Annotated[str | None, typer.Option(help="MLflow tracking URI. Default: sqlite in the runs folder.")]
+Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """`--seed 0 1 2` -> `--seed 0 --seed 1 --seed 2`, likewise `--temperature .8 1` and `--set a=1 b=2`."""
+    takes = {"--seed": r"\d+", "--temperature": r"\d*\.?\d+", "--set": r"[\w.]+=.*"}
+    result: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument in takes:
+            option = argument
+        elif option and re.fullmatch(takes[option], argument, re.DOTALL):
+            if result[-1] != option:
+                result.append(option)
+        else:
+            option = ""
+        result.append(argument)
+    return result
+
+
+class _UserErrors:
+    """Errors of names, settings and files are one line and exit code 2; anything else is our bug and shows itself."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, KeyError | ValueError | OSError):
+            message = error.args[0] if isinstance(error, KeyError) else error
+            errors.print(f"error: {message}", style="red", markup=False, highlight=False)
+            raise typer.Exit(2) from None
+
+
+@app.command("run")
+def run_command(
+    model: Annotated[str, typer.Argument(help="A name from `list models`, or my_gan.py:MyGAN.")],
+    task: Annotated[str, typer.Argument(help="A name from `list tasks`, or my_task.py:MyTask.")],
+    seed: Seeds = [0],  # noqa: B006 - typer copies it
+    scale: Annotated[
+        ScaleName, typer.Option(help="paper: the published setting; small, smoke: reduced.")
+    ] = ScaleName.paper,
+    settings: Settings = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="Temperatures scored at the end, beside 1.")] = None,
+    metric: Metrics = None,
+    runs: Runs = Path("runs"),
+    jobs: Jobs = 1,
+    rerun: Rerun = False,
+    save_every: SaveEvery = 60.0,
+    tracker: TrackerOption = TrackerName.mlflow,
+    tracking_uri: Uri = None,
+    experiment: Experiment = "textgan-bench",
+) -> None:
+    """Train a model on a task, one run per seed, and score it."""
+    with _UserErrors():
+        config: dict[str, Any] = {"model": model, "task": task, "scale": scale.value, "metrics": tuple(metric or ())}
+        config["temperatures"] = tuple(temperature or (1.0,))
+        configs = make_runs(assign(parse_settings(settings or ()), config), list(dict.fromkeys(seed)))
+        resolved = [config.resolve() for config in configs]
+        _launch(resolved, runs, jobs, rerun, save_every, TrackingOptions(tracker, tracking_uri, experiment))
+
+
+@app.command("suite")
+def suite_command(
+    path: Annotated[Path, typer.Argument(help="A suite file, or the name of one of `list suites`.")],
+    settings: Settings = None,
+    runs: Runs = Path("runs"),
+    jobs: Jobs = 1,
+    rerun: Rerun = False,
+    save_every: SaveEvery = 60.0,
+    tracker: TrackerOption = TrackerName.mlflow,
+    tracking_uri: Uri = None,
+    experiment: Experiment = "textgan-bench",
+) -> None:
+    """Do all runs of a suite. Run it again to go on where it stopped."""
+    with _UserErrors():
+        configs = read_suite(_suite_path(path), parse_settings(settings or ()))
+        resolved = [config.resolve() for config in configs]
+        _launch(resolved, runs, jobs, rerun, save_every, TrackingOptions(tracker, tracking_uri, experiment))
+
+
+def _suite_path(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if str(path) in _suites():
+        return _SUITES / f"{path}.toml"
+    raise ValueError(f"no suite file {str(path)!r}; {suggest(str(path), _suites())}")
+
+
+_SUITES = Path(__file__).parent / "suites"
+
+
+def _suites() -> list[str]:
+    return sorted(path.stem for path in _SUITES.glob("*.toml"))
+
+
+def _launch(
+    resolved: Sequence[Resolved], runs: Path, jobs: int, rerun: bool, save_every: float, tracking: TrackingOptions
+) -> None:
+    """Load each task once (so that what is missing is said now), add its row of real text, then train."""
+    from bench.launch import launch
+    from bench.samples import Board, record_real_text
+
+    boards: dict[str, Board] = {}
+    for each in resolved:
+        key = json.dumps([each.run.task, each.task_settings, each.run.n_samples])
+        if key not in boards:
+            boards[key] = Board(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
+            record_real_text(boards[key], each.run.n_samples, runs)
+    trackers_of = tracking.prepare(resolved, runs)
+    outcomes = launch(
+        resolved, runs, jobs=jobs, trackers_of=trackers_of, rerun=rerun, save_every=save_every, console=console
+    )
+    console.print(f"\n{len(outcomes)} runs in {runs}. Table: python -m leaderboards build {runs}", highlight=False)
+    if hint := tracking.hint(runs):
+        console.print(hint, highlight=False)
+    bad = [outcome for outcome in outcomes if outcome.status != "completed"]
+    if any(outcome.status == "stopped" for outcome in bad):
+        errors.print("Stopped. The same command goes on where it stopped.")
+        raise typer.Exit(130)
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command("score")
+def score_command(
+    samples: Annotated[Path, typer.Argument(help="One sentence a line, UTF-8; .gz is read too.")],
+    task: Annotated[str, typer.Argument(help="The task that the samples are meant for.")],
+    name: Annotated[str | None, typer.Option(help="Name of the row; default: the file's.")] = None,
+    settings: Settings = None,
+    metric: Metrics = None,
+    runs: Annotated[Path | None, typer.Option(help="Write a record here, for the leaderboard.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score anybody's samples; no model and no torch needed."""
+    from bench.record import short_hash
+    from bench.samples import Board, default_metrics, read_samples, record_samples
+
+    with _UserErrors():
+        lines = read_samples(samples)
+        resolved = build(find("tasks", task), parse_settings(settings or ()), task)
+        board = Board(name=task, task=resolved, data=resolved.load(), metrics=default_metrics(resolved, metric or ()))
+        sentences = [" ".join(resolved.tokenize(line)) for line in lines]
+        row = name or samples.name
+        folder = runs / f"{task}-samples-{short_hash([row, board.data.sha256, sentences])}" if runs else None
+        record = record_samples(row, board, sentences, folder)
+        evaluation = record.evaluations[0]
+        if as_json:
+            document = json.loads(record.to_json())
+            typer.echo(json.dumps(document if folder else document["evaluations"][0], indent=2, sort_keys=True))
+            return
+        table = Table("score", "value", "better", "signature", title=f"{row} on {task} ({len(lines)} sentences)")
+        for key, score in evaluation.scores.items():
+            table.add_row(key, f"{score.value:.4f}", score.better, score.signature)
+        console.print(table)
+        _say_empty(lines)
+        for metric_name, reason in evaluation.skipped.items():
+            console.print(f"absent: {metric_name} ({reason})", highlight=False)
+        if folder:
+            console.print(f"record: {folder}", highlight=False)
+
+
+def _say_empty(lines: Sequence[str]) -> None:
+    if empty := sum(not line.strip() for line in lines):
+        console.print(f"{empty} empty lines, scored as empty sentences", highlight=False)
+
+
+@app.command("sample")
+def sample_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Sentences.")] = 20,
+    temperature: Annotated[float, typer.Option(min=1e-3)] = 1.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Print sentences from a finished run."""
+    with _UserErrors():
+        from bench.evaluation import draw
+        from bench.runner import load_run
+        from metrics.common.tokens import Tokens
+
+        model, data, task = load_run(run)
+        ids = draw(model, n, seed=seed, temperature=temperature)
+        for sentence in data.vocabulary.sentences(Tokens.from_rows(ids, data.spec.eos_id)):
+            typer.echo(task.detokenize(sentence))
+
+
+@app.command("list")
+def list_command(kind: Annotated[KindName | None, typer.Argument(help="One kind only.")] = None) -> None:
+    """Models, tasks, metrics and suites by name."""
+    kinds: Iterable[str] = [kind.value] if kind else [k.value for k in KindName]
+    for each in kinds:
+        known = _suites() if each == "suites" else names(_kind(each))
+        console.print(f"{each}: {', '.join(known)}", highlight=False)
+
+
+@app.command("show")
+def show_command(name: Annotated[str, typer.Argument(help="A model, task or metric.")]) -> None:
+    """What a model, task or metric is, with its settings and their defaults."""
+    from bench.help import describe
+
+    with _UserErrors():
+        kinds: list[Kind] = [k for k in get_args(Kind) if name in names(k)]
+        if not kinds and ":" not in name:
+            everything = [n for k in get_args(Kind) for n in names(k)]
+            raise KeyError(f"no {name!r} among models, tasks and metrics; {suggest(name, everything)}")
+        kind = kinds[0] if kinds else "models"
+        console.print(describe(find(kind, name), name), highlight=False, markup=False)
+
+
+def _kind(name: str) -> Kind:
+    return next(kind for kind in get_args(Kind) if kind == name)
+
+
+@app.command("sync")
+def sync_command(
+    runs: Annotated[Path, typer.Argument(help="Folder that holds run folders.")],
+    tracking_uri: Uri = None,
+    experiment: Experiment = "textgan-bench",
+) -> None:
+    """Rebuild MLflow from run folders."""
+    with _UserErrors():
+        from bench.tracking.sync import sync
+
+        folders = sorted(path.parent for path in runs.glob("**/run.json"))
+        if not folders:
+            raise ValueError(f"no run.json below {runs}")
+        options = TrackingOptions(TrackerName.mlflow, tracking_uri, experiment)
+        result = sync(folders, options.uri(runs), experiment)
+        console.print(f"{len(result)} runs in {options.uri(runs)}", highlight=False)

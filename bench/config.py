@@ -1,0 +1,292 @@
+"""Settings of a run and of a suite. Everything is resolved and checked here, before any data is loaded.
+
+Three sources, the later wins: defaults in the class (and its reduced scale), the suite's TOML, `--set key=value`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import itertools
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bench.environment import package_version
+from bench.record import SCHEMA_VERSION, short_hash
+from bench.registry import find, suggest
+
+__all__ = ["Resolved", "RunConfig", "Scale", "assign", "build", "parse_settings", "read_suite", "setting_names"]
+
+Scale = Literal["smoke", "small", "paper"]
+
+
+class RunConfig(BaseModel):
+    """One run: a model on a task with one seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str
+    """Name in `baselines/`, plug-in, or `my_gan.py:MyGAN`."""
+    task: str
+    """Name in `bench/tasks/`, plug-in, or `my_task.py:MyTask`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    scale: Scale = "paper"
+    """Defaults to start from: `paper` is the published setting; `small` and `smoke` are reduced and say so."""
+    model_settings: dict[str, Any] = {}
+    task_settings: dict[str, Any] = {}
+    n_samples: Annotated[int, Field(gt=0)] = 10_000
+    """Sentences drawn at each evaluation; BLEU and Self-BLEU depend on it, so it is in every signature."""
+    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
+    """Temperatures of the evaluation at the end; 1 is always evaluated."""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between evaluations on the way; 0: only at the end of each phase."""
+    log_every: Annotated[int, Field(gt=0)] = 100
+    """Steps between two readings of what a step returns."""
+    metrics: tuple[str, ...] = ()
+    """Names of metrics; empty: the task's own list."""
+    alarm_unique: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Collapse alarm: share of distinct sentences among the samples below this."""
+    alarm_entropy: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Collapse alarm: entropy of the samples' words below this share of the training text's."""
+    on_alarm: Literal["record", "stop"] = "record"
+    """`stop`: an alarm ends the run, which is then recorded as failed."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`; `auto`: a GPU if there is one."""
+    threads: Annotated[int, Field(gt=0)] = 1
+    """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
+
+    def title(self) -> str:
+        """For people: `seqgan · grammar · seed 0`."""
+        return f"{self.model} · {self.task} · seed {self.seed}"
+
+    def resolve(self) -> Resolved:
+        """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
+        model_class, task_class = find("models", self.model), find("tasks", self.task)
+        task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
+        settings = model_class.scales.get(self.scale, {}) | self.model_settings
+        config = build(model_class.Config, settings, self.model)
+        metrics = tuple(build(find("metrics", name), {}, name) for name in self.metrics or task.metrics)
+        temperatures = tuple(sorted({1.0, *self.temperatures}))
+        run = self.model_copy(update={"temperatures": temperatures})
+        return Resolved(run=run, model_class=model_class, model_config=config, task=task, metrics=metrics)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A run whose names are classes and whose settings are checked objects."""
+
+    run: RunConfig
+    model_class: type[Any]
+    model_config: Any
+    task: Any
+    metrics: tuple[Any, ...]
+
+    @cached_property
+    def model_settings(self) -> dict[str, Any]:
+        """The model's settings, resolved, as plain values."""
+        return plain(self.model_config)
+
+    @cached_property
+    def task_settings(self) -> dict[str, Any]:
+        """The task's settings, resolved, as plain values."""
+        return plain(self.task)
+
+    @cached_property
+    def config_hash(self) -> str:
+        """What makes a row of a table: all that can move a score, but the seed, the code and the machine."""
+        return short_hash(
+            {
+                "schema": SCHEMA_VERSION,
+                "model": self.run.model,
+                "model_settings": self.model_settings,
+                "task": f"{self.run.task}@{self.task.version}",
+                "task_settings": self.task_settings,
+                "scale": self.run.scale,
+                "n_samples": self.run.n_samples,
+                "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
+            }
+        )
+
+    @cached_property
+    def run_id(self) -> str:
+        """What makes a run: the row, the seed, when it is evaluated, the device, and the sources of model and task.
+
+        A finished run is found by it and not run again; after a change of a source it is another run.
+        """
+        run = self.run
+        how = run.model_dump(include={"seed", "temperatures", "evaluate_every", "log_every", "on_alarm", "threads"})
+        alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
+        sources = [_source_hash(self.model_class), _source_hash(type(self.task))]
+        version = package_version("textgan-bench")
+        return short_hash([self.config_hash, how, alarms, self.device, sources, version])
+
+    @cached_property
+    def device(self) -> str:
+        """`cpu`, `cuda` or `cuda:1`. Raises ValueError where there is no such device."""
+        import torch  # names are listed and text is scored without it
+
+        if self.run.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.empty(0, device=self.run.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"no device {self.run.device!r} here ({reason}); use cpu, cuda or auto") from error
+        return self.run.device
+
+    def folder(self, runs: Path) -> Path:
+        """`runs/<task>-<model>-<seed>-<run_id>`."""
+        names = [Path(name.partition(":")[0]).stem for name in (self.run.task, self.run.model)]
+        return runs / f"{names[0]}-{names[1]}-{self.run.seed}-{self.run_id}"
+
+    def params(self) -> dict[str, Any]:
+        """Every resolved setting, flat, for a tracker: `model.lr`, `task.length`, `n_samples`."""
+        flat = self.run.model_dump(mode="json", exclude={"model_settings", "task_settings", "metrics"})
+        flat |= {f"model.{key}": value for key, value in self.model_settings.items()}
+        flat |= {f"task.{key}": value for key, value in self.task_settings.items()}
+        return flat | {"metrics": [m.name for m in self.metrics]}
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A settings object as JSON values."""
+    values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    return values
+
+
+def setting_names(settings_class: type[Any]) -> list[str]:
+    """Names of the settings of a model's `Config`, a task or a metric."""
+    return [f.name for f in dataclasses.fields(settings_class) if f.init]
+
+
+def build(settings_class: type[Any], values: Mapping[str, Any], owner: str) -> Any:
+    """A checked settings object. `owner` is the public name that an error speaks of."""
+    for name in values:
+        if name not in setting_names(settings_class):
+            raise KeyError(f"{owner} has no setting {name!r}; {suggest(name, setting_names(settings_class))}")
+    try:
+        return TypeAdapter(settings_class).validate_python(dict(values))
+    except ValidationError as error:
+        raise ValueError(f"{owner}: {_explain(error)}") from error
+
+
+_TYPES = {"int": "an integer", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list"}
+
+
+def _explain(error: ValidationError) -> str:
+    """The first complaint of pydantic in our words: `rollouts takes an integer, got 'abc'`."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    if first["type"] == "missing":
+        return f"{where} must be set (--set {where}=...)"
+    if first["type"] == "literal_error":
+        return f"{where} is one of {first['ctx']['expected']}, got {first['input']!r}"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is not a setting"
+    kind = first["type"].partition("_")[0]
+    if kind in _TYPES and first["type"].endswith(("_parsing", "_type", "_from_float")):
+        return f"{where} takes {_TYPES[kind]}, got {first['input']!r}"
+    wish = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where}: {wish}, got {first['input']!r}"
+
+
+def parse_settings(assignments: Sequence[str]) -> dict[str, Any]:
+    """`["rollouts=8", "path=my.txt"]` -> values. A value is read as TOML; what is not TOML is text."""
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--set takes key=value, got {assignment!r}")
+        try:
+            values[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = text
+    return values
+
+
+def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Put each `--set` where it belongs: the model's settings, the task's, or the run's own.
+
+    A name that two of them have must say which: `model.length`, `task.length`, `run.seed`.
+    """
+    model_class, task_class = find("models", config["model"]), find("tasks", config["task"])
+    owners = {
+        "model": setting_names(model_class.Config),
+        "task": setting_names(task_class),
+        "run": [n for n in RunConfig.model_fields if not n.endswith("_settings")],
+    }
+    result = {**config, "model_settings": {**config.get("model_settings", {})}}
+    result["task_settings"] = {**config.get("task_settings", {})}
+    for key, value in values.items():
+        prefix, _, name = key.rpartition(".")
+        having = [o for o in ([prefix] if prefix else owners) if name in owners.get(o, [])]
+        if len(having) > 1:
+            raise KeyError(f"{name!r} is a setting of {' and '.join(having)}; write {having[0]}.{name}=...")
+        if not having:
+            known = itertools.chain.from_iterable(owners.values())
+            who = f"{config['model']} on {config['task']}"
+            raise KeyError(f"{who} has no setting {key!r}; {suggest(name, known)}")
+        if having[0] == "run":
+            result[name] = value
+        else:
+            result[f"{having[0]}_settings"][name] = value
+    return result
+
+
+def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig]:
+    """One checked `RunConfig` per seed."""
+    try:
+        return [RunConfig.model_validate({**config, "seed": seed}) for seed in seeds]
+    except ValidationError as error:
+        raise ValueError(_explain(error)) from error
+
+
+def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
+    """The runs of a suite file: every model on every task with every seed, in the order of the file.
+
+    Top-level keys are defaults; each `[[runs]]` overrides them; `model`, `task` and `seeds` may be lists.
+    Raises ValueError or KeyError that names the file.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a suite: {error}") from error
+    groups = document.pop("runs", None)
+    document.pop("description", None)
+    if not groups:
+        raise ValueError(f"{path} has no [[runs]]")
+    configs: list[RunConfig] = []
+    try:
+        for group in groups:
+            merged = {**document, **group}
+            seeds = merged.pop("seeds", [0])
+            for task, model in itertools.product(_listed(merged, "task"), _listed(merged, "model")):
+                configs += make_runs(assign(overrides or {}, {**merged, "model": model, "task": task}), seeds)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: {error.args[0]}") from error
+    return configs
+
+
+def _listed(group: Mapping[str, Any], key: str) -> list[str]:
+    if key not in group:
+        raise ValueError(f"a [[runs]] entry lacks {key!r}")
+    return group[key] if isinstance(group[key], list) else [group[key]]
+
+
+def _source_hash(member: type[Any]) -> str:
+    """Hash of the file of a class and of the parts it may share (`common/` and `_*.py` beside it)."""
+    source = Path(inspect.getfile(member))
+    shared = [*source.parent.glob("common/*.py"), *source.parent.glob("_*.py")]
+    if source.name == "__init__.py":
+        shared += source.parent.glob("*.py")
+    total = hashlib.sha256()
+    for path in sorted({source, *shared}):
+        total.update(path.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,223 @@
+"""Published files by name and checksum, and a cache for what is computed from them.
+
+`fetch` looks below the folder that `TEXTGAN_BENCH_DATA` names, then in the user's cache folder (`TEXTGAN_BENCH_CACHE`
+names another one), then downloads. `derived` keeps what is slow to compute, such as tokenised text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RemoteFile", "cache_folder", "derived", "fetch", "github"]
+
+Arrays = dict[str, NDArray[Any]]
+
+_RETRIES = 3
+_TIMEOUT = (10, 60)  # seconds to connect, seconds between two chunks
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A published file. Other files of the same name hold other data, so the checksum decides."""
+
+    name: str
+    """The published name, without folders."""
+    url: str
+    checksum: str
+    """`sha256:` and 64 digits, or `git:` and the 40 digits of a git blob (what a repository's listing shows)."""
+
+    def __post_init__(self) -> None:
+        kind, _, digits = self.checksum.partition(":")
+        if len(digits) != {"sha256": 64, "git": 40}.get(kind):
+            raise ValueError(f"{self.name}: a checksum is sha256:<64 digits> or git:<40 digits>, got {self.checksum!r}")
+
+    def matches(self, path: Path) -> bool:
+        """Whether a file on disk is this file."""
+        return checksum(path, self.checksum.partition(":")[0]) == self.checksum
+
+
+def github(repository: str, revision: str, path: str, checksum: str) -> RemoteFile:
+    """A file of a public GitHub repository."""
+    url = f"https://raw.githubusercontent.com/{repository}/{revision}/{path}"
+    return RemoteFile(name=path.rsplit("/", 1)[-1], url=url, checksum=checksum)
+
+
+def checksum(path: Path, kind: str) -> str:
+    """`sha256:…` or `git:…` of a file, read in pieces."""
+    # git names a blob by SHA-1; it is an identity here, not a signature
+    total = hashlib.sha256() if kind == "sha256" else hashlib.sha1(usedforsecurity=False)
+    if kind == "git":
+        total.update(f"blob {path.stat().st_size}\0".encode())
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            total.update(piece)
+    return f"{kind}:{total.hexdigest()}"
+
+
+def cache_folder() -> Path:
+    """Where downloads and derived data are kept; not created before something is written."""
+    if named := os.environ.get("TEXTGAN_BENCH_CACHE"):
+        return Path(named).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("textgan-bench"))
+
+
+def fetch(file: RemoteFile) -> Path:
+    """A local copy of a published file, its checksum checked.
+
+    Raises FileNotFoundError, saying what to put where, when the file is neither here nor to be had.
+    """
+    found, rejected = _in_data_folder(file)
+    if found:
+        return found
+    target = cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
+    if target.is_file() and file.matches(target):
+        return target
+    if rejected:
+        others = ", ".join(map(str, rejected))
+        warnings.warn(f"ignored, because the checksum is not {file.checksum}: {others}", stacklevel=2)
+    try:
+        _download(file, target)
+    except (OSError, ValueError) as error:  # a request's error is an OSError, another checksum a ValueError
+        named = os.environ.get("TEXTGAN_BENCH_DATA")
+        raise FileNotFoundError(
+            f"{file.name} is not on this machine and could not be downloaded ({_reason(error)}).\n"
+            f"Get it from {file.url}\n"
+            f"  ({file.checksum})\n"
+            f"and put it at {target}\n"
+            f"or anywhere below a folder that the environment variable TEXTGAN_BENCH_DATA names "
+            f"({'now ' + named if named else 'now unset'})."
+            + "".join(f"\nNot used, its checksum differs: {path}" for path in rejected)
+        ) from error
+    return target
+
+
+def _in_data_folder(file: RemoteFile) -> tuple[Path | None, list[Path]]:
+    """The file below `TEXTGAN_BENCH_DATA`, and the files of its name that hold something else."""
+    named = os.environ.get("TEXTGAN_BENCH_DATA")
+    if not named:
+        return None, []
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"TEXTGAN_BENCH_DATA names {named!r}, which is not a folder")
+    rejected = []
+    for path in sorted(p for p in folder.rglob(file.name) if p.is_file()):
+        if file.matches(path):
+            return path, []
+        rejected.append(path)
+    return None, rejected
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, short enough for a message."""
+    text = str(error).splitlines()[0] if str(error) else ""
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+def _download(file: RemoteFile, target: Path) -> None:
+    """Download to `target` under a lock, so that runs that start together fetch once."""
+    import pooch
+    from filelock import FileLock
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if target.is_file() and file.matches(target):
+            return
+        target.unlink(missing_ok=True)
+        kind, _, digits = file.checksum.partition(":")
+        store = pooch.create(
+            path=target.parent,
+            base_url="",
+            registry={file.name: f"sha256:{digits}" if kind == "sha256" else None},
+            urls={file.name: file.url},
+            retry_if_failed=_RETRIES,
+        )
+        store.fetch(file.name, downloader=_Resumed(file, target.with_name(f"{file.name}.part")))
+
+
+@dataclass(frozen=True)
+class _Resumed:
+    """A downloader for pooch that goes on where the last attempt, or the last process, stopped."""
+
+    file: RemoteFile
+    part: Path
+
+    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
+        self._receive(url)
+        if not self.file.matches(self.part):
+            got = checksum(self.part, self.file.checksum.partition(":")[0])
+            self.part.unlink()
+            raise ValueError(f"{url} has the checksum {got}, expected {self.file.checksum}")
+        self.part.replace(output_file)
+
+    def _receive(self, url: str) -> None:
+        import requests
+        from tqdm import tqdm
+
+        have = self.part.stat().st_size if self.part.exists() else 0
+        # a compressed transfer could not be resumed by byte position
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+            if response.status_code == requests.codes.requested_range_not_satisfiable:
+                return  # all bytes are here; the checksum decides
+            response.raise_for_status()
+            if response.status_code != requests.codes.partial_content:
+                have = 0
+            total = have + int(response.headers.get("Content-Length", 0))
+            with (
+                self.part.open("ab" if have else "wb") as out,
+                tqdm(desc=self.file.name, total=total, initial=have, unit="B", unit_scale=True, leave=False) as bar,
+            ):
+                for piece in response.iter_content(1 << 16):
+                    out.write(piece)
+                    bar.update(len(piece))
+        if self.part.stat().st_size < total:
+            raise requests.ConnectionError(f"{url} broke off after {self.part.stat().st_size} of {total} bytes")
+
+
+def derived(key: str, build: Callable[[], Arrays]) -> Arrays:
+    """Arrays from the cache, or from `build` and then into the cache.
+
+    `key` names everything that the arrays depend on. An unreadable file is built anew; a cache that cannot be written
+    costs only time.
+    """
+    path = cache_folder() / "derived" / f"{key}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = build()
+    try:
+        _store(path, arrays)
+    except OSError as error:
+        _log.warning("not cached: %s", error)
+    return arrays
+
+
+def _store(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write all or nothing: readers see the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            np.savez(out, **arrays)  # type: ignore[arg-type]
+        Path(name).replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()

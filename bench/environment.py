@@ -1,0 +1,57 @@
+"""Where a run happened: the commit of the code, versions, device, threads."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["describe_environment", "package_version"]
+
+_PACKAGES = ("numpy", "nltk", "sacrebleu", "mlflow")
+
+
+def package_version(name: str) -> str | None:
+    """Version of an installed distribution, None if it is not installed. Imports nothing."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def describe_environment(device: str | None = None, threads: int | None = None) -> dict[str, Any]:
+    """Flat, for the record and for a tracker's tags. `device` and `threads` are absent where nothing was trained."""
+    facts: dict[str, Any] = {**_commit(), "python": platform.python_version(), "platform": platform.platform()}
+    facts |= {name: version for name in _PACKAGES if (version := package_version(name))}
+    if version := package_version("textgan-bench"):
+        facts["textgan_bench"] = version
+    if device is not None:
+        import torch  # a machine that only scores has no need of it
+
+        facts |= {"torch": torch.__version__, "device": device, "threads": threads}
+        if device.startswith("cuda"):
+            facts["device_name"] = torch.cuda.get_device_name(device)
+    return facts
+
+
+def _commit() -> dict[str, Any]:
+    """Commit of the checkout that holds this code, not of the folder one stands in; empty for an installed wheel."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return {}
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {"git.sha": commit.strip(), "git.dirty": bool(_git(root, "status", "--porcelain"))}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        return subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - git is looked up on the path, as everywhere
+            capture_output=True, text=True, check=True, timeout=30,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None

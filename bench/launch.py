@@ -1,0 +1,283 @@
+"""Many runs: one after another in this process, or several side by side, each in a process of its own.
+
+One run's failure, or its process's death, never costs another run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as Bar
+from rich.text import Text
+
+from bench.config import Resolved, RunConfig
+from bench.record import RunRecord, read_record
+from bench.runner import Report, run
+from bench.tracking.tracker import Tracker
+from bench.trainer import Interrupted
+
+__all__ = ["Outcome", "launch", "stop_on_signals"]
+
+TrackerOf = Callable[[str], Sequence[Tracker]]
+"""Makes the trackers of a run from its `config_hash`. Pickled to worker processes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of a command ended."""
+
+    title: str
+    folder: Path
+    status: str
+    """completed, failed, stopped (it goes on when the command is given again) or killed (likewise)."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the runs of one command are done."""
+
+    folder: Path
+    trackers_of: TrackerOf
+    rerun: bool
+    save_every: float
+
+
+class _Rate(ProgressColumn):
+    """Steps per second."""
+
+    def render(self, task: Bar) -> Text:
+        return Text(f"{task.speed:.1f} steps/s" if task.speed else "", style="progress.data.speed")
+
+
+def launch(
+    runs: Sequence[Resolved],
+    folder: Path,
+    *,
+    jobs: int,
+    trackers_of: TrackerOf,
+    rerun: bool,
+    save_every: float,
+    console: Console,
+) -> list[Outcome]:
+    """Do all runs, show their progress, say how each ended. Ctrl-C or SIGTERM saves what is under way and stops."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    way = _Way(folder, trackers_of, rerun, save_every)
+    with stop_on_signals() as stopped, Progress(*columns, console=console, refresh_per_second=5) as progress:
+        display = _Display(progress, len(runs))
+        if jobs == 1 or len(runs) == 1:
+            return list(_one_by_one(runs, way, display, stopped))
+        return _side_by_side(runs, way, jobs, display, stopped)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once."""
+    received: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Display:
+    """One bar for all runs and one for each run under way."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._all = progress.add_task("all runs", total=total)
+        self._bars: dict[str, tuple[str, TaskID]] = {}
+
+    def show(self, title: str, phase: str, step: int, steps: int) -> None:
+        """The bar of a run, a new one at each phase, so that rate and time left are the phase's own."""
+        known_phase, bar = self._bars.get(title, ("", TaskID(-1)))
+        if known_phase != phase:
+            if known_phase:
+                self._progress.remove_task(bar)
+            bar = self._progress.add_task(f"{title} · {phase}", total=steps)
+            self._bars[title] = (phase, bar)
+        self._progress.update(bar, completed=step)
+
+    def done(self, outcome: Outcome) -> None:
+        """Take the run's bar away and print how it ended."""
+        if outcome.title in self._bars:
+            self._progress.remove_task(self._bars.pop(outcome.title)[1])
+        self._progress.advance(self._all)
+        style = {"completed": "green", "failed": "red"}.get(outcome.status, "yellow")
+        line = Text.assemble((outcome.status, style), f"  {outcome.title}  {outcome.detail}".rstrip())
+        self._progress.console.print(line, highlight=False)
+
+
+def _outcome(title: str, folder: Path, record: RunRecord) -> Outcome:
+    if record.status == "failed":
+        return Outcome(title, folder, "failed", f"{record.error} ({folder / 'error.txt'})")
+    alarms = "; ".join(f"{alarm.kind} in {alarm.phase}: {alarm.message}" for alarm in record.alarms)
+    seconds = sum(phase.seconds for phase in record.phases)
+    return Outcome(title, folder, "completed", f"{seconds:.0f} s of training" + (f"; ALARM {alarms}" if alarms else ""))
+
+
+def _one_by_one(
+    runs: Sequence[Resolved], way: _Way, display: _Display, stopped: Callable[[], bool]
+) -> Iterator[Outcome]:
+    for resolved in runs:
+        title, place = resolved.run.title(), resolved.folder(way.folder)
+        if stopped():
+            outcome = Outcome(title, place, "stopped", "not started")
+        else:
+            report = _throttled(lambda *state, title=title: display.show(title, *state))
+            outcome = _attempt(resolved, way, report, stopped)
+        display.done(outcome)
+        yield outcome
+
+
+def _attempt(resolved: Resolved, way: _Way, report: Report, stopped: Callable[[], bool]) -> Outcome:
+    title, place = resolved.run.title(), resolved.folder(way.folder)
+    try:
+        record = run(
+            resolved,
+            way.folder,
+            trackers=way.trackers_of(resolved.config_hash),
+            report=report,
+            should_stop=stopped,
+            rerun=way.rerun,
+            save_every=way.save_every,
+        )
+    except Interrupted as interrupted:
+        return Outcome(title, place, "stopped", str(interrupted))
+    except (OSError, ValueError, KeyError) as error:
+        return Outcome(title, place, "failed", str(error.args[0] if isinstance(error, KeyError) else error))
+    return _outcome(title, place, record)
+
+
+def _throttled(report: Report, seconds: float = 0.1) -> Report:
+    """At most ten reports a second, and always the first of a phase."""
+    last: dict[str, float] = {}
+
+    def report_sometimes(phase: str, step: int, steps: int) -> None:
+        now = time.monotonic()
+        if now - last.get(phase, 0.0) >= seconds:
+            last[phase] = now
+            report(phase, step, steps)
+
+    return report_sometimes
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    messages: Connection
+    outcome: Outcome | None = None
+
+
+def _side_by_side(
+    runs: Sequence[Resolved], way: _Way, jobs: int, display: _Display, stopped: Callable[[], bool]
+) -> list[Outcome]:
+    """At most `jobs` processes, each with a pipe of its own: the death of one leaves the others' whole."""
+    waiting, workers = list(enumerate(runs)), dict[int, _Worker]()
+    outcomes: dict[int, Outcome] = {}
+    told_to_stop = False
+    while waiting or workers:
+        if stopped() and not told_to_stop:
+            told_to_stop = True
+            outcomes |= {i: Outcome(r.run.title(), r.folder(way.folder), "stopped", "not started") for i, r in waiting}
+            waiting.clear()
+            for worker in workers.values():
+                worker.process.terminate()  # SIGTERM: save and stop
+        while waiting and len(workers) < jobs:
+            index, resolved = waiting.pop(0)
+            workers[index] = _start(resolved, way)
+        wait([worker.messages for worker in workers.values()], timeout=0.2)
+        for index, worker in list(workers.items()):
+            title = runs[index].run.title()
+            if not _read_messages(worker, title, display):
+                worker.process.join()
+                outcomes[index] = worker.outcome or _died(runs[index], way, worker.process.exitcode)
+                display.done(outcomes[index])
+                del workers[index]
+    return [outcomes[index] for index in range(len(runs))]
+
+
+def _start(resolved: Resolved, way: _Way) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    arguments = (resolved.run, way, sender)
+    process = context.Process(target=_work, args=arguments, name=resolved.run.title())
+    process.start()
+    sender.close()  # the worker's end: closed here, its death reads as the end of the stream
+    return _Worker(process, receiver)
+
+
+def _read_messages(worker: _Worker, title: str, display: _Display) -> bool:
+    """Everything a worker has said; False once it has nothing more to say."""
+    try:
+        while worker.messages.poll():
+            message = worker.messages.recv()
+            if isinstance(message, Outcome):
+                worker.outcome = message
+            else:
+                display.show(title, *message)
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def _died(resolved: Resolved, way: _Way, exit_code: int | None) -> Outcome:
+    """A worker that ended without a word: its record may be there all the same."""
+    title, place = resolved.run.title(), resolved.folder(way.folder)
+    if (place / "record.json").exists():
+        return _outcome(title, place, read_record(place / "record.json"))
+    return Outcome(
+        title, place, "killed", f"its process died (exit code {exit_code}); the same command goes on with it"
+    )
+
+
+def _work(config: RunConfig, way: _Way, messages: Connection) -> None:
+    """A worker process: one run. Without a launcher to talk to it saves and stops."""
+    orphaned: list[bool] = []
+
+    def say(message: Any) -> None:
+        try:
+            messages.send(message)
+        except OSError:
+            orphaned.append(True)
+
+    with stop_on_signals() as stopped:
+        report = _throttled(lambda *state: say(state))
+        say(_attempt(config.resolve(), way, report, lambda: stopped() or bool(orphaned)))
+    messages.close()

@@ -1,0 +1,73 @@
+"""From samples to scores. No torch: anybody's samples file is scored without it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.record import Score, write_atomic
+from bench.task import TextData, rows
+from metrics.common.base import MetricInputs, SentenceLogProb
+from metrics.common.tokens import Tokens
+
+__all__ = ["metric_inputs", "real_text", "score", "write_samples"]
+
+
+def metric_inputs(data: TextData, samples: Tokens, model_log_prob: SentenceLogProb | None = None) -> MetricInputs:
+    """All that the metrics may look at for these samples."""
+    sample_ids, fitting = rows(samples, data.spec)
+    return MetricInputs(
+        samples=samples,
+        references=data.references,
+        training=data.training,
+        sample_ids=sample_ids if fitting.all() else None,
+        reference_ids=data.test,
+        eos_id=data.spec.eos_id,
+        oracle_log_prob=data.oracle_log_prob,
+        model_log_prob=model_log_prob,
+        is_valid=data.is_valid,
+    )
+
+
+def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score], dict[str, str]]:
+    """Scores by key, and why the other metrics are absent. A value that is not finite is absent, never a number."""
+    scores: dict[str, Score] = {}
+    skipped: dict[str, str] = {}
+    for metric in metrics:
+        if reason := metric.missing(inputs):
+            skipped[metric.name] = reason
+            continue
+        signature = metric.signature(inputs)
+        for key, value in metric.compute(inputs).items():
+            if math.isfinite(value):
+                scores[key] = Score(value=float(value), metric=metric.name, signature=signature, better=metric.better)
+            else:
+                skipped[key] = f"{key} is {value}"
+    return scores, skipped
+
+
+def write_samples(path: Path, sentences: Sequence[str]) -> str:
+    """Write one sentence a line, atomically; return the SHA-256 of the (uncompressed) text. `.gz` compresses."""
+    content = "".join(f"{sentence}\n" for sentence in sentences).encode()
+    write_atomic(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def real_text(data: TextData, n: int) -> Tokens:
+    """What a perfect copy of the training distribution would hand in: n real sentences, none twice, none of the test.
+
+    The training and validation sentences, in that order: all of them where there are at most n, otherwise n spread
+    evenly over them.
+    """
+    real = Tokens.from_rows(np.concatenate([data.train, data.valid]), data.spec.eos_id)
+    chosen: NDArray[np.int64] = np.arange(len(real), dtype=np.int64)
+    if n < len(chosen):
+        chosen = np.linspace(0, len(chosen) - 1, n).round().astype(np.int64)
+    return real.select(chosen)
