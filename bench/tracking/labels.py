@@ -1,0 +1,131 @@
+"""What people see of a run in MLflow: names, tags, parameters, descriptions. Does not import MLflow."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bench.record import Evaluation, RunRecord
+from bench.tracking.tracker import RunInfo
+
+__all__ = [
+    "EXPERIMENT_NOTE",
+    "PARAM_LIMIT",
+    "child_name",
+    "child_note",
+    "child_tags",
+    "key",
+    "params",
+    "parent_name",
+    "parent_note",
+    "parent_tags",
+    "protocol",
+]
+
+PARAM_LIMIT = 500
+"""Characters of a parameter that every MLflow 2 and 3 server takes."""
+_TAG_LIMIT = 5000
+
+EXPERIMENT_NOTE = (
+    "Runs of textgan-bench. A row without a seed is one configuration of a model on a task; below it are its seeds. "
+    "`score/…`: samples at temperature 1, over training steps. `temperature/…`: samples at the end of training, step = "
+    "100 × temperature. `train/…`: what the model reports. `mean/…`: mean of the last scores over the completed seeds. "
+    "This is a mirror of the run folders: `python -m bench sync` rebuilds it."
+)
+
+
+def protocol(info: RunInfo) -> str:
+    """The task with its version: scores of different protocols are not comparable."""
+    return f"{info.task}@{info.task_version}"
+
+
+def parent_name(info: RunInfo) -> str:
+    """`seqgan on oracle_lstm · small · 1f4c`; the digits tell configurations apart."""
+    return f"{info.model} on {info.task} · {info.scale} · {info.config_hash[:4]}"
+
+
+def child_name(info: RunInfo) -> str:
+    """`seqgan · oracle_lstm · seed 0`."""
+    return f"{info.model} · {info.task} · seed {info.seed}"
+
+
+def parent_tags(info: RunInfo) -> dict[str, str]:
+    """What all seeds of a configuration have in common."""
+    return {
+        "level": "configuration",
+        "model": info.model,
+        "task": info.task,
+        "protocol": protocol(info),
+        "scale": info.scale,
+        "config_hash": info.config_hash,
+        "data_sha256": info.data_sha256,
+        "mlflow.note.content": parent_note(info),
+        **_SOURCE,
+    }
+
+
+def child_tags(info: RunInfo, parent_run_id: str) -> dict[str, str]:
+    """Every key that people filter by, on every child: MLflow filters parents and children apart."""
+    environment = {name: _text(value)[:_TAG_LIMIT] for name, value in info.environment.items() if value is not None}
+    commit = {"mlflow.source.git.commit": environment["git.sha"]} if "git.sha" in environment else {}
+    return {
+        **parent_tags(info),
+        **{key(name): value for name, value in environment.items()},
+        **commit,
+        "level": "run",
+        "seed": str(info.seed),
+        "run_id": info.run_id,
+        "mlflow.parentRunId": parent_run_id,
+        "mlflow.note.content": child_note(info, None, None, ()),
+    }
+
+
+def params(info: RunInfo) -> tuple[dict[str, str], list[str]]:
+    """Parameters as MLflow takes them, and the names of those that had to be cut; `run.json` has them whole."""
+    whole = {"seed": str(info.seed), "scale": info.scale}
+    whole |= {key(name): _text(value) for name, value in info.params.items()}
+    return {name: text[:PARAM_LIMIT] for name, text in whole.items()}, sorted(
+        name for name, text in whole.items() if len(text) > PARAM_LIMIT
+    )
+
+
+def parent_note(info: RunInfo) -> str:
+    """Description of a configuration."""
+    return (
+        f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, configuration `{info.config_hash}`. "
+        "One run below it per seed; `mean/…` is over the completed seeds."
+    )
+
+
+def child_note(info: RunInfo, record: RunRecord | None, final: Evaluation | None, alarms: tuple[str, ...]) -> str:
+    """Description of a run: what it is, how it ended, its last scores, what a reader must know."""
+    lines = [
+        f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, seed {info.seed}",
+        "",
+        f"Run `{info.run_id}`, configuration `{info.config_hash}`, data `{info.data_sha256[:12]}`",
+    ]
+    if record is not None and record.error:
+        lines += ["", f"**Failed:** {record.error}"]
+    lines += [line for alarm in alarms for line in ("", f"**Alarm:** {alarm}")]
+    if final is not None:
+        lines += ["", "| score at the end, temperature 1 | value | better | signature |", "|---|--:|---|---|"]
+        for name, score in sorted(final.scores.items()):
+            signature = score.signature.replace("|", " · ")
+            lines.append(f"| {name} | {score.value:.4g} | {score.better} | {signature} |")
+        lines += [line for name, why in sorted(final.skipped.items()) for line in ("", f"Not computed: {name}: {why}")]
+    return "\n".join(lines)[:_TAG_LIMIT]
+
+
+def key(name: str) -> str:
+    """A name as MLflow takes it on every system: letters, digits, `_ - . /` and blanks."""
+    return "/".join(part for part in re.sub(r"[^/\w.\- ]", "_", name).split("/") if part.strip("."))[:250] or "_"
+
+
+_SOURCE: Mapping[str, str] = {"mlflow.source.name": "textgan-bench", "mlflow.source.type": "LOCAL"}
+
+
+def _text(value: Any) -> str:
+    """One text for a value, whether it comes from the program (a tuple) or from `run.json` (a list)."""
+    return value if isinstance(value, str) and value else json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,136 @@
+"""The first contact with an MLflow store: which addresses are taken, one process at a time, quietly.
+
+MLflow migrates an empty database on first contact, and processes that do so at once destroy each other's work; so the
+first contact is made under a file lock. Only functions import mlflow: with `--tracker none` it need not be installed.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.tracking import labels
+from bench.tracking.tracker import RunInfo
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+    from mlflow import MlflowClient
+
+__all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "failures", "lock"]
+
+_LOCK_SECONDS = 300.0  # a migration takes 3 s; eight processes that wait for each other on a slow disk take more
+_LIBRARIES = (
+    ("sqlalchemy.exc", "SQLAlchemyError"),
+    ("alembic.util.exc", "CommandError"),
+    ("boto3.exceptions", "Boto3Error"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("google.api_core.exceptions", "GoogleAPIError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("azure.core.exceptions", "AzureError"),
+)
+
+
+def default_uri(runs: Path) -> str:
+    """`sqlite:///<runs>/mlflow.db`."""
+    return f"sqlite:///{(runs.resolve() / 'mlflow.db').as_posix()}"
+
+
+def check(uri: str) -> None:
+    """Raise ValueError, before anything slow, if MLflow is not installed or refuses this kind of address."""
+    if importlib.util.find_spec("mlflow") is None:
+        raise ValueError("MLflow is not installed: `pip install mlflow`, or go on without it by `--tracker none`")
+    if uri.startswith("file:") or ("://" not in uri and not uri.startswith("databricks")):
+        raise ValueError(
+            f"{uri!r} is a folder, and MLflow 3 refuses folders (./mlruns) as a tracking address; "
+            f"{default_uri(Path('runs'))} or http://server:5000 would be right"
+        )
+
+
+def failures(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What MLflow raises when it is the store, the network or the disk that fails, and not our code.
+
+    `MlflowException` is nearly all of it. OSError is the disk, the lock, and the network (requests' errors extend it);
+    ImportError the driver of a database or a cloud that is not installed; the rest are the libraries through which
+    MLflow talks, whose errors it hands on. One that is not loaded has raised nothing.
+    """
+    from mlflow.exceptions import MlflowException
+
+    modules = ((sys.modules.get(module), name) for module, name in _LIBRARIES)
+    loaded = tuple(getattr(module, name) for module, name in modules if module is not None)
+    return (MlflowException, OSError, ImportError, *loaded, *others)
+
+
+def lock(uri: str) -> BaseFileLock:
+    """One process at a time: beside an sqlite file, else in the temporary folder of this machine."""
+    from filelock import FileLock
+
+    path = _sqlite_path(uri)
+    if path is None:
+        name = hashlib.sha256(f"{getpass.getuser()} {uri}".encode()).hexdigest()[:16]
+        return FileLock(Path(tempfile.gettempdir()) / f"textgan-bench-{name}.lock", timeout=_LOCK_SECONDS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{path}.lock", timeout=_LOCK_SECONDS)
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client; hold the lock. What the user has set in the environment wins.
+
+    A benchmark does not report on its users, so MLflow's telemetry is off. A server that is gone is given up after
+    two retries, not after MLflow's minutes. MLflow's own log is off: it prints a traceback of each failure, of which
+    we tell in one line.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    from mlflow import MlflowClient
+
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    return MlflowClient(uri)
+
+
+def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
+    """The id of the experiment, which is made if there is none; hold the lock.
+
+    Where there is no server that says where files go, they go beside the database, or to `mlartifacts` here.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    artifacts = None
+    if not uri.startswith(("http:", "https:", "databricks")):
+        artifacts = ((_sqlite_path(uri) or Path.cwd() / "database").parent / "mlartifacts").as_uri()
+    tags = {"mlflow.note.content": labels.EXPERIMENT_NOTE, "mlflow.experimentKind": "custom_model_development"}
+    try:
+        return str(client.create_experiment(name, artifacts, tags))
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):  # another machine was faster
+            return str(found.experiment_id)
+        raise
+
+
+def ensure_parent(client: MlflowClient, experiment_id: str, info: RunInfo, start_ms: int) -> str:
+    """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
+    wanted = f"tags.level = 'configuration' and tags.config_hash = '{info.config_hash}'"
+    found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
+    if found:
+        return str(found[0].info.run_id)
+    run = client.create_run(experiment_id, start_ms, labels.parent_tags(info), labels.parent_name(info))
+    return str(run.info.run_id)
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of an sqlite address; None for other addresses and for a database in memory."""
+    kind, _, rest = uri.partition(":///")
+    name = rest.partition("?")[0]
+    return Path(name).resolve() if kind.startswith("sqlite") and name not in ("", ":memory:") else None
