@@ -72,7 +72,7 @@ def cache_folder() -> Path:
     """Where downloads and derived data are kept; not created before something is written."""
     if named := os.environ.get("TEXTGAN_BENCH_CACHE"):
         return Path(named).expanduser()
-    import pooch
+    import pooch  # type: ignore[import-untyped]
 
     return Path(pooch.os_cache("textgan-bench"))
 
