@@ -56,6 +56,12 @@ class MetricInputs:
         return self.oracle_log_prob(self.sample_ids)
 
     @cached_property
+    def samples_valid(self) -> NDArray[np.bool_]:
+        """(N,) which samples the grammar can produce; asked for once."""
+        assert self.is_valid is not None
+        return self.is_valid(self.samples)
+
+    @cached_property
     def references_log_prob(self) -> NDArray[np.float64]:
         """(N,) the model's log-probability of `reference_ids`, nats; asked for once."""
         assert self.model_log_prob is not None

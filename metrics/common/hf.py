@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import datasets  # type: ignore[import-untyped]
 import evaluate  # type: ignore[import-untyped]
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.common.base import Metric, MetricInputs, SentenceLogProb
 from metrics.common.tokens import Tokens
@@ -22,6 +23,13 @@ __all__ = ["IdsDoor", "TextDoor"]
 
 Sentence = str | Sequence[str]
 """Text to be tokenised, or the tokens."""
+
+
+def _by_sentence(
+    is_valid: Callable[[Sequence[Any]], bool] | None, samples: Sequence[Sequence[Any]]
+) -> Callable[[Tokens], NDArray[np.bool_]] | None:
+    """A judge of one sentence as a judge of all of these samples."""
+    return None if is_valid is None else lambda _: np.array([is_valid(sample) for sample in samples], np.bool_)
 
 
 class _Door(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
@@ -74,12 +82,11 @@ class TextDoor(_Door):
             return None if sentences is None else Tokens.from_words(map(words, sentences), numbering)
 
         samples = [words(sentence) for sentence in predictions]
-        judged = None if is_valid is None else np.array([is_valid(sentence) for sentence in samples], np.bool_)
         inputs = MetricInputs(
             samples=Tokens.from_words(samples, numbering),
             references=tokens(reference_corpus),
             training=tokens(training_corpus),
-            is_valid=None if judged is None else lambda _: judged,
+            is_valid=_by_sentence(is_valid, samples),
         )
         return self._scores(inputs, keywords)
 
@@ -87,7 +94,7 @@ class TextDoor(_Door):
 class IdsDoor(_Door):
     """Door of a likelihood: one column of (N, T) ids, the sentences whose probability is asked."""
 
-    takes = "oracle_log_prob= or model_log_prob=, eos_id="
+    takes = "predictions= or references= (ids), oracle_log_prob=, model_log_prob=, is_valid=, eos_id="
     column: ClassVar[str]
     """ "predictions" where samples are judged, "references" where held-out text is."""
 
@@ -102,16 +109,19 @@ class IdsDoor(_Door):
         oracle_log_prob: SentenceLogProb | None = None,
         model_log_prob: SentenceLogProb | None = None,
         eos_id: int | None = None,
+        is_valid: Callable[[Sequence[Any]], bool] | None = None,
         **keywords: Any,
     ) -> dict[str, float | str]:
         """`oracle_log_prob` and `model_log_prob` map (N, T) ids to (N,) natural log-probabilities."""
         ids = np.array(predictions if self.column == "predictions" else references, np.int64)
+        samples = Tokens.from_rows(ids, eos_id)
         inputs = MetricInputs(
-            samples=Tokens.from_rows(ids, eos_id),
+            samples=samples,
             sample_ids=ids,
             reference_ids=ids,
             eos_id=eos_id,
             oracle_log_prob=oracle_log_prob,
             model_log_prob=model_log_prob,
+            is_valid=_by_sentence(is_valid, [samples.sentence(i).tolist() for i in range(len(samples))]),
         )
         return self._scores(inputs, keywords)

@@ -1,0 +1,3 @@
+from metrics.nll_oracle_valid.metric import NllOracleValid
+
+__all__ = ["NllOracleValid"]
