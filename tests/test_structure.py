@@ -125,7 +125,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
 def test_a_baseline_names_its_paper_and_numbers_its_equations(path: Path) -> None:
     docstring = ast.get_docstring(tree(path)) or ""
     assert "Paper" in docstring, "the docstring names no **Paper**"
-    assert "(1)" in docstring, "the docstring has no numbered equation"
+    assert re.search(r"\(1\)|^1\. ", docstring, re.MULTILINE), "the docstring has no numbered equation"
 
 
 def test_imports_change_nothing() -> None:
