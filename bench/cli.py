@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from bench.config import Resolved, Scale, assign, build, make_runs, parse_settings, read_suite
 from bench.registry import Kind, find, names, suggest
-from bench.tracking.options import TrackerName, TrackingOptions
+from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
 __all__ = ["app", "spread"]
 
@@ -28,9 +27,8 @@ app = typer.Typer(
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 
-ScaleName = Enum("ScaleName", {name: name for name in get_args(Scale)}, type=str)  # type: ignore[misc]
-KindName = Enum("KindName", {name: name for name in ("models", "tasks", "metrics", "suites")}, type=str)  # type: ignore[misc]
 
+Listed = Literal["models", "tasks", "metrics", "suites"]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2.", min=0)]
 Settings = Annotated[
     list[str] | None,
@@ -85,9 +83,7 @@ def run_command(
     model: Annotated[str, typer.Argument(help="A name from `list models`, or my_gan.py:MyGAN.")],
     task: Annotated[str, typer.Argument(help="A name from `list tasks`, or my_task.py:MyTask.")],
     seed: Seeds = [0],  # noqa: B006 - typer copies it
-    scale: Annotated[
-        ScaleName, typer.Option(help="paper: the published setting; small, smoke: reduced.")
-    ] = ScaleName.paper,
+    scale: Annotated[Scale, typer.Option(help="paper is the published setting.")] = "paper",
     settings: Settings = None,
     temperature: Annotated[list[float] | None, typer.Option(help="Temperatures scored at the end, beside 1.")] = None,
     metric: Metrics = None,
@@ -97,15 +93,16 @@ def run_command(
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: Uri = None,
-    experiment: Experiment = "textgan-bench",
+    experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with _UserErrors():
-        config: dict[str, Any] = {"model": model, "task": task, "scale": scale.value, "metrics": tuple(metric or ())}
+        config: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metric or ())}
         config["temperatures"] = tuple(temperature or (1.0,))
         configs = make_runs(assign(parse_settings(settings or ()), config), list(dict.fromkeys(seed)))
         resolved = [config.resolve() for config in configs]
-        _launch(resolved, runs, jobs, rerun, save_every, TrackingOptions(tracker, tracking_uri, experiment))
+        tracking = TrackingOptions(tracker, tracking_uri, experiment)
+        _launch(resolved, jobs, runs, tracking, rerun=rerun, save_every=save_every)
 
 
 @app.command("suite")
@@ -118,13 +115,14 @@ def suite_command(
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: Uri = None,
-    experiment: Experiment = "textgan-bench",
+    experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with _UserErrors():
         configs = read_suite(_suite_path(path), parse_settings(settings or ()))
         resolved = [config.resolve() for config in configs]
-        _launch(resolved, runs, jobs, rerun, save_every, TrackingOptions(tracker, tracking_uri, experiment))
+        tracking = TrackingOptions(tracker, tracking_uri, experiment)
+        _launch(resolved, jobs, runs, tracking, rerun=rerun, save_every=save_every)
 
 
 def _suite_path(path: Path) -> Path:
@@ -142,23 +140,22 @@ def _suites() -> list[str]:
     return sorted(path.stem for path in _SUITES.glob("*.toml"))
 
 
-def _launch(
-    resolved: Sequence[Resolved], runs: Path, jobs: int, rerun: bool, save_every: float, tracking: TrackingOptions
-) -> None:
+def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: TrackingOptions, **how: Any) -> None:
     """Load each task once (so that what is missing is said now), add its row of real text, then train."""
-    from bench.launch import launch
+    from bench.launch import Way, launch
+    from bench.runner import run_info
     from bench.samples import Board, record_real_text
 
     boards: dict[str, Board] = {}
     for each in resolved:
-        key = json.dumps([each.run.task, each.task_settings, each.run.n_samples])
+        key = _board_key(each)
         if key not in boards:
             boards[key] = Board(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
             record_real_text(boards[key], each.run.n_samples, runs)
-    trackers_of = tracking.prepare(resolved, runs)
-    outcomes = launch(
-        resolved, runs, jobs=jobs, trackers_of=trackers_of, rerun=rerun, save_every=save_every, console=console
-    )
+    first = {each.config_hash: each for each in reversed(resolved)}
+    infos = [run_info(each, boards[_board_key(each)].data) for each in first.values()]
+    way = Way(runs, trackers_of=tracking.prepare(infos, runs), **how)
+    outcomes = launch(resolved, way, jobs=jobs, console=console)
     console.print(f"\n{len(outcomes)} runs in {runs}. Table: python -m leaderboards build {runs}", highlight=False)
     if hint := tracking.hint(runs):
         console.print(hint, highlight=False)
@@ -168,6 +165,10 @@ def _launch(
         raise typer.Exit(130)
     if bad:
         raise typer.Exit(1)
+
+
+def _board_key(resolved: Resolved) -> str:
+    return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples])
 
 
 @app.command("score")
@@ -233,9 +234,9 @@ def sample_command(
 
 
 @app.command("list")
-def list_command(kind: Annotated[KindName | None, typer.Argument(help="One kind only.")] = None) -> None:
+def list_command(kind: Annotated[Listed | None, typer.Argument(help="One kind only.")] = None) -> None:
     """Models, tasks, metrics and suites by name."""
-    kinds: Iterable[str] = [kind.value] if kind else [k.value for k in KindName]
+    kinds: Iterable[str] = [kind] if kind else get_args(Listed)
     for each in kinds:
         known = _suites() if each == "suites" else names(_kind(each))
         console.print(f"{each}: {', '.join(known)}", highlight=False)
@@ -263,7 +264,7 @@ def _kind(name: str) -> Kind:
 def sync_command(
     runs: Annotated[Path, typer.Argument(help="Folder that holds run folders.")],
     tracking_uri: Uri = None,
-    experiment: Experiment = "textgan-bench",
+    experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Rebuild MLflow from run folders."""
     with _UserErrors():
@@ -273,5 +274,9 @@ def sync_command(
         if not folders:
             raise ValueError(f"no run.json below {runs}")
         options = TrackingOptions(TrackerName.mlflow, tracking_uri, experiment)
-        result = sync(folders, options.uri(runs), experiment)
-        console.print(f"{len(result)} runs in {options.uri(runs)}", highlight=False)
+        synced = sync(folders, options.uri(runs), experiment)
+        console.print(f"{len(synced.runs)} runs in {options.uri(runs)}", highlight=False)
+        for folder, reason in synced.errors:
+            errors.print(f"{folder}: {reason}", style="red", markup=False, highlight=False)
+        if synced.errors:
+            raise typer.Exit(1)

@@ -34,13 +34,10 @@ from rich.text import Text
 from bench.config import Resolved, RunConfig
 from bench.record import RunRecord, read_record
 from bench.runner import Report, run
-from bench.tracking.tracker import Tracker
+from bench.tracking.options import TrackersOf, no_trackers
 from bench.trainer import Interrupted
 
-__all__ = ["Outcome", "launch", "stop_on_signals"]
-
-TrackerOf = Callable[[str], Sequence[Tracker]]
-"""Makes the trackers of a run from its `config_hash`. Pickled to worker processes."""
+__all__ = ["Outcome", "Way", "launch", "stop_on_signals"]
 
 
 @dataclass(frozen=True)
@@ -55,13 +52,17 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How the runs of one command are done."""
+class Way:
+    """How the runs of one command are done. Pickled to worker processes."""
 
     folder: Path
-    trackers_of: TrackerOf
-    rerun: bool
-    save_every: float
+    """Holds the run folders."""
+    trackers_of: TrackersOf = no_trackers
+    """Makes the trackers of a run from its `config_hash`."""
+    rerun: bool = False
+    """Train again what is finished."""
+    save_every: float = 60.0
+    """Seconds between checkpoints."""
 
 
 class _Rate(ProgressColumn):
@@ -71,16 +72,7 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "", style="progress.data.speed")
 
 
-def launch(
-    runs: Sequence[Resolved],
-    folder: Path,
-    *,
-    jobs: int,
-    trackers_of: TrackerOf,
-    rerun: bool,
-    save_every: float,
-    console: Console,
-) -> list[Outcome]:
+def launch(runs: Sequence[Resolved], way: Way, *, jobs: int, console: Console) -> list[Outcome]:
     """Do all runs, show their progress, say how each ended. Ctrl-C or SIGTERM saves what is under way and stops."""
     columns = (
         TextColumn("{task.description}"),
@@ -90,7 +82,6 @@ def launch(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    way = _Way(folder, trackers_of, rerun, save_every)
     with stop_on_signals() as stopped, Progress(*columns, console=console, refresh_per_second=5) as progress:
         display = _Display(progress, len(runs))
         if jobs == 1 or len(runs) == 1:
@@ -153,7 +144,7 @@ def _outcome(title: str, folder: Path, record: RunRecord) -> Outcome:
 
 
 def _one_by_one(
-    runs: Sequence[Resolved], way: _Way, display: _Display, stopped: Callable[[], bool]
+    runs: Sequence[Resolved], way: Way, display: _Display, stopped: Callable[[], bool]
 ) -> Iterator[Outcome]:
     for resolved in runs:
         title, place = resolved.run.title(), resolved.folder(way.folder)
@@ -166,7 +157,7 @@ def _one_by_one(
         yield outcome
 
 
-def _attempt(resolved: Resolved, way: _Way, report: Report, stopped: Callable[[], bool]) -> Outcome:
+def _attempt(resolved: Resolved, way: Way, report: Report, stopped: Callable[[], bool]) -> Outcome:
     title, place = resolved.run.title(), resolved.folder(way.folder)
     try:
         record = run(
@@ -206,7 +197,7 @@ class _Worker:
 
 
 def _side_by_side(
-    runs: Sequence[Resolved], way: _Way, jobs: int, display: _Display, stopped: Callable[[], bool]
+    runs: Sequence[Resolved], way: Way, jobs: int, display: _Display, stopped: Callable[[], bool]
 ) -> list[Outcome]:
     """At most `jobs` processes, each with a pipe of its own: the death of one leaves the others' whole."""
     waiting, workers = list(enumerate(runs)), dict[int, _Worker]()
@@ -233,7 +224,7 @@ def _side_by_side(
     return [outcomes[index] for index in range(len(runs))]
 
 
-def _start(resolved: Resolved, way: _Way) -> _Worker:
+def _start(resolved: Resolved, way: Way) -> _Worker:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     arguments = (resolved.run, way, sender)
@@ -257,7 +248,7 @@ def _read_messages(worker: _Worker, title: str, display: _Display) -> bool:
     return True
 
 
-def _died(resolved: Resolved, way: _Way, exit_code: int | None) -> Outcome:
+def _died(resolved: Resolved, way: Way, exit_code: int | None) -> Outcome:
     """A worker that ended without a word: its record may be there all the same."""
     title, place = resolved.run.title(), resolved.folder(way.folder)
     if (place / "record.json").exists():
@@ -267,7 +258,7 @@ def _died(resolved: Resolved, way: _Way, exit_code: int | None) -> Outcome:
     )
 
 
-def _work(config: RunConfig, way: _Way, messages: Connection) -> None:
+def _work(config: RunConfig, way: Way, messages: Connection) -> None:
     """A worker process: one run. Without a launcher to talk to it saves and stops."""
     orphaned: list[bool] = []
 

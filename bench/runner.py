@@ -28,7 +28,7 @@ from bench.tracking.tracker import RunInfo, Tracker
 from bench.trainer import At, DivergedError, Interrupted, train
 from metrics.common.tokens import Tokens
 
-__all__ = ["Report", "load_run", "run"]
+__all__ = ["Report", "load_run", "run", "run_info"]
 
 Report = Callable[[str, int, int], None]
 """(phase, steps done, steps of the phase)."""
@@ -70,6 +70,23 @@ def run(
         raise ValueError(f"{folder} is being trained by another process") from None
 
 
+def run_info(resolved: Resolved, data: TextData) -> RunInfo:
+    """What is known of a run before its first step."""
+    return RunInfo(
+        run_id=resolved.run_id,
+        config_hash=resolved.config_hash,
+        model=resolved.run.model,
+        task=resolved.run.task,
+        task_version=resolved.task.version,
+        scale=resolved.run.scale,
+        seed=resolved.run.seed,
+        params=resolved.params(),
+        data_sha256=data.sha256,
+        data_facts=data.facts,
+        environment=describe_environment(resolved.device, resolved.run.threads),
+    )
+
+
 @dataclass
 class _Session:
     """What a run needs while it goes on; the trainer's hooks."""
@@ -81,6 +98,7 @@ class _Session:
     report_phase: Report
     should_stop: Callable[[], bool]
     progress: Progress = field(default_factory=Progress)
+    started: list[Tracker] = field(default_factory=list)
     n_parameters: int | None = None
     data: TextData = field(init=False)
     model: TextGenerator = field(init=False)
@@ -89,11 +107,11 @@ class _Session:
     def execute(self, save_every: float) -> RunRecord:
         """Load, build, resume, train, record."""
         self.data = self.resolved.task.load()
-        info = self._info()
-        self._tell(lambda tracker: tracker.start(info, self.folder))
+        self.diary.start(run_info(self.resolved, self.data), self.folder)
         try:
             self._build()
             self.diary.truncate(self.progress.log_position)  # what came after the checkpoint happens again
+            self._start_mirrors()
             train(self.model, self.stream, self.resolved.run, self.progress, self, save_every=save_every)
             save_weights(self.folder / "weights.safetensors", self.model)
             record = self._finish("completed")
@@ -103,9 +121,7 @@ class _Session:
             raise
         except OSError as error:
             # A full disk is no property of the model: nothing is recorded, and the run can go on.
-            raise OSError(
-                f"{error}; what was saved before is whole, and the same command goes on from there"
-            ) from error
+            raise OSError(f"{error}; what was saved is whole, and the same command goes on from it") from error
         except Exception as error:  # noqa: BLE001 - whatever a model does, its failure is a result and is recorded
             (self.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
             return self._finish("failed", f"{type(error).__name__}: {error}")
@@ -125,24 +141,14 @@ class _Session:
         if (self.folder / "checkpoint.pt").exists():
             self.progress = load_checkpoint(self.folder / "checkpoint.pt", self.model, self.stream, device)
 
-    def _info(self) -> RunInfo:
-        resolved = self.resolved
-        return RunInfo(
-            run_id=resolved.run_id,
-            config_hash=resolved.config_hash,
-            model=resolved.run.model,
-            task=resolved.run.task,
-            task_version=resolved.task.version,
-            scale=resolved.run.scale,
-            seed=resolved.run.seed,
-            params=resolved.params(),
-            data_sha256=self.data.sha256,
-            data_facts=self.data.facts,
-            environment=describe_environment(resolved.device, resolved.run.threads),
-        )
+    def _start_mirrors(self) -> None:
+        """Once, when the diary holds what belongs to this state and nothing more: a mirror reads it."""
+        for mirror in self.mirrors[len(self.started) :]:
+            mirror.start(run_info(self.resolved, self.data), self.folder)
+            self.started.append(mirror)
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
-        for tracker in (self.diary, *self.mirrors):
+        for tracker in (self.diary, *self.started):
             what(tracker)
 
     def _finish(self, status: str, error: str | None = None) -> RunRecord:
@@ -181,6 +187,7 @@ class _Session:
             environment=describe_environment(resolved.device, resolved.run.threads),
         )
         record.write(self.folder / "record.json")
+        self._start_mirrors()
         self._tell(lambda tracker: tracker.finish(record))
         return record
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from bench.tracking.tracker import Tracker
+from bench.tracking.mlflow import EXPERIMENT, MlflowIds, MlflowTracker, default_uri, prepare
+from bench.tracking.tracker import RunInfo, Tracker
 
-__all__ = ["TrackerName", "TrackingOptions"]
+__all__ = ["EXPERIMENT", "TrackerName", "TrackersOf", "TrackingOptions", "no_trackers"]
+
+TrackersOf = Callable[[str], Sequence[Tracker]]
+"""Makes the trackers of one run, beside its files, from its `config_hash`. Goes to worker processes by pickle."""
 
 
 class TrackerName(StrEnum):
-    """Trackers beside the JSONL files, which are always written."""
+    """Trackers beside the files, which are always written."""
 
     mlflow = "mlflow"
     none = "none"
+
+
+def no_trackers(_config_hash: str) -> Sequence[Tracker]:
+    """Files only."""
+    return ()
+
+
+@dataclass(frozen=True)
+class _MlflowTrackers:
+    uri: str
+    experiment: str
+    ids: MlflowIds
+
+    def __call__(self, config_hash: str) -> Sequence[Tracker]:
+        parent = self.ids.parents[config_hash]
+        return (MlflowTracker(self.uri, self.experiment, experiment_id=self.ids.experiment_id, parent_run_id=parent),)
 
 
 @dataclass(frozen=True)
@@ -30,4 +49,17 @@ class TrackingOptions:
 
     def uri(self, runs: Path) -> str:
         """The MLflow tracking URI: as given, or a sqlite database in the runs folder."""
-        return self.tracking_uri or f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+        return self.tracking_uri or default_uri(runs)
+
+    def prepare(self, infos: Iterable[RunInfo], runs: Path) -> TrackersOf:
+        """Make database, experiment and parent runs now, in one process. If MLflow fails: a warning, and files only."""
+        if self.tracker is TrackerName.none:
+            return no_trackers
+        ids = prepare(self.uri(runs), self.experiment, infos)
+        return no_trackers if ids is None else _MlflowTrackers(self.uri(runs), self.experiment, ids)
+
+    def hint(self, runs: Path) -> str:
+        """The command that opens MLflow's pages; empty where nothing is tracked there."""
+        if self.tracker is TrackerName.none:
+            return ""
+        return f"MLflow: mlflow ui --backend-store-uri {self.uri(runs)}"
