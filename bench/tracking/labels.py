@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from bench.record import Evaluation, RunRecord
 from bench.tracking.tracker import RunInfo
@@ -13,6 +14,8 @@ from bench.tracking.tracker import RunInfo
 __all__ = [
     "EXPERIMENT_NOTE",
     "PARAM_LIMIT",
+    "Configuration",
+    "Configured",
     "child_name",
     "child_note",
     "child_tags",
@@ -36,12 +39,38 @@ EXPERIMENT_NOTE = (
 )
 
 
-def protocol(info: RunInfo) -> str:
+class Configured(Protocol):
+    """What a parent run is made of: a `RunInfo`, or a `Configuration` while the data are not loaded yet."""
+
+    @property
+    def config_hash(self) -> str: ...  # noqa: D102 - as in RunInfo
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def task(self) -> str: ...  # noqa: D102
+    @property
+    def task_version(self) -> int: ...  # noqa: D102
+    @property
+    def scale(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The part of a `RunInfo` that is known before any data are loaded."""
+
+    config_hash: str
+    model: str
+    task: str
+    task_version: int
+    scale: str
+
+
+def protocol(info: Configured) -> str:
     """The task with its version: scores of different protocols are not comparable."""
     return f"{info.task}@{info.task_version}"
 
 
-def parent_name(info: RunInfo) -> str:
+def parent_name(info: Configured) -> str:
     """`seqgan on oracle_lstm · small · 1f4c`; the digits tell configurations apart."""
     return f"{info.model} on {info.task} · {info.scale} · {info.config_hash[:4]}"
 
@@ -51,7 +80,7 @@ def child_name(info: RunInfo) -> str:
     return f"{info.model} · {info.task} · seed {info.seed}"
 
 
-def parent_tags(info: RunInfo) -> dict[str, str]:
+def parent_tags(info: Configured) -> dict[str, str]:
     """What all seeds of a configuration have in common."""
     return {
         "level": "configuration",
@@ -60,7 +89,6 @@ def parent_tags(info: RunInfo) -> dict[str, str]:
         "protocol": protocol(info),
         "scale": info.scale,
         "config_hash": info.config_hash,
-        "data_sha256": info.data_sha256,
         "mlflow.note.content": parent_note(info),
         **_SOURCE,
     }
@@ -77,6 +105,7 @@ def child_tags(info: RunInfo, parent_run_id: str) -> dict[str, str]:
         "level": "run",
         "seed": str(info.seed),
         "run_id": info.run_id,
+        "data_sha256": info.data_sha256,
         "mlflow.parentRunId": parent_run_id,
         "mlflow.note.content": child_note(info, None, None, ()),
     }
@@ -91,7 +120,7 @@ def params(info: RunInfo) -> tuple[dict[str, str], list[str]]:
     )
 
 
-def parent_note(info: RunInfo) -> str:
+def parent_note(info: Configured) -> str:
     """Description of a configuration."""
     return (
         f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, configuration `{info.config_hash}`. "

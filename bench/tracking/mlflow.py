@@ -15,11 +15,12 @@ from pathlib import Path
 
 from bench.record import Alarm, Evaluation, RunRecord
 from bench.tracking import mlflow_store
+from bench.tracking.labels import Configuration, Configured
 from bench.tracking.mlflow_run import MlflowRun
 from bench.tracking.mlflow_store import default_uri
 from bench.tracking.tracker import RunInfo
 
-__all__ = ["EXPERIMENT", "MlflowIds", "MlflowTracker", "default_uri", "one_line", "prepare"]
+__all__ = ["EXPERIMENT", "Configuration", "MlflowIds", "MlflowTracker", "default_uri", "one_line", "prepare"]
 
 EXPERIMENT = "textgan-bench"
 _logger = logging.getLogger(__name__)
@@ -34,8 +35,10 @@ class MlflowIds:
     """config_hash -> MLflow's id of the parent run."""
 
 
-def prepare(uri: str, experiment: str, infos: Iterable[RunInfo]) -> MlflowIds | None:
+def prepare(uri: str, experiment: str, infos: Iterable[Configured]) -> MlflowIds | None:
     """Make the database, the experiment and the parent runs, before workers start. None, with a warning: MLflow failed.
+
+    A launcher that has not loaded the data, so has no `RunInfo` yet, hands in a `Configuration` for each run.
 
     Raises ValueError if MLflow is not installed or if it refuses this kind of address.
     """

@@ -79,7 +79,9 @@ class MlflowRun:
         self._known = self._history(run)
         self._client.update_run(self._parent_id, status="RUNNING")
         self._describe()
+        self._replaying = True
         replay(folder / EVENTS, self)
+        self._replaying = False
         self.flush()
         if self._system_metrics:
             self._watch_system()
@@ -106,9 +108,10 @@ class MlflowRun:
         """A tag per kind with the first alarm, the number of all, and a line in the description."""
         self._last_ms = max(self._last_ms, _ms(time))
         text = f"{alarm.message} ({alarm.phase}, step {alarm.step})"
-        if not any(known.startswith(alarm.kind) for known in self._alarms):
+        if not any(known.startswith(f"{alarm.kind}:") for known in self._alarms):
             self._tags[f"alarm.{alarm.kind}"] = text[:1000]
-        self._alarms.append(f"{alarm.kind}: {text}")
+        if f"{alarm.kind}: {text}" not in self._alarms:
+            self._alarms.append(f"{alarm.kind}: {text}")
         self._tags["alarms"] = str(len(self._alarms))
 
     def flush(self) -> None:
@@ -204,7 +207,6 @@ class MlflowRun:
     def _scores(self, group: str, evaluation: Evaluation, step: int, time: float) -> None:
         for name, score in evaluation.scores.items():
             self._metric(f"{group}/{name}", score.value, step, time)
-            self._known.add((labels.key(f"{group}/{name}"), step))
 
     def _metric(self, name: str, value: float, step: int, time: float) -> None:
         """Buffer a value. One that is not finite becomes NaN, as in `train.jsonl`: MLflow would show inf as 1.8e308."""
@@ -213,6 +215,8 @@ class MlflowRun:
         key = labels.key(name)
         self._last_ms = max(self._last_ms, _ms(time))
         if (key, step) not in self._known:
+            if self._replaying:
+                self._known.add((key, step))  # what the folder holds after its last checkpoint will happen again
             self._metrics.append(Metric(key, value if math.isfinite(value) else math.nan, _ms(time), step))
 
     def _cost(self, record: RunRecord) -> None:

@@ -15,9 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from bench.tracking import labels
-from bench.tracking.tracker import RunInfo
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -39,8 +39,9 @@ _LIBRARIES = (
 
 
 def default_uri(runs: Path) -> str:
-    """`sqlite:///<runs>/mlflow.db`."""
-    return f"sqlite:///{(runs.resolve() / 'mlflow.db').as_posix()}"
+    """`sqlite:///<runs>/mlflow.db`; what would be read as an escape or a query is escaped."""
+    path = (runs.resolve() / "mlflow.db").as_posix()
+    return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
 
 
 def check(uri: str) -> None:
@@ -92,6 +93,8 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from mlflow import MlflowClient
 
+    if path := _sqlite_path(uri):
+        _open(path)
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic", "urllib3.connectionpool"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -119,7 +122,7 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
         raise
 
 
-def ensure_parent(client: MlflowClient, experiment_id: str, info: RunInfo, start_ms: int) -> str:
+def ensure_parent(client: MlflowClient, experiment_id: str, info: labels.Configured, start_ms: int) -> str:
     """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
     wanted = f"tags.level = 'configuration' and tags.config_hash = '{info.config_hash}'"
     found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
@@ -133,4 +136,12 @@ def _sqlite_path(uri: str) -> Path | None:
     """The file of an sqlite address; None for other addresses and for a database in memory."""
     kind, _, rest = uri.partition(":///")
     name = rest.partition("?")[0]
-    return Path(name).resolve() if kind.startswith("sqlite") and name not in ("", ":memory:") else None
+    return Path(unquote(name)).resolve() if kind.startswith("sqlite") and name not in ("", ":memory:") else None
+
+
+def _open(path: Path) -> None:
+    """Raise OSError at once where MLflow would try for minutes. An empty file is an empty database."""
+    with path.open("a+b") as file:
+        file.seek(0)
+        if file.read(16) not in (b"", b"SQLite format 3\x00"):
+            raise OSError(f"{path} is not an sqlite database")
