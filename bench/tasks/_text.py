@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +15,18 @@ from bench import data
 from bench.task import TextData, Vocabulary, digest, rows
 from metrics.common.tokens import Tokens
 
-__all__ = ["END", "UNKNOWN", "English", "facts", "fingerprints", "join", "nltk_tokens", "split_off", "text_data"]
+__all__ = [
+    "END",
+    "UNKNOWN",
+    "detokenize",
+    "english",
+    "facts",
+    "fingerprints",
+    "join",
+    "nltk_tokens",
+    "split_off",
+    "text_data",
+]
 
 END = "<eos>"
 """The one special token of the text tasks: start, end and padding, always id 0."""
@@ -22,23 +34,17 @@ UNKNOWN = "<unk>"
 """Stands for rare words of the training text where a task has a minimum count; then always id 1."""
 
 
-class English:
-    """NLTK's English tokenizer, as every published score on COCO and EMNLP News uses it, on lower-cased lines.
+@cache
+def english(*, lower: bool = True) -> Callable[[str], list[str]]:
+    """NLTK's English tokenizer, which all published scores on COCO and EMNLP News use: one line -> words.
 
     `nltk.word_tokenize(line, preserve_line=True)`: the line is not cut into sentences first, which would need a
     downloaded model. It differs from `word_tokenize(line)` on 5 of 10,000 lines of each COCO file.
     """
+    from nltk.tokenize.destructive import NLTKWordTokenizer  # type: ignore[import-untyped]
 
-    def __init__(self, *, lower: bool = True) -> None:
-        from nltk.tokenize.destructive import NLTKWordTokenizer  # type: ignore[import-untyped]
-
-        self._words: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
-        self._lower = lower
-
-    def __call__(self, line: str) -> list[str]:
-        """One line -> words."""
-        line = line.strip()
-        return self._words(line.lower() if self._lower else line)
+    words: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+    return lambda line: words(line.strip().lower() if lower else line.strip())
 
 
 def nltk_tokens(files: Sequence[Path], *, lower: bool = True) -> tuple[list[Tokens], list[str]]:
@@ -47,7 +53,7 @@ def nltk_tokens(files: Sequence[Path], *, lower: bool = True) -> tuple[list[Toke
     key = digest(checksums.encode(), f"nltk {version('nltk')} lower={lower} 1".encode())[:32]
 
     def build() -> dict[str, NDArray[np.generic]]:
-        tokenize = English(lower=lower)
+        tokenize = english(lower=lower)
         numbering: dict[str, int] = {}
         arrays: dict[str, NDArray[np.generic]] = {}
         for i, path in enumerate(files):
@@ -100,13 +106,15 @@ def text_data(
     """Three splits that share the numbering `words` -> a loaded task.
 
     The vocabulary holds the words that occur `min_count` times in `vocabulary_from` (default: train), most frequent
-    first; T is its longest sentence. Only with min_count > 1 is there an `<unk>`, and then it occurs in train.
+    first; T is its longest sentence. There is an `<unk>` only if words are rarer, so that it occurs in train.
     """
     source = vocabulary_from or train
     if END in words:
         raise ValueError(f"the text holds the word {END!r}, which names the end token: rename it in the text")
-    kept, unseen = _vocabulary(np.bincount(source.flat, minlength=len(words)), words, min_count, test)
-    special = [END] if min_count == 1 else [END, UNKNOWN]
+    counts = np.bincount(source.flat, minlength=len(words))
+    rare = bool(((counts > 0) & (counts < min_count)).any())
+    kept, unseen = _vocabulary(counts, words, min_count if rare else 1, test)
+    special = [END, UNKNOWN] if rare else [END]
     vocabulary = Vocabulary((*special, *(words[i] for i in kept)), tuple(words[i] for i in unseen))
     size = len(vocabulary.words)
     spec = SequenceSpec(vocab_size=size, max_len=int(source.lengths.max(initial=1)), bos_id=0, pad_id=0, eos_id=0)
@@ -114,18 +122,23 @@ def text_data(
     number = np.full(len(words), size + len(unseen))  # words of valid alone: outside the vocabulary, never shown
     number[kept] = np.arange(len(special), size)
     number[unseen] = np.arange(size, size + len(unseen))
-    if min_count > 1 and UNKNOWN in words:
+    if rare and UNKNOWN in words:
         number[words.index(UNKNOWN)] = 1
     references = Tokens(number[test.flat], test.offsets)
 
     def ids(part: Tokens) -> NDArray[np.int64]:
         numbered = number[part.flat]
-        if min_count > 1:
+        if rare:
             numbered[numbered >= size] = 1
         return rows(Tokens(numbered, part.offsets), spec)[0]
 
     train_ids, valid_ids, test_ids = ids(train), ids(valid), ids(test)
-    known = {"vocabulary": size, "max_length": spec.max_len, "test_sentences_not_writable": len(test) - len(test_ids)}
+    known = {
+        "vocabulary": size,
+        "max_length": spec.max_len,
+        "test_sentences_not_writable": len(test) - len(test_ids),
+        "test_tokens_outside_vocabulary": round(float((references.flat >= size).mean()), 4),
+    }
     return TextData(
         spec=spec,
         vocabulary=vocabulary,

@@ -72,7 +72,7 @@ class ImageCOCO(Task):
 
     def tokenize(self, line: str) -> list[str]:
         """Lower-cased words by NLTK's tokenizer."""
-        return _text.English()(line)
+        return _text.english()(line)
 
     def detokenize(self, sentence: str) -> str:
         """Punctuation and contractions joined to their words."""

@@ -1,0 +1,163 @@
+"""Your own text: any UTF-8 file with one sentence per line, by word or by character.
+
+`--set path=my.txt`. Lines are shuffled by a fixed stream and divided into train, valid and test; the vocabulary comes
+from train alone. The file is read as a stream into arrays of numbers.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Gt, Interval
+
+from bench.task import Task, TextData
+from bench.tasks import _text
+from metrics.common.tokens import Tokens
+
+__all__ = ["TextFile"]
+
+Share = Annotated[float, Interval(gt=0, lt=1)]
+
+BLANK = "␣"
+"""Stands for a blank where sentences are made of characters."""
+
+_SEED = 2017  # of the split
+_LONGEST_LINE = 1 << 20  # bytes; a longer one is no sentence
+_MOST_MEMORY = 8 << 30  # bytes of the (N, T) array
+_SPACED = re.compile(r"\S(?: \S)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFile(Task):
+    """A file of yours. Blank lines are skipped; the file may be compressed (`.gz`)."""
+
+    path: str
+    """The file, from the current folder."""
+    by: Literal["word", "character"] = "word"
+    """`word`: split on blanks. `character`: Chinese, or spelling; blanks become `␣`."""
+    lower: bool = False
+    """Lower-case the text."""
+    min_count: Annotated[int, Gt(0)] = 1
+    """Words that are rarer in train become `<unk>`."""
+    max_len: Annotated[int, Gt(0)] | None = None
+    """Leave out lines with more words. None: the longest training line decides."""
+    valid_share: Share = 0.05
+    """Share of the lines held out for selection."""
+    test_share: Share = 0.1
+    """Share of the lines held out for scores."""
+
+    version: ClassVar[int] = 1
+    metrics: ClassVar[tuple[str, ...]] = ("bleu", "self_bleu", "nll_gen", "distinct", "unique", "novelty")
+    scales: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {}, "small": {}}
+
+    def __post_init__(self) -> None:
+        """Refuse shares that leave nothing to train on."""
+        if self.valid_share + self.test_share >= 1:
+            raise ValueError(
+                f"text_file: valid_share + test_share must be under 1, got {self.valid_share} + {self.test_share}"
+            )
+
+    def load(self) -> TextData:
+        """The lines of the file. Raises ValueError, naming line and byte, for a file that is not text."""
+        tokens, words, skipped = self._read()
+        n = len(tokens)
+        n_valid, n_test = round(n * self.valid_share), round(n * self.test_share)
+        if min(n_valid, n_test, n - n_valid - n_test) < 1:
+            raise ValueError(
+                f"{self.path} holds {n} usable line{'s' * (n != 1)} ({_listed(skipped)}): too few to divide into "
+                f"{n - n_valid - n_test} for train, {n_valid} for valid (valid_share={self.valid_share}) and {n_test} "
+                f"for test (test_share={self.test_share}); each needs one or more"
+            )
+        order = np.random.RandomState(_SEED).permutation(n)
+        test, valid, train = (np.sort(part) for part in np.split(order, [n_test, n_test + n_valid]))
+        longest = int(tokens.lengths[train].max())
+        if (needed := 8 * n * longest) > _MOST_MEMORY:
+            median = int(np.median(tokens.lengths))
+            raise ValueError(
+                f"{self.path}: {n} lines of up to {longest} words would take {needed / 2**30:.0f} GiB as a table; "
+                f"leave out long lines with max_len (half of them have at most {median} words)"
+            )
+        return _text.text_data(
+            tokens.select(train),
+            tokens.select(valid),
+            tokens.select(test),
+            words,
+            min_count=self.min_count,
+            more_facts=skipped,
+        )
+
+    def tokenize(self, line: str) -> list[str]:
+        """Words between blanks, or characters; characters already written with blanks between them stay so."""
+        line = line.strip().lower() if self.lower else line.strip()
+        if self.by == "word":
+            return line.split()
+        if _SPACED.fullmatch(line):
+            return line.split(" ")
+        return [BLANK if character.isspace() else character for character in line]
+
+    def detokenize(self, sentence: str) -> str:
+        """The characters of a sentence joined; words unchanged."""
+        if self.by == "word":
+            return sentence
+        return sentence.replace(" ", "").replace(BLANK, " ")
+
+    def _read(self) -> tuple[Tokens, list[str], dict[str, int]]:
+        """Sentences, the words they number, and how many lines were skipped for which reason."""
+        numbering: dict[str, int] = {}
+        flat, ends = array("i"), array("q", [0])
+        skipped = {"blank_lines": 0, "lines_too_long": 0}
+        for line in _lines(Path(self.path)):
+            words = self.tokenize(line)
+            if not words:
+                skipped["blank_lines"] += 1
+            elif self.max_len is not None and len(words) > self.max_len:
+                skipped["lines_too_long"] += 1
+            else:
+                flat.extend([numbering.setdefault(word, len(numbering)) for word in words])
+                ends.append(len(flat))
+        tokens = Tokens(np.frombuffer(flat, np.int32).astype(np.int64), np.frombuffer(ends, np.int64).copy())
+        return tokens, list(numbering), skipped
+
+
+def _listed(skipped: dict[str, int]) -> str:
+    return ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in skipped.items())
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, decoded one by one so that an error has a place."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()} (text_file needs path=<a text file>)")
+    start, number = 0, 0
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        try:
+            while raw := file.readline(_LONGEST_LINE + 1):
+                number += 1
+                yield _decoded(raw, f"{path}, line {number}", start)
+                start += len(raw)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path} is no whole gzip file: {error}") from error
+
+
+def _decoded(raw: bytes, where: str, start: int) -> str:
+    """One line of bytes -> text; `start` is its first byte's place in the file."""
+    if (zero := raw.find(b"\0")) >= 0:
+        raise ValueError(
+            f"{where}, byte {start + zero}: a zero byte, so this is not a UTF-8 text (perhaps UTF-16, or no text)"
+        )
+    if len(raw) > _LONGEST_LINE:
+        raise ValueError(f"{where} has more than {_LONGEST_LINE} bytes; one sentence per line is expected")
+    try:
+        return raw.decode("utf-8-sig" if start == 0 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where}, byte {start + error.start}: 0x{raw[error.start]:02x} is not UTF-8; convert the file, for "
+            "example with `iconv -f latin1 -t utf-8`"
+        ) from error
