@@ -1,0 +1,144 @@
+"""Which records may stand in one table, and why the others may not.
+
+A board is (task, version, settings, data hash, scale) and equal metric signatures. Samples that were handed in have no
+scale: they stand on every board of their data whose signatures (so also whose counts) they share, else on their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bench.record import RunRecord, canonical_json
+from leaderboards.store import Entry
+
+__all__ = ["Group", "final_signatures", "reasons", "split"]
+
+
+@dataclass
+class Group:
+    """The records of one board."""
+
+    record: RunRecord
+    """One of them: gives task, version, settings and data."""
+    scale: str
+    entries: list[Entry] = field(default_factory=list)
+    signatures: dict[str, str] = field(default_factory=dict)
+    """Score key -> the one signature of its column."""
+
+    def add(self, entry: Entry) -> None:
+        """Take a record in; keys that it brings get its signatures."""
+        self.entries.append(entry)
+        for key, signature in final_signatures(entry.record).items():
+            self.signatures.setdefault(key, signature)
+
+    def admits(self, signatures: Mapping[str, str]) -> bool:
+        """Whether no shared key has another signature."""
+        return all(self.signatures.get(key, signature) == signature for key, signature in signatures.items())
+
+
+def final_signatures(record: RunRecord) -> dict[str, str]:
+    """Score key -> signature in the evaluations at the end; temperature 1 before the others."""
+    last = [e for e in record.evaluations if e.at in ("end", "samples")]
+    found: dict[str, str] = {}
+    for evaluation in sorted(last, key=lambda e: e.temperature != 1.0):
+        for key, score in evaluation.scores.items():
+            found.setdefault(key, score.signature)
+    return found
+
+
+def split(entries: Iterable[Entry]) -> list[Group]:
+    """Records -> boards, in a fixed order."""
+    bases: dict[tuple[str, int, str, str], list[Entry]] = {}
+    for entry in entries:
+        record = entry.record
+        base = (record.task, record.task_version, canonical_json(record.task_config), record.data_sha256)
+        bases.setdefault(base, []).append(entry)
+    groups: list[Group] = []
+    for base in sorted(bases):
+        groups += _split_base(bases[base])
+    return groups
+
+
+def _split_base(entries: list[Entry]) -> list[Group]:
+    groups: list[Group] = []
+    runs = [e for e in entries if e.record.origin == "run"]
+    for scale in sorted({e.record.scale for e in runs}):
+        groups += _partition([e for e in runs if e.record.scale == scale], scale)
+    boards_of_runs, own = list(groups), []
+    for entry in (e for e in entries if e.record.origin == "samples"):
+        signatures = final_signatures(entry.record)
+        hosts = [g for g in boards_of_runs if g.admits(signatures) and g.signatures.keys() & signatures.keys()]
+        for host in hosts:
+            host.add(entry)
+        if not hosts:
+            own.append(entry)
+    return groups + _partition(own, "samples")
+
+
+def _partition(entries: list[Entry], scale: str) -> list[Group]:
+    """Split where signatures disagree. The commonest set of signatures goes first; failed runs go to their row."""
+    profiles = {id(e): final_signatures(e.record) for e in entries}
+    common = Counter(canonical_json(p) for p in profiles.values())
+    order = sorted(
+        entries,
+        key=lambda e: (
+            not profiles[id(e)],
+            -common[canonical_json(profiles[id(e)])],
+            -len(profiles[id(e)]),
+            str(e.path),
+        ),
+    )
+    groups: list[Group] = []
+    for entry in order:
+        hosts = [g for g in groups if g.admits(profiles[id(entry)])]
+        if not profiles[id(entry)]:
+            same = [g for g in hosts if any(e.record.config_hash == entry.record.config_hash for e in g.entries)]
+            hosts = same or hosts
+        if not hosts:
+            groups.append(Group(entry.record, scale))
+            hosts = groups[-1:]
+        hosts[0].add(entry)
+    return groups
+
+
+def reasons(groups: list[Group]) -> list[str]:
+    """For every board but a task's first: which records differ from which other board, and in what."""
+    lines = []
+    for number, group in enumerate(groups, 1):
+        earlier = [(n, g) for n, g in enumerate(groups[: number - 1], 1) if g.record.task == group.record.task]
+        if not earlier:
+            continue
+        nearest, other = min(earlier, key=lambda pair: len(_differences(group, pair[1])))
+        paths = [str(e.path) for e in group.entries]
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        what = "; ".join(_differences(group, other))
+        lines.append(f"Board {number} stands apart from board {nearest}: {what}. Records: {', '.join(paths[:3])}{more}")
+    return lines
+
+
+def _differences(group: Group, other: Group) -> list[str]:
+    ours, theirs = group.record, other.record
+    found: list[str] = []
+    if ours.task_version != theirs.task_version:
+        found.append(f"task version {ours.task_version}, not {theirs.task_version}")
+    settings = sorted({*ours.task_config, *theirs.task_config})
+    pairs = ((key, ours.task_config.get(key), theirs.task_config.get(key)) for key in settings)
+    found += [f"{key}={a}, not {b}" for key, a, b in pairs if a != b]
+    if ours.data_sha256 != theirs.data_sha256:
+        found.append(f"data {ours.data_sha256[:12]}, not {theirs.data_sha256[:12]}")
+    if group.scale != other.scale:
+        found.append(f"scale {group.scale}, not {other.scale}")
+    keys: dict[str, list[str]] = {}
+    for key in sorted(group.signatures.keys() & other.signatures.keys()):
+        if group.signatures[key] != other.signatures[key]:
+            keys.setdefault(_changed(group.signatures[key], other.signatures[key]), []).append(key)
+    return found + [f"{change} in {', '.join(names)}" for change, names in keys.items()]
+
+
+def _changed(ours: str, theirs: str) -> str:
+    """The fields of two signatures that differ: `samples:9984, not samples:10000`."""
+    mine, others = ours.split("|"), theirs.split("|")
+    only = [[f for f in a if f not in b] for a, b in ((mine, others), (others, mine))]
+    return f"{'|'.join(only[0]) or ours}, not {'|'.join(only[1]) or theirs}"

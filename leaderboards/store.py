@@ -1,0 +1,85 @@
+"""Find and read run records. Nothing is dropped without a word: what cannot be read or counted twice is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.record import RunRecord, read_record
+
+__all__ = ["Entry", "Store", "read_store"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record and where it was found."""
+
+    path: Path
+    record: RunRecord
+
+
+@dataclass(frozen=True)
+class Store:
+    """What was found below some paths."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+    """Records that could not be read, each with its path and the reason."""
+    notices: tuple[str, ...]
+    """Records that were read but do not count, each with the reason."""
+
+
+def read_store(paths: Iterable[Path]) -> Store:
+    """Every `record.json` at any depth below `paths` (or a record file itself), each run once.
+
+    Raises FileNotFoundError for a path that does not exist.
+    """
+    entries: list[Entry] = []
+    problems: list[str] = []
+    for path in _files(paths, problems):
+        try:
+            entries.append(Entry(path, read_record(path)))
+        except ValueError as error:  # the message of `read_record` names the file
+            problems.append(str(error))
+        except (OSError, RecursionError) as error:
+            problems.append(f"{path} cannot be read: {error}")
+    kept, notices = _each_once(entries)
+    return Store(tuple(kept), tuple(problems), tuple(notices))
+
+
+def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
+    """The record files, in a fixed order, one file once however often it is named."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; name a folder with run records or a record.json")
+        below = [path] if path.is_file() else sorted(path.rglob("record.json"))
+        if not below:
+            problems.append(f"{path} holds no record.json at any depth")
+        for file in below:
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def _each_once(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
+    """One record per run, and one run per seed of a row: a seed is the unit of replication and counts once.
+
+    The newest counts, whatever its scores: choosing by score would report the best of several tries.
+    """
+    notices: list[str] = []
+    newest: dict[tuple[str, ...], Entry] = {}
+    for entry in sorted(entries, key=lambda e: (e.record.created_at, str(e.path))):
+        record = entry.record
+        key = ("run", record.run_id) if record.seed is None else ("seed", *_row(record), str(record.seed))
+        if (older := newest.get(key)) is not None:
+            what = f"{record.model} seed {record.seed}" if record.seed is not None else f"run {record.run_id}"
+            same = older.record.content() == record.content()
+            why = "has the same content" if same else f"is the newer record of {what}"
+            notices.append(f"{older.path} is not counted: {entry.path} {why}")
+        newest[key] = entry
+    return sorted(newest.values(), key=lambda e: str(e.path)), notices
+
+
+def _row(record: RunRecord) -> tuple[str, ...]:
+    return (record.config_hash, record.model, record.origin, record.task, record.data_sha256, record.scale)

@@ -1,0 +1,58 @@
+"""Boards -> the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from leaderboards.aggregate import Boards
+from leaderboards.tables import Table, heading, legend, parts, plain
+
+__all__ = ["print_boards"]
+
+_PIPE_WIDTH = 120
+"""Columns where the output is no terminal, and so has no width."""
+
+
+def print_boards(boards: Boards, console: Console | None = None) -> None:
+    """Print every board, then what was left out and why."""
+    console = console or _console()
+    for board in boards.boards:
+        console.print(Text(f"\n{heading(board)}", style="bold"))
+        for table in parts(board):
+            console.print(Text(f"\n{table.title}", style="italic"))
+            console.print(_rich(table))
+            for line in table.under:
+                console.print(Text(f"  {line}", style="dim"))
+        _list(console, "Notes", board.notes, "yellow")
+    if boards.boards:
+        _list(console, "How to read this", legend(boards), "dim")
+    _list(console, "Why there are several boards", boards.reasons, "dim")
+    _list(console, "Records not counted", boards.notices, "yellow")
+    _list(console, "Records not readable", boards.problems, "red")
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=max(_PIPE_WIDTH, console.width))
+
+
+def _rich(table: Table) -> RichTable:
+    rich = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for i, name in enumerate(table.header):
+        rich.add_column(
+            Text(name.replace(" ", "\n")), justify="right" if i else "left", overflow="fold", no_wrap=bool(i)
+        )
+    for i, row in enumerate(table.rows):
+        cells = [Text(part.text, style="bold green" if part.strong else "") for part in row]
+        rich.add_row(*cells, end_section=i in table.breaks)
+    return rich
+
+
+def _list(console: Console, title: str, lines: list[str], style: str) -> None:
+    if lines:
+        console.print(Text(title, style="bold"))
+    for line in lines:
+        console.print(Text(f"  - {plain(line)}", style=style))
