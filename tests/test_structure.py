@@ -21,6 +21,7 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
     "bench": {"bench", "baselines", "metrics"},
     "leaderboards": {"leaderboards", "bench.record"},
 }
+NOT_IMPORTED_BY_US = {"psutil"}  # MLflow reads system metrics with it
 MAX_FUNCTION, MAX_FILE = 60, 350
 # Modules that must be usable for scoring and for tables on a machine without torch, and never start mlflow.
 LIGHT = [
@@ -88,23 +89,34 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
         assert not relative, f"{where(path, relative[0])}: relative import; write the whole name"
 
 
-def test_every_import_is_a_declared_dependency() -> None:
+def names_of(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in requirements}
+
+
+@pytest.mark.parametrize("part", ["product", "tests"])
+def test_every_import_is_a_declared_dependency(part: str) -> None:
     """The standard library, ours, or a distribution in pyproject.toml: nothing that happens to be installed."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for group in project["optional-dependencies"].values() for line in group]
-    declared = {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in [*project["dependencies"], *extras]}
-    distributions = importlib.metadata.packages_distributions()
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = pyproject["project"]
+    declared = names_of(
+        [*project["dependencies"], *(x for group in project["optional-dependencies"].values() for x in group)]
+    )
+    declared |= names_of(pyproject["dependency-groups"]["test"]) if part == "tests" else set()
+    own = {*EDGES, *(path.stem for path in ROOT.glob("tests/*.py")), "hatch_build"}
+    providers_of = importlib.metadata.packages_distributions()
     used: set[str] = set()
-    for path in files(*EDGES):
+    for path in files(*(EDGES if part == "product" else ["tests"])):
         for node, module in imported(path):
             top = module.split(".")[0]
-            if top in EDGES or top in sys.stdlib_module_names:
-                continue
-            providers = {name.lower().replace("_", "-") for name in distributions.get(top, [top])}
-            assert providers & declared, f"{where(path, node)}: {top} is not among the dependencies in pyproject.toml"
-            used |= providers
-    required = {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in project["dependencies"]}
-    assert required <= used, f"pyproject.toml requires what nothing imports: {sorted(required - used)}"
+            if top not in own and top not in sys.stdlib_module_names:
+                providers = {name.lower().replace("_", "-") for name in providers_of.get(top, [top])}
+                assert providers & declared, (
+                    f"{where(path, node)}: {top} is not among the dependencies in pyproject.toml"
+                )
+                used |= providers
+    if part == "product":
+        idle = names_of(project["dependencies"]) - used - NOT_IMPORTED_BY_US
+        assert not idle, f"pyproject.toml requires what nothing imports: {sorted(idle)}"
 
 
 @pytest.mark.parametrize(
