@@ -152,13 +152,17 @@ def test_names_are_found_from_the_wheel(installed: Path, tmp_path: Path) -> None
     assert module == f"{TOP}.metrics.bleu.metric"
 
 
-def test_each_console_script_points_at_a_function(installed: Path, tmp_path: Path) -> None:
+def test_each_console_script_runs(installed: Path, tmp_path: Path) -> None:
     scripts = only(installed, "*.dist-info/entry_points.txt").read_text(encoding="utf-8").splitlines()
-    entries = [line.split(" = ")[1] for line in scripts if " = " in line]
-    assert len(entries) == 2
-    for module, _, function in (entry.partition(":") for entry in entries):
-        done = run_installed(installed, tmp_path, "-c", f"from {module} import {function}; assert callable({function})")
+    entries = dict(line.split(" = ") for line in scripts if " = " in line)
+    assert set(entries) == {"textgan-bench", "textgan-bench-leaderboards"}
+    for script, entry in entries.items():
+        module, _, function = entry.partition(":")
+        code = f"import sys; from {module} import {function}; sys.argv = [{script!r}, '--help']; sys.exit({function}())"
+        done = run_installed(installed, tmp_path, "-c", code)
         assert done.returncode == 0, done.stderr
+        assert "Usage" in done.stdout
+        assert script in done.stdout
 
 
 def test_an_editable_install_reads_the_checkout(tmp_path: Path) -> None:
