@@ -1,0 +1,73 @@
+"""The discriminator of the SeqGAN line: a convolutional text classifier with a highway layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.common.spec import SequenceSpec
+
+__all__ = ["FILTERS", "CNNClassifier"]
+
+FILTERS = {1: 100, **dict.fromkeys(range(2, 6), 200), **dict.fromkeys(range(6, 11), 100), 15: 160, 20: 160}
+"""Words per window -> filters of that window: 1,720 in all (LantaoYu/SeqGAN sequence_gan.py:26-27)."""
+
+_SCORED_AT_ONCE = 512
+
+
+class CNNClassifier(nn.Module):
+    """Real or generated, from complete sentences, padding included.
+
+    embedding -> per window size: convolution, ReLU, maximum over time -> highway -> dropout -> two-way softmax.
+    Windows longer than a sentence are left out, because no position could hold them. Initial values as
+    LantaoYu/SeqGAN discriminator.py: embedding U(-1, 1), convolutions and output truncated N(0, 0.1^2) with bias 0.1,
+    highway glorot-uniform, its biases too (TensorFlow's default), and no extra bias on the gate.
+    """
+
+    def __init__(self, spec: SequenceSpec, *, embedding_dim: int = 64, keep: float = 0.75) -> None:
+        super().__init__()
+        self.drop = 1 - keep
+        windows = {size: n for size, n in FILTERS.items() if size <= spec.max_len}
+        width = sum(windows.values())
+        self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
+        self.filters = nn.ParameterList(torch.empty(n, embedding_dim, size) for size, n in windows.items())
+        self.filter_biases = nn.ParameterList(torch.empty(n) for n in windows.values())
+        self.transform = nn.Linear(width, width)
+        self.gate = nn.Linear(width, width)
+        self.output = nn.Linear(width, 2)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        nn.init.uniform_(self.embedding.weight, -1, 1)
+        for weight in [*self.filters, self.output.weight]:
+            nn.init.trunc_normal_(weight, std=0.1, a=-0.2, b=0.2)
+        for bias in [*self.filter_biases, self.output.bias]:
+            nn.init.constant_(bias, 0.1)
+        for layer in (self.transform, self.gate):
+            nn.init.xavier_uniform_(layer.weight)
+            limit = (3 / layer.out_features) ** 0.5  # sqrt(6 / (fan_in + fan_out)), both the length of the bias
+            nn.init.uniform_(layer.bias, -limit, limit)
+
+    def forward(self, tokens: Tensor, *, dropout: bool) -> Tensor:
+        """(B, T) -> (B, 2): logits of generated (0) and real (1). `dropout` is explicit: no mode to forget."""
+        words = self.embedding(tokens).transpose(1, 2).contiguous()  # (B, E, T)
+        maxima = [
+            functional.conv1d(words, *bank).max(2).values for bank in zip(self.filters, self.filter_biases, strict=True)
+        ]
+        features = functional.relu(torch.cat(maxima, 1))  # relu(max) = max(relu), on far fewer numbers
+        gate = self.gate(features).sigmoid()
+        mixed = gate * functional.relu(self.transform(features)) + (1 - gate) * features
+        logits: Tensor = self.output(functional.dropout(mixed, self.drop, training=dropout))
+        return logits
+
+    def loss(self, logits: Tensor, real: Tensor, *, l2: float) -> Tensor:
+        """Cross-entropy of logits (B, 2) and labels (B,), plus `l2` / 2 times the squared norm of the output layer."""
+        penalty = self.output.weight.square().sum() + self.output.bias.square().sum()
+        return functional.cross_entropy(logits, real) + l2 / 2 * penalty
+
+    @torch.no_grad()
+    def score(self, tokens: Tensor) -> Tensor:
+        """(N, T) -> (N,): the probability that a sentence is real, without dropout."""
+        chunks = tokens.split(_SCORED_AT_ONCE)
+        return torch.cat([self(chunk, dropout=False).softmax(1)[:, 1] for chunk in chunks])

@@ -1,0 +1,83 @@
+"""Log-likelihood under an output layer with many words, in tiles that stay in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["counted", "log_likelihood", "tiles", "token_entropy", "weighted_nll"]
+
+
+def counted(tokens: Tensor, eos_id: int | None) -> Tensor:
+    """(B, T) -> (B, T) bool: the positions that belong to the sentence, the first end token included."""
+    if eos_id is None:
+        return torch.ones_like(tokens, dtype=torch.bool)
+    end = (tokens == eos_id).long()
+    return end.cumsum(1) == end
+
+
+def tiles(rows: int, device: torch.device) -> Iterator[slice]:
+    """Slices of the rows of an (N, V) product: on a CPU few enough for the second-level cache."""
+    size = 96 if device.type == "cpu" else 8192
+    return (slice(start, start + size) for start in range(0, rows, size))
+
+
+def weighted_nll(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """-sum_n weights_n log softmax(weight hidden_n + bias)[targets_n], differentiable in the first three.
+
+    hidden (N, H), weight (V, H), bias (V,), targets (N,) int64, weights (N,) -> scalar. The (N, V) logits never exist
+    as a whole: loss and gradients are computed tile by tile while the logits of a tile are in the cache.
+    """
+    loss: Tensor = _WeightedNLL.apply(hidden, weight, bias, targets, weights)
+    return loss
+
+
+class _WeightedNLL(torch.autograd.Function):
+    """With p = softmax(logits): d loss / d logits_n = weights_n (p_n - onehot(targets_n))."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        weighted = hidden * weights[:, None]
+        d_hidden, d_weight, d_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
+        loss = hidden.new_zeros(())
+        for tile in tiles(len(hidden), hidden.device):
+            log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)  # (n, V)
+            target = targets[tile, None]
+            loss -= (log_p.gather(1, target).squeeze(1) * weights[tile]).sum()
+            slope = log_p.exp_()
+            slope.scatter_add_(1, target, torch.full_like(target, -1, dtype=slope.dtype))
+            d_hidden[tile] = slope @ weight
+            d_weight.addmm_(slope.t(), weighted[tile])
+            d_bias.addmv_(slope.t(), weights[tile])
+        ctx.save_for_backward(d_hidden.mul_(weights[:, None]), d_weight, d_bias)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
+        d_hidden, d_weight, d_bias = ctx.saved_tensors
+        return d_hidden * d_loss, d_weight * d_loss, d_bias * d_loss, None, None
+
+
+@torch.no_grad()
+def log_likelihood(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """log softmax(weight hidden_n + bias)[targets_n], nats: shapes as in `weighted_nll` -> (N,). No gradient."""
+    out = hidden.new_empty(len(hidden))
+    for tile in tiles(len(hidden), hidden.device):
+        log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)
+        out[tile] = log_p.gather(1, targets[tile, None]).squeeze(1)
+    return out
+
+
+@torch.no_grad()
+def token_entropy(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(N, H) -> (N,): entropy of softmax(weight hidden_n + bias), nats. No gradient."""
+    out = hidden.new_empty(len(hidden))
+    for tile in tiles(len(hidden), hidden.device):
+        log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)
+        out[tile] = -(log_p.exp() * log_p).sum(1)
+    return out

@@ -1,0 +1,101 @@
+"""Control: SeqGAN with the reward 1 in place of the discriminator. What it gains, no discriminator gave.
+
+**Paper**: none; the generator is SeqGAN's, Yu et al., AAAI 2017, https://arxiv.org/abs/1609.05473. That a constant
+reward lowers NLL-oracle as well was reported at https://github.com/LantaoYu/SeqGAN/issues/21
+
+**Equations**
+
+1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
+2. policy gradient with Q = 1: loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) on own samples x
+
+The expected gradient of equation 2 is zero. What is left is noise, and an entropy that falls as sampled tokens are
+pushed up: the control for every claim that a falling NLL-oracle shows a useful discriminator.
+
+**Differences**: from SeqGAN (released code: LantaoYu/SeqGAN generator.py:108-118), the reward alone. Optimisers,
+clipping and the number of generator updates are SeqGAN's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from baselines.common.interface import (
+    BaseConfig,
+    Batches,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+    TextGenerator,
+)
+from baselines.common.likelihood import counted
+from baselines.common.lstm import LSTMLanguageModel
+from baselines.common.optimizer import adam, update
+
+__all__ = ["ConstantReward"]
+
+
+class ConstantReward(TextGenerator):
+    """SeqGAN's generator, rewarded for whatever it says."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """Defaults: SeqGAN's."""
+
+        embedding_dim: PositiveInt = 32
+        """Width of the word vectors."""
+        hidden_dim: PositiveInt = 32
+        """Width of the LSTM."""
+        lr: PositiveFloat = 1e-2
+        """Adam; pre-training and adversarial training have a state each."""
+        clip_norm: PositiveFloat = 5.0
+        """Global norm at which gradients are clipped."""
+        mle_steps: PositiveInt = 18_720
+        """Pre-training: 120 epochs of 156 batches."""
+        g_steps: PositiveInt = 200
+        """Updates with the constant reward: one for each of SeqGAN's 200 rounds."""
+
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {"batch_size": 16, "mle_steps": 40, "g_steps": 2},
+        # SeqGAN's counts at this scale, and so its pre-trained generator.
+        "small": {"mle_steps": 1_560, "g_steps": 10},
+    }
+
+    def __init__(self, config: ConstantReward.Config, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.config: ConstantReward.Config = config
+        self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
+        self.optimizers = {"mle": adam(self.generator, config.lr), "generator": adam(self.generator, config.lr)}
+
+    def phases(self) -> Sequence[Phase]:
+        """Pre-training, then as many generator updates as SeqGAN makes."""
+        return [
+            Phase("mle", self.config.mle_steps, self.mle_step),
+            Phase("adversarial", self.config.g_steps, self.generator_step),
+        ]
+
+    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 1 on one batch."""
+        loss = self.generator.mean_nll(next(batches))
+        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
+        return {"nll": loss.detach()}
+
+    def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 2 on one batch of own samples; no real sentence is looked at."""
+        tokens = self.generator.sample(self.config.batch_size)
+        entropy = self.generator.entropy(tokens)
+        loss = self.generator.weighted_nll(tokens, counted(tokens, self.spec.eos_id))
+        update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
+        return {"g_loss": loss.detach(), "entropy": entropy}
+
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """Draw token by token from the generator."""
+        return self.generator.sample(n, temperature=temperature)
+
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """The generator's: (B, T) -> (B,), nats."""
+        return self.generator.log_prob(tokens)

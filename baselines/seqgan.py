@@ -1,0 +1,194 @@
+"""SeqGAN: a generator of discrete text trained by policy gradient, rewarded by a discriminator of whole sentences.
+
+**Paper**: SeqGAN: Sequence Generative Adversarial Nets with Policy Gradient, Yu et al., AAAI 2017,
+https://arxiv.org/abs/1609.05473
+
+**Equations** (G the generator, D(x) the probability that x is real; numbers in brackets are the paper's)
+
+1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
+2. discriminator (5): loss = -mean_real log D(x) - mean_generated log(1 - D(x)), and .1 ||output layer||^2
+3. reward (4): Q(x_<t, x_t) = (1 / N) sum_n D(x^n), x^n a completion of x_1..x_t by G, n = 1..N; at the end Q = D(x)
+4. policy gradient (6, 7): loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) Q(x_{b,<t}, x_{b,t}) on own samples x
+
+**Differences** (released code: LantaoYu/SeqGAN)
+
+- Roll-out policy. Paper: the generator itself (algorithm 1, beta <- theta). Code: means to average with rate .8, but
+  the executed graph reads the live generator (rollout.py:18-20,62-75 against 228-246). Ours: the live generator.
+- Discriminator. Paper: sigmoid output; windows for lengths 20 and 32 (table 5). Code: two-way softmax, 12 window sizes
+  1..20 (sequence_gan.py:25-30). Ours: as the code; windows longer than a sentence are left out.
+- Loss of the generator. Paper: an expectation. Code: the sum over the batch and time, clipped at norm 5
+  (generator.py:108-118). Ours: as the code. Rewards are not centred: every sampled token is pushed up.
+- Real sentences of a discriminator pool. Code: all 9,984, the same ones (sequence_gan.py:39,104), in 156 batches.
+  Ours: the next `pool_batches` batches of the stream; 156 of them are those 9,984 on the synthetic task.
+- Adversarial rounds. Paper's curve and released log: 150. Code: 200 (sequence_gan.py:35). Ours: 200.
+- Sentences that end early: not in the code, whose loaders drop every line without exactly 20 tokens
+  (dataloader.py:16,54). Ours: what follows the end token has no likelihood and no reward; ended prefixes are not
+  completed; the discriminator reads the padded sentence.
+- Rewards stay with their token: williamSYSU/TextGAN-PyTorch utils/rollout.py:139,153 reinterprets (N T, B) as
+  (B, T, N) and mixes sentences; it also scores with dropout on. Ours does neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from baselines.common.cnn import CNNClassifier
+from baselines.common.counter import Counter
+from baselines.common.interface import (
+    BaseConfig,
+    Batches,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+    TextGenerator,
+)
+from baselines.common.likelihood import counted
+from baselines.common.lstm import LSTMLanguageModel
+from baselines.common.optimizer import adam, update
+from baselines.common.rollout import rollout_rewards
+
+__all__ = ["SeqGAN"]
+
+
+class SeqGAN(TextGenerator):
+    """LSTM generator, convolutional discriminator, Monte-Carlo roll-outs."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """Defaults: the released setting for the synthetic task of length 20."""
+
+        embedding_dim: PositiveInt = 32
+        """Width of the generator's word vectors."""
+        hidden_dim: PositiveInt = 32
+        """Width of the generator's LSTM."""
+        lr: PositiveFloat = 1e-2
+        """Adam of the generator; pre-training and adversarial training have a state each."""
+        clip_norm: PositiveFloat = 5.0
+        """Global norm at which the generator's gradients are clipped. The discriminator's are not."""
+        mle_steps: PositiveInt = 18_720
+        """Pre-training: 120 epochs of 156 batches."""
+        d_embedding_dim: PositiveInt = 64
+        """Width of the discriminator's word vectors."""
+        d_keep: PositiveFloat = 0.75
+        """Share of features that the discriminator's dropout keeps in training; at most 1."""
+        d_l2: Annotated[float, Ge(0)] = 0.2
+        """Weight of half the squared norm of the discriminator's output layer."""
+        d_lr: PositiveFloat = 1e-4
+        """Adam of the discriminator."""
+        pool_batches: PositiveInt = 156
+        """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
+        pool_epochs: PositiveInt = 3
+        """Passes over a pool, in the same batches, before the next: 3 x 312 = 936 steps."""
+        d_pretrain_steps: PositiveInt = 46_800
+        """Pre-training of the discriminator: 50 pools of 936 steps."""
+        iterations: PositiveInt = 200
+        """Rounds of adversarial training."""
+        g_steps: PositiveInt = 1
+        """Generator updates per round."""
+        d_steps: PositiveInt = 4_680
+        """Discriminator updates per round: 5 pools of 936 steps."""
+        rollouts: PositiveInt = 16
+        """N: completions of each prefix."""
+
+        def __post_init__(self) -> None:
+            if self.d_keep > 1:
+                raise ValueError(f"d_keep is a share of the features, at most 1, got {self.d_keep}")
+
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "batch_size": 16, "mle_steps": 40, "pool_batches": 2, "pool_epochs": 1, "d_pretrain_steps": 8,
+            "iterations": 2, "d_steps": 4, "rollouts": 2,
+        },
+        # One core, V = 5000, T = 20: 10 epochs of MLE, 45 s; 5 pools of 60 steps, 20 s; 10 rounds of one generator
+        # step with 4 roll-outs, 2 s, and one pool of 60 steps, 4 s.
+        "small": {
+            "mle_steps": 1_560, "pool_batches": 10, "d_pretrain_steps": 300,
+            "iterations": 10, "d_steps": 60, "rollouts": 4,
+        },
+    }  # fmt: skip
+
+    def __init__(self, config: SeqGAN.Config, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.config: SeqGAN.Config = config
+        self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
+        self.discriminator = CNNClassifier(spec, embedding_dim=config.d_embedding_dim, keep=config.d_keep)
+        self.optimizers = {
+            "mle": adam(self.generator, config.lr),
+            "generator": adam(self.generator, config.lr),
+            "discriminator": adam(self.discriminator, config.d_lr),
+        }
+        n_pool = 2 * config.pool_batches * config.batch_size
+        self.pool: Tensor
+        self.pool_real: Tensor
+        self.register_buffer("pool", torch.zeros(n_pool, spec.max_len, dtype=torch.int64))
+        self.register_buffer("pool_real", torch.zeros(n_pool, dtype=torch.int64))
+        self.d_updates = Counter()
+        self.adversarial_updates = Counter()
+
+    def phases(self) -> Sequence[Phase]:
+        """Algorithm 1 of the paper: both pre-trained, then in turn."""
+        c = self.config
+        return [
+            Phase("mle", c.mle_steps, self.mle_step),
+            Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
+            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+        ]
+
+    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 1 on one batch."""
+        loss = self.generator.mean_nll(next(batches))
+        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
+        return {"nll": loss.detach()}
+
+    def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 2 on the next batch of the pool; where the pool is used up, on the first of a new one."""
+        pool_steps = 2 * self.config.pool_batches
+        if self.d_updates.value % (pool_steps * self.config.pool_epochs) == 0:
+            self._fill_pool(batches)
+        start = self.d_updates.value % pool_steps * self.config.batch_size
+        self.d_updates.advance()
+        tokens, real = (part[start : start + self.config.batch_size] for part in (self.pool, self.pool_real))
+        logits = self.discriminator(tokens, dropout=True)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        update(self.optimizers["discriminator"], loss)
+        accuracy = (logits.detach().argmax(1) == real).float().mean()
+        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
+
+    def _fill_pool(self, batches: Batches) -> None:
+        """Real and freshly generated sentences, half and half, shuffled once."""
+        real = torch.cat([next(batches) for _ in range(self.config.pool_batches)])
+        sentences = torch.cat([real, self.generator.sample(len(real))])
+        order = torch.randperm(len(sentences), device=real.device)
+        self.pool.copy_(sentences[order])
+        self.pool_real.copy_(order < len(real))
+
+    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
+        position = self.adversarial_updates.value % (self.config.g_steps + self.config.d_steps)
+        self.adversarial_updates.advance()
+        return self.generator_step() if position < self.config.g_steps else self.discriminator_step(batches)
+
+    def generator_step(self) -> Mapping[str, Tensor]:
+        """Equations 3 and 4 on one batch of own samples."""
+        tokens = self.generator.sample(self.config.batch_size)
+        rewards = rollout_rewards(self.generator, tokens, self.discriminator.score, self.config.rollouts)
+        entropy = self.generator.entropy(tokens)
+        loss = self.generator.weighted_nll(tokens, rewards)
+        update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
+        reward = rewards.sum() / counted(tokens, self.spec.eos_id).sum()
+        return {"g_loss": loss.detach(), "reward": reward, "entropy": entropy}
+
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """Draw token by token from the generator."""
+        return self.generator.sample(n, temperature=temperature)
+
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """The generator's: (B, T) -> (B,), nats."""
+        return self.generator.log_prob(tokens)
