@@ -29,6 +29,9 @@ RANKED_SEEDS = 3
 PRETRAINING = "mle"
 """Name of the phase that ends pre-training."""
 
+_LABEL = 60
+"""Characters of settings in a label."""
+
 Status = Literal["reference", "ranked", "incomplete", "samples"]
 
 
@@ -79,6 +82,8 @@ class Board:
     task_version: int
     task_config: dict[str, Any]
     data_sha256: str
+    data_facts: dict[str, float | int | str]
+    """Sizes, duplicates, overlap: what the task says about its data."""
     scale: str
     signatures: dict[str, str]
     better: dict[str, str]
@@ -118,7 +123,11 @@ def _board(number: int, group: Group) -> Board:
     members = _members(group.entries)
     labels = _labels([entries[0].record for entries in members])
     rows = [_row(entries, label) for entries, label in zip(members, labels, strict=True)]
-    notes = [f"{row.label}: {note}" for entries, row in zip(members, rows, strict=True) for note in _notes(entries)]
+    said: dict[str, list[str]] = {}
+    for entries, row in zip(members, rows, strict=True):
+        for note in _notes(entries):
+            said.setdefault(note, []).append(row.label)
+    notes = [f"{', '.join(who)}: {note}" for note, who in said.items()]
     notes += _fill(rows, members, group.signatures)
     better = _better(group.entries)
     rows.sort(key=_order)
@@ -132,6 +141,7 @@ def _board(number: int, group: Group) -> Board:
         task_version=record.task_version,
         task_config=dict(record.task_config),
         data_sha256=record.data_sha256,
+        data_facts=dict(record.data_facts),
         scale=group.scale,
         signatures=dict(sorted(group.signatures.items())),
         better=better,
@@ -159,6 +169,7 @@ def _labels(records: Sequence[RunRecord]) -> list[str]:
         keys = sorted({key for r in same for key in r.model_config})
         differ = [k for k in keys if any(r.model_config.get(k) != same[0].model_config.get(k) for r in same)]
         told = ", ".join(f"{k}={record.model_config[k]}" for k in differ if k in record.model_config)
+        told = told if len(told) <= _LABEL else told[: _LABEL - 1] + "…"
         labels.append(f"{record.model} ({told})" if told else record.model)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     return [f"{a} #{i[:6]}" if labels.count(a) > 1 else a for a, i in zip(labels, ids, strict=True)]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.record import canonical_json, write_atomic
 from leaderboards.aggregate import Board, Boards, Cell, Row
-from leaderboards.tables import Part, Table, heading, legend, parts, plain
+from leaderboards.tables import Part, Table, facts, heading, legend, parts, plain, signatures
 
 __all__ = ["CSV_COLUMNS", "escape", "to_csv", "to_markdown", "write"]
 
@@ -35,9 +35,10 @@ def to_markdown(boards: Boards) -> str:
     """One document: legend, boards, and what was left out and why."""
     blocks = ["# Leaderboard", *(escape(line) for line in legend(boards))]
     for board in boards.boards:
-        blocks.append(f"## {escape(heading(board))}")
+        blocks += [f"## {escape(heading(board))}", f"Data: {escape(told)}." if (told := facts(board)) else ""]
         for table in parts(board):
             blocks += [f"### {escape(table.title)}", _table(table), _bullets(table.under)]
+        blocks += ["### Signatures", _bullets(signatures(board))] if board.signatures else []
         blocks += ["### Notes", _bullets(board.notes)] if board.notes else []
     for title, lines in _remarks(boards):
         blocks += [f"## {title}", _bullets(lines)]

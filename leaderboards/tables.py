@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from leaderboards.aggregate import Board, Boards, Cell, Row, front_keys
 from leaderboards.published import Published
 
-__all__ = ["Part", "Table", "heading", "legend", "parts", "plain"]
+__all__ = ["Part", "Table", "facts", "heading", "legend", "parts", "plain", "signatures"]
 
 _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Quality", "likelihood and validity", ("nll_oracle", "nll_oracle_valid", "nll_gen", "validity")),
@@ -58,6 +58,20 @@ def heading(board: Board) -> str:
     return plain(f"{board.number}. {board.task} (version {board.task_version}) {settings}".rstrip()) + (
         f" · scale {plain(board.scale)} · data {plain(board.data_sha256[:12])}"
     )
+
+
+def facts(board: Board) -> str:
+    """What the task says about its data, on one line; empty if it says nothing."""
+    told = (f"{k} {f'{v:.4g}' if isinstance(v, float) else v}" for k, v in board.data_facts.items())
+    return plain(", ".join(told))
+
+
+def signatures(board: Board) -> list[str]:
+    """Each signature with its keys: settings, counts and version behind the columns."""
+    keys: dict[str, list[str]] = {}
+    for key, signature in board.signatures.items():
+        keys.setdefault(signature, []).append(key)
+    return [f"{', '.join(names)}: {signature}" for signature, names in keys.items()]
 
 
 def parts(board: Board) -> list[Table]:

@@ -8,7 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from leaderboards.aggregate import Boards
-from leaderboards.tables import Table, heading, legend, parts, plain
+from leaderboards.tables import Table, facts, heading, legend, parts, plain
 
 __all__ = ["print_boards"]
 
@@ -21,6 +21,8 @@ def print_boards(boards: Boards, console: Console | None = None) -> None:
     console = console or _console()
     for board in boards.boards:
         console.print(Text(f"\n{heading(board)}", style="bold"))
+        if told := facts(board):
+            console.print(Text(f"Data: {told}", style="dim"))
         for table in parts(board):
             console.print(Text(f"\n{table.title}", style="italic"))
             console.print(_rich(table))
