@@ -34,7 +34,7 @@ _TAG_LIMIT = 5000
 EXPERIMENT_NOTE = (
     "Runs of textgan-bench. A row without a seed is one configuration of a model on a task; below it are its seeds. "
     "`score/…`: samples at temperature 1, over training steps. `temperature/…`: samples at the end of training, step = "
-    "100 × temperature. `train/…`: what the model reports. `mean/…`: mean of the last scores over the completed seeds. "
+    "100 × temperature. `train/…`: what the model reports. `usage/…`: what the run took. `mean/…`: mean of the last scores over the completed seeds. "
     "This is a mirror of the run folders: `python -m bench sync` rebuilds it."
 )
 
@@ -76,8 +76,8 @@ def parent_name(info: Configured) -> str:
 
 
 def child_name(info: RunInfo) -> str:
-    """`seqgan · oracle_lstm · seed 0`."""
-    return f"{info.model} · {info.task} · seed {info.seed}"
+    """`seqgan · seed 0 · oracle_lstm`: MLflow's column shows about 20 characters, so what differs comes first."""
+    return f"{info.model} · seed {info.seed} · {info.task}"
 
 
 def parent_tags(info: Configured) -> dict[str, str]:

@@ -44,6 +44,7 @@ def prepare(uri: str, experiment: str, infos: Iterable[Configured]) -> MlflowIds
     """
     mlflow_store.check(uri)
     try:
+        mlflow_store.load()
         with mlflow_store.lock(uri):
             client = mlflow_store.connect(uri)
             experiment_id = mlflow_store.ensure_experiment(client, uri, experiment)

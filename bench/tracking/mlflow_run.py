@@ -67,6 +67,7 @@ class MlflowRun:
         self._final: Evaluation | None = None
         self._flushed_at = clock.monotonic()
         self._last_ms = self._start_ms = _start_ms(folder)
+        mlflow_store.load()
         with mlflow_store.lock(self._uri):
             self._client = mlflow_store.connect(self._uri)
             if self._experiment_id is None:
@@ -132,7 +133,7 @@ class MlflowRun:
         status = record.status if record is not None else "interrupted"
         final = self._final
         if record is not None:
-            self._cost(record)
+            self._usage(record)
             final = record.final() or final
         self._tags["status"] = status
         self._tags["mlflow.note.content"] = labels.child_note(self._info, record, final, tuple(self._alarms[:5]))
@@ -183,7 +184,7 @@ class MlflowRun:
 
         dataset = Dataset(
             name=labels.protocol(self._info),
-            digest=self._info.data_sha256[:32],  # MLflow takes 36 characters; the tag `data_sha256` has all
+            digest=self._info.data_sha256[:12],  # MLflow takes 36 characters; the tag `data_sha256` has all
             source_type="code",
             source=json.dumps({"tags": {"task": labels.protocol(self._info), "sha256": self._info.data_sha256}}),
             profile=json.dumps(dict(self._info.data_facts), sort_keys=True),
@@ -219,19 +220,22 @@ class MlflowRun:
                 self._known.add((key, step))  # what the folder holds after its last checkpoint will happen again
             self._metrics.append(Metric(key, value if math.isfinite(value) else math.nan, _ms(time), step))
 
-    def _cost(self, record: RunRecord) -> None:
+    def _usage(self, record: RunRecord) -> None:
         """What the run took, so that quality can be plotted against cost."""
         when = self._last_ms / 1000
         for phase in record.phases:
-            self._metric(f"cost/{phase.name}/seconds", phase.seconds, phase.steps, when)
-            self._metric(f"cost/{phase.name}/real_sentences", phase.real_sentences, phase.steps, when)
+            self._metric(f"usage/{phase.name}_seconds", phase.seconds, 0, when)
+            self._metric(f"usage/{phase.name}_real_sentences", phase.real_sentences, 0, when)
         if record.phases:
-            self._metric("cost/seconds", math.fsum(phase.seconds for phase in record.phases), 0, when)
+            self._metric("usage/seconds", math.fsum(phase.seconds for phase in record.phases), 0, when)
         if record.n_parameters is not None:
             self._tags["n_parameters"] = str(record.n_parameters)
 
     def _summarise(self) -> None:
-        """The parent's state, and the mean of the last scores over its completed seeds, at step = number of seeds."""
+        """The parent's state, and the mean of the last scores over its completed seeds.
+
+        At step 0, whatever the number of seeds: MLflow then draws bars that compare the configurations.
+        """
         from mlflow.entities import Metric
 
         assert self._experiment_id is not None
@@ -255,9 +259,7 @@ class MlflowRun:
             if all(name in run.data.metrics for run in done)
         }
         means["mean/seeds"] = float(len(done))
-        self._client.log_batch(
-            self._parent_id, metrics=[Metric(key, value, end, len(done)) for key, value in means.items()]
-        )
+        self._client.log_batch(self._parent_id, metrics=[Metric(key, value, end, 0) for key, value in means.items()])
 
 
 def _start_ms(folder: Path) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
     from mlflow import MlflowClient
 
-__all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "failures", "lock"]
+__all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "failures", "load", "lock"]
 
 _LOCK_SECONDS = 300.0  # a migration takes 3 s; eight processes that wait for each other on a slow disk take more
 _LIBRARIES = (
@@ -81,8 +81,8 @@ def lock(uri: str) -> BaseFileLock:
     return FileLock(f"{path}.lock", timeout=_LOCK_SECONDS)
 
 
-def connect(uri: str) -> MlflowClient:
-    """A client; hold the lock. What the user has set in the environment wins.
+def load() -> None:
+    """Import MLflow, which takes seconds: do it before the lock. What the user has set in the environment wins.
 
     A benchmark does not report on its users, so MLflow's telemetry is off. A server that is gone is given up after
     two retries, not after MLflow's minutes. MLflow's own log is off: it prints a traceback of each failure, of which
@@ -91,13 +91,19 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    import mlflow  # noqa: F401 - it sets up its loggers
+
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client, which migrates an empty database: hold the lock."""
     from mlflow import MlflowClient
 
     if path := _sqlite_path(uri):
         _open(path)
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(uri)
 
 
