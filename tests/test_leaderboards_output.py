@@ -155,7 +155,7 @@ def test_command(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     arguments = [sys.executable, "-m", "leaderboards", "build", str(runs)]
     done = subprocess.run(
-        [sys.executable, "-m", "leaderboards", "build", str(runs)],
+        arguments,
         cwd=ROOT,
         text=True,
         capture_output=True,
@@ -194,6 +194,5 @@ def test_no_torch_no_mlflow_and_help_without_pandas() -> None:
         "from leaderboards.markdown import write;"
         "bad = {'torch', 'mlflow', 'transformers'} & set(sys.modules); assert not bad, bad"
     )
-    arguments = [sys.executable, "-m", "leaderboards", "build", str(runs)]
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
