@@ -75,10 +75,10 @@ def join(*parts: Tokens) -> Tokens:
     return Tokens(np.concatenate([part.flat for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def split_off(n: int, held_out: int, stream: np.random.RandomState) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices 0 .. n-1 -> (kept, held out), each in the order of the file, by a fixed stream."""
-    order = stream.permutation(n)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+def split_off(tokens: Tokens, n: int, stream: np.random.RandomState) -> tuple[Tokens, Tokens]:
+    """Sentences -> (the others, n of them), each in the order of the file, chosen by a fixed stream."""
+    order = stream.permutation(len(tokens))
+    return tokens.select(np.sort(order[n:])), tokens.select(np.sort(order[:n]))
 
 
 def fingerprints(tokens: Tokens) -> NDArray[np.uint64]:

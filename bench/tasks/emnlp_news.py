@@ -51,14 +51,15 @@ class EMNLPNews(Task):
     def load(self) -> TextData:
         """The sentences; tokenised once, then from the cache."""
         (whole, test), words = _text.nltk_tokens([data.fetch(_TRAIN), data.fetch(_TEST)], lower=self.lower)
+        if self.n_valid + (self.n_train or 1) > len(whole):
+            raise ValueError(
+                f"emnlp_news: n_train={self.n_train} and n_valid={self.n_valid} ask for more than the {len(whole)} "
+                "sentences of the training file"
+            )
         stream = np.random.RandomState(_SEED)
-        train, valid = (whole.select(part) for part in _text.split_off(len(whole), self.n_valid, stream))
+        train, valid = _text.split_off(whole, self.n_valid, stream)
         if self.n_train is not None:
-            if self.n_train > len(train):
-                raise ValueError(
-                    f"emnlp_news: n_train is {self.n_train}, but with n_valid={self.n_valid} the file has {len(train)}"
-                )
-            train = train.select(_text.split_off(len(train), self.n_train, stream)[1])
+            train = _text.split_off(train, self.n_train, stream)[1]
         return _text.text_data(train, valid, test, words, vocabulary_from=whole)
 
     def tokenize(self, line: str) -> list[str]:

@@ -63,15 +63,20 @@ _WORDS = {
 }
 
 
-@cache
-def _english() -> Grammar:
-    """The grammar above; read on first use."""
+def _text_of_rules() -> str:
+    """The grammar in NLTK's notation."""
     lines = [_RULES]
     for symbol, words in _WORDS.items():
         weights = [1 / (rank + 2) for rank in range(len(words.split()))]
         choices = [f"'{word}' [{weight / sum(weights)!r}]" for word, weight in zip(words.split(), weights, strict=True)]
         lines.append(f"{symbol} -> {' | '.join(choices)}\n")
-    return Grammar.read("".join(lines), _MAX_LEN)
+    return "".join(lines)
+
+
+@cache
+def _english() -> Grammar:
+    """The grammar, read on first use."""
+    return Grammar.read(_text_of_rules(), _MAX_LEN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +149,7 @@ class GrammarTask(Task):
         return sentence[:1].upper() + sentence[1:].replace(" .", ".")
 
     def _key(self) -> str:
-        rules = repr((_RULES, _WORDS, _MAX_LEN, _SEED, self.n_train, self.n_valid, self.n_test, self.version))
+        rules = repr((_text_of_rules(), _MAX_LEN, _SEED, self.n_train, self.n_valid, self.n_test, self.version))
         return digest(rules.encode())[:32]
 
     def _draw(self, grammar: Grammar) -> dict[str, NDArray[Any]]:

@@ -60,15 +60,8 @@ class ImageCOCO(Task):
             train, test = _halves(_text.join(train, test))
         if self.n_valid >= len(train):
             raise ValueError(f"image_coco: n_valid must be under {len(train)}, the training sentences: {self.n_valid}")
-        kept, held_out = _text.split_off(len(train), self.n_valid, np.random.RandomState(_SEED))
-        return _text.text_data(
-            train.select(kept),
-            train.select(held_out),
-            test,
-            words,
-            vocabulary_from=train,
-            more_facts={"split": self.split},
-        )
+        kept, held_out = _text.split_off(train, self.n_valid, np.random.RandomState(_SEED))
+        return _text.text_data(kept, held_out, test, words, vocabulary_from=train, more_facts={"split": self.split})
 
     def tokenize(self, line: str) -> list[str]:
         """Lower-cased words by NLTK's tokenizer."""

@@ -1,0 +1,229 @@
+"""Downloads against a server on this machine that breaks off, lies and vanishes; the cache of derived data."""
+
+import hashlib
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import data
+
+CONTENT = np.random.RandomState(0).bytes(300_000)
+SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT; `breaks` connections close after 100,000 bytes, of which a piece of 65,536 is kept."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.breaks, self.ranges, self.content, self.status = 0, True, CONTENT, 200
+        self.asked: list[str | None] = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/text.bin"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, asked = self.server, self.headers.get("Range")
+        server.asked.append(asked)
+        start = int(asked.split("=")[1].rstrip("-")) if asked and server.ranges else 0
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        if start >= len(server.content):
+            self.send_error(416)
+            return
+        rest = server.content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        if server.breaks:
+            server.breaks -= 1
+            self.wfile.write(rest[:100_000])
+            self.wfile.flush()
+            self.connection.close()
+        else:
+            self.wfile.write(rest)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TEXTGAN_BENCH_DATA", raising=False)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # pooch waits between attempts
+    return tmp_path / "cache"
+
+
+def remote(url, checksum=SHA256):
+    return data.RemoteFile(name="text.bin", url=url, checksum=checksum)
+
+
+def leftovers(cache):
+    return sorted(p.name for p in cache.rglob("*") if p.is_file() and not p.name.endswith(".lock"))
+
+
+def test_a_download_is_kept_and_not_repeated(server, cache):
+    path = data.fetch(remote(server.url))
+    assert path.read_bytes() == CONTENT
+    assert data.fetch(remote(server.url)) == path
+    assert server.asked == [None]
+    assert leftovers(cache) == ["text.bin"]
+
+
+def test_a_broken_connection_is_resumed_where_it_stopped(server):
+    server.breaks = 2
+    assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=65536-", "bytes=131072-"]
+
+
+def test_a_later_process_resumes(server, monkeypatch):
+    monkeypatch.setattr(data, "_RETRIES", 0)
+    server.breaks = 1
+    with pytest.raises(FileNotFoundError):
+        data.fetch(remote(server.url))
+    assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=65536-"]
+
+
+def test_a_server_without_ranges_starts_again(server):
+    server.breaks, server.ranges = 1, False
+    assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+
+
+def test_a_part_that_is_already_whole_is_taken(server, cache):
+    part = cache / "files" / SHA256[7:23] / "text.bin.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(CONTENT)
+    assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+
+
+def test_a_spoilt_part_is_dropped_and_fetched_again(server, cache):
+    part = cache / "files" / SHA256[7:23] / "text.bin.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 1000)
+    assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+
+
+def test_another_content_is_never_accepted(server, cache):
+    server.content = b"something else"
+    with pytest.raises(FileNotFoundError, match="has the checksum sha256:"):
+        data.fetch(remote(server.url))
+    assert leftovers(cache) == []
+
+
+def test_a_spoilt_cached_file_is_replaced(server, cache):
+    path = data.fetch(remote(server.url))
+    path.write_bytes(b"spoilt")
+    assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+
+
+def test_a_git_blob_is_a_checksum_too(server, tmp_path):
+    (tmp_path / "blob").write_bytes(CONTENT)
+    known = subprocess.run(["git", "hash-object", tmp_path / "blob"], capture_output=True, text=True, check=True)
+    assert data.fetch(remote(server.url, f"git:{known.stdout.strip()}")).read_bytes() == CONTENT
+    with pytest.raises(FileNotFoundError, match=f"expected git:{'0' * 40}"):
+        data.fetch(remote(server.url, "git:" + "0" * 40))
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_without_the_file_the_error_says_what_to_put_where(server, cache, status):
+    server.status = status
+    with pytest.raises(FileNotFoundError) as error:
+        data.fetch(remote(server.url))
+    message = str(error.value)
+    for part in ("text.bin", server.url, SHA256, str(cache), "TEXTGAN_BENCH_DATA", str(status)):
+        assert part in message
+    place = next(line for line in message.splitlines() if line.startswith("and put it at "))
+    path = Path(place.removeprefix("and put it at "))
+    path.write_bytes(CONTENT)
+    assert data.fetch(remote(server.url)) == path
+
+
+def test_offline_is_a_clear_error():
+    with pytest.raises(FileNotFoundError, match="could not be downloaded \\(ConnectionError"):
+        data.fetch(remote("http://127.0.0.1:9/text.bin"))
+
+
+def test_a_data_folder_comes_first(server, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "text.bin").write_bytes(b"another file of this name")
+    (folder / "a" / "b" / "text.bin").write_bytes(CONTENT)
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(folder))
+    assert data.fetch(remote(server.url)) == folder / "a" / "b" / "text.bin"
+    assert server.asked == []
+
+
+def test_another_file_of_the_name_is_ignored_with_a_warning(server, tmp_path, monkeypatch):
+    (tmp_path / "text.bin").write_bytes(b"another file of this name")
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
+    with pytest.warns(UserWarning, match="the checksum is not"):
+        assert data.fetch(remote(server.url)).read_bytes() == CONTENT
+
+
+def test_a_data_folder_that_is_none_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        data.fetch(remote("http://127.0.0.1:9/text.bin"))
+
+
+def test_a_wrong_checksum_kind_is_refused():
+    with pytest.raises(ValueError, match="sha256:<64 digits>"):
+        remote("http://127.0.0.1:9/text.bin", "md5:abc")
+
+
+def test_github_addresses():
+    file = data.github("owner/name", "main", "a/b.txt", SHA256)
+    assert (file.name, file.url) == ("b.txt", "https://raw.githubusercontent.com/owner/name/main/a/b.txt")
+
+
+def test_derived_data_are_built_once_and_again_when_unreadable(cache):
+    built = []
+
+    def build():
+        built.append(1)
+        return {"x": np.arange(5), "y": np.array([0.5])}
+
+    for _ in range(2):
+        arrays = data.derived("key", build)
+        assert arrays["x"].tolist() == [0, 1, 2, 3, 4]
+    assert len(built) == 1
+    path = cache / "derived" / "key.npz"
+    whole = path.read_bytes()
+    for spoilt in (b"", b"no archive", whole[: len(whole) // 2]):
+        path.write_bytes(spoilt)
+        assert data.derived("key", build)["y"].tolist() == [0.5]
+    assert len(built) == 4
+    assert data.derived("key", build)["y"].tolist() == [0.5]
+    assert len(built) == 4
+    assert leftovers(cache) == ["key.npz"]
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("a file, so nothing can be put below it")
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "file" / "cache"))
+    assert data.derived("key", lambda: {"x": np.arange(2)})["x"].tolist() == [0, 1]
+
+
+def test_the_cache_folder_is_the_users_own_by_default(monkeypatch):
+    monkeypatch.delenv("TEXTGAN_BENCH_CACHE")
+    assert data.cache_folder().name == "textgan-bench"
