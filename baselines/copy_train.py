@@ -6,8 +6,8 @@
 
 1. p(x) = (1 / N) sum_n [x = x_n] over the N stored training sentences
 
-**Differences**: no paper, no released code. It has no `log_prob`: equation 1 is zero for nearly every held-out sentence,
-and an infinite score orders nothing.
+**Differences**: no paper, no released code. It has no `log_prob`: equation 1 is zero for nearly every held-out
+sentence, and an infinite score orders nothing.
 """
 
 from __future__ import annotations

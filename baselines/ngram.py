@@ -89,7 +89,7 @@ class NGram(TextGenerator):
         """Equation 3; the first sentences are held out."""
         sentences = self.store.sentences()
         held_out, rest = sentences.tensor_split([max(1, int(_HELD_OUT * len(sentences)))])
-        counts = _Counts(rest, self.spec, self.config.order)
+        counts = _Counts(rest if len(rest) else sentences, self.spec, self.config.order)
         grid = torch.tensor(_SHARPENINGS, device=held_out.device)
         totals = torch.stack([counts.log_prob(held_out, a).sum() for a in grid])
         self.sharpening.copy_(grid[totals.argmax()])
