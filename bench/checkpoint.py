@@ -22,7 +22,18 @@ from bench.batches import BatchStream
 from bench.record import Alarm, Evaluation, Score
 from bench.seeding import random_state, restore_random_state
 
-__all__ = ["Progress", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+__all__ = ["PhaseProgress", "Progress", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+
+
+@dataclasses.dataclass
+class PhaseProgress:
+    """What a phase has taken so far; the fields of `PhaseCost`."""
+
+    name: str
+    steps: int = 0
+    seconds: float = 0.0
+    """Time in steps; evaluation and saving left out."""
+    real_sentences: int = 0
 
 
 @dataclasses.dataclass
@@ -31,14 +42,10 @@ class Progress:
 
     phase: int = 0
     """Index of the phase under way."""
-    phase_step: int = 0
-    """Its steps done."""
+    phases: list[PhaseProgress] = dataclasses.field(default_factory=list)
+    """One for each phase of the model, begun or not."""
     step: int = 0
     """Steps of all phases done."""
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    """Per phase: time in steps, evaluation and saving left out."""
-    real_sentences: list[int] = dataclasses.field(default_factory=list)
-    """Per phase: real sentences taken from the stream."""
     evaluations: list[Evaluation] = dataclasses.field(default_factory=list)
     alarms: list[Alarm] = dataclasses.field(default_factory=list)
     log_position: int = 0
@@ -89,8 +96,9 @@ def _progress(document: dict[str, Any]) -> Progress:
         Evaluation(**{**e, "scores": {key: Score(**score) for key, score in e["scores"].items()}})
         for e in document.pop("evaluations")
     ]
+    phases = [PhaseProgress(**phase) for phase in document.pop("phases")]
     alarms = [Alarm(**alarm) for alarm in document.pop("alarms")]
-    return Progress(**document, evaluations=evaluations, alarms=alarms)
+    return Progress(**document, phases=phases, evaluations=evaluations, alarms=alarms)
 
 
 def save_weights(path: Path, model: TextGenerator) -> None:

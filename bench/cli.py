@@ -198,20 +198,18 @@ def score_command(
             document = json.loads(record.to_json())
             typer.echo(json.dumps(document if folder else document["evaluations"][0], indent=2, sort_keys=True))
             return
-        table = Table("score", "value", "better", "signature", title=f"{row} on {task} ({len(lines)} sentences)")
+        table = Table("score", "value", "better", title=f"{row} on {task} ({len(lines)} sentences)")
         for key, score in evaluation.scores.items():
-            table.add_row(key, f"{score.value:.4f}", score.better, score.signature)
+            table.add_row(key, f"{score.value:.4f}", {"real": "as real text"}.get(score.better, score.better))
         console.print(table)
-        _say_empty(lines)
+        if empty := sum(not line.strip() for line in lines):
+            console.print(f"{empty} empty lines, scored as empty sentences", highlight=False)
+        for signature in dict.fromkeys(score.signature for score in evaluation.scores.values()):
+            console.print(signature, highlight=False, markup=False)
         for metric_name, reason in evaluation.skipped.items():
             console.print(f"absent: {metric_name} ({reason})", highlight=False)
         if folder:
             console.print(f"record: {folder}", highlight=False)
-
-
-def _say_empty(lines: Sequence[str]) -> None:
-    if empty := sum(not line.strip() for line in lines):
-        console.print(f"{empty} empty lines, scored as empty sentences", highlight=False)
 
 
 @app.command("sample")

@@ -252,6 +252,7 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
     """The runs of a suite file: every model on every task with every seed, in the order of the file.
 
     Top-level keys are defaults; each `[[runs]]` overrides them; `model`, `task` and `seeds` may be lists.
+    `[models.seqgan]` and `[tasks.grammar]` hold settings for every run of that model or task.
     Raises ValueError or KeyError that names the file.
     """
     try:
@@ -260,6 +261,7 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
         raise ValueError(f"{path} is not a suite: {error}") from error
     groups = document.pop("runs", None)
     document.pop("description", None)
+    shared = {"model": document.pop("models", {}), "task": document.pop("tasks", {})}
     if not groups:
         raise ValueError(f"{path} has no [[runs]]")
     configs: list[RunConfig] = []
@@ -268,7 +270,15 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
             merged = {**document, **group}
             seeds = merged.pop("seeds", [0])
             for task, model in itertools.product(_listed(merged, "task"), _listed(merged, "model")):
-                configs += make_runs(assign(overrides or {}, {**merged, "model": model, "task": task}), seeds)
+                config = {**merged, "model": model, "task": task}
+                for kind, settings in shared.items():
+                    own = config.get(f"{kind}_settings", {})
+                    config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
+                configs += make_runs(assign(overrides or {}, config), seeds)
+        for kind, settings in shared.items():
+            used = {getattr(config, kind) for config in configs}
+            if unused := sorted(set(settings) - used):
+                raise KeyError(f"no run of {kind} {unused[0]!r}; {suggest(unused[0], used)}")
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path}: {error.args[0]}") from error
     return configs

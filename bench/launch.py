@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -191,59 +191,75 @@ def _throttled(report: Report, seconds: float = 0.1) -> Report:
 
 @dataclass
 class _Worker:
+    """A process that does one run after another, so that torch and MLflow are loaded once."""
+
     process: BaseProcess
-    messages: Connection
-    outcome: Outcome | None = None
+    pipe: Connection
+    run: int = -1
+    """Index of the run under way; -1: none."""
 
 
 def _side_by_side(
     runs: Sequence[Resolved], way: Way, jobs: int, display: _Display, stopped: Callable[[], bool]
 ) -> list[Outcome]:
     """At most `jobs` processes, each with a pipe of its own: the death of one leaves the others' whole."""
-    waiting, workers = list(enumerate(runs)), dict[int, _Worker]()
+    waiting = list(range(len(runs)))
     outcomes: dict[int, Outcome] = {}
+    workers: list[_Worker] = []
     told_to_stop = False
-    while waiting or workers:
+    while len(outcomes) < len(runs):
         if stopped() and not told_to_stop:
             told_to_stop = True
-            outcomes |= {i: Outcome(r.run.title(), r.folder(way.folder), "stopped", "not started") for i, r in waiting}
+            titles = {i: (runs[i].run.title(), runs[i].folder(way.folder)) for i in waiting}
+            outcomes |= {i: Outcome(*title, "stopped", "not started") for i, title in titles.items()}
             waiting.clear()
-            for worker in workers.values():
+            for worker in workers:
                 worker.process.terminate()  # SIGTERM: save and stop
+        for worker in workers:
+            if waiting and worker.run < 0:
+                with suppress(OSError):  # it has just died: the run stays in the queue
+                    worker.pipe.send(runs[waiting[0]].run)
+                    worker.run = waiting.pop(0)
         while waiting and len(workers) < jobs:
-            index, resolved = waiting.pop(0)
-            workers[index] = _start(resolved, way)
-        wait([worker.messages for worker in workers.values()], timeout=0.2)
-        for index, worker in list(workers.items()):
-            title = runs[index].run.title()
-            if not _read_messages(worker, title, display):
-                worker.process.join()
-                outcomes[index] = worker.outcome or _died(runs[index], way, worker.process.exitcode)
-                display.done(outcomes[index])
-                del workers[index]
+            workers.append(_start(way, waiting.pop(0), runs))
+        wait([worker.pipe for worker in workers], timeout=0.2)
+        for worker in list(workers):
+            if not _listen(worker, runs, way, outcomes, display):
+                workers.remove(worker)
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.join()
     return [outcomes[index] for index in range(len(runs))]
 
 
-def _start(resolved: Resolved, way: Way) -> _Worker:
+def _start(way: Way, index: int, runs: Sequence[Resolved]) -> _Worker:
     context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    arguments = (resolved.run, way, sender)
-    process = context.Process(target=_work, args=arguments, name=resolved.run.title())
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(way, theirs))
     process.start()
-    sender.close()  # the worker's end: closed here, its death reads as the end of the stream
-    return _Worker(process, receiver)
+    theirs.close()  # the worker's end: closed here, its death reads as the end of the stream
+    ours.send(runs[index].run)
+    return _Worker(process, ours, index)
 
 
-def _read_messages(worker: _Worker, title: str, display: _Display) -> bool:
-    """Everything a worker has said; False once it has nothing more to say."""
+def _listen(
+    worker: _Worker, runs: Sequence[Resolved], way: Way, outcomes: dict[int, Outcome], display: _Display
+) -> bool:
+    """Take in all that a worker has said; False once it is dead."""
     try:
-        while worker.messages.poll():
-            message = worker.messages.recv()
+        while worker.pipe.poll():
+            message = worker.pipe.recv()
             if isinstance(message, Outcome):
-                worker.outcome = message
+                outcomes[worker.run] = message
+                display.done(message)
+                worker.run = -1
             else:
-                display.show(title, *message)
+                display.show(runs[worker.run].run.title(), *message)
     except (EOFError, OSError):
+        worker.process.join()
+        if worker.run >= 0:
+            outcomes[worker.run] = _died(runs[worker.run], way, worker.process.exitcode)
+            display.done(outcomes[worker.run])
         return False
     return True
 
@@ -253,22 +269,24 @@ def _died(resolved: Resolved, way: Way, exit_code: int | None) -> Outcome:
     title, place = resolved.run.title(), resolved.folder(way.folder)
     if (place / "record.json").exists():
         return _outcome(title, place, read_record(place / "record.json"))
-    return Outcome(
-        title, place, "killed", f"its process died (exit code {exit_code}); the same command goes on with it"
-    )
+    return Outcome(title, place, "killed", f"its process died (exit code {exit_code}); the same command resumes it")
 
 
-def _work(config: RunConfig, way: Way, messages: Connection) -> None:
-    """A worker process: one run. Without a launcher to talk to it saves and stops."""
+def _work(way: Way, pipe: Connection) -> None:
+    """A worker process: runs as they come. Without a launcher to talk to it saves and stops."""
     orphaned: list[bool] = []
 
     def say(message: Any) -> None:
         try:
-            messages.send(message)
+            pipe.send(message)
         except OSError:
             orphaned.append(True)
 
     with stop_on_signals() as stopped:
-        report = _throttled(lambda *state: say(state))
-        say(_attempt(config.resolve(), way, report, lambda: stopped() or bool(orphaned)))
-    messages.close()
+        while not orphaned:
+            try:
+                config: RunConfig = pipe.recv()
+            except (EOFError, OSError):
+                return
+            report = _throttled(lambda *state: say(state))
+            say(_attempt(config.resolve(), way, report, lambda: stopped() or bool(orphaned)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from baselines.common.interface import Phase, TextGenerator
+from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.checkpoint import Progress, load_checkpoint, load_weights, save_checkpoint, save_weights
 from bench.config import Resolved, build
@@ -95,7 +96,7 @@ class _Session:
     folder: Path
     diary: JsonlTracker
     mirrors: Sequence[Tracker]
-    report_phase: Report
+    report: Report
     should_stop: Callable[[], bool]
     progress: Progress = field(default_factory=Progress)
     started: list[Tracker] = field(default_factory=list)
@@ -153,17 +154,6 @@ class _Session:
 
     def _finish(self, status: str, error: str | None = None) -> RunRecord:
         progress, resolved = self.progress, self.resolved
-        phases = self.model.phases() if hasattr(self, "model") else ()
-        costs = [
-            PhaseCost(
-                name=phase.name,
-                steps=phase.steps if i < progress.phase else progress.phase_step * (i == progress.phase),
-                seconds=progress.seconds[i],
-                real_sentences=progress.real_sentences[i],
-            )
-            for i, phase in enumerate(phases)
-            if progress.seconds
-        ]
         record = RunRecord(
             run_id=resolved.run_id,
             config_hash=resolved.config_hash,
@@ -182,7 +172,7 @@ class _Session:
             data_facts=self.data.facts,
             seed=resolved.run.seed,
             evaluations=tuple(progress.evaluations),
-            phases=tuple(costs),
+            phases=tuple(PhaseCost(**dataclasses.asdict(phase)) for phase in progress.phases),
             alarms=tuple(progress.alarms),
             environment=describe_environment(resolved.device, resolved.run.threads),
         )
@@ -207,10 +197,6 @@ class _Session:
         """Write a checkpoint that says how much of the log belongs to it."""
         progress.log_position = self.diary.position()
         save_checkpoint(self.folder / "checkpoint.pt", self.model, self.stream, progress)
-
-    def report(self, phase: Phase, progress: Progress) -> None:
-        """Show progress."""
-        self.report_phase(phase.name, progress.phase_step, phase.steps)
 
     def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
         """Draw and score, at every temperature at the end; what looks like a collapse."""

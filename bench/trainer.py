@@ -12,7 +12,7 @@ from torch import Tensor
 
 from baselines.common.interface import Phase, TextGenerator
 from bench.batches import BatchStream
-from bench.checkpoint import Progress
+from bench.checkpoint import PhaseProgress, Progress
 from bench.config import RunConfig
 from bench.record import Alarm, Evaluation
 
@@ -49,7 +49,7 @@ class Hooks(Protocol):
     def save(self, progress: Progress) -> None:
         """Write a checkpoint."""
 
-    def report(self, phase: Phase, progress: Progress) -> None:
+    def report(self, phase: str, steps_done: int, steps: int) -> None:
         """Show progress; called after every step, so it must be cheap."""
 
     def should_stop(self) -> bool:
@@ -92,16 +92,14 @@ def train(
     `save_every` is in seconds. Raises `Interrupted` after saving, `DivergedError`, or `AlarmError`.
     """
     phases = model.phases()
-    if not progress.seconds:
-        progress.seconds = [0.0] * len(phases)
-        progress.real_sentences = [0] * len(phases)
+    if not progress.phases:
+        progress.phases = [PhaseProgress(phase.name) for phase in phases]
     while progress.phase < len(phases):
         _run_phase(model, phases[progress.phase], stream, run, progress, hooks, save_every, clock)
         if progress.phase < len(phases) - 1:
             # The end of pre-training is where the gain of the GAN is counted from.
             _evaluate(phases[progress.phase].name, "phase_end", run, progress, hooks)
         progress.phase += 1
-        progress.phase_step = 0
         hooks.save(progress)
     if not progress.finished:
         _evaluate(phases[-1].name, "end", run, progress, hooks)
@@ -120,21 +118,22 @@ def _run_phase(
     clock: Callable[[], float],
 ) -> None:
     """The steps of one phase that are left."""
+    done = progress.phases[progress.phase]
     readings = _Readings(progress.pending)
     progress.pending = {}
     last_save = clock()
     model.train()
-    while progress.phase_step < phase.steps:
+    while done.steps < phase.steps:
         started, taken = clock(), stream.sentences_taken
         readings.add(phase.step(stream))
-        progress.phase_step += 1
+        done.steps += 1
         progress.step += 1
-        if progress.step % run.log_every == 0 or progress.phase_step in (1, phase.steps):
+        if progress.step % run.log_every == 0 or done.steps in (1, phase.steps):
             _log(readings, phase, progress, run, hooks)
-        progress.seconds[progress.phase] += clock() - started
-        progress.real_sentences[progress.phase] += stream.sentences_taken - taken
-        hooks.report(phase, progress)
-        if run.evaluate_every and progress.step % run.evaluate_every == 0 and progress.phase_step < phase.steps:
+        done.seconds += clock() - started
+        done.real_sentences += stream.sentences_taken - taken
+        hooks.report(phase.name, done.steps, phase.steps)
+        if run.evaluate_every and progress.step % run.evaluate_every == 0 and done.steps < phase.steps:
             _evaluate(phase.name, "cadence", run, progress, hooks)
         stop = hooks.should_stop()
         if stop or clock() - last_save >= save_every:

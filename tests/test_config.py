@@ -89,10 +89,12 @@ def test_a_suite_is_the_product_of_its_lists(tmp_path: Path) -> None:
     path.write_text(
         f'scale = "smoke"\nseeds = [3, 4]\n[[runs]]\nmodel = ["{TOY}"]\ntask = ["oracle_lstm"]\n'
         f'[[runs]]\nmodel = "{TOY}"\ntask = "oracle_lstm"\nseeds = [9]\nmodel_settings = {{lr = 0.2}}\n'
+        f"[tasks.oracle_lstm]\nn_train = 300\n[models.'{TOY}']\nlr = 0.7\n"
     )
     configs = read_suite(path, {"n_samples": 50})
     assert [c.seed for c in configs] == [3, 4, 9]
-    assert configs[2].model_settings == {"lr": 0.2}
+    assert [c.model_settings["lr"] for c in configs] == [0.7, 0.7, 0.2]
+    assert {c.task_settings["n_train"] for c in configs} == {300}
     assert {c.n_samples for c in configs} == {50}
 
 
@@ -102,6 +104,10 @@ def test_a_suite_is_the_product_of_its_lists(tmp_path: Path) -> None:
         ("seeds = [1]\n", "no [[runs]]"),
         ("= 3", "is not a suite"),
         ('[[runs]]\nmodel = "mle"\n', "lacks 'task'"),
+        (
+            '[models.mlee]\nsteps = 3\n[[runs]]\nmodel = "mle"\ntask = "grammar"\n',
+            "no run of model 'mlee'; did you mean 'mle'",
+        ),
         ('sampels = 3\n[[runs]]\nmodel = "T"\ntask = "oracle_lstm"\n', "sampels is not a setting"),
     ],
 )

@@ -188,7 +188,7 @@ def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         real(*arguments)
 
     monkeypatch.setattr(runner, "save_checkpoint", full)
-    with pytest.raises(OSError, match="No space left on device.*the same command goes on"):
+    with pytest.raises(OSError, match=r"No space left on device.*the same command goes on"):
         run(resolved, tmp_path / "full", save_every=0)
     assert not (resolved.folder(tmp_path / "full") / "record.json").exists()
     monkeypatch.undo()
@@ -200,7 +200,7 @@ def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
     run(resolved, tmp_path)
     model, data, _ = load_run(resolved.folder(tmp_path))
     assert draw(model, 5, seed=1).shape == (5, data.spec.max_len)
-    with pytest.raises(ValueError, match="no record.json"):
+    with pytest.raises(ValueError, match=r"no record\.json"):
         load_run(tmp_path)
     other = toy(task_settings={"vocab_size": 50})
     with pytest.raises(ValueError, match="does not fit"):

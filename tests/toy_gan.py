@@ -47,11 +47,8 @@ class ToyGAN(TextGenerator):
         self.optimizers["mle"] = torch.optim.Adam([self.logits], lr=config.lr)
 
     def phases(self) -> Sequence[Phase]:
-        config = self.config
-        return [
-            Phase("mle", config.mle_steps, self._mle),
-            Phase("adversarial", config.adversarial_steps, self._adversarial),
-        ]
+        steps = self.config.mle_steps, self.config.adversarial_steps
+        return [Phase("mle", steps[0], self._mle), Phase("adversarial", steps[1], self._adversarial)]
 
     def _mle(self, batches: Batches) -> Mapping[str, Tensor]:
         return self._update(-self.log_prob(next(batches)).mean())
