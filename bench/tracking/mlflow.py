@@ -52,7 +52,11 @@ def prepare(uri: str, experiment: str, infos: Iterable[Configured]) -> MlflowIds
             parents = {i.config_hash: mlflow_store.ensure_parent(client, experiment_id, i, now) for i in infos}
         return MlflowIds(experiment_id=experiment_id, parents=parents)
     except mlflow_store.failures() as error:
-        _logger.warning("MLflow cannot be used at %s, so the runs are only in their folders: %s", uri, one_line(error))
+        _logger.warning(
+            "MLflow cannot be used at %s; the runs go on, later: python -m bench sync: %s",
+            uri,
+            one_line(error),
+        )
         return None
 
 

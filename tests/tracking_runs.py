@@ -1,0 +1,152 @@
+"""Runs to be tracked, and all that a person can see of them in MLflow. Not a test."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, Score, short_hash
+from bench.tracking import mlflow_store
+from bench.tracking.jsonl import JsonlTracker
+from bench.tracking.mlflow import MlflowTracker, default_uri
+from bench.tracking.tracker import RunInfo
+
+NOW = 1_800_000_000.0
+
+
+class Store:
+    """A runs folder with a migrated database."""
+
+    def __init__(self, runs: Path, uri: str) -> None:
+        self.runs = runs
+        self.uri = uri
+
+    @property
+    def client(self):
+        return mlflow_store.connect(self.uri)
+
+    def all(self) -> list[Any]:
+        experiment = self.client.get_experiment_by_name("textgan-bench")
+        return self.client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
+
+    def level(self, name: str) -> list[Any]:
+        return [run for run in self.all() if run.data.tags["level"] == name]
+
+    def points(self, run: Any) -> dict[str, list[tuple[int, str, int]]]:
+        """Every point of every metric: step, value (as text, so that NaN equals NaN), time."""
+        keys = sorted(run.data.metrics)
+        history = {key: self.client.get_metric_history(run.info.run_id, key) for key in keys}
+        return {key: sorted((m.step, repr(m.value), m.timestamp) for m in points) for key, points in history.items()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that a person can see of all runs, without MLflow's own ids."""
+        names = {run.info.run_id: run.info.run_name for run in self.all()}
+        return {run.info.run_name: self._seen(run, names) for run in self.all()}
+
+    def _seen(self, run: Any, names: dict[str, str]) -> dict[str, Any]:
+        tags = {key: names.get(value, value) for key, value in run.data.tags.items()}
+        files = sorted(file.path for file in self.client.list_artifacts(run.info.run_id))
+        inputs = [(i.dataset.name, i.dataset.digest, i.dataset.profile) for i in run.inputs.dataset_inputs]
+        state = (run.info.status, run.info.end_time)
+        return {"tags": tags, "params": run.data.params, "points": self.points(run), "files": files} | {
+            "inputs": inputs,
+            "state": state,
+        }
+
+
+def new_store(runs: Path, migrated: Path) -> Store:
+    runs.mkdir()
+    shutil.copy(migrated, runs / "mlflow.db")
+    return Store(runs, default_uri(runs))
+
+
+def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunInfo:
+    plain = RunInfo(
+        run_id=short_hash([model, seed]),
+        config_hash=short_hash(model),
+        model=model,
+        task="oracle_lstm",
+        task_version=2,
+        scale="smoke",
+        seed=seed,
+        params={"model.lr": 0.001, "model.filters": (1, 2, 3), "task.path": "", "n_samples": 100, "model.clip": None},
+        data_sha256="0123456789abcdef" * 4,
+        data_facts={"train": 100, "overlap": 0.25},
+        environment={"git.sha": "abc123", "git.dirty": True, "device": "cpu", "threads": 1, "torch": "2.13.0"},
+    )
+    return replace(plain, **changes)
+
+
+def tracker_of(store: Store, **settings: Any) -> MlflowTracker:
+    return MlflowTracker(store.uri, system_metrics=False, **settings)
+
+
+def folder_of(runs: Path, run: RunInfo) -> Path:
+    folder = runs / f"{run.task}-{run.model}-{run.seed}-{run.run_id}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def evaluated(at: str, step: int, temperature: float = 1.0) -> Evaluation:
+    values = {"bleu_2": 0.5 + step / 1000, "nll_oracle": 9.0 + temperature}
+    scores = {k: Score(value=v, metric=k, signature=f"{k}|v:1", better="higher") for k, v in values.items()}
+    return Evaluation(
+        phase="mle", step=step, at=at, temperature=temperature, scores=scores, skipped={"validity": "none"}
+    )
+
+
+def tell(trackers: list[Any], first: int, last: int, time: float = NOW) -> None:
+    """Steps first .. last - 1, an evaluation at 5, an alarm at 7."""
+    for step in range(first, last):
+        values = {"loss": 1 / (1 + step), "norm": float("inf") if step == 3 else 2.0}
+        for tracker in trackers:
+            tracker.log(values, phase="mle", step=step, time=time + step)
+            if step == 5:
+                tracker.evaluation(evaluated("cadence", 5), time=time + step)
+            if step == 7:
+                tracker.alarm(Alarm(kind="collapse", phase="mle", step=7, message="1% unique"), time=time + step)
+
+
+def end(trackers: list[Any], folder: Path, run: RunInfo, status: str = "completed", time: float = NOW) -> None:
+    """The sweep, the files, the record."""
+    sweep = [evaluated("end", 10, temperature) for temperature in (0.5, 1.0, 1.3)]
+    for tracker in trackers:
+        for evaluation in sweep:
+            tracker.evaluation(evaluation, time=time + 20)
+    record = RunRecord(
+        run_id=run.run_id,
+        config_hash=run.config_hash,
+        created_at="2027-01-15T08:00:00+00:00",
+        status="completed" if status == "completed" else "failed",
+        error=None if status == "completed" else "ValueError: loss is nan",
+        origin="run",
+        model=run.model,
+        scale=run.scale,
+        n_parameters=1234,
+        task=run.task,
+        task_version=run.task_version,
+        data_sha256=run.data_sha256,
+        seed=run.seed,
+        evaluations=tuple(sweep),
+        phases=(PhaseCost(name="mle", steps=10, seconds=2.5, real_sentences=640),),
+    )
+    (folder / "samples.txt").write_text("1 2 3\n")
+    (folder / "samples-t0.5.txt").write_text("1 1 1\n")
+    (folder / "weights.safetensors").write_bytes(b"weights")
+    (folder / "checkpoint.pt").write_bytes(b"not for MLflow")
+    record.write(folder / "record.json")
+    for tracker in trackers:
+        tracker.finish(record)
+
+
+def live(store: Store, run: RunInfo, status: str = "completed", **settings: Any) -> Path:
+    """A whole run, tracked as the runner tracks it."""
+    folder = folder_of(store.runs, run)
+    trackers = [JsonlTracker(), tracker_of(store, **settings)]
+    for tracker in trackers:
+        tracker.start(run, folder)
+    tell(trackers, 0, 10)
+    end(trackers, folder, run, status)
+    return folder
