@@ -339,4 +339,6 @@ def _mark_front(rows: Sequence[Row]) -> None:
         if row.status == "ranked" and keys[0] in row.final and keys[1] in row.final
     ]
     for row, (quality, diversity) in points:
-        row.front = not any(q >= quality and d >= diversity and (q, d) != (quality, diversity) for _, (q, d) in points)
+        row.front = len(points) > 1 and not any(
+            q >= quality and d >= diversity and (q, d) != (quality, diversity) for _, (q, d) in points
+        )
