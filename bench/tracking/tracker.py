@@ -32,7 +32,10 @@ class RunInfo:
 
 
 class Tracker(Protocol):
-    """One run's tracker. It never raises for its own troubles: it warns, and the run goes on."""
+    """One run's tracker. A mirror never raises for its own troubles: it warns, and the run goes on.
+
+    The run's own diary, `JsonlTracker`, raises OSError: without it a run could not be resumed.
+    """
 
     def start(self, info: RunInfo, folder: Path) -> None:
         """A run starts, or goes on after a kill; `folder` is the run's folder."""
