@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RemoteFile", "cache_folder", "derived", "fetch", "github"]
+__all__ = ["RemoteFile", "cache_folder", "checksum", "derived", "fetch", "github"]
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -184,6 +185,21 @@ def test_a_data_folder_that_is_none_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match="not a folder"):
         data.fetch(remote("http://127.0.0.1:9/text.bin"))
+
+
+def test_runs_that_start_together_download_once(server):
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: data.fetch(remote(server.url)), range(4)))
+    assert len(set(paths)) == 1
+    assert paths[0].read_bytes() == CONTENT
+    assert server.asked == [None]
+
+
+def test_a_cache_that_cannot_hold_the_file_is_a_clear_error(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("a file, so nothing can be put below it")
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(FileNotFoundError, match="could not be downloaded \\((NotADirectory|FileExists)Error"):
+        data.fetch(remote(server.url))
 
 
 def test_a_wrong_checksum_kind_is_refused():

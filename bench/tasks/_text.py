@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,8 @@ END = "<eos>"
 """The one special token of the text tasks: start, end and padding, always id 0."""
 UNKNOWN = "<unk>"
 """Stands for rare words of the training text where a task has a minimum count; then always id 1."""
+
+_BLOCK = 1 << 16  # sentences at a time
 
 
 @cache
@@ -81,16 +83,30 @@ def split_off(tokens: Tokens, n: int, stream: np.random.RandomState) -> tuple[To
     return tokens.select(np.sort(order[n:])), tokens.select(np.sort(order[:n]))
 
 
+def _blocks(tokens: Tokens) -> Iterator[Tokens]:
+    """The sentences, some at a time, so that what is computed from a large file stays small."""
+    for first in range(0, len(tokens), _BLOCK):
+        offsets = tokens.offsets[first : first + _BLOCK + 1]
+        yield Tokens(tokens.flat[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
 def fingerprints(tokens: Tokens) -> NDArray[np.uint64]:
     """(N,) 64-bit hash of each sentence: equal sentences, equal hashes. Two others meet once in 10^11 at 20,000."""
-    lengths = tokens.lengths
-    position = np.arange(len(tokens.flat)) - np.repeat(tokens.offsets[:-1], lengths)
-    # the finaliser of splitmix64 over word and position, summed over the sentence (modulo 2^64)
-    x = (tokens.flat.astype(np.uint64) << np.uint64(32)) + position.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    hashes = [np.empty(0, np.uint64)]
+    for block in _blocks(tokens):
+        position = np.arange(len(block.flat)) - np.repeat(block.offsets[:-1], block.lengths)
+        mixed = _mixed(block.flat.astype(np.uint64), position.astype(np.uint64))
+        total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed)])
+        hashes.append(total[block.offsets[1:]] - total[block.offsets[:-1]])
+    return np.concatenate(hashes)
+
+
+def _mixed(words: NDArray[np.uint64], position: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 over word and position; a sentence's hash is the sum, modulo 2^64."""
+    x = (words << np.uint64(32)) + position + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(x ^ (x >> np.uint64(31)), dtype=np.uint64)])
-    return total[tokens.offsets[1:]] - total[tokens.offsets[:-1]]
+    return x ^ (x >> np.uint64(31))
 
 
 def text_data(
@@ -126,11 +142,11 @@ def text_data(
         number[words.index(UNKNOWN)] = 1
     references = Tokens(number[test.flat], test.offsets)
 
+    to_model = np.where(number < size, number, 1) if rare else number
+
     def ids(part: Tokens) -> NDArray[np.int64]:
-        numbered = number[part.flat]
-        if rare:
-            numbered[numbered >= size] = 1
-        return rows(Tokens(numbered, part.offsets), spec)[0]
+        blocks = [rows(Tokens(to_model[block.flat], block.offsets), spec)[0] for block in _blocks(part)]
+        return np.concatenate([np.empty((0, spec.max_len), np.int64), *blocks])
 
     train_ids, valid_ids, test_ids = ids(train), ids(valid), ids(test)
     known = {
@@ -166,14 +182,15 @@ def _vocabulary(
 def facts(train: Tokens, valid: Tokens, test: Tokens) -> dict[str, float | int | str]:
     """Counts that decide what a score means. A duplicate is a sentence that occurred before in the same split."""
     hashes = {name: fingerprints(part) for name, part in (("train", train), ("valid", valid), ("test", test))}
-    unseen = ~np.isin(test.flat, train.flat)
+    unseen = np.ones(1 + max(train.flat.max(initial=0), test.flat.max(initial=0)), bool)
+    unseen[train.flat] = False
     return {
         **{name: len(part) for name, part in (("train", train), ("valid", valid), ("test", test))},
         "duplicates_in_train": _repeats(hashes["train"]),
         "duplicates_in_test": _repeats(hashes["test"]),
         "valid_sentences_in_train": int(np.isin(hashes["valid"], hashes["train"]).sum()),
         "test_sentences_in_train": int(np.isin(hashes["test"], hashes["train"]).sum()),
-        "unseen_token_share": round(float(unseen.mean()) if len(unseen) else 0.0, 4),
+        "unseen_token_share": round(float(unseen[test.flat].mean()), 4),
         "mean_length": round(float(train.lengths.mean()), 2),
         "mean_length_test": round(float(test.lengths.mean()), 2),
     }

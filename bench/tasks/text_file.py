@@ -77,22 +77,17 @@ class TextFile(Task):
                 f"for test (test_share={self.test_share}); each needs one or more"
             )
         order = np.random.RandomState(_SEED).permutation(n)
-        test, valid, train = (np.sort(part) for part in np.split(order, [n_test, n_test + n_valid]))
-        longest = int(tokens.lengths[train].max())
+        rows = [np.sort(part) for part in np.split(order, [n_test, n_test + n_valid])]
+        longest = int(tokens.lengths[rows[-1]].max())
         if (needed := 8 * n * longest) > _MOST_MEMORY:
             median = int(np.median(tokens.lengths))
             raise ValueError(
                 f"{self.path}: {n} lines of up to {longest} words would take {needed / 2**30:.0f} GiB as a table; "
                 f"leave out long lines with max_len (half of them have at most {median} words)"
             )
-        return _text.text_data(
-            tokens.select(train),
-            tokens.select(valid),
-            tokens.select(test),
-            words,
-            min_count=self.min_count,
-            more_facts=skipped,
-        )
+        test, valid, train = (tokens.select(part) for part in rows)
+        del tokens  # a large file's numbers are in memory once
+        return _text.text_data(train, valid, test, words, min_count=self.min_count, more_facts=skipped)
 
     def tokenize(self, line: str) -> list[str]:
         """Words between blanks, or characters; characters already written with blanks between them stay so."""
