@@ -57,7 +57,7 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def metadata(wheel: dict[str, bytes]) -> email.message.Message:
     (content,) = [content for name, content in wheel.items() if name.endswith(".dist-info/METADATA")]
-    return email.message_from_bytes(content)
+    return email.message_from_string(content.decode())
 
 
 def test_one_import_name(wheel: dict[str, bytes]) -> None:
