@@ -122,6 +122,8 @@ class _Session:
             raise
         except OSError as error:
             # A full disk is no property of the model: nothing is recorded, and the run can go on.
+            for mirror in self.started:
+                mirror.finish(None)
             raise OSError(f"{error}; what was saved is whole, and the same command goes on from it") from error
         except Exception as error:  # noqa: BLE001 - whatever a model does, its failure is a result and is recorded
             (self.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")

@@ -198,7 +198,7 @@ def test_runs_that_start_together_download_once(server):
 def test_a_cache_that_cannot_hold_the_file_is_a_clear_error(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("a file, so nothing can be put below it")
     monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(FileNotFoundError, match="could not be downloaded \\((NotADirectory|FileExists)Error"):
+    with pytest.raises(FileNotFoundError, match=r"could not be downloaded \((NotADirectory|FileExists)Error"):
         data.fetch(remote(server.url))
 
 

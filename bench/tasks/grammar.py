@@ -94,6 +94,7 @@ class GrammarTask(Task):
     metrics: ClassVar[tuple[str, ...]] = (
         "validity",
         "nll_oracle",
+        "nll_oracle_valid",
         "nll_gen",
         "bleu",
         "self_bleu",
