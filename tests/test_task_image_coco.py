@@ -85,6 +85,16 @@ def test_tokens_are_those_of_nltks_word_tokenize():
         assert task.tokenize(line) == word_tokenize(line.strip(), preserve_line=True)
 
 
+def test_sentences_are_read_back_as_they_were_written(published):
+    """Samples are stored as words joined by blanks; one sentence in 30,000 holds a word that NLTK would cut again."""
+    task = ImageCOCO()
+    for part, limit in ((published.training, 1), (published.references, 0)):
+        sentences = published.vocabulary.sentences(part)
+        assert sum(task.tokenize(s) != s.split() for s in sentences) <= limit
+    assert task.tokenize('A sign : "Stop"') == ["a", "sign", ":", "``", "stop", "''"]
+    assert task.tokenize("a sign : `` stop ''") == ["a", "sign", ":", "``", "stop", "''"]
+
+
 def test_validation_comes_from_train_and_never_from_test(published, whole):
     assert published.vocabulary.words == whole.vocabulary.words
     assert (len(published.train), len(published.valid)) == (9_000, 1_000)
