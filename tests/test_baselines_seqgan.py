@@ -28,6 +28,7 @@ def generator(spec: SequenceSpec, scale: float, seed: int = 0) -> LSTMLanguageMo
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(scale)
+        model.lstm.get_parameter("weight_hh_l0").mul_(10)  # what was read before must matter
     return model
 
 
