@@ -61,7 +61,7 @@ class MLE(TextGenerator):
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"batch_size": 16, "steps": 60},
-        # 25 epochs of 156 batches at 29 ms a step: the wall time of SeqGAN at this scale.
+        # One core, V = 5000, T = 20: 25 epochs of 156 batches at 30 ms a step, 117 s; SeqGAN takes 130 s at this scale.
         "small": {"steps": 3_900},
     }
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from baselines.common.cnn import CNNClassifier
@@ -76,8 +76,8 @@ class SeqGAN(TextGenerator):
         """Pre-training: 120 epochs of 156 batches."""
         d_embedding_dim: PositiveInt = 64
         """Width of the discriminator's word vectors."""
-        d_keep: PositiveFloat = 0.75
-        """Share of features that the discriminator's dropout keeps in training; at most 1."""
+        d_keep: Annotated[float, Interval(gt=0, le=1)] = 0.75
+        """Share of features that the discriminator's dropout keeps in training."""
         d_l2: Annotated[float, Ge(0)] = 0.2
         """Weight of half the squared norm of the discriminator's output layer."""
         d_lr: PositiveFloat = 1e-4
@@ -97,17 +97,13 @@ class SeqGAN(TextGenerator):
         rollouts: PositiveInt = 16
         """N: completions of each prefix."""
 
-        def __post_init__(self) -> None:
-            if self.d_keep > 1:
-                raise ValueError(f"d_keep is a share of the features, at most 1, got {self.d_keep}")
-
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "batch_size": 16, "mle_steps": 40, "pool_batches": 2, "pool_epochs": 1, "d_pretrain_steps": 8,
             "iterations": 2, "d_steps": 4, "rollouts": 2,
         },
-        # One core, V = 5000, T = 20: 10 epochs of MLE, 45 s; 5 pools of 60 steps, 20 s; 10 rounds of one generator
-        # step with 4 roll-outs, 2 s, and one pool of 60 steps, 4 s.
+        # One core, V = 5000, T = 20: 10 epochs of MLE at 30 ms a step, 47 s; 5 pools of 60 steps at
+        # 67 ms, 20 s; 10 rounds of one generator step with 4 roll-outs, 2 s, and one pool of 60 steps, 4 s: 130 s.
         "small": {
             "mle_steps": 1_560, "pool_batches": 10, "d_pretrain_steps": 300,
             "iterations": 10, "d_steps": 60, "rollouts": 4,

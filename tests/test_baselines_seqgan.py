@@ -254,8 +254,3 @@ def test_discriminator_beats_chance_and_the_generator_earns_its_reward() -> None
     for _ in range(60):
         gan.generator_step()
     assert (gan.sample(500) == 5).float().mean() > before + 0.5
-
-
-def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(ValueError, match="d_keep"):
-        SeqGAN.Config(d_keep=1.5)
