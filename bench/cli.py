@@ -156,7 +156,8 @@ def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: Track
     infos = [run_info(each, boards[_board_key(each)].data) for each in first.values()]
     way = Way(runs, trackers_of=tracking.prepare(infos, runs), **how)
     outcomes = launch(resolved, way, jobs=jobs, console=console)
-    console.print(f"\n{len(outcomes)} runs in {runs}. Table: python -m leaderboards build {runs}", highlight=False)
+    program = "python -m leaderboards" if __package__ == "bench" else "textgan-bench-leaderboards"
+    console.print(f"\n{len(outcomes)} runs in {runs}. Table: {program} build {runs}", highlight=False)
     if hint := tracking.hint(runs):
         console.print(hint, highlight=False)
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]

@@ -112,17 +112,17 @@ def build(paths: Iterable[Path]) -> Boards:
     store = read_store(paths)
     groups = split(store.entries)
     return Boards(
-        boards=[_board(number, group) for number, group in enumerate(groups, 1)],
+        boards=[_board(number, group, store.unfinished) for number, group in enumerate(groups, 1)],
         reasons=reasons(groups),
         notices=list(store.notices),
         problems=list(store.problems),
     )
 
 
-def _board(number: int, group: Group) -> Board:
+def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     members = _members(group.entries)
     labels = _labels([entries[0].record for entries in members])
-    rows = [_row(entries, label) for entries, label in zip(members, labels, strict=True)]
+    rows = [_row(entries, label, unfinished) for entries, label in zip(members, labels, strict=True)]
     said: dict[str, list[str]] = {}
     for entries, row in zip(members, rows, strict=True):
         for note in _notes(entries):
@@ -175,7 +175,7 @@ def _labels(records: Sequence[RunRecord]) -> list[str]:
     return [f"{a} #{i[:6]}" if labels.count(a) > 1 else a for a, i in zip(labels, ids, strict=True)]
 
 
-def _row(entries: Sequence[Entry], label: str) -> Row:
+def _row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int]) -> Row:
     record = entries[0].record
     completed = sum(e.record.status == "completed" for e in entries)
     status: Status = "ranked" if completed >= RANKED_SEEDS else "incomplete"
@@ -190,7 +190,7 @@ def _row(entries: Sequence[Entry], label: str) -> Row:
         origin=record.origin,
         status=status,
         n_completed=completed,
-        n_started=len(entries),
+        n_started=len(entries) + unfinished.get(record.config_hash, 0),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,8 @@ class Store:
     """Records that could not be read, each with its path and the reason."""
     notices: tuple[str, ...]
     """Records that were read but do not count, each with the reason."""
+    unfinished: Mapping[str, int]
+    """config_hash -> runs that were begun and have no record: under way, stopped or killed."""
 
 
 def read_store(paths: Iterable[Path]) -> Store:
@@ -35,6 +39,7 @@ def read_store(paths: Iterable[Path]) -> Store:
 
     Raises FileNotFoundError for a path that does not exist.
     """
+    paths = list(paths)
     entries: list[Entry] = []
     problems: list[str] = []
     for path in _files(paths, problems):
@@ -45,7 +50,21 @@ def read_store(paths: Iterable[Path]) -> Store:
         except (OSError, RecursionError) as error:
             problems.append(f"{path} cannot be read: {error}")
     kept, notices = _each_once(entries)
-    return Store(tuple(kept), tuple(problems), tuple(notices))
+    return Store(tuple(kept), tuple(problems), tuple(notices), _unfinished(paths))
+
+
+def _unfinished(paths: Iterable[Path]) -> Counter[str]:
+    """What stands in `run.json`, written at a run's start, where no record followed."""
+    begun: set[tuple[str, str]] = set()
+    for file in (file for path in paths for file in path.rglob("run.json")):
+        if file.with_name("record.json").exists():
+            continue
+        try:
+            info = json.loads(file.read_text(encoding="utf-8"))
+            begun.add((str(info["config_hash"]), str(info["run_id"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not ours, or torn: it claims nothing
+    return Counter(config_hash for config_hash, _ in begun)
 
 
 def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:

@@ -1,6 +1,7 @@
 """What the leaderboard computes: intervals, counting, ranks, and what may stand in one table."""
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     board = only(tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7))))
     assert row(board, "seqgan").final["bleu_2"].half_width is None
     assert "±" not in to_markdown(Boards(boards=[board], reasons=[], notices=[], problems=[])).split("## 1.")[1]
+
+
+def test_a_run_that_was_begun_and_has_no_record_counts_as_started(tmp_path: Path) -> None:
+    done = record("seqgan", 0, evaluation(bleu_2=0.5))
+    for name, run_id in (("killed", "seqgan-1"), ("copy-of-killed", "seqgan-1"), ("torn", None)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        text = json.dumps({"config_hash": done.config_hash, "run_id": run_id}) if run_id else "{"
+        (tmp_path / "runs" / name / "run.json").write_text(text)
+    row = tables(tmp_path, done).boards[0].rows[0]
+    assert (row.n_completed, row.n_started) == (1, 2)
 
 
 def test_failed_and_unfinished_seeds_count_as_started(tmp_path: Path) -> None:
