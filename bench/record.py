@@ -46,6 +46,8 @@ class Score:
     signature: str
     """Settings, counts and version. Scores with different signatures are not comparable."""
     better: Literal["higher", "lower", "real"]
+    standard_error: float | None = None
+    """Over the samples of this one set; it says nothing of other seeds. None: not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,9 +45,16 @@ def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score
             skipped[metric.name] = reason
             continue
         signature = metric.signature(inputs)
-        for key, value in metric.compute(inputs).items():
+        for key, (value, error) in metric.estimates(inputs).items():
             if math.isfinite(value):
-                scores[key] = Score(value=float(value), metric=metric.name, signature=signature, better=metric.better)
+                known = None if error is None or not math.isfinite(error) else float(error)
+                scores[key] = Score(
+                    value=float(value),
+                    metric=metric.name,
+                    signature=signature,
+                    better=metric.better,
+                    standard_error=known,
+                )
             else:
                 skipped[key] = f"{key} is {value}"
     return scores, skipped

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.tokens import Tokens
 
-__all__ = ["Better", "Metric", "MetricInputs", "SentenceLogProb"]
+__all__ = ["Better", "Estimate", "Metric", "MetricInputs", "SentenceLogProb"]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
@@ -80,6 +80,14 @@ _NAMES: Mapping[str, str] = {
 }
 
 
+class Estimate(NamedTuple):
+    """A score and what another draw of as many samples would change about it."""
+
+    value: float
+    standard_error: float | None
+    """Over the samples, the references held fixed; None: not known. It says nothing of other seeds or trainings."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric(ABC):
     """A metric with its settings. Pure: no random numbers, no files, no state."""
@@ -98,6 +106,10 @@ class Metric(ABC):
     @abstractmethod
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Scores by key (`bleu_2` .. `bleu_5`). Call `missing` first."""
+
+    def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
+        """`compute`, with standard errors where the metric knows them. Call `missing` first."""
+        return {key: Estimate(value, None) for key, value in self.compute(inputs).items()}
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Why the metric cannot be computed on these inputs, or None."""
