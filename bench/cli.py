@@ -146,6 +146,9 @@ def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: Track
     from bench.runner import run_info
     from bench.samples import Board, record_real_text
 
+    tracking.check(runs)
+    for each in resolved:
+        each.folder(runs)  # needs the device to be there
     boards: dict[str, Board] = {}
     for each in resolved:
         key = _board_key(each)

@@ -58,6 +58,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=_LOCK_SECONDS):
+            for half_written in folder.glob(".*.tmp"):  # a kill in the middle of a write leaves one
+                half_written.unlink()
             if rerun:
                 for name in ("record.json", "checkpoint.pt"):
                     (folder / name).unlink(missing_ok=True)

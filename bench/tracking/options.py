@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from bench.tracking import mlflow_store
 from bench.tracking.mlflow import EXPERIMENT, MlflowIds, MlflowTracker, default_uri, prepare
 from bench.tracking.tracker import RunInfo, Tracker
 
@@ -50,6 +51,11 @@ class TrackingOptions:
     def uri(self, runs: Path) -> str:
         """The MLflow tracking URI: as given, or a sqlite database in the runs folder."""
         return self.tracking_uri or default_uri(runs)
+
+    def check(self, runs: Path) -> None:
+        """Raise ValueError, before anything slow, if MLflow is not installed or refuses this kind of address."""
+        if self.tracker is not TrackerName.none:
+            mlflow_store.check(self.uri(runs))
 
     def prepare(self, infos: Iterable[RunInfo], runs: Path) -> TrackersOf:
         """Make database, experiment and parent runs now, in one process. If MLflow fails: a warning, and files only."""
