@@ -104,11 +104,12 @@ def test_failed_runs_cost_the_others_nothing(tmp_path: Path) -> None:
 
 
 def wait_for_phase(runs: Path, phase: str, process: subprocess.Popen[str]) -> None:
-    """Until the log on disk holds a step of the phase (or its end), so that the kill falls into it."""
+    """Until the log on disk holds a step of the phase, so that the kill falls into it, and there is a checkpoint."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         logs = [path.read_text(errors="replace") for path in runs.glob("*/train.jsonl")]
-        if any(f'"phase":"{phase}"' in log for log in logs):
+        saved = process.args[-1] != "0" or list(runs.glob("*/checkpoint.pt"))  # --save-every 0
+        if saved and any(f'"phase":"{phase}"' in log for log in logs):
             return
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
