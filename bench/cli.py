@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from bench.config import Resolved, Scale, assign, build, make_runs, parse_settings, read_suite
+from bench.config import Resolved, Scale, assign, make_runs, parse_settings, read_suite
 from bench.registry import Kind, find, names, suggest
+from bench.scoring_cli import score_command
+from bench.terminal import Metrics, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
 __all__ = ["app", "spread"]
@@ -24,20 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="textgan-bench: train text GANs, score them, compare them.",
 )
-console = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
-
 
 Listed = Literal["models", "tasks", "metrics", "suites"]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2.", min=0)]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="A setting of model, task or run: rollouts=8, task.length=40, n_samples=2000.",
-        metavar="KEY=VALUE",
-    ),
-]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Runs side by side, each in its own process.")]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
@@ -45,7 +34,6 @@ Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finish
 TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
 Uri = Annotated[str | None, typer.Option(help="MLflow tracking URI. Default: sqlite in the runs folder.")]
 Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
-Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -63,19 +51,6 @@ def spread(arguments: Sequence[str]) -> list[str]:
             option = ""
         result.append(argument)
     return result
-
-
-class _UserErrors:
-    """Errors of names, settings and files are one line and exit code 2; anything else is our bug and shows itself."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, KeyError | ValueError | OSError):
-            message = error.args[0] if isinstance(error, KeyError) else error
-            errors.print(f"error: {message}", style="red", markup=False, highlight=False)
-            raise typer.Exit(2) from None
 
 
 @app.command("run")
@@ -96,7 +71,7 @@ def run_command(
     experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
-    with _UserErrors():
+    with UserErrors():
         config: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metric or ())}
         config["temperatures"] = tuple(temperature or (1.0,))
         configs = make_runs(assign(parse_settings(settings or ()), config), list(dict.fromkeys(seed)))
@@ -118,7 +93,7 @@ def suite_command(
     experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
-    with _UserErrors():
+    with UserErrors():
         configs = read_suite(_suite_path(path), parse_settings(settings or ()))
         resolved = [config.resolve() for config in configs]
         tracking = TrackingOptions(tracker, tracking_uri, experiment)
@@ -175,45 +150,7 @@ def _board_key(resolved: Resolved) -> str:
     return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples])
 
 
-@app.command("score")
-def score_command(
-    samples: Annotated[Path, typer.Argument(help="One sentence a line, UTF-8; .gz is read too.")],
-    task: Annotated[str, typer.Argument(help="The task that the samples are meant for.")],
-    name: Annotated[str | None, typer.Option(help="Name of the row; default: the file's.")] = None,
-    settings: Settings = None,
-    metric: Metrics = None,
-    runs: Annotated[Path | None, typer.Option(help="Write a record here, for the leaderboard.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Score anybody's samples; no model and no torch needed."""
-    from bench.record import short_hash
-    from bench.samples import Board, default_metrics, read_samples, record_samples
-
-    with _UserErrors():
-        lines = read_samples(samples)
-        resolved = build(find("tasks", task), parse_settings(settings or ()), task)
-        board = Board(name=task, task=resolved, data=resolved.load(), metrics=default_metrics(resolved, metric or ()))
-        sentences = [" ".join(resolved.tokenize(line)) for line in lines]
-        row = name or samples.name
-        folder = runs / f"{task}-samples-{short_hash([row, board.data.sha256, sentences])}" if runs else None
-        record = record_samples(row, board, sentences, folder)
-        evaluation = record.evaluations[0]
-        if as_json:
-            document = json.loads(record.to_json())
-            typer.echo(json.dumps(document if folder else document["evaluations"][0], indent=2, sort_keys=True))
-            return
-        table = Table("score", "value", "better", title=f"{row} on {task} ({len(lines)} sentences)")
-        for key, score in evaluation.scores.items():
-            table.add_row(key, f"{score.value:.4f}", {"real": "as real text"}.get(score.better, score.better))
-        console.print(table)
-        if empty := sum(not line.strip() for line in lines):
-            console.print(f"{empty} empty lines, scored as empty sentences", highlight=False)
-        for signature in dict.fromkeys(score.signature for score in evaluation.scores.values()):
-            console.print(signature, highlight=False, markup=False)
-        for metric_name, reason in evaluation.skipped.items():
-            console.print(f"absent: {metric_name} ({reason})", highlight=False)
-        if folder:
-            console.print(f"record: {folder}", highlight=False)
+app.command("score")(score_command)
 
 
 @app.command("sample")
@@ -224,7 +161,7 @@ def sample_command(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Print sentences from a finished run."""
-    with _UserErrors():
+    with UserErrors():
         from bench.evaluation import draw
         from bench.runner import load_run
         from metrics.common.tokens import Tokens
@@ -249,7 +186,7 @@ def show_command(name: Annotated[str, typer.Argument(help="A model, task or metr
     """What a model, task or metric is, with its settings and their defaults."""
     from bench.help import describe
 
-    with _UserErrors():
+    with UserErrors():
         kinds: list[Kind] = [k for k in get_args(Kind) if name in names(k)]
         if not kinds and ":" not in name:
             everything = [n for k in get_args(Kind) for n in names(k)]
@@ -269,7 +206,7 @@ def sync_command(
     experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Rebuild MLflow from run folders."""
-    with _UserErrors():
+    with UserErrors():
         from bench.tracking.sync import sync
 
         folders = sorted(path.parent for path in runs.glob("**/run.json"))

@@ -1,0 +1,36 @@
+"""What the commands share: the two consoles, how an error of the user is said, and options that several take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["Metrics", "Settings", "UserErrors", "console", "errors"]
+
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of model, task or run: rollouts=8, task.length=40, n_samples=2000.",
+        metavar="KEY=VALUE",
+    ),
+]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
+
+
+class UserErrors:
+    """Errors of names, settings and files are one line and exit code 2; anything else is our bug and shows itself."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, KeyError | ValueError | OSError):
+            message = error.args[0] if isinstance(error, KeyError) else error
+            errors.print(f"error: {message}", style="red", markup=False, highlight=False)
+            raise typer.Exit(2) from None
