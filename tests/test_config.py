@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import config
 from bench.config import RunConfig, assign, make_runs, parse_settings, read_suite
 from bench.registry import find, names
 
@@ -123,3 +124,10 @@ def test_a_wrong_suite_is_named(tmp_path: Path, text: str, expected: str) -> Non
 def test_seeds_must_not_be_negative() -> None:
     with pytest.raises(ValueError, match="seed"):
         make_runs({"model": TOY, "task": "oracle_lstm"}, [-1])
+
+
+@pytest.mark.parametrize("path", sorted(Path(config.__file__).parent.glob("suites/*.toml")), ids=lambda path: path.stem)
+def test_every_suite_of_the_project_resolves(path: Path) -> None:
+    runs = [run.resolve() for run in read_suite(path)]
+    assert len({run.run_id for run in runs}) == len(runs) > 0
+    assert {run.run.seed for run in runs} >= {0, 1, 2}
