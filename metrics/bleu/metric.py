@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
-from metrics.common.bleu import Smoothing, check_smoothing, sentence_bleu
-from metrics.common.ngrams import check_orders, reference_index
+from metrics.common.base import Better, MetricInputs
+from metrics.common.bleu import Smoothing, bleu_against, check_smoothing
+from metrics.common.ngrams import check_orders
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["Bleu"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bleu(Metric):
+class Bleu(MeanMetric):
     """Mean over all samples of sentence BLEU against all references. Keys `bleu_2` .. `bleu_5`."""
 
     version: ClassVar[int] = 1
@@ -29,14 +30,11 @@ class Bleu(Metric):
         check_orders("bleu", self.orders)
         check_smoothing("bleu", self.smoothing)
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """Mean sentence BLEU of each order."""
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Sentence BLEU of each order."""
         assert inputs.references is not None
-        index = reference_index(inputs.references, max(self.orders))
-        lengths = inputs.samples.lengths
-        closest = index.closest_lengths(lengths)
-        scores = sentence_bleu(index.matches(inputs.samples), lengths, closest, self.orders, self.smoothing)
-        return {f"bleu_{order}": float(mean) for order, mean in zip(self.orders, scores.mean(axis=1), strict=True)}
+        scores = bleu_against(inputs.samples, inputs.references, self.orders, self.smoothing)
+        return {f"bleu_{order}": PerSentence(row) for order, row in zip(self.orders, scores, strict=True)}
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """References must hold a sentence."""

@@ -8,7 +8,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Smoothing", "check_smoothing", "sentence_bleu"]
+from metrics.common.ngrams import reference_index
+from metrics.common.tokens import Tokens
+
+__all__ = ["Smoothing", "bleu_against", "check_smoothing", "sentence_bleu"]
 
 Smoothing = Literal["method0", "method1"]
 """What an order without a match counts: NLTK's names. method1: 0.1 match (Chen and Cherry 2014); method0: almost 0."""
@@ -41,3 +44,12 @@ def sentence_bleu(
     scores = np.stack([np.exp(penalty + sums[order - 1] / order) for order in orders])
     scores[:, matches[0] == 0] = 0.0
     return scores
+
+
+def bleu_against(
+    samples: Tokens, references: Tokens, orders: tuple[int, ...], smoothing: Smoothing
+) -> NDArray[np.float64]:
+    """(len(orders), N) BLEU of each sample against all references; their index is kept for the next evaluation."""
+    index = reference_index(references, max(orders))
+    lengths = samples.lengths
+    return sentence_bleu(index.matches(samples), lengths, index.closest_lengths(lengths), orders, smoothing)

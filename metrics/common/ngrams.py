@@ -13,6 +13,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,14 @@ from metrics.common.tokens import Tokens
 
 __all__ = [
     "ReferenceIndex",
+    "Runs",
+    "Walk",
     "check_orders",
-    "distinct_counts",
     "leave_one_out_lengths",
     "leave_one_out_matches",
+    "ngram_runs",
+    "ngrams_by_sentence",
     "reference_index",
-    "total_counts",
 ]
 
 Ids = NDArray[np.int64]
@@ -36,7 +39,7 @@ _WORD_BITS = 63
 
 
 @dataclass(frozen=True, eq=False)
-class _Runs:
+class Runs:
     """The n-grams of one order by sentence: row r says that sentence `sentence[r]` holds `gram[r]` `count[r]` times."""
 
     gram: Ids
@@ -48,8 +51,16 @@ class _Runs:
     first: Ids
     """(G,) the first row of each n-gram."""
 
+    def by_ngram(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """(R,) -> (G,) the sum over the sentences that hold the n-gram."""
+        return np.add.reduceat(rows, self.first) if len(rows) else rows
 
-class _Walk:
+    def by_sentence(self, rows: NDArray[Any], n: int) -> NDArray[np.float64]:
+        """(R,) -> (n,) the sum over the n-grams that the sentence holds, for the first n sentences."""
+        return np.bincount(self.sentence, rows, n)[:n]
+
+
+class Walk:
     """Goes through the n-grams of a corpus, order by order; only n-grams that get an id are extended to the next."""
 
     def __init__(self, corpus: Tokens) -> None:
@@ -68,14 +79,14 @@ class _Walk:
         """(G,) the n-grams that occur, ascending; two corpora have equal keys for equal n-grams if ids were equal."""
         self._gram = np.cumsum(self._new) - 1
 
-    def runs(self) -> _Runs:
+    def runs(self) -> Runs:
         """Counts by n-gram and sentence."""
         sentence = self._sentence[self._positions]
         new = self._new.copy()
         new[1:] |= sentence[1:] != sentence[:-1]
         starts = np.flatnonzero(new)
         first = np.flatnonzero(self._new[starts])
-        return _Runs(self._gram[starts], sentence[starts], np.diff(starts, append=len(new)), first)
+        return Runs(self._gram[starts], sentence[starts], np.diff(starts, append=len(new)), first)
 
     def extend(self, ids: Ids, n_words: int) -> None:
         """Go to the next order. `ids` (G,) are the n-grams' ids, -1 drops one; `n_words` is above every word's id."""
@@ -110,7 +121,7 @@ class ReferenceIndex:
         self._lengths = np.unique(references.lengths)
         self._keys: list[Ids] = []
         self._most: list[NDArray[np.int32]] = []
-        walk = _Walk(references)
+        walk = Walk(references)
         for _ in range(max_order):
             runs = walk.runs()
             self._keys.append(walk.keys)
@@ -119,7 +130,7 @@ class ReferenceIndex:
 
     def _look_up(self, samples: Tokens) -> Iterator[tuple[Ids, Ids, NDArray[np.int32]]]:
         """By order, a row for each n-gram of a sample that the references hold: sample, count, most in a reference."""
-        walk = _Walk(samples)
+        walk = Walk(samples)
         for keys, most in zip(self._keys, self._most, strict=True):
             at = np.searchsorted(keys, walk.keys)
             at[at == len(keys)] = 0
@@ -135,9 +146,9 @@ class ReferenceIndex:
         rows = self._look_up(samples)
         return np.stack([np.bincount(sample, np.minimum(count, most), len(samples)) for sample, count, most in rows])
 
-    def seen(self, samples: Tokens) -> Ids:
-        """(max_order,) n-grams of all samples, repetitions counted, that some reference holds."""
-        return np.array([count.sum() for _, count, _ in self._look_up(samples)], np.int64)
+    def seen(self, samples: Tokens) -> NDArray[np.float64]:
+        """(max_order, N) n-grams of each sample, repetitions counted, that some reference holds."""
+        return np.stack([np.bincount(sample, count, len(samples)) for sample, count, _ in self._look_up(samples)])
 
     def closest_lengths(self, lengths: Ids) -> Ids:
         """(N,) -> (N,) for each length the nearest length of a reference; of two equally near the shorter."""
@@ -163,7 +174,7 @@ def leave_one_out_matches(samples: Tokens, max_order: int) -> NDArray[np.float64
     """
     found = []
     n_words = 0
-    walk = _Walk(samples)
+    walk = Walk(samples)
     for order in range(1, max_order + 1):
         runs = walk.runs()
         most = np.maximum.reduceat(runs.count, runs.first)
@@ -192,19 +203,18 @@ def leave_one_out_lengths(lengths: Ids) -> Ids:
     return nearest[inverse]
 
 
-def distinct_counts(corpus: Tokens, max_order: int) -> Ids:
-    """(max_order,) different n-grams of the corpus."""
-    different: list[int] = []
-    walk = _Walk(corpus)
+def ngram_runs(corpus: Tokens, max_order: int) -> Iterator[Runs]:
+    """Counts by n-gram and sentence, order by order from 1 to `max_order`."""
+    walk = Walk(corpus)
+    n_words = len(walk.keys)
     for _ in range(max_order):
-        different.append(len(walk.keys))
-        walk.extend(np.arange(different[-1]), different[0])
-    return np.array(different, np.int64)
+        yield walk.runs()
+        walk.extend(np.arange(len(walk.keys)), n_words)
 
 
-def total_counts(corpus: Tokens, max_order: int) -> Ids:
-    """(max_order,) all n-grams of the corpus, repetitions counted."""
-    return np.array([np.maximum(0, corpus.lengths - order).sum() for order in range(max_order)], np.int64)
+def ngrams_by_sentence(corpus: Tokens, max_order: int) -> Ids:
+    """(max_order, N) all n-grams of each sentence, repetitions counted."""
+    return np.maximum(0, corpus.lengths - np.arange(max_order)[:, None])
 
 
 def check_orders(metric: str, orders: tuple[int, ...]) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
-from metrics.common.ngrams import check_orders, distinct_counts, total_counts
+import numpy as np
+
+from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.ngrams import check_orders, ngram_runs
+from metrics.common.uncertainty import EstimatedMetric, jackknife
 
 __all__ = ["Distinct"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distinct(Metric):
+class Distinct(EstimatedMetric):
     """Different n-grams / all n-grams, over all samples together. Keys `distinct_1` .. `distinct_4`.
 
     An order that no sample is long enough for has no key.
@@ -26,11 +29,18 @@ class Distinct(Metric):
     def __post_init__(self) -> None:
         check_orders("distinct", self.orders)
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """The share for each order."""
-        top = max(self.orders)
-        different, total = distinct_counts(inputs.samples, top), total_counts(inputs.samples, top)
-        return {f"distinct_{n}": float(different[n - 1] / total[n - 1]) for n in self.orders if total[n - 1]}
+    def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
+        """The share for each order. Without a sample, the n-grams that it alone holds are gone."""
+        n = len(inputs.samples)
+        scores: dict[str, Estimate] = {}
+        for order, runs in enumerate(ngram_runs(inputs.samples, max(self.orders)), 1):
+            if order in self.orders and len(runs.first):
+                alone = np.diff(runs.first, append=len(runs.gram)) == 1
+                different = len(runs.first) - runs.by_sentence(alone[runs.gram], n)
+                with np.errstate(invalid="ignore"):
+                    without = different / (runs.count.sum() - runs.by_sentence(runs.count, n))
+                scores[f"distinct_{order}"] = jackknife(float(len(runs.first) / runs.count.sum()), without)
+        return scores
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Some sample must hold an n-gram."""

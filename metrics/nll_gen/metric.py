@@ -5,26 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
+import numpy as np
+
+from metrics.common.base import Better, MetricInputs
 from metrics.common.likelihood import nats, scored_tokens, without_probability
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["NllGen"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NllGen(Metric):
+class NllGen(MeanMetric):
     """Nats per token that the test sentences cost under the model. Keys `nll_gen` and `nll_gen_padded`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
     needs: ClassVar[tuple[str, ...]] = ("model_log_prob", "reference_ids")
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """Nats of all test sentences / their tokens; `nll_gen_padded` divides by all N * T positions instead."""
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Nats of each test sentence and its tokens; `nll_gen_padded` counts T tokens for each instead."""
         assert inputs.reference_ids is not None
-        total = nats(inputs.references_log_prob, inputs.reference_ids).sum()
-        tokens = scored_tokens(inputs.reference_ids, inputs.eos_id).sum()
-        return {"nll_gen": float(total / tokens), "nll_gen_padded": float(total / inputs.reference_ids.size)}
+        cost = nats(inputs.references_log_prob, inputs.reference_ids)
+        n, width = inputs.reference_ids.shape
+        return {
+            "nll_gen": PerSentence(cost, scored_tokens(inputs.reference_ids, inputs.eos_id)),
+            "nll_gen_padded": PerSentence(cost, np.full(n, width)),
+        }
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """A test sentence that the model gives no probability has no finite cost, and neither has the mean."""

@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
+from metrics.common.base import Better, MetricInputs
 from metrics.common.likelihood import nats, scored_tokens, without_probability
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["NllOracle"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NllOracle(Metric):
+class NllOracle(MeanMetric):
     """Nats per token that the samples cost under the task's true distribution. Key `nll_oracle`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
     needs: ClassVar[tuple[str, ...]] = ("oracle_log_prob", "sample_ids")
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """Nats of all samples / tokens of all samples, end tokens counted."""
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Nats of each sample and its tokens, end token counted."""
         assert inputs.sample_ids is not None
-        total = nats(inputs.samples_log_prob, inputs.sample_ids).sum()
-        return {"nll_oracle": float(total / scored_tokens(inputs.sample_ids, inputs.eos_id).sum())}
+        cost = nats(inputs.samples_log_prob, inputs.sample_ids)
+        return {"nll_oracle": PerSentence(cost, scored_tokens(inputs.sample_ids, inputs.eos_id))}
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """A sample that the true distribution cannot produce has no finite cost, and neither has the mean."""

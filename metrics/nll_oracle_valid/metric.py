@@ -5,26 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
+import numpy as np
+
+from metrics.common.base import Better, MetricInputs
 from metrics.common.likelihood import nats, scored_tokens, without_probability
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["NllOracleValid"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NllOracleValid(Metric):
+class NllOracleValid(MeanMetric):
     """Nats per token that the valid samples cost under the task's true distribution. Key `nll_oracle_valid`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
     needs: ClassVar[tuple[str, ...]] = ("is_valid", "oracle_log_prob", "sample_ids")
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """Nats of the valid samples / tokens of the valid samples, end tokens counted."""
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Nats of each valid sample and its tokens, end token counted; an invalid one adds nothing to either sum."""
         assert inputs.sample_ids is not None
-        total = nats(inputs.samples_log_prob, inputs.sample_ids)[inputs.samples_valid].sum()
-        tokens = scored_tokens(inputs.sample_ids, inputs.eos_id)[inputs.samples_valid].sum()
-        return {"nll_oracle_valid": float(total / tokens)}
+        valid = inputs.samples_valid
+        cost = np.where(valid, nats(inputs.samples_log_prob, inputs.sample_ids), 0.0)
+        tokens = np.where(valid, scored_tokens(inputs.sample_ids, inputs.eos_id), 0)
+        return {"nll_oracle_valid": PerSentence(cost, tokens)}
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Some sample must be valid, and every valid one possible: a valid sentence may be too long for the task."""

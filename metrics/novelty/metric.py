@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
-from metrics.common.ngrams import check_orders, reference_index, total_counts
+import numpy as np
+
+from metrics.common.base import Better, MetricInputs
+from metrics.common.ngrams import check_orders, ngrams_by_sentence, reference_index
 from metrics.common.sentences import sentence_keys
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["Novelty"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Novelty(Metric):
+class Novelty(MeanMetric):
     """Share of samples, and of their n-grams, that the training text does not hold.
 
     Keys `novelty` and `novelty_ngram_2` .. `novelty_ngram_4`; an order that no sample is long enough for has no key.
@@ -29,17 +32,20 @@ class Novelty(Metric):
     def __post_init__(self) -> None:
         check_orders("novelty", self.orders)
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """Repeated sentences and n-grams count as often as they occur."""
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Whether each sample is new, and its new n-grams; repetitions count as often as they occur."""
         assert inputs.training is not None
         known = set(sentence_keys(inputs.training))
-        new = sum(sentence not in known for sentence in sentence_keys(inputs.samples))
-        scores = {"novelty": new / len(inputs.samples)}
+        new = np.array([sentence not in known for sentence in sentence_keys(inputs.samples)], np.float64)
         top = max(self.orders)
         seen = reference_index(inputs.training, top).seen(inputs.samples)
-        total = total_counts(inputs.samples, top)
-        shares = {f"novelty_ngram_{n}": 1 - float(seen[n - 1] / total[n - 1]) for n in self.orders if total[n - 1]}
-        return scores | shares
+        total = ngrams_by_sentence(inputs.samples, top)
+        shares = {
+            f"novelty_ngram_{n}": PerSentence(total[n - 1] - seen[n - 1], total[n - 1])
+            for n in self.orders
+            if total[n - 1].any()
+        }
+        return {"novelty": PerSentence(new), **shares}
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Training text must hold a sentence."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
+import numpy as np
+
+from metrics.common.base import Better, MetricInputs
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["Validity"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validity(Metric):
+class Validity(MeanMetric):
     """Share of samples that are sentences of the grammar. Key `validity`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
     needs: ClassVar[tuple[str, ...]] = ("is_valid",)
 
-    def compute(self, inputs: MetricInputs) -> dict[str, float]:
-        """The share."""
-        return {"validity": float(inputs.samples_valid.mean())}
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """1 for a sentence of the grammar, 0 for another."""
+        return {"validity": PerSentence(inputs.samples_valid.astype(np.float64))}

@@ -1,0 +1,58 @@
+"""What `lm_score` and `reverse_lm_score` share: the settings of their n-gram model and which real text it meets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from metrics.common.base import Metric, MetricInputs
+from metrics.common.tokens import Tokens
+
+__all__ = ["LanguageModelMetric", "RealText"]
+
+RealText = Literal["references", "training"]
+"""Held-out text, or the text that the GAN was trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelMetric(Metric):
+    """A metric that asks an n-gram model of one text what another text costs; one of the two is the samples.
+
+    The model's vocabulary is the words of the real text whichever of the two it is trained on, so it does not depend
+    on the samples; all other words are one class.
+    """
+
+    corpus: RealText = "references"
+    """The real text, by the name of the field that holds it."""
+    order: int = 4
+    """Words that the model looks at: the one that is predicted and those before it."""
+    discount: float = 0.85
+    """Taken off each count that is not 0, for what was not seen; above 0 and below 1."""
+
+    def __post_init__(self) -> None:
+        if self.corpus not in get_args(RealText):
+            known = ", ".join(get_args(RealText))
+            raise ValueError(f"{self.name}: corpus must be one of {known}, got {self.corpus!r}")
+        if not isinstance(self.order, int) or self.order < 2:
+            raise ValueError(f"{self.name}: order must be a whole number from 2, got {self.order!r}")
+        if not 0 < self.discount < 1:
+            raise ValueError(f"{self.name}: discount must be above 0 and below 1, got {self.discount!r}")
+
+    def real(self, inputs: MetricInputs) -> Tokens | None:
+        """The real text that `corpus` names."""
+        return inputs.references if self.corpus == "references" else inputs.training
+
+    def missing(self, inputs: MetricInputs) -> str | None:
+        """The real text must be there and hold a sentence."""
+        kind = "reference" if self.corpus == "references" else "training"
+        real = self.real(inputs)
+        if real is None:
+            return f"{self.name} needs {kind} sentences"
+        if len(real) == 0:
+            return f"{self.name} needs at least one {kind} sentence"
+        return super().missing(inputs)
+
+    def counts(self, inputs: MetricInputs) -> dict[str, int]:
+        """The model gets better with more text, so how much there is of it is part of the signature."""
+        key = "refs" if self.corpus == "references" else "training"
+        return {key: len(self.real(inputs) or ()), **super().counts(inputs)}

@@ -1,0 +1,3 @@
+from metrics.lm_score.metric import LmScore
+
+__all__ = ["LmScore"]

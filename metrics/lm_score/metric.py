@@ -1,0 +1,28 @@
+"""LM score: how improbable the samples are to a language model of real text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from metrics.common.base import Better, MetricInputs
+from metrics.common.kneser_ney import model_of
+from metrics.common.language_model import LanguageModelMetric
+from metrics.common.uncertainty import MeanMetric, PerSentence
+
+__all__ = ["LmScore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmScore(LanguageModelMetric, MeanMetric):
+    """Nats per token that the samples cost under an n-gram model of real text. Key `lm_score`."""
+
+    version: ClassVar[int] = 1
+    better: ClassVar[Better] = "lower"
+
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Nats of each sample, and its tokens with the end of the sentence."""
+        real = self.real(inputs)
+        assert real is not None
+        model = model_of(real, order=self.order, discount=self.discount)
+        return {"lm_score": PerSentence(model.nats(inputs.samples), inputs.samples.lengths + 1)}
