@@ -27,9 +27,11 @@ __all__ = [
     "check_orders",
     "leave_one_out_lengths",
     "leave_one_out_matches",
+    "matched_elsewhere",
     "ngram_runs",
     "ngrams_by_sentence",
     "reference_index",
+    "shared_runs",
 ]
 
 Ids = NDArray[np.int64]
@@ -57,7 +59,7 @@ class Runs:
 
     def by_sentence(self, rows: NDArray[Any], n: int) -> NDArray[np.float64]:
         """(R,) -> (n,) the sum over the n-grams that the sentence holds, for the first n sentences."""
-        return np.bincount(self.sentence, rows, n)[:n]
+        return np.bincount(self.sentence, rows, n)[:n].astype(np.float64, copy=False)
 
 
 class Walk:
@@ -166,29 +168,35 @@ def reference_index(references: Tokens, max_order: int) -> ReferenceIndex:
     return index
 
 
-def leave_one_out_matches(samples: Tokens, max_order: int) -> NDArray[np.float64]:
-    """(max_order, N) n-grams of each sample that another sample holds, each counted at most as often as there.
-
-    The others' greatest count is the greatest of all, unless one sentence alone reaches that: then, for that sentence,
-    it is the second greatest. N-grams of a single sentence match nowhere, nor do their extensions.
-    """
-    found = []
+def shared_runs(corpus: Tokens, max_order: int) -> Iterator[Runs]:
+    """As `ngram_runs`, but n-grams of a single sentence are not extended: their extensions are not shared either."""
+    walk = Walk(corpus)
     n_words = 0
-    walk = Walk(samples)
     for order in range(1, max_order + 1):
         runs = walk.runs()
-        most = np.maximum.reduceat(runs.count, runs.first)
-        tops = runs.count == most[runs.gram]
-        owners = np.add.reduceat(tops.astype(np.int64), runs.first)
-        second = np.maximum.reduceat(np.where(tops, 0, runs.count), runs.first)
-        alone = tops & (owners[runs.gram] == 1)
-        matched = np.where(alone, second[runs.gram], runs.count)
-        found.append(np.bincount(runs.sentence, matched, len(samples)))
+        yield runs
         shared = np.diff(runs.first, append=len(runs.gram)) > 1
-        ids = np.where(shared, np.cumsum(shared) - 1, -1)
         n_words = int(shared.sum()) if order == 1 else n_words
-        walk.extend(ids, n_words)
-    return np.stack(found)
+        walk.extend(np.where(shared, np.cumsum(shared) - 1, -1), n_words)
+
+
+def matched_elsewhere(runs: Runs) -> Ids:
+    """(R,) the run's count, at most as great as the greatest count in another sentence.
+
+    The others' greatest count is the greatest of all, unless one sentence alone reaches that: then, for that sentence,
+    it is the second greatest. N-grams of a single sentence match nowhere.
+    """
+    most = np.maximum.reduceat(runs.count, runs.first)
+    tops = runs.count == most[runs.gram]
+    owners = np.add.reduceat(tops.astype(np.int64), runs.first)
+    second = np.maximum.reduceat(np.where(tops, 0, runs.count), runs.first)
+    return np.where(tops & (owners[runs.gram] == 1), second[runs.gram], runs.count)
+
+
+def leave_one_out_matches(samples: Tokens, max_order: int) -> NDArray[np.float64]:
+    """(max_order, N) n-grams of each sample that another sample holds, each counted at most as often as there."""
+    runs_by_order = shared_runs(samples, max_order)
+    return np.stack([runs.by_sentence(matched_elsewhere(runs), len(samples)) for runs in runs_by_order])
 
 
 def leave_one_out_lengths(lengths: Ids) -> Ids:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Metric, MetricInputs
-from metrics.common.bleu import Smoothing, check_smoothing, sentence_bleu
-from metrics.common.ngrams import check_orders, leave_one_out_lengths, leave_one_out_matches
+from metrics.common.base import Better, Estimate, Metric, MetricInputs
+from metrics.common.bleu import Smoothing, check_smoothing
+from metrics.common.leave_one_out import self_bleu, self_bleu_without
+from metrics.common.ngrams import check_orders
+from metrics.common.uncertainty import jackknife
 
 __all__ = ["SelfBleu"]
 
@@ -30,10 +32,14 @@ class SelfBleu(Metric):
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Mean sentence BLEU of each order, leaving one out."""
-        lengths = inputs.samples.lengths
-        matches = leave_one_out_matches(inputs.samples, max(self.orders))
-        scores = sentence_bleu(matches, lengths, leave_one_out_lengths(lengths), self.orders, self.smoothing)
-        return {f"self_bleu_{order}": float(mean) for order, mean in zip(self.orders, scores.mean(axis=1), strict=True)}
+        means = self_bleu(inputs.samples, self.orders, self.smoothing).mean(axis=1)
+        return {f"self_bleu_{order}": float(mean) for order, mean in zip(self.orders, means, strict=True)}
+
+    def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
+        """With the jackknife: the sentences' scores depend on one another, so sd / sqrt(N) would be too small."""
+        scores, without = self_bleu_without(inputs.samples, self.orders, self.smoothing)
+        rows = zip(self.orders, scores.mean(axis=1), without, strict=True)
+        return {f"self_bleu_{order}": jackknife(float(mean), row) for order, mean, row in rows}
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """One sample has no others."""
