@@ -34,7 +34,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
@@ -52,6 +51,7 @@ from baselines.common.interface import (
 from baselines.common.likelihood import counted
 from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.optimizer import adam, update
+from baselines.common.pool import DiscriminatorPool
 from baselines.common.rollout import rollout_rewards
 
 __all__ = ["SeqGAN"]
@@ -120,12 +120,9 @@ class SeqGAN(TextGenerator):
             "generator": adam(self.generator, config.lr),
             "discriminator": adam(self.discriminator, config.d_lr),
         }
-        n_pool = 2 * config.pool_batches * config.batch_size
-        self.pool: Tensor
-        self.pool_real: Tensor
-        self.register_buffer("pool", torch.zeros(n_pool, spec.max_len, dtype=torch.int64))
-        self.register_buffer("pool_real", torch.zeros(n_pool, dtype=torch.int64))
-        self.d_updates = Counter()
+        self.pool = DiscriminatorPool(
+            spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
+        )
         self.adversarial_updates = Counter()
 
     def phases(self) -> Sequence[Phase]:
@@ -145,25 +142,12 @@ class SeqGAN(TextGenerator):
 
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 2 on the next batch of the pool; where the pool is used up, on the first of a new one."""
-        pool_steps = 2 * self.config.pool_batches
-        if self.d_updates.value % (pool_steps * self.config.pool_epochs) == 0:
-            self._fill_pool(batches)
-        start = self.d_updates.value % pool_steps * self.config.batch_size
-        self.d_updates.advance()
-        tokens, real = (part[start : start + self.config.batch_size] for part in (self.pool, self.pool_real))
+        tokens, real = self.pool.next(batches, self.generator.sample)
         logits = self.discriminator(tokens, dropout=True)
         loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
         update(self.optimizers["discriminator"], loss)
         accuracy = (logits.detach().argmax(1) == real).float().mean()
         return {"d_loss": loss.detach(), "d_accuracy": accuracy}
-
-    def _fill_pool(self, batches: Batches) -> None:
-        """Real and freshly generated sentences, half and half, shuffled once."""
-        real = torch.cat([next(batches) for _ in range(self.config.pool_batches)])
-        sentences = torch.cat([real, self.generator.sample(len(real))])
-        order = torch.randperm(len(sentences), device=real.device)
-        self.pool.copy_(sentences[order])
-        self.pool_real.copy_(order < len(real))
 
     def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
