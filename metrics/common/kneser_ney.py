@@ -111,8 +111,11 @@ class KneserNey:
             self._orders.append(_Order(keys[k], probability, backoff))
             lower = probability
 
-    def nats(self, text: Tokens) -> Reals:
-        """(N,) negative log-probability of each sentence, its end included; words unknown to the vocabulary are one."""
+    def probabilities(self, text: Tokens) -> Reals:
+        """(total + N,) of each word and, after a sentence's words, of its end; sentence after sentence.
+
+        A word outside the vocabulary has the probability that it is any such word.
+        """
         stream, begins = self._stream(text)
         probability = self._unigram[stream]
         context = stream
@@ -125,10 +128,12 @@ class KneserNey:
             probability[unseen] *= order.backoff[context[unseen - 1]]
             probability[found] = order.probability[at[found]]
             context = np.where(found, at, -1)
-        probability[begins] = 1.0
-        if len(begins) == 0:
-            return np.zeros(0)
-        return np.asarray(-np.add.reduceat(np.log(probability), begins), np.float64)
+        return np.delete(probability, begins)
+
+    def nats(self, text: Tokens) -> Reals:
+        """(N,) negative log-probability of each sentence, its end included."""
+        costs = -np.log(self.probabilities(text))
+        return np.add.reduceat(costs, text.offsets[:-1] + np.arange(len(text))) if len(text) else costs
 
 
 _models: weakref.WeakKeyDictionary[Tokens, dict[tuple[int, float], KneserNey]] = weakref.WeakKeyDictionary()

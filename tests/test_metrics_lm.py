@@ -1,0 +1,249 @@
+"""Kneser-Ney against NLTK's and by enumeration; the two LM scores: their settings, limits and standard errors."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nltk.lm.counter import NgramCounter
+from nltk.lm.models import KneserNeyInterpolated
+from nltk.tokenize import NLTKWordTokenizer
+
+from metrics.common.base import MetricInputs
+from metrics.common.kneser_ney import KneserNey, model_of
+from metrics.common.language_model import LanguageModelMetric
+from metrics.common.tokens import Tokens
+from metrics.lm_score import LmScore
+from metrics.reverse_lm_score import ReverseLmScore
+
+Sentences = list[list[int]]
+
+CORPORA = st.lists(st.lists(st.integers(0, 4), max_size=7), min_size=1, max_size=10)
+ORDERS = st.integers(2, 5)
+DISCOUNTS = st.sampled_from([0.1, 0.75, 0.85])
+BEGIN, END, OTHER = "<s>", "</s>", "<other>"
+BOTH = pytest.mark.parametrize("metric", [LmScore, ReverseLmScore])
+
+
+def tokens(sentences: Sentences) -> Tokens:
+    flat = [word for sentence in sentences for word in sentence]
+    return Tokens(np.array(flat, np.int64), np.cumsum([0, *map(len, sentences)]).astype(np.int64))
+
+
+def model(text: Sentences, vocabulary: Sentences, order: int, discount: float = 0.75) -> KneserNey:
+    return KneserNey(tokens(text), tokens(vocabulary), order=order, discount=discount)
+
+
+class Nltk:
+    """The same model by NLTK, which lacks two things.
+
+    Its unigrams are not discounted for unknown words. And it would count the different words before an n-gram that
+    begins a sentence, so a word that no other sentence has stands there: then different words are occurrences.
+    """
+
+    def __init__(self, text: Sentences, vocabulary: Sentences, order: int, discount: float) -> None:
+        self.order = order
+        self.known = {word for sentence in vocabulary for word in sentence}
+        streams = [[("before", i), BEGIN, *self.symbols(sentence)] for i, sentence in enumerate(text)]
+        grams = [
+            tuple(stream[end - n : end])
+            for stream in streams
+            for end in range(3, len(stream) + 1)
+            for n in range(1, min(order, end) + 1)
+        ]
+        self.model = KneserNeyInterpolated(order, discount=discount, counter=NgramCounter([grams]))
+        undiscounted = self.model.estimator.unigram_score
+        pairs = {gram for gram in grams if len(gram) == 2}
+        share = discount / len(pairs)
+        uniform = share * len({gram[1] for gram in pairs}) / (len(self.known) + 2)
+        self.model.estimator.unigram_score = lambda word: max(undiscounted(word) - share, 0) + uniform
+
+    def symbols(self, sentence: list[int]) -> list[object]:
+        return [*(word if word in self.known else OTHER for word in sentence), END]
+
+    def nats(self, sentence: list[int]) -> float:
+        stream = [BEGIN, *self.symbols(sentence)]
+        contexts = [tuple(stream[max(0, at - self.order + 1) : at]) for at in range(1, len(stream))]
+        return -sum(math.log(self.model.unmasked_score(w, h)) for w, h in zip(stream[1:], contexts, strict=True))
+
+
+@given(text=CORPORA, vocabulary=CORPORA, scored=CORPORA, order=ORDERS, discount=DISCOUNTS)
+def test_kneser_ney_is_nltks(text, vocabulary, scored, order, discount):
+    expected = Nltk(text, vocabulary, order, discount)
+    ours = model(text, vocabulary, order, discount).nats(tokens(scored))
+    assert ours == pytest.approx([expected.nats(sentence) for sentence in scored], abs=1e-12, rel=1e-12)
+
+
+@given(text=CORPORA, order=ORDERS, discount=DISCOUNTS)
+def test_the_probabilities_of_all_events_sum_to_one(text, order, discount):
+    """After every context of up to three words, known or not: the words 0 to 3, all others as one, and the end."""
+    ours = model(text, [[0, 1, 2, 3]], order, discount)
+    assert ours.n_events == 6
+    for length in range(4):
+        for context in product(range(5), repeat=length):
+            every = ours.probabilities(tokens([[*context, word] for word in range(5)])).reshape(5, length + 2)
+            end = ours.probabilities(tokens([list(context)]))[-1]
+            assert every[:, length].sum() + end == pytest.approx(1, abs=1e-12)
+            assert min(every[:, length].min(), end) > 0
+
+
+@given(text=CORPORA, vocabulary=CORPORA, scored=CORPORA, order=ORDERS)
+def test_the_numbers_of_the_words_and_the_order_of_the_sentences_do_not_matter(text, vocabulary, scored, order):
+    def renumbered(sentences: Sentences) -> Sentences:
+        return [[(word * 3 + 2) % 5 + 7 for word in sentence] for sentence in sentences]
+
+    plain = model(text, vocabulary, order).nats(tokens(scored))
+    other = model(renumbered(text[::-1]), renumbered(vocabulary), order).nats(tokens(renumbered(scored)))
+    assert other == pytest.approx(plain, rel=1e-12)
+
+
+def test_a_word_outside_the_vocabulary_is_one_of_a_class():
+    ours = model([[0, 1]], [[0, 1]], 3)
+    assert ours.n_events == 4
+    costs = ours.nats(tokens([[7], [9], [0]]))
+    assert costs[0] == costs[1] > costs[2]
+
+
+def test_sentences_of_no_words_and_no_sentences():
+    ours = model([[], []], [[0]], 4)
+    # Events: one unigram type, the end; 0.25 / 1 and 0.75 / 3 for each of the three; then 1.25 / 2 + 0.375 * 0.5.
+    assert ours.probabilities(tokens([[]])) == pytest.approx([1.25 / 2 + 0.375 * 0.5])
+    assert ours.nats(tokens([])).shape == (0,)
+    with pytest.raises(ValueError, match="at least one sentence of training text"):
+        model([], [[0]], 4)
+
+
+def test_a_model_is_made_once_for_a_text_and_settings():
+    text = tokens([[0, 1], [1]])
+    first = model_of(text, order=3, discount=0.75)
+    assert model_of(text, order=3, discount=0.75) is first
+    assert model_of(text, order=2, discount=0.75) is not first
+    assert model_of(tokens([[0, 1], [1]]), order=3, discount=0.75) is not first
+
+
+def inputs(samples: Sentences, references: Sentences | None, training: Sentences | None = None) -> MetricInputs:
+    return MetricInputs(
+        samples=tokens(samples),
+        references=None if references is None else tokens(references),
+        training=None if training is None else tokens(training),
+    )
+
+
+@given(samples=CORPORA, references=CORPORA, training=CORPORA)
+def test_the_scores_are_nltks(samples, references, training):
+    """Nats / (words + ends), with the real text's words as vocabulary in both directions."""
+    given_inputs = inputs(samples, references, training)
+    for corpus, real in (("references", references), ("training", training)):
+        settings = {"corpus": corpus, "order": 3, "discount": 0.75}
+        forward, backward = Nltk(real, real, 3, 0.75), Nltk(samples, real, 3, 0.75)
+        cost = sum(map(forward.nats, samples)) / sum(len(s) + 1 for s in samples)
+        reverse = sum(map(backward.nats, real)) / sum(len(s) + 1 for s in real)
+        assert LmScore(**settings).compute(given_inputs) == {"lm_score": pytest.approx(cost, rel=1e-12)}
+        assert ReverseLmScore(**settings).compute(given_inputs) == {
+            "reverse_lm_score": pytest.approx(reverse, rel=1e-12)
+        }
+
+
+@given(samples=CORPORA, references=CORPORA)
+def test_metamorphic(samples, references):
+    """The order of the samples and, forwards, repeating all of them change nothing; to be told the answer helps."""
+    plain = inputs(samples, references)
+    shuffled = inputs(samples[::-1], references[::-1])
+    for metric in (LmScore(), ReverseLmScore()):
+        assert metric.compute(shuffled) == pytest.approx(metric.compute(plain), rel=1e-12)
+    assert LmScore().compute(inputs(samples * 2, references)) == pytest.approx(LmScore().compute(plain), rel=1e-12)
+
+
+def texts(seed: int, n: int, words: int = 30) -> Sentences:
+    """Sentences of a Zipf-like Markov chain."""
+    random = np.random.RandomState(seed)
+    weights = 1 / np.arange(1, words + 1)
+    return [
+        [
+            int((w * 7 + i) % words)
+            for i, w in enumerate(random.choice(words, random.randint(3, 9), p=weights / weights.sum()))
+        ]
+        for _ in range(n)
+    ]
+
+
+def test_forwards_rewards_a_collapse_and_backwards_punishes_it():
+    real, fair = texts(0, 300), texts(1, 300)
+    cheapest = min(real, key=lambda s: LmScore().compute(inputs([s], real))["lm_score"])
+    good, collapsed = inputs(fair, real), inputs([cheapest] * 300, real)
+    assert LmScore().compute(collapsed)["lm_score"] < LmScore().compute(good)["lm_score"] - 0.5
+    reverse = ReverseLmScore()
+    assert reverse.compute(collapsed)["reverse_lm_score"] > reverse.compute(good)["reverse_lm_score"] + 0.5
+
+
+def test_standard_errors_are_what_other_draws_change():
+    """The spread of the scores of 60 draws of 100 sentences, itself known to 9%, and the mean of the errors."""
+    real = tokens(texts(0, 300))
+    for metric in (LmScore(), ReverseLmScore()):
+        draws = [MetricInputs(samples=tokens(texts(seed, 100)), references=real) for seed in range(1, 61)]
+        found = [metric.estimates(draw)[metric.name] for draw in draws]
+        spread = np.std([estimate.value for estimate in found], ddof=1)
+        assert np.mean([estimate.standard_error for estimate in found]) == pytest.approx(spread, rel=0.3)
+        assert found[0].value == metric.compute(draws[0])[metric.name]
+
+
+@BOTH
+def test_one_sample_has_no_standard_error(metric: type[LanguageModelMetric]):
+    estimate = metric().estimates(inputs([[0, 1]], [[0, 1], [1]]))[metric().name]
+    assert estimate.standard_error is None
+    assert math.isfinite(estimate.value)
+
+
+@BOTH
+def test_absent_with_a_reason(metric: type[LanguageModelMetric]):
+    name = metric().name
+    assert metric().missing(inputs([[0]], [[0]])) is None
+    assert metric().missing(inputs([[0]], None, [[0]])) == f"{name} needs reference sentences"
+    assert metric(corpus="training").missing(inputs([[0]], [[0]])) == f"{name} needs training sentences"
+    assert metric().missing(inputs([[0]], [])) == f"{name} needs at least one reference sentence"
+    assert metric().missing(inputs([], [[0]])) == f"{name} needs at least one sample"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"corpus": "test"}, "corpus must be one of references, training, got 'test'"),
+        ({"order": 1}, "order must be a whole number from 2, got 1"),
+        ({"discount": 1.0}, "discount must be above 0 and below 1, got 1.0"),
+        ({"discount": 0}, "discount must be above 0 and below 1, got 0"),
+    ],
+)
+def test_wrong_settings(metric: type[LanguageModelMetric], settings, message):
+    with pytest.raises(ValueError, match=message):
+        metric(**settings)
+
+
+def test_signatures():
+    given_inputs = inputs([[0]], [[0], [1]], [[0], [1], [2]])
+    assert LmScore().signature(given_inputs) == "lm_score|corpus:references|order:4|discount:0.85|refs:2|samples:1|v:1"
+    signature = ReverseLmScore(corpus="training", order=3).signature(given_inputs)
+    assert signature == "reverse_lm_score|corpus:training|order:3|discount:0.85|training:3|samples:1|v:1"
+
+
+def test_published_samples(study_data: Path):
+    """Texygen's files: perplexities as measured at the first release, so that no change of them goes unseen."""
+    numbering: dict[str, int] = {}
+    tokenize = NLTKWordTokenizer().tokenize
+
+    def read(name: str) -> Tokens:
+        lines = (study_data / name).read_text(encoding="utf-8").splitlines()
+        return Tokens.from_words((tokenize(line.strip()) for line in lines), numbering)
+
+    references, training = read("corpora/image_coco/test_coco.txt"), read("corpora/image_coco/image_coco.txt")
+    expected = {"mle": (120.9, 104.8), "seq": (130.2, 183.7), "maligan": (178.9, 148.4)}
+    for name, perplexities in expected.items():
+        samples = read(f"samples/image_coco/texygen_{name}.txt")
+        given_inputs = MetricInputs(samples=samples, references=references, training=training)
+        scores = [*LmScore().compute(given_inputs).values(), *ReverseLmScore().compute(given_inputs).values()]
+        assert np.exp(scores) == pytest.approx(perplexities, abs=0.05)
