@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.spec import SequenceSpec
 
-__all__ = ["FILTERS", "CNNClassifier"]
+__all__ = ["FILTERS", "TEXYGEN_FILTERS", "CNNClassifier"]
 
 FILTERS = {1: 100, **dict.fromkeys(range(2, 6), 200), **dict.fromkeys(range(6, 11), 100), 15: 160, 20: 160}
 """Words per window -> filters of that window: 1,720 in all (LantaoYu/SeqGAN sequence_gan.py:26-27)."""
+
+TEXYGEN_FILTERS = {2: 100, 3: 200}
+"""The same for the smaller bank of geek-ai/Texygen (models/maligan_basic/Maligan.py:23-24)."""
 
 _SCORED_AT_ONCE = 512
 
@@ -20,15 +25,24 @@ class CNNClassifier(nn.Module):
     """Real or generated, from complete sentences, padding included.
 
     embedding -> per window size: convolution, ReLU, maximum over time -> highway -> dropout -> two-way softmax.
-    Windows longer than a sentence are left out, because no position could hold them. Initial values as
-    LantaoYu/SeqGAN discriminator.py: embedding U(-1, 1), convolutions and output truncated N(0, 0.1^2) with bias 0.1,
-    highway glorot-uniform, its biases too (TensorFlow's default), and no extra bias on the gate.
+    Windows longer than a sentence are left out, because no position could hold them; where all are, the shortest is cut
+    to a sentence. Initial values as LantaoYu/SeqGAN discriminator.py: embedding U(-1, 1), convolutions and output
+    truncated N(0, 0.1^2) with bias 0.1, highway glorot-uniform, its biases too (TensorFlow's default), and no extra
+    bias on the gate.
     """
 
-    def __init__(self, spec: SequenceSpec, *, embedding_dim: int = 64, keep: float = 0.75) -> None:
+    def __init__(
+        self,
+        spec: SequenceSpec,
+        *,
+        embedding_dim: int = 64,
+        keep: float = 0.75,
+        filters: Mapping[int, int] = FILTERS,
+    ) -> None:
         super().__init__()
         self.drop = 1 - keep
-        windows = {size: n for size, n in FILTERS.items() if size <= spec.max_len}
+        windows = {size: n for size, n in filters.items() if size <= spec.max_len}
+        windows = windows or {spec.max_len: filters[min(filters)]}
         width = sum(windows.values())
         self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
         self.filters = nn.ParameterList(torch.empty(n, embedding_dim, size) for size, n in windows.items())

@@ -65,14 +65,20 @@ class LSTMLanguageModel(nn.Module):
         return (entropy.view(tokens.shape) * inside).sum() / inside.sum()
 
     @torch.no_grad()
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """(n, T) int64: sentences from the model; what follows an end token is padding."""
+    def sample(self, n: int, *, temperature: float = 1.0, prefix: Tensor | None = None) -> Tensor:
+        """(n, T) int64: sentences from the model; what follows an end token is padding.
+
+        With a prefix (n, N), the first N tokens of each sentence are given and the model draws the others.
+        """
         decoder = Decoder(self, temperature=temperature)
         out = torch.full((n, self.spec.max_len), self.spec.pad_id or 0, device=decoder.device)
         rows = torch.arange(n, device=decoder.device)
         hidden, cell = decoder.start(n)
         for position in range(self.spec.max_len):
-            tokens = decoder.draw(hidden)[0]
+            if prefix is not None and position < prefix.shape[1]:
+                tokens = prefix[rows, position]
+            else:
+                tokens = decoder.draw(hidden)[0]
             out[rows, position] = tokens
             if self.spec.eos_id is not None:
                 going = tokens != self.spec.eos_id

@@ -12,10 +12,10 @@ __all__ = ["adam", "update"]
 _FUSED = {"cpu", "cuda"}
 
 
-def adam(module: nn.Module, lr: float) -> Adam:
-    """Adam with the usual moments over what the module trains, in one fused kernel where there is one."""
+def adam(module: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Adam:
+    """Adam over what the module trains, in one fused kernel where there is one."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return Adam(parameters, lr=lr, fused=all(p.device.type in _FUSED for p in parameters))
+    return Adam(parameters, lr=lr, betas=betas, fused=all(p.device.type in _FUSED for p in parameters))
 
 
 def update(optimizer: Optimizer, loss: Tensor, *, max_norm: float | None = None) -> None:

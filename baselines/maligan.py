@@ -1,0 +1,252 @@
+"""MaliGAN: policy gradient whose weights estimate the likelihood ratio of real to generated text.
+
+**Paper**: Maximum-Likelihood Augmented Discrete Generative Adversarial Networks, Che et al., 2017,
+https://arxiv.org/abs/1702.07983
+
+**Equations** (G the generator, D(x) the probability that x is real)
+
+1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
+2. discriminator: loss = -mean_real log D(x) - mean_generated log(1 - D(x)), and .1 ||output layer||^2
+3. ratio: r(x) = D(x) / (1 - D(x)), which is p_real(x) / G(x) where D is optimal; D is kept in [epsilon, 1 - epsilon]
+4. generator: loss = -sum_i (w_i - b) log G(x_i) on B own samples, w_i = r(x_i) / sum_j r(x_j). As
+   E_real[f(x)] = E_G[r(x) f(x)] / E_G[r(x)], with b = 0 it estimates the cross-entropy -E_real[log G(x)]
+5. mixed: on n real sentences y_i, of which the first N tokens are kept and completed m times as x_ij, B = n m,
+   loss = -(1 / n) sum_i (log G(y_{i,<=N}) + sum_j (w_ij - b) log G(x_{ij,>N} | y_{i,<=N})), w_ij normalised over j
+
+**Differences** (no code was released; re-implementations: geek-ai/Texygen models/maligan_basic and
+williamSYSU/TextGAN-PyTorch). Equation 4 is quoted from Texygen's paper (https://arxiv.org/abs/1802.01886, section 2);
+equation 5 follows from equation 3 given the prefix. The published text-GAN tables quote Texygen's row, which is not
+the MaliGAN paper's.
+
+- Weight. Texygen's paper and TextGAN-PyTorch: r (maligan_instructor.py:145-157). Texygen's code: D itself
+  (MaliganReward.py:8-21), so that all weights are nearly 1/B. Ours: `weight = ratio`; `probability` is Texygen's.
+- Baseline b. Texygen's paper: a moving average; both codes: the batch's mean, which is 1/B because weights sum to 1.
+  Ours: 1/B; `annealed` lets it grow evenly from 0 (every sample is pushed up, as in likelihood) to 1/B (centred) over
+  the adversarial phase, a schedule of ours. In equation 5, 1/m.
+- Mixed training: in neither code; a reader's summary of the paper has N = 30, less 5 from stage to stage
+  (https://www.zhihu.com/question/52602529/answer/155743699). Ours: off (N = 0); `prefix` is N at first, less
+  `prefix_decrease` after each `prefix_rounds` rounds. At N = 0 all prefixes are one, and it is equation 4. m, and the
+  length of a stage, are our choice.
+- Discriminator. Texygen: 2 window sizes, 300 filters, no dropout (Maligan.py:23-24; MailganDiscriminator.py:60-64).
+  TextGAN-PyTorch: SeqGAN's, with dropout also while scoring (16 evaluations). Ours: `d_filters`, `d_keep`; a score is
+  one evaluation without dropout.
+- Updates per round. Texygen: 45 of the discriminator, on 3 batches of each of 15 pools of 9,984 samples
+  (Maligan.py:70-80,352), and of the generator 1 on real text (:336) but 50 on synthetic (:133). TextGAN-PyTorch:
+  the latter too, unclipped (maligan_instructor.py:109). Ours: Texygen's on real text, clipped; since the generator
+  does not change meanwhile, only what is used of a pool is sampled.
+- Sentences that end early. Texygen: padding is scored as words. Ours: what follows the end token has no likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from annotated_types import Ge, Interval
+from torch import Tensor
+
+from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
+from baselines.common.counter import Counter
+from baselines.common.interface import (
+    BaseConfig,
+    Batches,
+    NonNegativeInt,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+    TextGenerator,
+)
+from baselines.common.likelihood import counted
+from baselines.common.lstm import LSTMLanguageModel
+from baselines.common.optimizer import adam, update
+
+__all__ = ["MaliGAN"]
+
+
+class MaliGAN(TextGenerator):
+    """LSTM generator, convolutional discriminator, self-normalised importance weights."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """Defaults: Texygen's setting for real text, but the weight; `weight=probability` is its published row."""
+
+        embedding_dim: PositiveInt = 32
+        """Width of the generator's word vectors."""
+        hidden_dim: PositiveInt = 32
+        """Width of the generator's LSTM."""
+        lr: PositiveFloat = 1e-2
+        """Adam of the generator; pre-training and adversarial training have a state each."""
+        clip_norm: PositiveFloat = 5.0
+        """Global norm at which the generator's gradients are clipped. The discriminator's are not."""
+        mle_steps: PositiveInt = 12_480
+        """Pre-training: 80 epochs of 156 batches."""
+        weight: Literal["ratio", "probability"] = "ratio"
+        """What is normalised: equation 3, or D itself."""
+        epsilon: Annotated[float, Interval(gt=0, lt=0.5)] = 1e-6
+        """D is kept this far from 0 and 1, so that no ratio is infinite and no sum of weights is zero."""
+        baseline: Literal["mean", "annealed"] = "mean"
+        """b: the mean weight, or growing evenly from 0 to it over the adversarial phase."""
+        prefix: NonNegativeInt = 0
+        """N of equation 5 in the first stage; 0: equation 4 from the start."""
+        prefix_decrease: PositiveInt = 5
+        """K: by how much N falls from stage to stage, down to 0."""
+        prefix_rounds: PositiveInt = 10
+        """Rounds of a stage."""
+        prefix_samples: PositiveInt = 8
+        """m: completions of each prefix; divides `batch_size`."""
+        d_filters: Literal["texygen", "seqgan"] = "texygen"
+        """The discriminator's windows: sizes 2 and 3, or SeqGAN's twelve sizes."""
+        d_embedding_dim: PositiveInt = 32
+        """Width of the discriminator's word vectors."""
+        d_keep: Annotated[float, Interval(gt=0, le=1)] = 1.0
+        """Share of features that the discriminator's dropout keeps in training."""
+        d_l2: Annotated[float, Ge(0)] = 0.2
+        """Weight of half the squared norm of the discriminator's output layer."""
+        d_lr: PositiveFloat = 1e-4
+        """Adam of the discriminator."""
+        pool_batches: PositiveInt = 3
+        """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
+        pool_epochs: PositiveInt = 1
+        """Passes over a pool, in the same batches, before the next. Each round begins with a new pool."""
+        d_pretrain_steps: PositiveInt = 240
+        """Pre-training of the discriminator: 80 times 3 steps."""
+        iterations: PositiveInt = 100
+        """Rounds of adversarial training."""
+        g_steps: PositiveInt = 1
+        """Generator updates per round; on synthetic text 50."""
+        d_steps: PositiveInt = 45
+        """Discriminator updates per round: 15 times 3 steps."""
+
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "batch_size": 16, "mle_steps": 40, "d_pretrain_steps": 8, "iterations": 4, "g_steps": 2, "d_steps": 4,
+            "prefix": 2, "prefix_decrease": 1, "prefix_rounds": 1, "prefix_samples": 4,
+        },
+        # One core, V = 5000, T = 20: 10 epochs of MLE at 29 ms a step, 45 s; 240 steps of the discriminator at 13 ms,
+        # 3 s; 80 rounds of 10 generator steps at 68 ms and 15 of the discriminator, 70 s: 118 s.
+        "small": {"mle_steps": 1_560, "iterations": 80, "g_steps": 10, "d_steps": 15},
+    }  # fmt: skip
+
+    def __init__(self, config: MaliGAN.Config, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.config: MaliGAN.Config = config
+        if config.prefix and config.batch_size % config.prefix_samples:
+            raise ValueError(
+                f"maligan: prefix_samples must divide batch_size, got {config.prefix_samples} and {config.batch_size}"
+            )
+        self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
+        filters = {"texygen": TEXYGEN_FILTERS, "seqgan": FILTERS}[config.d_filters]
+        self.discriminator = CNNClassifier(
+            spec, embedding_dim=config.d_embedding_dim, keep=config.d_keep, filters=filters
+        )
+        self.optimizers = {
+            "mle": adam(self.generator, config.lr),
+            "generator": adam(self.generator, config.lr),
+            "discriminator": adam(self.discriminator, config.d_lr),
+        }
+        n_pool = 2 * config.pool_batches * config.batch_size
+        self.pool: Tensor
+        self.pool_real: Tensor
+        self.register_buffer("pool", torch.zeros(n_pool, spec.max_len, dtype=torch.int64))
+        self.register_buffer("pool_real", torch.zeros(n_pool, dtype=torch.int64))
+        self.d_pretrained = Counter()
+        self.adversarial_updates = Counter()
+
+    def phases(self) -> Sequence[Phase]:
+        """Both pre-trained, then in turn."""
+        c = self.config
+        return [
+            Phase("mle", c.mle_steps, self.mle_step),
+            Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
+            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+        ]
+
+    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 1 on one batch."""
+        loss = self.generator.mean_nll(next(batches))
+        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
+        return {"nll": loss.detach()}
+
+    def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update of the discriminator's pre-training."""
+        index = self.d_pretrained.value
+        self.d_pretrained.advance()
+        return self._train_discriminator(index, batches)
+
+    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
+        round_number, position = divmod(self.adversarial_updates.value, self.config.g_steps + self.config.d_steps)
+        self.adversarial_updates.advance()
+        if position < self.config.g_steps:
+            return self.generator_step(round_number, batches)
+        return self._train_discriminator(position - self.config.g_steps, batches)
+
+    def _train_discriminator(self, index: int, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 2; `index` counts from the start of the pre-training or of the round, where a new pool is due."""
+        pool_steps = 2 * self.config.pool_batches
+        if index % (pool_steps * self.config.pool_epochs) == 0:
+            self._fill_pool(batches)
+        start = index % pool_steps * self.config.batch_size
+        tokens, real = (part[start : start + self.config.batch_size] for part in (self.pool, self.pool_real))
+        logits = self.discriminator(tokens, dropout=True)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        update(self.optimizers["discriminator"], loss)
+        accuracy = (logits.detach().argmax(1) == real).float().mean()
+        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
+
+    def _fill_pool(self, batches: Batches) -> None:
+        """Real and freshly generated sentences, half and half, shuffled once."""
+        real = torch.cat([next(batches) for _ in range(self.config.pool_batches)])
+        sentences = torch.cat([real, self.generator.sample(len(real))])
+        order = torch.randperm(len(sentences), device=real.device)
+        self.pool.copy_(sentences[order])
+        self.pool_real.copy_(order < len(real))
+
+    def generator_step(self, round_number: int, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 4, or 5 while a prefix is kept, on one batch of own samples."""
+        given = self.prefix_length(round_number)
+        if given:
+            m = self.config.prefix_samples
+            real = next(batches)
+            kept = torch.randperm(len(real), device=real.device)[: len(real) // m]
+            tokens = self.generator.sample(len(real), prefix=real[kept, :given].repeat_interleave(m, 0))
+        else:
+            m = self.config.batch_size
+            tokens = self.generator.sample(m)
+        weights = self.importance_weights(self.discriminator.score(tokens).view(-1, m))  # (n, m)
+        inside = counted(tokens, self.spec.eos_id)
+        pull = (weights - self.baseline_share(round_number) / m).flatten()[:, None] * inside
+        pull[:, :given] = inside[:, :given] / m  # each prefix is there m times
+        loss = self.generator.weighted_nll(tokens, pull / len(weights))
+        entropy = self.generator.entropy(tokens)
+        update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
+        effective = 1 / weights.square().sum(1).mean()
+        return {"g_loss": loss.detach(), "effective_samples": effective, "entropy": entropy}
+
+    def importance_weights(self, probability: Tensor) -> Tensor:
+        """D (n, m) -> weights (n, m) that sum to 1 over the m samples: equation 3, normalised."""
+        kept = probability.clamp(self.config.epsilon, 1 - self.config.epsilon)
+        weight = kept / (1 - kept) if self.config.weight == "ratio" else kept
+        return weight / weight.sum(1, keepdim=True)
+
+    def prefix_length(self, round_number: int) -> int:
+        """N of equation 5 in a round."""
+        stage = round_number // self.config.prefix_rounds
+        return max(0, min(self.config.prefix, self.spec.max_len) - stage * self.config.prefix_decrease)
+
+    def baseline_share(self, round_number: int) -> float:
+        """b in units of the mean weight."""
+        if self.config.baseline == "mean":
+            return 1.0
+        return round_number / max(1, self.config.iterations - 1)
+
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """Draw token by token from the generator."""
+        return self.generator.sample(n, temperature=temperature)
+
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """The generator's: (B, T) -> (B,), nats."""
+        return self.generator.log_prob(tokens)
