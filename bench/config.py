@@ -21,7 +21,19 @@ from bench.environment import package_version
 from bench.record import SCHEMA_VERSION, short_hash
 from bench.registry import find, suggest
 
-__all__ = ["Resolved", "RunConfig", "Scale", "assign", "build", "parse_settings", "read_suite", "setting_names"]
+__all__ = [
+    "Resolved",
+    "RunConfig",
+    "Scale",
+    "assign",
+    "build",
+    "make_runs",
+    "parse_settings",
+    "plain",
+    "read_suite",
+    "setting_names",
+    "source_hash",
+]
 
 Scale = Literal["smoke", "small", "paper"]
 
@@ -122,7 +134,7 @@ class Resolved:
         run = self.run
         how = run.model_dump(include={"seed", "temperatures", "evaluate_every", "log_every", "on_alarm", "threads"})
         alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
-        sources = [_source_hash(self.model_class), _source_hash(type(self.task))]
+        sources = [source_hash(self.model_class), source_hash(type(self.task))]
         version = package_version("textgan-bench")
         return short_hash([self.config_hash, how, alarms, self.device, sources, version])
 
@@ -290,7 +302,7 @@ def _listed(group: Mapping[str, Any], key: str) -> list[str]:
     return group[key] if isinstance(group[key], list) else [group[key]]
 
 
-def _source_hash(member: type[Any]) -> str:
+def source_hash(member: type[Any]) -> str:
     """Hash of the file of a class and of the parts it may share (`common/` and `_*.py` beside it)."""
     source = Path(inspect.getfile(member))
     shared = [*source.parent.glob("common/*.py"), *source.parent.glob("_*.py")]

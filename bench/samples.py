@@ -1,10 +1,9 @@
-"""Samples that anybody hands in: read a file strictly, score it, make its record. No torch."""
+"""Samples that anybody hands in: score them and make their record. No torch."""
 
 from __future__ import annotations
 
 import datetime
-import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,35 +12,11 @@ from bench.config import build, plain
 from bench.environment import describe_environment
 from bench.record import Evaluation, RunRecord, read_record, short_hash
 from bench.registry import find
+from bench.samples_file import Samples
 from bench.scoring import metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
 
-__all__ = ["Board", "default_metrics", "read_samples", "record_real_text", "record_samples"]
-
-
-def read_samples(path: Path) -> list[str]:
-    """One sentence a line, `.gz` or plain, strict UTF-8. An empty line is an empty sentence and stays.
-
-    Raises ValueError that names the file, the line and what is wrong with it.
-    """
-    if not path.is_file():
-        raise ValueError(f"no file {str(path)!r}")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path} ends in .gz but is not a whole gzip file: {error}") from error
-    if not content.strip():
-        raise ValueError(f"{path} is empty: expected one sentence a line")
-    if (nul := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, nul) + 1
-        raise ValueError(f"{path}, line {line}: a NUL byte; this is no text file (or UTF-16: convert it to UTF-8)")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#04x} is not UTF-8") from error
-    lines = text.replace("\r\n", "\n").split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+__all__ = ["Board", "default_metrics", "record_real_text", "record_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +30,20 @@ class Board:
     metrics: Sequence[Any]
 
 
-def record_samples(name: str, board: Board, sentences: Sequence[str], folder: Path | None = None) -> RunRecord:
-    """Score samples (words joined by blanks) as a row that was not trained here.
+def record_samples(
+    name: str,
+    board: Board,
+    samples: Samples,
+    folder: Path | None = None,
+    track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+) -> RunRecord:
+    """Score samples as a row that was not trained here.
 
     Record and samples are written to `folder`, if given. Metrics that need the model are absent, with the reason.
+    `track` hands the metrics on, one by one, and may show how far they are.
     """
-    samples = board.data.vocabulary.tokens(sentence.split(" ") if sentence else [] for sentence in sentences)
-    inputs = metric_inputs(board.data, samples)
-    scores, skipped = score(board.metrics, inputs)
+    inputs = metric_inputs(board.data, samples.tokens)
+    scores, skipped = score(track(board.metrics), inputs)
     evaluation = Evaluation(
         phase="samples",
         step=0,
@@ -71,12 +52,12 @@ def record_samples(name: str, board: Board, sentences: Sequence[str], folder: Pa
         scores=scores,
         skipped=skipped,
         samples_file="samples.txt" if folder else None,
-        samples_sha256=write_samples(folder / "samples.txt", sentences) if folder else None,
+        samples_sha256=write_samples(folder / "samples.txt", samples.sentences) if folder else samples.sha256,
     )
     settings = plain(board.task)
     identity = [name, board.name, board.task.version, settings, board.data.sha256]
     record = RunRecord(
-        run_id=short_hash([*identity, list(sentences), [metric.signature(inputs) for metric in board.metrics]]),
+        run_id=short_hash([*identity, samples.sha256, [metric.signature(inputs) for metric in board.metrics]]),
         config_hash=short_hash(identity),
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         status="completed",
@@ -107,7 +88,9 @@ def record_real_text(board: Board, n: int, runs: Path) -> RunRecord:
     folder = runs / f"{Path(board.name.partition(':')[0]).stem}-real_text-{identity}"
     if (folder / "record.json").exists():
         return read_record(folder / "record.json")
-    return record_samples("real_text", board, board.data.vocabulary.sentences(real_text(board.data, n)), folder)
+    vocabulary = board.data.vocabulary
+    samples = Samples(tokens=real_text(board.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
+    return record_samples("real_text", board, samples, folder)
 
 
 def default_metrics(task: Task, names: Sequence[str] = ()) -> tuple[Any, ...]:

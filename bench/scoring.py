@@ -26,7 +26,7 @@ def metric_inputs(data: TextData, samples: Tokens, model_log_prob: SentenceLogPr
     return MetricInputs(
         samples=samples,
         references=data.references,
-        training=data.training,
+        training=data.training if len(data.training) else None,
         sample_ids=sample_ids if fitting.all() else None,
         reference_ids=data.test,
         eos_id=data.spec.eos_id,

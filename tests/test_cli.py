@@ -213,17 +213,17 @@ def test_score_reads_anybodys_file(tmp_path: Path) -> None:
     samples.write_text("the dog sleeps\n\nthe dog sleeps\nqwerty\n")
     code, output = command("score", samples, "grammar", "--json", "--runs", tmp_path / "runs", "--name", "mine")
     assert code == 0, output
-    record = json.loads(output)
-    assert record["model"] == "mine"
-    assert record["origin"] == "samples"
-    scores = record["evaluations"][0]["scores"]
+    (file,) = json.loads(output)["files"]
+    assert file["name"] == "mine"
+    scores = file["scores"]
     assert scores["unique"]["value"] == 0.75
     assert scores["bleu_2"]["signature"].endswith("samples:4|v:1")
     written = read_record(next((tmp_path / "runs").glob("*/record.json")))
     assert written.evaluations[0].scores.keys() == scores.keys()
+    assert (written.model, written.origin) == ("mine", "samples")
     code, output = command("score", samples, "grammar")
     assert code == 0
-    assert "1 empty lines, scored as empty sentences" in output
+    assert "1 empty line, scored as an empty sentence" in output
     assert "absent: nll_gen" in output
 
 
@@ -231,9 +231,9 @@ def test_score_reads_anybodys_file(tmp_path: Path) -> None:
     ("name", "content", "expected"),
     [
         ("empty.txt", b"", "is empty"),
-        ("binary.txt", b"fine\nnot \0 fine\n", "line 2: a NUL byte"),
-        ("latin.txt", "fine\ncaf\u00e9\n".encode("latin-1"), "line 2: byte 0xe9 is not UTF-8"),
-        ("torn.txt.gz", b"\x1f\x8b\x08", "not a whole gzip file"),
+        ("binary.txt", b"fine\nnot \0 fine\n", "line 2, byte 9: a zero byte"),
+        ("latin.txt", "fine\ncaf\u00e9\n".encode("latin-1"), "line 2, byte 8: 0xe9 is not UTF-8"),
+        ("torn.txt.gz", b"\x1f\x8b\x08", "is no whole gzip file"),
     ],
 )
 def test_score_says_what_is_wrong_with_a_file(name: str, content: bytes, expected: str, tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
 
 
 def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
-    from bench.samples import Board, read_samples, record_samples
+    from bench.samples import Board, record_samples
+    from bench.samples_file import read_samples
 
     resolved = toy()
     record = run(resolved, tmp_path)
@@ -69,8 +70,8 @@ def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     final = record.final()
     assert final is not None
     assert final.samples_file is not None
-    sentences = read_samples(resolved.folder(tmp_path) / final.samples_file)
-    again = record_samples("again", board, sentences).evaluations[0]
+    samples = read_samples(resolved.folder(tmp_path) / final.samples_file, task, board.data.vocabulary)
+    again = record_samples("again", board, samples).evaluations[0]
     for key, score in again.scores.items():
         assert score == final.scores[key], key
     assert set(again.skipped) == {"nll_gen"}

@@ -6,11 +6,8 @@ from train alone. The file is read as a stream into arrays of numbers.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Gt, Interval
 
+from bench.lines import read_lines
 from bench.task import Task, TextData
 from bench.tasks import _text
 from metrics.common.tokens import Tokens
@@ -30,7 +28,6 @@ BLANK = "␣"
 """Stands for a blank where sentences are made of characters."""
 
 _SEED = 2017  # of the split
-_LONGEST_LINE = 1 << 20  # bytes; a longer one is no sentence
 _MOST_MEMORY = 8 << 30  # bytes of the (N, T) array
 _SPACED = re.compile(r"\S(?: \S)*")
 
@@ -104,12 +101,17 @@ class TextFile(Task):
             return sentence
         return sentence.replace(" ", "").replace(BLANK, " ")
 
+    def _file(self) -> Path:
+        if not (path := Path(self.path)).is_file():
+            raise FileNotFoundError(f"no file {self.path!r} in {Path.cwd()} (text_file needs path=<a text file>)")
+        return path
+
     def _read(self) -> tuple[Tokens, list[str], dict[str, int]]:
         """Sentences, the words they number, and how many lines were skipped for which reason."""
         numbering: dict[str, int] = {}
         flat, ends = array("i"), array("q", [0])
         skipped = {"blank_lines": 0, "lines_too_long": 0}
-        for line in _lines(Path(self.path)):
+        for line in read_lines(self._file()):
             words = self.tokenize(line)
             if not words:
                 skipped["blank_lines"] += 1
@@ -124,35 +126,3 @@ class TextFile(Task):
 
 def _listed(skipped: dict[str, int]) -> str:
     return ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in skipped.items())
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, decoded one by one so that an error has a place."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()} (text_file needs path=<a text file>)")
-    start, number = 0, 0
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        try:
-            while raw := file.readline(_LONGEST_LINE + 1):
-                number += 1
-                yield _decoded(raw, f"{path}, line {number}", start)
-                start += len(raw)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path} is no whole gzip file: {error}") from error
-
-
-def _decoded(raw: bytes, where: str, start: int) -> str:
-    """One line of bytes -> text; `start` is its first byte's place in the file."""
-    if (zero := raw.find(b"\0")) >= 0:
-        raise ValueError(
-            f"{where}, byte {start + zero}: a zero byte, so this is not a UTF-8 text (perhaps UTF-16, or no text)"
-        )
-    if len(raw) > _LONGEST_LINE:
-        raise ValueError(f"{where} has more than {_LONGEST_LINE} bytes; one sentence per line is expected")
-    try:
-        return raw.decode("utf-8-sig" if start == 0 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{where}, byte {start + error.start}: 0x{raw[error.start]:02x} is not UTF-8; convert the file, for "
-            "example with `iconv -f latin1 -t utf-8`"
-        ) from error

@@ -1,0 +1,248 @@
+"""A file of samples (or of references) as `Tokens`: text, ids or JSON lines, plain or `.gz`, one sentence a line.
+
+Lines are read one by one and kept as numbers. The memory that scoring will take is known from the number of words, so
+a file that is too large is refused early, by what its first lines promise, and not killed late. Tokenising costs more
+than scoring, so it is done once for a file: the result is kept under the file's checksum and the tokenizer's source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import data
+from bench.config import plain, source_hash
+from bench.lines import read_lines
+from bench.registry import suggest
+from bench.task import Task, Vocabulary, digest
+from metrics.common.tokens import Tokens
+
+__all__ = ["Format", "Samples", "read_samples"]
+
+Format = Literal["auto", "text", "ids", "jsonl"]
+"""auto: JSON lines for `.jsonl`, `.ndjson` and `.json`, text for any other name."""
+
+Arrays = dict[str, NDArray[Any]]
+Progress = Callable[[float], None]
+"""Told now and then which share of a file is read."""
+
+_BYTES_PER_TOKEN = 130
+"""Memory of scoring, measured: Self-BLEU and BLEU of a million captions take 115 to 120 bytes per word."""
+_ENOUGH_TO_PROJECT = 1 << 20  # words read before the whole file's number is projected from them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Sentences in the numbering of a task, with the words that the task does not have."""
+
+    tokens: Tokens
+    vocabulary: Vocabulary
+    """The task's own; its `unseen` words followed by those met only here."""
+    n_known: int
+    """Words from this number on were met only here."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """Words joined by blanks."""
+        return self.vocabulary.sentences(self.tokens)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the text that `write_samples` writes."""
+        total = hashlib.sha256()
+        for sentence in self.sentences:
+            total.update(f"{sentence}\n".encode())
+        return total.hexdigest()
+
+    @property
+    def n_empty(self) -> int:
+        """Sentences without a word: scored like any other."""
+        return int((self.tokens.lengths == 0).sum())
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the words that occur nowhere in the task's text."""
+        return float((self.tokens.flat >= self.n_known).mean())
+
+
+def read_samples(
+    path: Path,
+    task: Task,
+    vocabulary: Vocabulary,
+    *,
+    eos_id: int | None = None,
+    format: Format = "auto",  # noqa: A002 - the option's name
+    field: str | None = None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Every line as a sentence, tokenised as the task tokenises; an empty line is an empty sentence and stays.
+
+    Words that the vocabulary lacks get numbers of their own. A row of ids ends before its first `eos_id`. `field`
+    names the field of JSON lines. Raises FileNotFoundError, and ValueError that names the file, the line, what is wrong
+    and what would be right.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+    kind = _kind(path, format)
+    parser = _parser(kind, task, _Rows(vocabulary.words, eos_id), field)
+    budget = _Budget(path, progress)
+
+    def encode() -> Arrays:
+        return _encode(path, parser, budget)
+
+    slow = kind != "ids" and type(task).tokenize is not Task.tokenize
+    arrays = data.derived(f"samples-{_key(path, task, kind, field)}", encode) if slow else encode()
+    flat, offsets = arrays["flat"], arrays["offsets"]
+    words = arrays["words"].tobytes().decode().split("\n")
+    budget.check(len(flat), len(words), 1.0)
+    if not len(flat):
+        lines = f"its {len(offsets) - 1} lines hold no word" if len(offsets) > 1 else "expected one sentence a line"
+        raise ValueError(f"{path} is empty: {lines}")
+    numbering = dict(vocabulary.numbering)
+    n_known = len(numbering)
+    number = np.array([numbering.setdefault(word, len(numbering)) for word in words], np.int64)
+    grown = Vocabulary(vocabulary.words, (*vocabulary.unseen, *list(numbering)[n_known:]))
+    return Samples(tokens=Tokens(number[flat], offsets), vocabulary=grown, n_known=n_known)
+
+
+def _kind(path: Path, wanted: Format) -> Format:
+    if wanted != "auto":
+        return wanted
+    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    return "jsonl" if suffix in (".jsonl", ".ndjson", ".json") else "text"
+
+
+def _key(path: Path, task: Task, kind: str, field: str | None) -> str:
+    """Everything that the words of a file depend on."""
+    tokenizer = [type(task).__qualname__, source_hash(type(task)), plain(task), version("nltk")]
+    parts = [data.checksum(path, "sha256"), path.suffix == ".gz", kind, field, tokenizer]
+    return digest(json.dumps(parts, sort_keys=True).encode(), b"1")[:32]
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """Refuses a file whose words would not fit in memory when they are scored."""
+
+    path: Path
+    progress: Progress | None
+
+    @cached_property
+    def tokens(self) -> int:
+        import psutil  # type: ignore[import-untyped]
+
+        return int(psutil.virtual_memory().available // _BYTES_PER_TOKEN)
+
+    def check(self, n_tokens: int, n_words: int, share: float) -> None:
+        """After `share` of the file: so many words, so many different ones (a word's name costs about as much)."""
+        if self.progress:
+            self.progress(share)
+        expected = int(n_tokens / share) if n_tokens >= _ENOUGH_TO_PROJECT and share > 0 else n_tokens
+        if expected + n_words > self.tokens:
+            gigabytes = _BYTES_PER_TOKEN * (expected + n_words) / 1e9
+            free = _BYTES_PER_TOKEN * self.tokens / 1e9
+            raise ValueError(
+                f"{self.path} holds about {expected:,} words, which take about {gigabytes:.1f} GB to score, and "
+                f"{free:.1f} GB are free: score a part of it (`head -n 100000`) or use a larger machine"
+            )
+
+
+def _encode(path: Path, parser: Callable[[str], Sequence[str]], budget: _Budget) -> Arrays:
+    """The file in a numbering of its own: `flat`, `offsets`, and its words, parted by line breaks."""
+    numbering: dict[str, int] = {}
+    flat, ends = array("i"), array("q", [0])
+    lines = read_lines(path, lambda share: budget.check(len(flat), len(numbering), share))
+    for line in lines:
+        try:
+            words = parser(line.rstrip("\r\n"))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {len(ends)}: {error}") from None
+        flat.extend([numbering.setdefault(word, len(numbering)) for word in words])
+        ends.append(len(flat))
+    return {
+        "flat": np.array(flat, np.int32),
+        "offsets": np.array(ends, np.int64),
+        "words": np.frombuffer("\n".join(numbering).encode(), np.uint8),  # no word holds white space
+    }
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Reads rows of a task's ids."""
+
+    words: Sequence[str]
+    eos_id: int | None
+
+    def __call__(self, ids: Sequence[int]) -> Sequence[str]:
+        if not self.words:
+            raise ValueError("ids are rows of a task's vocabulary, and there is no task; write the numbers as text")
+        if wrong := [i for i in ids if not 0 <= i < len(self.words)]:
+            raise ValueError(f"the id {wrong[0]} is not one of the task's, 0 to {len(self.words) - 1}")
+        return [self.words[i] for i in (ids[: ids.index(self.eos_id)] if self.eos_id in ids else ids)]
+
+
+def _parser(kind: Format, task: Task, rows: _Rows, field: str | None) -> Callable[[str], Sequence[str]]:
+    """A function from a line to its words; it raises ValueError for a line that is not what it should be."""
+    if field is not None and kind != "jsonl":
+        raise ValueError(f"--field {field} is for JSON lines (`.jsonl`, or --format jsonl)")
+    if kind == "text":
+        return task.tokenize
+    if kind == "ids":
+        return lambda line: rows([_integer(word) for word in line.split()])
+    return lambda line: _from_json(line, field, task.tokenize, rows)
+
+
+def _integer(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError(f"{word[:40]!r} is not an id; ids are whole numbers between blanks") from None
+
+
+def _from_json(line: str, field: str | None, tokenize: Callable[[str], Sequence[str]], rows: _Rows) -> Sequence[str]:
+    """`"a text"`, `{"text": "a text"}`, `{"tokens": ["a", "text"]}` or `{"tokens": [17, 4]}` -> words."""
+    if not line.strip():
+        raise ValueError('a blank line is no JSON; an empty sentence is "" or {"text": ""}')
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error}); expected one JSON value a line") from None
+    if isinstance(value, dict):
+        value = _field(value, field)
+    elif not isinstance(value, str) or field is not None:
+        raise ValueError(f"expected {'an object' if field else 'a string or an object'} a line, got {_short(value)}")
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        value = " ".join(value)  # cut again by the task's tokenizer, as the file that a record keeps will be
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a zero character or half of a surrogate pair (\\u0000, \\ud800 to \\udfff) is no text")
+        return tokenize(value)
+    if isinstance(value, list) and all(type(i) is int for i in value):
+        return rows(value)
+    raise ValueError(f"expected a text, a list of words or a list of ids, got {_short(value)}")
+
+
+def _field(value: dict[str, Any], name: str | None) -> Any:
+    for candidate in [name] if name is not None else ["text", "tokens"]:
+        if candidate in value:
+            return value[candidate]
+    if name is not None:
+        raise ValueError(f"no field {name!r}; {suggest(name, value)}")
+    raise ValueError(f"no field 'text' or 'tokens'; name one by --field. Fields: {', '.join(value) or 'none'}")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return f"{type(value).__name__} {text[:60]}{'…' * (len(text) > 60)}"

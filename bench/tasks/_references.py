@@ -1,0 +1,94 @@
+"""Any file of real text as what samples are scored against: a task without a model, for `score --references`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import PlainSerializer
+
+from baselines.common.spec import SequenceSpec
+from bench.samples_file import read_samples
+from bench.task import Task, TextData, Vocabulary, digest
+from bench.tasks import _text
+from metrics.common.tokens import Tokens
+
+__all__ = ["References", "Tokenizer"]
+
+Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
+"""blanks: words between blanks. english: NLTK's tokenizer, as on COCO and EMNLP News. characters: each one a word."""
+
+NamedPath = Annotated[Path, PlainSerializer(lambda path: path.name)]
+"""In a record a file is its name; the hash of the data says what it holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class References(Task):
+    """Samples against the sentences of a file. There is no vocabulary to write them in, so no rows of ids."""
+
+    references: NamedPath
+    """What samples are compared with: text, JSON lines, `.gz`."""
+    training: NamedPath | None = None
+    """What the model was trained on, for novelty; None: not known."""
+    tokenizer: Tokenizer = "blanks"
+
+    version: ClassVar[int] = 1
+    metrics: ClassVar[tuple[str, ...]] = ("bleu", "self_bleu", "distinct", "unique", "novelty")
+
+    def load(self) -> TextData:
+        """Both files, one numbering."""
+        text = read_samples(self.references, self, Vocabulary(()))
+        references, vocabulary = text.tokens, text.vocabulary
+        training = Tokens(np.empty(0, np.int64), np.zeros(1, np.int64))
+        if self.training is not None:
+            text = read_samples(self.training, self, vocabulary)
+            training, vocabulary = text.tokens, text.vocabulary
+        nothing = np.empty((0, 1), np.int64)
+        return _Corpora(
+            spec=SequenceSpec(vocab_size=2, max_len=1, bos_id=0, pad_id=0, eos_id=0),
+            vocabulary=vocabulary,
+            train=nothing,
+            valid=nothing,
+            test=nothing,
+            references=references,
+            text=training,
+            facts={"test": len(references), "mean_length_test": round(float(references.lengths.mean()), 2)}
+            | ({"train": len(training)} if len(training) else {}),
+        )
+
+    def tokenize(self, line: str) -> list[str]:
+        """Words by the tokenizer that was asked for."""
+        return _TOKENIZERS[self.tokenizer](line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Corpora(TextData):
+    """Data whose training text is sentences of any length and not rows."""
+
+    text: Tokens
+
+    @cached_property
+    def training(self) -> Tokens:
+        return self.text
+
+    @cached_property
+    def sha256(self) -> str:
+        words = "\n".join(self.vocabulary.unseen).encode()
+        parts = (self.references.flat, self.references.offsets, self.text.flat, self.text.offsets)
+        return digest(words, *parts)
+
+
+def _characters(line: str) -> list[str]:
+    return [character for character in line if not character.isspace()]
+
+
+_TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
+    "blanks": str.split,
+    "english": lambda line: _text.english(lower=False)(line),
+    "english_lower": lambda line: _text.english()(line),
+    "characters": _characters,
+}
