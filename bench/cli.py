@@ -12,7 +12,7 @@ import typer
 
 from bench.config import Resolved, Scale, assign, make_runs, parse_settings, read_suite
 from bench.registry import Kind, find, names, suggest
-from bench.scoring_cli import score_command
+from bench.scoring_cli import explain_command, score_command
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
@@ -151,6 +151,7 @@ def _board_key(resolved: Resolved) -> str:
 
 
 app.command("score")(score_command)
+app.command("explain-score")(explain_command)
 
 
 @app.command("sample")

@@ -27,7 +27,7 @@ from bench.registry import suggest
 from bench.task import Task, Vocabulary, digest
 from metrics.common.tokens import Tokens
 
-__all__ = ["Format", "Samples", "read_samples"]
+__all__ = ["Format", "Samples", "is_text", "read_samples"]
 
 Format = Literal["auto", "text", "ids", "jsonl"]
 """auto: JSON lines for `.jsonl`, `.ndjson` and `.json`, text for any other name."""
@@ -96,7 +96,7 @@ def read_samples(
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
-    kind = _kind(path, format)
+    kind = format if format != "auto" else "text" if is_text(path) else "jsonl"
     parser = _parser(kind, task, _Rows(vocabulary.words, eos_id), field)
     budget = _Budget(path, progress)
 
@@ -118,11 +118,10 @@ def read_samples(
     return Samples(tokens=Tokens(number[flat], offsets), vocabulary=grown, n_known=n_known)
 
 
-def _kind(path: Path, wanted: Format) -> Format:
-    if wanted != "auto":
-        return wanted
+def is_text(path: Path) -> bool:
+    """Whether the file's name is not one of JSON lines."""
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    return "jsonl" if suffix in (".jsonl", ".ndjson", ".json") else "text"
+    return suffix not in (".jsonl", ".ndjson", ".json")
 
 
 def _key(path: Path, task: Task, kind: str, field: str | None) -> str:

@@ -13,10 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.compare import SIGNIFICANT, ScoredFile
+from bench.explain import ORDERS, Protocol
 from bench.record import Score
 from metrics.common.uncertainty import Difference
 
-__all__ = ["as_csv", "as_json", "print_table", "with_error"]
+__all__ = [
+    "as_csv",
+    "as_json",
+    "print_protocols",
+    "print_table",
+    "protocols_as_json",
+    "protocols_as_markdown",
+    "with_error",
+]
 
 _COLUMNS = (
     "file", "name", "task", "sentences", "score", "value", "standard_error", "better", "difference",
@@ -132,3 +141,47 @@ def as_csv(files: Sequence[ScoredFile], task: str) -> str:
         for key, reason in file.evaluation.skipped.items():
             writer.writerow({**about, "score": key, "absent": reason})
     return out.getvalue()
+
+
+def print_protocols(console: Console, protocols: Sequence[Protocol], title: str) -> None:
+    """A row for each way of scoring, and below who uses it and its signature."""
+    table = Table("protocol", *map(str, ORDERS), title=title)
+    for protocol in protocols:
+        if protocol.name == "self_bleu":
+            table.add_section()
+        table.add_row(protocol.name, *_protocol_cells(protocol))
+    console.print(table)
+    console.print(
+        "± standard error over the samples; of each kind the first row is ours, the others are no scores here"
+    )
+    for protocol in protocols:
+        why = f" ABSENT: {protocol.absent}." if protocol.absent else ""
+        line = f"{protocol.name}:{why} {protocol.used_by} [{protocol.source}]\n    {protocol.signature}"
+        console.print(line, highlight=False, markup=False)
+
+
+def _protocol_cells(protocol: Protocol) -> list[str]:
+    cells = [with_error(score.value, score.standard_error) for score in protocol.scores]
+    return cells or ["absent"] * len(ORDERS)
+
+
+def protocols_as_json(protocols: Sequence[Protocol]) -> str:
+    """Protocol -> scores by order, signature, who uses it."""
+    document = {
+        protocol.name: {
+            "scores": {str(n): score._asdict() for n, score in zip(ORDERS, protocol.scores, strict=False)},
+            "signature": protocol.signature,
+            "used_by": protocol.used_by,
+            "source": protocol.source,
+            "absent": protocol.absent,
+        }
+        for protocol in protocols
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def protocols_as_markdown(protocols: Sequence[Protocol]) -> str:
+    """The table of `print_protocols` for a page."""
+    lines = ["| protocol | 2 | 3 | 4 | 5 |", "|---|---|---|---|---|"]
+    lines += [f"| `{protocol.name}` | {' | '.join(_protocol_cells(protocol))} |" for protocol in protocols]
+    return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ from bench.task import Task
 from bench.tasks._references import References, Tokenizer
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
 
-__all__ = ["score_command"]
+__all__ = ["explain_command", "score_command"]
 
 Files = Annotated[
     list[str],
@@ -91,6 +91,50 @@ def score_command(
             score_report.print_table(console, scored, task_name)
         if warning:
             errors.print(f"warning: not compared: {warning}", style="yellow", markup=False, highlight=False)
+
+
+def explain_command(
+    samples: Annotated[str, typer.Argument(help="A file of samples.")],
+    task: Annotated[str | None, typer.Argument(help="The task, unless --references is given.")] = None,
+    references: ReferencesOption = None,
+    tokenizer: TokenizerOption = None,
+    settings: Settings = None,
+    file_format: FormatOption = "auto",
+    field: Field = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+) -> None:
+    """One file scored the ways that papers and repositories score it, side by side: why their numbers disagree."""
+    from bench import score_report
+    from bench.explain import explain, texts
+
+    with UserErrors():
+        if as_json and as_markdown:
+            raise ValueError("--json and --markdown exclude each other")
+        if task is not None and references is not None:
+            raise ValueError(f"give a task ({task}) or --references, not both")
+        paths, task_name, loadable = _resolve(
+            [samples, *([task] if task else [])], references, None, tokenizer, settings
+        )
+        with _progress() as (share_of, _):
+            data = loadable.load()
+            read = read_samples(
+                paths[0],
+                loadable,
+                data.vocabulary,
+                eos_id=data.spec.eos_id,
+                format=file_format,
+                field=field,
+                progress=share_of(f"reading {paths[0].name}"),
+            )
+            protocols = explain(texts(read, data.references, loadable.reference_file()))
+        if as_json:
+            typer.echo(score_report.protocols_as_json(protocols))
+        elif as_markdown:
+            typer.echo(score_report.protocols_as_markdown(protocols), nl=False)
+        else:
+            title = f"{paths[0].name} ({len(read):,} sentences) against {task_name} ({len(data.references):,})"
+            score_report.print_protocols(console, protocols, title)
 
 
 def _resolve(

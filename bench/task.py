@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -139,6 +140,13 @@ class Task(ABC):
     @abstractmethod
     def load(self) -> TextData:
         """The data. Raises FileNotFoundError, saying what to put where, when a file cannot be had."""
+
+    def reference_file(self) -> Path | None:
+        """The file that the references come from, one a line, as published. Default: there is none.
+
+        For `explain-score` alone, which shows what a score is without the task's tokenizer.
+        """
+        return None
 
     def tokenize(self, line: str) -> list[str]:
         """One line of a samples file -> words, by the task's own tokenizer. Default: split on blanks."""

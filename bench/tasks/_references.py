@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import PlainSerializer
 
 from baselines.common.spec import SequenceSpec
-from bench.samples_file import read_samples
+from bench.samples_file import is_text, read_samples
 from bench.task import Task, TextData, Vocabulary, digest
 from bench.tasks import _text
 from metrics.common.tokens import Tokens
@@ -59,6 +59,10 @@ class References(Task):
             facts={"test": len(references), "mean_length_test": round(float(references.lengths.mean()), 2)}
             | ({"train": len(training)} if len(training) else {}),
         )
+
+    def reference_file(self) -> Path | None:
+        """The file itself, where it is text."""
+        return self.references if is_text(self.references) else None
 
     def tokenize(self, line: str) -> list[str]:
         """Words by the tokenizer that was asked for."""

@@ -9,6 +9,7 @@ same case, so BLEU on this task is not comparable with those numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -61,6 +62,10 @@ class EMNLPNews(Task):
         if self.n_train is not None:
             train = _text.split_off(train, self.n_train, stream)[1]
         return _text.text_data(train, valid, test, words, vocabulary_from=whole)
+
+    def reference_file(self) -> Path | None:
+        """The published test file."""
+        return data.fetch(_TEST)
 
     def tokenize(self, line: str) -> list[str]:
         """Words by NLTK's tokenizer."""

@@ -12,6 +12,7 @@ real text is the best there is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -62,6 +63,10 @@ class ImageCOCO(Task):
             raise ValueError(f"image_coco: n_valid must be under {len(train)}, the training sentences: {self.n_valid}")
         kept, held_out = _text.split_off(train, self.n_valid, np.random.RandomState(_SEED))
         return _text.text_data(kept, held_out, test, words, vocabulary_from=train, more_facts={"split": self.split})
+
+    def reference_file(self) -> Path | None:
+        """The published test file; none for the resplit."""
+        return data.fetch(_TEST) if self.split == "published" else None
 
     def tokenize(self, line: str) -> list[str]:
         """Lower-cased words by NLTK's tokenizer."""
