@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Tokens"]
+
+_BLOCK = 10_000  # sentences whose words are numbered at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +52,21 @@ class Tokens:
     @staticmethod
     def from_words(sentences: Iterable[Sequence[str]], numbering: dict[str, int]) -> Tokens:
         """Sentences of words -> ids by `numbering`, which grows by each new word."""
-        flat: list[int] = []
-        ends = [0]
-        for words in sentences:
-            flat.extend(numbering.setdefault(word, len(numbering)) for word in words)
-            ends.append(len(flat))
-        return Tokens(np.array(flat, np.int64), np.array(ends, np.int64))
+        flat = [np.zeros(0, np.int64)]
+        lengths = [0]
+        remaining = iter(sentences)
+        while block := list(islice(remaining, _BLOCK)):
+            words = list(chain.from_iterable(block))
+            for word in dict.fromkeys(words):
+                numbering.setdefault(word, len(numbering))
+            flat.append(np.fromiter(map(numbering.__getitem__, words), np.int64, len(words)))
+            lengths.extend(map(len, block))
+        return Tokens(np.concatenate(flat), np.cumsum(lengths, dtype=np.int64))
+
+    def followed_by(self, others: Tokens) -> Tokens:
+        """These sentences, then the others."""
+        offsets = np.concatenate([self.offsets, len(self.flat) + others.offsets[1:]])
+        return Tokens(np.concatenate([self.flat, others.flat]), offsets)
 
     def select(self, rows: NDArray[np.int64]) -> Tokens:
         """The sentences at the given indices, in that order."""
