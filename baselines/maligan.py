@@ -32,8 +32,8 @@ the MaliGAN paper's.
   one evaluation without dropout.
 - Updates per round. Texygen: 45 of the discriminator, on 3 batches of each of 15 pools of 9,984 samples
   (Maligan.py:70-80,352), and of the generator 1 on real text (:336) but 50 on synthetic (:133). TextGAN-PyTorch:
-  the latter too, unclipped (maligan_instructor.py:109). Ours: Texygen's on real text, clipped; since the generator
-  does not change meanwhile, only what is used of a pool is sampled.
+  the latter too, unclipped (maligan_instructor.py:109). Ours: Texygen's on real text, clipped. Since the generator
+  does not change meanwhile, pools are small and used up; one batch of every second round is from the round before.
 - Sentences that end early. Texygen: padding is scored as words. Ours: what follows the end token has no likelihood.
 """
 
@@ -62,6 +62,7 @@ from baselines.common.interface import (
 from baselines.common.likelihood import counted
 from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.optimizer import adam, update
+from baselines.common.pool import DiscriminatorPool
 
 __all__ = ["MaliGAN"]
 
@@ -107,10 +108,10 @@ class MaliGAN(TextGenerator):
         """Weight of half the squared norm of the discriminator's output layer."""
         d_lr: PositiveFloat = 1e-4
         """Adam of the discriminator."""
-        pool_batches: PositiveInt = 3
+        pool_batches: PositiveInt = 1
         """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
         pool_epochs: PositiveInt = 1
-        """Passes over a pool, in the same batches, before the next. Each round begins with a new pool."""
+        """Passes over a pool, in the same batches, before the next."""
         d_pretrain_steps: PositiveInt = 240
         """Pre-training of the discriminator: 80 times 3 steps."""
         iterations: PositiveInt = 100
@@ -125,7 +126,7 @@ class MaliGAN(TextGenerator):
             "batch_size": 16, "mle_steps": 40, "d_pretrain_steps": 8, "iterations": 4, "g_steps": 2, "d_steps": 4,
             "prefix": 2, "prefix_decrease": 1, "prefix_rounds": 1, "prefix_samples": 4,
         },
-        # One core, V = 5000, T = 20: 10 epochs of MLE at 29 ms a step, 45 s; 240 steps of the discriminator at 13 ms,
+        # One core, V = 5000, T = 20: 10 epochs of MLE at 29 ms a step, 45 s; 240 steps of the discriminator at 14 ms,
         # 3 s; 80 rounds of 10 generator steps at 68 ms and 15 of the discriminator, 70 s: 118 s.
         "small": {"mle_steps": 1_560, "iterations": 80, "g_steps": 10, "d_steps": 15},
     }  # fmt: skip
@@ -147,12 +148,9 @@ class MaliGAN(TextGenerator):
             "generator": adam(self.generator, config.lr),
             "discriminator": adam(self.discriminator, config.d_lr),
         }
-        n_pool = 2 * config.pool_batches * config.batch_size
-        self.pool: Tensor
-        self.pool_real: Tensor
-        self.register_buffer("pool", torch.zeros(n_pool, spec.max_len, dtype=torch.int64))
-        self.register_buffer("pool_real", torch.zeros(n_pool, dtype=torch.int64))
-        self.d_pretrained = Counter()
+        self.pool = DiscriminatorPool(
+            spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
+        )
         self.adversarial_updates = Counter()
 
     def phases(self) -> Sequence[Phase]:
@@ -171,10 +169,13 @@ class MaliGAN(TextGenerator):
         return {"nll": loss.detach()}
 
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of the discriminator's pre-training."""
-        index = self.d_pretrained.value
-        self.d_pretrained.advance()
-        return self._train_discriminator(index, batches)
+        """Equation 2 on the next batch of the pool."""
+        tokens, real = self.pool.next(batches, self.generator.sample)
+        logits = self.discriminator(tokens, dropout=True)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        update(self.optimizers["discriminator"], loss)
+        accuracy = (logits.detach().argmax(1) == real).float().mean()
+        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
 
     def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
@@ -182,28 +183,7 @@ class MaliGAN(TextGenerator):
         self.adversarial_updates.advance()
         if position < self.config.g_steps:
             return self.generator_step(round_number, batches)
-        return self._train_discriminator(position - self.config.g_steps, batches)
-
-    def _train_discriminator(self, index: int, batches: Batches) -> Mapping[str, Tensor]:
-        """Equation 2; `index` counts from the start of the pre-training or of the round, where a new pool is due."""
-        pool_steps = 2 * self.config.pool_batches
-        if index % (pool_steps * self.config.pool_epochs) == 0:
-            self._fill_pool(batches)
-        start = index % pool_steps * self.config.batch_size
-        tokens, real = (part[start : start + self.config.batch_size] for part in (self.pool, self.pool_real))
-        logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
-        update(self.optimizers["discriminator"], loss)
-        accuracy = (logits.detach().argmax(1) == real).float().mean()
-        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
-
-    def _fill_pool(self, batches: Batches) -> None:
-        """Real and freshly generated sentences, half and half, shuffled once."""
-        real = torch.cat([next(batches) for _ in range(self.config.pool_batches)])
-        sentences = torch.cat([real, self.generator.sample(len(real))])
-        order = torch.randperm(len(sentences), device=real.device)
-        self.pool.copy_(sentences[order])
-        self.pool_real.copy_(order < len(real))
+        return self.discriminator_step(batches)
 
     def generator_step(self, round_number: int, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 4, or 5 while a prefix is kept, on one batch of own samples."""
