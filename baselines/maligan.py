@@ -197,10 +197,10 @@ class MaliGAN(TextGenerator):
             m = self.config.batch_size
             tokens = self.generator.sample(m)
         weights = self.importance_weights(self.discriminator.score(tokens).view(-1, m))  # (n, m)
+        pull = (weights - self.baseline_share(round_number) / m).view(-1, 1).repeat(1, tokens.shape[1])  # (B, T)
+        pull[:, :given] = 1 / m  # each prefix is there m times
         inside = counted(tokens, self.spec.eos_id)
-        pull = (weights - self.baseline_share(round_number) / m).flatten()[:, None] * inside
-        pull[:, :given] = inside[:, :given] / m  # each prefix is there m times
-        loss = self.generator.weighted_nll(tokens, pull / len(weights))
+        loss = self.generator.weighted_nll(tokens, pull * inside / len(weights))
         entropy = self.generator.entropy(tokens)
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
         effective = 1 / weights.square().sum(1).mean()
