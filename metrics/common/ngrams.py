@@ -38,6 +38,7 @@ Ids = NDArray[np.int64]
 Positions = NDArray[np.signedinteger[Any]]
 """int32 where the corpus is short enough, which halves the memory; otherwise int64."""
 
+_INT32_END = 2**31
 _WORD_BITS = 63
 """Bits of a non-negative int64: where an n-gram and its position fit in together, one plain sort does."""
 
@@ -81,10 +82,13 @@ class Walk:
     Nothing but the sort and one look-up per order jumps about in memory: all else goes from front to back.
     """
 
-    def __init__(self, corpus: Tokens, n_words: int | None = None) -> None:
-        """`n_words` is above every id that a word will get; by default the number of different words."""
+    def __init__(self, corpus: Tokens, n_words: int | None = None, n_ids: int = 0) -> None:
+        """All ids of words are under `n_words`, by default the number of different words; all ids under `n_ids`.
+
+        Where n-grams get ranks among those that occur here, 0 will do for `n_ids`.
+        """
         n = len(corpus.flat)
-        self._type: type[np.signedinteger[Any]] = np.int32 if n < 2**31 else np.int64
+        self._type: type[np.signedinteger[Any]] = np.int32 if max(n, n_ids) < _INT32_END else np.int64
         self._offsets = corpus.offsets
         self._longest = int(corpus.lengths.max(initial=0))
         self._sentence = np.repeat(np.arange(len(corpus), dtype=self._type), corpus.lengths)
@@ -198,8 +202,8 @@ class ReferenceIndex:
 
     def _look_up(self, samples: Tokens) -> Iterator[tuple[Walk, Ids]]:
         """The walk through the samples, its n-grams named by their place in the index, and these names (G,)."""
-        n_words = len(self._keys[0]) - 1
-        for walk, keys in zip(Walk(samples, n_words).orders(self.max_order), self._keys, strict=True):
+        orders = Walk(samples, len(self._keys[0]) - 1, max(map(len, self._keys))).orders(self.max_order)
+        for walk, keys in zip(orders, self._keys, strict=True):
             ids = np.searchsorted(keys[:-1], walk.keys)
             ids[keys[ids] != walk.keys] = -1
             walk.name(ids)
