@@ -1,0 +1,3 @@
+from metrics.mauve.metric import Mauve
+
+__all__ = ["Mauve"]
