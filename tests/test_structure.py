@@ -120,7 +120,7 @@ def test_every_import_is_a_declared_dependency(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*files(*EDGES, "tests"), ROOT / "hatch_build.py"], ids=lambda p: str(p.relative_to(ROOT))
+    "path", [*files(*EDGES, "benchmarks", "tests"), ROOT / "hatch_build.py"], ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_files_and_functions_are_short(path: Path) -> None:
     n_lines = len(path.read_text(encoding="utf-8").splitlines())
@@ -192,7 +192,7 @@ def test_no_path_of_one_machine_is_written_down() -> None:
     places = re.compile(r"(?<![\w.~])/(?:work|tmp|opt|root|home|Users)/")
     data = [path for folder in EDGES for ext in ("toml", "md", "csv") for path in (ROOT / folder).rglob(f"*.{ext}")]
     top = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".ini", ".txt", ".cff")]
-    for path in [*files(*EDGES), *data, *top, ROOT / "hatch_build.py", ROOT / ".ci" / "run"]:
+    for path in [*files(*EDGES, "benchmarks"), *data, *top, ROOT / "hatch_build.py", ROOT / ".ci" / "run"]:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             assert not places.search(line), (
                 f"{path.relative_to(ROOT)}:{number}: names a place of one machine: {line.strip()}"
