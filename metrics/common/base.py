@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
@@ -26,7 +26,8 @@ SentenceLogProb = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 class MetricInputs:
     """What a metric may look at. None: not available, so a metric that needs it is absent, with a reason.
 
-    `samples`, `references` and `training` share one numbering of tokens (see `Tokens`), so equal words are equal ids.
+    `samples`, `references`, `training` and `validation` share one numbering of tokens (see `Tokens`), so equal words
+    are equal ids.
     """
 
     samples: Tokens
@@ -35,6 +36,10 @@ class MetricInputs:
     """The held-out real sentences (test)."""
     training: Tokens | None = None
     """The real sentences the model was trained on."""
+    validation: Tokens | None = None
+    """Real sentences that were held out of training and are not the test."""
+    words: Sequence[str] | None = None
+    """The word behind each token; a metric on characters reads it."""
     sample_ids: NDArray[np.int64] | None = None
     """(N, T) the samples as rows of the task's ids; None if a sample cannot be written so (unknown word, too long)."""
     reference_ids: NDArray[np.int64] | None = None
@@ -72,6 +77,8 @@ class MetricInputs:
 _NAMES: Mapping[str, str] = {
     "references": "reference sentences",
     "training": "training sentences",
+    "validation": "validation sentences",
+    "words": "the words behind the tokens",
     "sample_ids": "samples written in the task's vocabulary and length",
     "reference_ids": "test sentences written in the task's vocabulary",
     "oracle_log_prob": "a task whose true distribution is known",

@@ -56,7 +56,7 @@ class _Door(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
 class TextDoor(_Door):
     """Door of a metric on text: predictions are sentences, or lists of tokens."""
 
-    takes = "predictions=, reference_corpus=, training_corpus=, is_valid=, tokenizer="
+    takes = "predictions=, reference_corpus=, training_corpus=, validation_corpus=, is_valid=, tokenizer="
 
     def _info(self) -> evaluate.MetricInfo:
         text = datasets.Value("string")
@@ -68,6 +68,7 @@ class TextDoor(_Door):
         predictions: Sequence[Sentence],
         reference_corpus: Iterable[Sentence] | None = None,
         training_corpus: Iterable[Sentence] | None = None,
+        validation_corpus: Iterable[Sentence] | None = None,
         is_valid: Callable[[Sequence[str]], bool] | None = None,
         tokenizer: Callable[[str], Sequence[str]] = str.split,
         **keywords: Any,
@@ -86,6 +87,8 @@ class TextDoor(_Door):
             samples=Tokens.from_words(samples, numbering),
             references=tokens(reference_corpus),
             training=tokens(training_corpus),
+            validation=tokens(validation_corpus),
+            words=list(numbering),
             is_valid=_by_sentence(is_valid, samples),
         )
         return self._scores(inputs, keywords)

@@ -1,0 +1,3 @@
+from metrics.bleu_train.metric import BleuTrain
+
+__all__ = ["BleuTrain"]

@@ -1,0 +1,3 @@
+from metrics.chrf.metric import Chrf
+
+__all__ = ["Chrf"]

@@ -1,0 +1,3 @@
+from metrics.corpus_bleu.metric import CorpusBleu
+
+__all__ = ["CorpusBleu"]

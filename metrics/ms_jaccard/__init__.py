@@ -1,0 +1,3 @@
+from metrics.ms_jaccard.metric import MsJaccard
+
+__all__ = ["MsJaccard"]

@@ -1,0 +1,3 @@
+from metrics.ngram_entropy.metric import NgramEntropy
+
+__all__ = ["NgramEntropy"]

@@ -1,0 +1,3 @@
+from metrics.ngram_jsd.metric import NgramJsd
+
+__all__ = ["NgramJsd"]

@@ -1,0 +1,125 @@
+"""n-gram Jensen-Shannon divergence: how far the n-gram distributions of samples and real text are apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.characters import characters, not_spelled
+from metrics.common.joint_counts import JointCounts, joint_counts
+from metrics.common.ngrams import check_orders
+from metrics.common.real_text import as_many_real
+from metrics.common.tokens import Tokens
+from metrics.common.uncertainty import EstimatedMetric, jackknife
+
+__all__ = ["NgramJsd"]
+
+Level = Literal["word", "character"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NgramJsd(EstimatedMetric):
+    """Jensen-Shannon divergence in bits of n-gram frequencies. Keys `ngram_jsd_1` .. `ngram_jsd_4`.
+
+    `ngram_jsd_1_floor` .. `ngram_jsd_4_floor`: what as many real sentences as there are samples get; absent where there
+    are too few. An order that one of the two sides is too short for has no key.
+    """
+
+    version: ClassVar[int] = 1
+    better: ClassVar[Better] = "lower"
+    needs: ClassVar[tuple[str, ...]] = ("references",)
+
+    level: Level = "word"
+    """Of what the n-grams are: of the task's tokens, or of the characters of the text, with blanks between words."""
+    orders: tuple[int, ...] = (1, 2, 3, 4)
+
+    def __post_init__(self) -> None:
+        check_orders("ngram_jsd", self.orders)
+        if self.level not in get_args(Level):
+            raise ValueError(f"ngram_jsd: level must be one of {', '.join(get_args(Level))}, got {self.level!r}")
+
+    def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
+        """The samples' divergence from the references, and that of real text: the floor, which has no error here."""
+        assert inputs.references is not None
+        references = self._cut(inputs.references, inputs)
+        scores: dict[str, Estimate] = {}
+        for order, counts in enumerate(
+            joint_counts(self._cut(inputs.samples, inputs), references, max(self.orders)), 1
+        ):
+            if order in self.orders and counts.ours.any() and counts.theirs.any():
+                pairs = _Pairs(counts)
+                scores[f"ngram_jsd_{order}"] = jackknife(pairs.divergence(pairs.total), pairs.without())
+        real = as_many_real(inputs)
+        if real is not None:
+            for order, counts in enumerate(joint_counts(self._cut(real, inputs), references, max(self.orders)), 1):
+                if f"ngram_jsd_{order}" in scores and counts.ours.any():
+                    pairs = _Pairs(counts)
+                    scores[f"ngram_jsd_{order}_floor"] = Estimate(pairs.divergence(pairs.total), None)
+        return scores
+
+    def _cut(self, corpus: Tokens, inputs: MetricInputs) -> Tokens:
+        return corpus if self.level == "word" else characters(corpus, inputs.words or (), blank=True)
+
+    def missing(self, inputs: MetricInputs) -> str | None:
+        """Both sides must hold an n-gram, and characters need the words."""
+        if inputs.references is None or len(inputs.samples) == 0:
+            return super().missing(inputs)
+        unknown = not_spelled(inputs.words, inputs.samples, inputs.references, as_many_real(inputs))
+        if self.level == "character" and unknown:
+            return f"ngram_jsd needs the words behind the tokens: {unknown} tokens have none"
+        shortest = min(self.orders)
+        for name, corpus in (("sample", inputs.samples), ("reference sentence", inputs.references)):
+            if max(self._cut(corpus, inputs).lengths, default=0) < shortest:
+                return f"ngram_jsd needs a {name} of at least {shortest} {self.level}{'s' * (shortest > 1)}"
+        return super().missing(inputs)
+
+    def counts(self, inputs: MetricInputs) -> dict[str, int]:
+        """Small files diverge more, so all numbers are part of the signature; `real`: sentences of the floor."""
+        real = as_many_real(inputs)
+        numbers = {"refs": len(inputs.references or ()), "real": 0 if real is None else len(real)}
+        return {**numbers, **super().counts(inputs)}
+
+
+class _Pairs:
+    """The n-grams of one order by their two counts: those with equal pairs of counts add the same."""
+
+    def __init__(self, counts: JointCounts) -> None:
+        self._counts = counts
+        width = int(counts.theirs.max()) + 1
+        keys, self._times = np.unique(counts.ours * width + counts.theirs, return_counts=True)
+        self._ours, self._theirs = keys // width, (keys % width) / counts.theirs.sum()
+        self.total = int(counts.ours.sum())
+
+    def divergence(self, total: int) -> float:
+        """With the samples' frequencies taken as count / `total`, which need not be their sum."""
+        return float(self._times @ _bits(self._ours / total, self._theirs))
+
+    def without(self) -> Floats:
+        """(N,) the divergence without each sample: another total, and lower counts of its own n-grams."""
+        counts = self._counts
+        left = self.total - counts.by_sentence(counts.count)
+        if not left.all():
+            return np.full(len(left), np.nan)  # one sample holds all n-grams of this order
+        totals, which = np.unique(left, return_inverse=True)
+        base = np.array([self.divergence(int(total)) for total in totals])
+        held, theirs = counts.ours[counts.gram], counts.theirs[counts.gram] / counts.theirs.sum()
+        total = left[counts.sentence]
+        change = _bits((held - counts.count) / total, theirs) - _bits(held / total, theirs)
+        return base[which] + counts.by_sentence(change)
+
+
+def _bits(ours: Floats, theirs: Floats) -> Floats:
+    """What n-grams of these frequencies add to the divergence: (p log2(p/m) + q log2(q/m)) / 2 with m = (p + q) / 2."""
+    middle = (ours + theirs) / 2
+    return (_p_log_ratio(ours, middle) + _p_log_ratio(theirs, middle)) / 2
+
+
+def _p_log_ratio(p: Floats, middle: Floats) -> Floats:
+    """p log2(p / middle); 0 where p is 0."""
+    positive = p > 0
+    return p * np.log2(np.where(positive, p, 1.0) / np.where(positive, middle, 1.0))

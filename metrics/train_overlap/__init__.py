@@ -1,0 +1,3 @@
+from metrics.train_overlap.metric import TrainOverlap
+
+__all__ = ["TrainOverlap"]

@@ -1,0 +1,3 @@
+from metrics.zipf.metric import Zipf
+
+__all__ = ["Zipf"]
