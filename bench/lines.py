@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["read_lines"]
 
 _LONGEST_LINE = 1 << 20  # bytes; a longer one is no sentence
-_REPORT_EVERY = 1 << 14  # lines
+_REPORT_EVERY = 1 << 10  # lines
 
 
 def read_lines(path: Path, progress: Callable[[float], None] | None = None) -> Iterator[str]:
