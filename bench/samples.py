@@ -42,7 +42,7 @@ def record_samples(
     Record and samples are written to `folder`, if given. Metrics that need the model are absent, with the reason.
     `track` hands the metrics on, one by one, and may show how far they are.
     """
-    inputs = metric_inputs(board.data, samples.tokens)
+    inputs = metric_inputs(board.data, samples.tokens, vocabulary=samples.vocabulary)
     scores, skipped = score(track(board.metrics), inputs)
     evaluation = Evaluation(
         phase="samples",

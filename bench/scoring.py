@@ -13,20 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.record import Score, write_atomic
-from bench.task import TextData, rows
+from bench.task import TextData, Vocabulary, rows
 from metrics.common.base import MetricInputs, SentenceLogProb
 from metrics.common.tokens import Tokens
 
 __all__ = ["metric_inputs", "real_text", "score", "write_samples"]
 
 
-def metric_inputs(data: TextData, samples: Tokens, model_log_prob: SentenceLogProb | None = None) -> MetricInputs:
-    """All that the metrics may look at for these samples."""
+def metric_inputs(
+    data: TextData,
+    samples: Tokens,
+    model_log_prob: SentenceLogProb | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> MetricInputs:
+    """All that the metrics may look at for these samples. `vocabulary`: of the samples, if they hold other words."""
     sample_ids, fitting = rows(samples, data.spec)
+    named = vocabulary or data.vocabulary
     return MetricInputs(
         samples=samples,
         references=data.references,
         training=data.training if len(data.training) else None,
+        validation=data.validation if len(data.validation) else None,
+        words=named.words + named.unseen,
         sample_ids=sample_ids if fitting.all() else None,
         reference_ids=data.test,
         eos_id=data.spec.eos_id,

@@ -97,6 +97,11 @@ class TextData:
         return Tokens.from_rows(self.train, self.spec.eos_id)
 
     @cached_property
+    def validation(self) -> Tokens:
+        """The validation sentences as `Tokens`: for what real text gets in the place of samples."""
+        return Tokens.from_rows(self.valid, self.spec.eos_id)
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of everything that a score depends on; all rows of a board carry the same."""
         special = [self.spec.vocab_size, self.spec.max_len, self.spec.bos_id, self.spec.pad_id, self.spec.eos_id]

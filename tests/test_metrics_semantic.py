@@ -218,9 +218,9 @@ def test_signatures_hold_the_encoders_name_and_weights_but_not_its_place(stub):
     digest = hashlib.sha256(b"weights").hexdigest()[:12]
     data = inputs(SENTENCES, [["a"]])
     signature = FrechetEmbeddingDistance(encoder=stub).signature(data)
-    assert signature == f"frechet_embedding_distance|encoder:stub@{digest}|refs:1|samples:5|v:1"
+    assert signature == f"frechet_embedding_distance|encoder:stub@{digest}|refs:1|real:0|samples:5|v:1"
     assert Mauve(encoder=stub).signature(data) == (
-        f"mauve|encoder:stub@{digest}|buckets:500|seeds:0-4|scaling:5.0|refs:1|samples:5|v:1"
+        f"mauve|encoder:stub@{digest}|buckets:500|seeds:0-4|scaling:5.0|refs:1|real:0|samples:5|v:1"
     )
 
 

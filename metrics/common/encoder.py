@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from metrics.common.base import Metric, MetricInputs
 from metrics.common.characters import not_spelled
+from metrics.common.real_text import as_many_real
 from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import EstimatedMetric
@@ -67,8 +68,10 @@ class EmbeddingMetric(EstimatedMetric):
         return None
 
     def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """Distances between clouds depend on how many vectors they hold."""
-        return {"refs": len(inputs.references or ()), **super().counts(inputs)}
+        """Distances between clouds depend on how many vectors they hold; `real`: sentences of the floor or ceiling."""
+        real = as_many_real(inputs)
+        numbers = {"refs": len(inputs.references or ()), "real": 0 if real is None else len(real)}
+        return {**numbers, **super().counts(inputs)}
 
     def signature(self, inputs: MetricInputs) -> str:
         """With the encoder as `all-MiniLM-L6-v2@53aa51172d14`: its name without the place, and its weights' SHA-256."""
