@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
 from scipy.linalg import sqrtm
 
+from baselines.common.spec import SequenceSpec
+from bench.scoring import metric_inputs
+from bench.task import TextData, Vocabulary
 from metrics.common import encoder as encoders
 from metrics.common.base import MetricInputs
 from metrics.common.tokens import Tokens
@@ -243,6 +246,27 @@ def test_absent_with_a_reason(stub, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if module == "mauve" else found(module))
     reason = Mauve(encoder=stub, buckets=2).missing(data)
     assert reason == "mauve needs mauve-text: pip install 'textgan-bench[semantic]'"
+
+
+def test_the_harness_hands_on_the_words_of_the_file_and_the_validation_text(stub):
+    """A word that the task does not know is read as it stands in the file."""
+    words = Vocabulary(("<eos>", "a", "dog"), ("cat",))
+    rows = np.array([[1, 2], [2, 0], [1, 1]])
+    data = TextData(
+        spec=SequenceSpec(vocab_size=3, max_len=2, bos_id=0, pad_id=0, eos_id=0),
+        vocabulary=words,
+        train=rows,
+        valid=rows[:2],
+        test=rows,
+        references=words.tokens([["a", "cat"], ["dog"]]),
+    )
+    samples = Tokens.from_words([["a", "unicorn"], ["dog"]], dict(words.numbering))
+    given_inputs = metric_inputs(data, samples, vocabulary=Vocabulary(words.words, (*words.unseen, "unicorn")))
+    metric = FrechetEmbeddingDistance(encoder=stub)
+    assert "real:2" in metric.signature(given_inputs)
+    assert metric.compute(given_inputs).keys() == {metric.name, f"{metric.name}_floor"}
+    assert Stub.given == [["a cat", "dog"], ["a unicorn", "dog"], ["a dog", "dog"]]
+    assert metric.missing(metric_inputs(data, samples)).endswith("1 tokens have none")
 
 
 @pytest.mark.parametrize(
