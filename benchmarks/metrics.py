@@ -8,7 +8,6 @@ scores the first sentences only, against all references, and its time is multipl
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -124,21 +123,26 @@ def markdown(rows: list[Row]) -> str:
         "| corpus | sentences | method | CPU s, median (range) | µs a sentence | ÷ ours | peak MB (inputs) |",
         "|---|--:|---|--:|--:|--:|--:|",
     ]
-    seconds = {(r.corpus, r.n, r.method): r.seconds for r in rows}
+    ours = {(r.corpus, r.n, r.method.removeprefix("ours ")): r.seconds for r in rows}
     for r in rows:
-        about, digits = "~" if r.scored < r.n else "", 3 if r.seconds < 100 else 0
-        ours = seconds[r.corpus, r.n, f"ours {r.method.split()[1]}"]
-        cells = [
-            r.corpus,
-            f"{r.n:,}",
-            r.method,
-            f"{about}{r.seconds:,.{digits}f} ({r.fastest:,.{digits}f}–{r.slowest:,.{digits}f})",
-            f"{about}{r.microseconds_per_sentence:,.1f}",
-            "" if r.method.startswith("ours") else f"{about}{r.seconds / ours:,.0f}",
-            f"{r.peak_mb:,.0f} ({r.inputs_mb:,.0f})",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        about = "~" if r.scored < r.n else ""
+        others = [(f", {part}", seconds, "") for part, seconds in r.parts.items() if part not in ("encode", "score")]
+        for part, seconds, spread in [("", r.seconds, f" ({_short(r.fastest)}–{_short(r.slowest)})"), *others]:
+            cells = [
+                r.corpus,
+                f"{r.n:,}",
+                r.method + part,
+                f"{about}{_short(seconds)}{spread}",
+                f"{about}{seconds / r.n * 1e6:,.1f}",
+                "" if r.method in OURS else f"{about}{seconds / ours[r.corpus, r.n, r.method.split()[1]]:,.0f}",
+                f"{r.peak_mb:,.0f} ({r.inputs_mb:,.0f})",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:,.3f}" if seconds < 100 else f"{seconds:,.0f}"
 
 
 def goals(rows: list[Row]) -> list[str]:
@@ -147,10 +151,10 @@ def goals(rows: list[Row]) -> list[str]:
     lines = []
 
     def say(text: str, value: float | None, limit: float, *, at_least: bool = False) -> None:
-        if value is not None and not math.isnan(value):
+        if value is not None:
             met = value >= limit if at_least else value < limit
             sign = "at least" if at_least else "under"
-            lines.append(f"{'met   ' if met else 'MISSED'} {text}: {value:,.2f} ({sign} {limit:,})")
+            lines.append(f"{'met   ' if met else 'MISSED'} {text}: {value:,.2f} ({sign} {limit:,.4g})")
 
     def ratio(peer: str, metric: str) -> float | None:
         mine, theirs = (by.get(("coco", COCO_SIZE, f"{who} {metric}")) for who in ("ours", peer))
@@ -196,6 +200,7 @@ def main(
     numbers = [int(size) for size in sizes.split(",") if size]
     todo = jobs(numbers, chosen, peers_up_to, subset, fast_bleu_python)
     results: dict[Job, list[dict[str, Any]]] = {job: [] for job in todo}
+    absent: dict[Job, str] = {}
     often = [job for job in todo if job.n <= COCO_SIZE or job.method in OURS]
     turns = often * rounds + [job for job in todo if job not in often]
     console = Console(stderr=True)
@@ -204,13 +209,21 @@ def main(
         subprocess.run(write, check=True)  # noqa: S603
         bar = progress.add_task("", total=len(turns))
         for job in turns:
+            if job in absent:
+                continue
             progress.update(bar, description=f"{job.method}, {job.corpus} {job.n:,}")
-            results[job].append(measure(job, Path(folder)))
+            try:
+                results[job].append(measure(job, Path(folder)))
+            except RuntimeError as error:
+                if job.method in OURS:
+                    raise
+                absent[job] = str(error)
             progress.advance(bar)
+    results = {job: found for job, found in results.items() if job not in absent}
     rows = [row(job, found) for job, found in results.items()]
     if json_file:
         json_file.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8")
-    typer.echo("\n".join([markdown(rows), "", *goals(rows), "", *check_equal(results)]))
+    typer.echo("\n".join([markdown(rows), "", *goals(rows), "", *check_equal(results), "", *absent.values()]))
 
 
 if __name__ == "__main__":
