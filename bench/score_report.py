@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -44,13 +45,15 @@ def print_table(console: Console, files: Sequence[ScoredFile], task: str) -> Non
     scores = _all_scores(files)
     compared = [file for file in others if file.differences]
     names = [file.name for file in files]
-    table = Table(title=f"{', '.join(f'{file.name} ({file.n_sentences:,} sentences)' for file in files)} on {task}")
-    for title in ("score", "better", *names, *(f"{file.name} − {first.name}" for file in compared)):
+    sizes = ", ".join(f"{file.name} ({file.n_sentences:,} sentences)" for file in files)
+    table = Table(title=f"{sizes} on {task}", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("score", no_wrap=True)
+    for title in ("better", *names, *(f"{file.name} − {first.name}" for file in compared)):
         table.add_column(title, overflow="fold")
     for key, score in scores.items():
         cells = [_cell(file.evaluation.scores.get(key)) for file in files]
         apart = [_difference(file.differences.get(key)) for file in compared]
-        table.add_row(key, {"real": "as real text"}.get(score.better, score.better), *cells, *apart)
+        table.add_row(key, {"real": "as real"}.get(score.better, score.better), *cells, *apart)
     console.print(table)
     for line in _notes(files):
         console.print(line, highlight=False, markup=False)
@@ -74,11 +77,13 @@ def _difference(apart: Difference | None) -> str:
         return ""
     if apart.p_value is None:
         return f"{apart.value:+.4f}"
-    p_value = "p < .001" if apart.p_value < 0.001 else f"p = {apart.p_value:.3f}".replace("0.", ".", 1)
-    return f"{apart.value:+.4f} ({p_value}){' *' * (apart.p_value < SIGNIFICANT)}"
+    p_value = "p<.001" if apart.p_value < 0.001 else f"p={apart.p_value:.3f}".replace("=0.", "=.")
+    return f"{apart.value:+.4f} {p_value}{' *' * (apart.p_value < SIGNIFICANT)}"
 
 
 def _notes(files: Sequence[ScoredFile]) -> Iterator[str]:
+    if any(score.better == "real" for score in _all_scores(files).values()):
+        yield "as real: neither end is good, the value of real text is"
     yield "± standard error over the samples of one file; it says nothing of other seeds"
     if any(file.differences for file in files):
         yield (
