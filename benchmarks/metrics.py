@@ -154,7 +154,7 @@ def goals(rows: list[Row]) -> list[str]:
         if value is not None:
             met = value >= limit if at_least else value < limit
             sign = "at least" if at_least else "under"
-            lines.append(f"{'met   ' if met else 'MISSED'} {text}: {value:,.2f} ({sign} {limit:,.4g})")
+            lines.append(f"{'met   ' if met else 'MISSED'} {text}: {value:,.2f} ({sign} {limit:,.10g})")
 
     def ratio(peer: str, metric: str) -> float | None:
         mine, theirs = (by.get(("coco", COCO_SIZE, f"{who} {metric}")) for who in ("ours", peer))
