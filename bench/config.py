@@ -307,7 +307,7 @@ def source_hash(member: type[Any]) -> str:
     source = Path(inspect.getfile(member))
     shared = [*source.parent.glob("common/*.py"), *source.parent.glob("_*.py")]
     if source.name == "__init__.py":
-        shared += source.parent.glob("*.py")
+        shared += [*source.parent.glob("*.py"), *source.parent.parent.glob("common/*.py")]
     total = hashlib.sha256()
     for path in sorted({source, *shared}):
         total.update(path.read_bytes())

@@ -1,0 +1,321 @@
+"""LeakGAN: the discriminator leaks its features to a manager, whose goals steer the worker that writes the words.
+
+**Paper**: Long Text Generation via Adversarial Training with Leaked Information, Guo et al., AAAI 2018,
+https://arxiv.org/abs/1709.08624
+
+**Equations** (f: the discriminator's last layer before its output; s_t: the sentence, all but its first t tokens
+unread; f_t = f(s_t); c tokens are a block, K = ceil(T / c) blocks k = 0, 1, ..; blocks begun after the end token and
+tokens after it count nowhere; every mean is over what counts)
+
+1. discriminator: D = softmax(W f), loss = -mean log D(real) over half real, half generated sentences
+2. manager: g_t = M(f_t, state) / ||M(f_t, state)||
+3. goal of block k: G_k = g_{(k-1)c} + .. + g_{kc-1}; G_0 is a parameter
+4. worker: p(x_{t+1} | s_t) = softmax(O_t w), w = U G_k / ||U G_k||, O_t (V, 16) linear in the worker's LSTM state
+5. pre-training: worker -mean log p(x_{t+1} | s_t), manager -mean_k cos(f_{(k+1)c} - f_{kc}, G_k), on real sentences
+6. manager: -mean_k R_k cos(f_{(k+1)c} - f_{kc}, G_k) on own samples; R_k is equation 7 of the mean of D(x^n) over
+   completions x^n, n = 1..N, of s_{(k+1)c}; of D(x) in the last block
+7. rescaled activation: R = sigmoid(16 (rank / B - 1/2)), rank = 1..B in the batch, B for the highest
+8. worker: -mean_t cos(f_{t+1} - f_{kc}, G_k) log p(x_{t+1} | s_t) on own samples, t in block k
+
+**Differences** (released code: CR-Gjx/LeakGAN, `Synthetic Data/` unless named)
+
+- Goals. Paper: w at t has the last c goals. Code and ours: those of the block before, for a whole block. The code
+  samples with equation 3 (LeakGANModel.py:114,136-137) and trains with g_{(k-1)c+1} + .. + g_{kc} (:193,216-226).
+  `goals`. Ours has one G_0, the code one for each place in the batch (:70): its law depends on the batch's size.
+- Rank. Code: `rescale` walks through a dict that it does not sort (Main.py:114-131), so no score reaches the reward:
+  `rank = released` is the order of the batch, which is what a Python 3 dict gives. It divides by N once more, and
+  its pre-training loss by B K; Adam undoes constant factors, ours has neither.
+- Cosine. `tf.losses.cosine_distance` is one number (LeakGANModel.py:270-271,288-294): all rewards of equations 6 and
+  8 are multiplied by the mean cosine. `cosine`. Paper: the worker's reward is a mean over the last c goals.
+- Temperature. Code: logits x 1.5 for evaluation, for the discriminator's pools and for the first two tokens of own
+  samples (LeakGANModel.py:127-128). Published scores are of sharpened samples: `evaluation_temperature`.
+- Real sentences of a pool. Code: 9,984 new ones from the oracle each time (Main.py:235,305). Ours: the next ones of
+  a finite stream, as SeqGAN; 156 batches are one pass over 10,000 sentences. Suites say what this means elsewhere.
+- Pre-training in turn. Code: 10 rounds of 5 pools x 3 epochs and 8 MLE epochs (Main.py:232-258). Ours: as the code.
+- Unread tokens have a word vector of their own that no training touches (Discriminator.py:110-114): as the code.
+- Roll-outs. Code: lets the manager read the last features of a prefix twice (:317,344). Ours: the policy itself.
+- Sentences that end early go on with padding, as in `Image COCO/`, which learns the padding as words; ours does not.
+- williamSYSU/TextGAN-PyTorch minimises +log p in the worker (models/LeakGAN_G.py:217-226) and takes goals where
+  features belong (:245). Ours does neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from baselines.common.cnn import FILTERS, CNNClassifier
+from baselines.common.counter import Counter
+from baselines.common.interface import (
+    BaseConfig,
+    Batches,
+    NonNegativeInt,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+    TextGenerator,
+)
+from baselines.common.likelihood import counted, log_likelihood, token_entropy, weighted_nll
+from baselines.common.optimizer import adam, update
+from baselines.common.pool import DiscriminatorPool
+from baselines.leakgan.features import prefix_features
+from baselines.leakgan.generator import Generator, Walk
+from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
+
+__all__ = ["LeakGAN"]
+
+_SCORED_AT_ONCE = 256
+
+
+class LeakGAN(TextGenerator):
+    """Convolutional discriminator with leaked features, manager LSTM, worker LSTM."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """Defaults: what gave the published score at length 20, but for `evaluation_temperature`."""
+
+        embedding_dim: PositiveInt = 32
+        """Width of the worker's word vectors."""
+        hidden_dim: PositiveInt = 32
+        """Width of the manager's and of the worker's LSTM."""
+        goal_dim: PositiveInt = 16
+        """k: width of w."""
+        horizon: PositiveInt = 4
+        """c: tokens of a block."""
+        lr: PositiveFloat = 1.5e-3
+        """Adam; manager and worker have a state each for pre-training and for adversarial training."""
+        clip_norm: PositiveFloat = 5.0
+        """Global norm at which the gradients of manager and worker are clipped, each its own."""
+        d_embedding_dim: PositiveInt = 64
+        """Width of the discriminator's word vectors."""
+        d_long_window: NonNegativeInt = 0
+        """Words of one more window, with 160 filters: 30 at length 40, 32 for Image COCO; 0: none."""
+        d_l2: Annotated[float, Ge(0)] = 0.0
+        """Weight of half the squared norm of the discriminator's output layer. The code defines .2 and passes none."""
+        d_lr: PositiveFloat = 5e-5
+        """Adam of the discriminator, which has no dropout."""
+        pool_batches: PositiveInt = 156
+        """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
+        pool_epochs: PositiveInt = 3
+        """Passes over a pool, in the same batches, before the next: 3 x 312 = 936 steps."""
+        rounds: PositiveInt = 10
+        """Rounds of pre-training."""
+        d_pretrain_steps: PositiveInt = 4_680
+        """Discriminator updates per round of pre-training: 5 pools of 936 steps."""
+        mle_steps: PositiveInt = 1_248
+        """Generator updates per round of pre-training, after the discriminator's: 8 epochs of 156 batches."""
+        iterations: PositiveInt = 90
+        """Rounds of adversarial training: where the released log ends, at the published score. The code has 800."""
+        g_steps: PositiveInt = 1
+        """Generator updates per adversarial round."""
+        d_steps: PositiveInt = 4_680
+        """Discriminator updates per adversarial round: 5 pools of 936 steps."""
+        mle_every: NonNegativeInt = 0
+        """Adversarial rounds between updates of pre-training: 15 for Image COCO; 0: none."""
+        mle_interleaved: PositiveInt = 62
+        """How many such updates at a time."""
+        rollouts: PositiveInt = 4
+        """N: completions of each prefix."""
+        rank: Literal["sorted", "released"] = "released"
+        """Equation 7 by score, or by place in the batch."""
+        cosine: Literal["per_sample", "released"] = "released"
+        """Equations 6 and 8 with the cosine of each block and token, or with one mean cosine."""
+        goals: Literal["aligned", "released"] = "released"
+        """In training, the sums of equation 3, which samples are drawn with, or the code's, one goal later."""
+        rank_with_real: bool = False
+        """Rank among i / 2 real sentences too, at most a batch, in round i: `Image COCO/Main.py`:115-127."""
+        d_multiplier: PositiveFloat = 1.5
+        """Logits are multiplied by it in samples for the discriminator."""
+        g_multiplier: PositiveFloat = 1.0
+        """The same in own samples of equations 6 and 8 (.8 for Image COCO), from the third token on."""
+        g_first_multiplier: PositiveFloat = 1.5
+        """The same for the first two tokens."""
+        evaluation_temperature: PositiveFloat = 1.0
+        """Logits are multiplied by it in the model that is sampled and scored; 1.5 in the published scores.
+
+        It has the code's name and is the inverse of a temperature. It is part of the model and so of its row and of
+        `log_prob`; the temperature of an evaluation divides the multiplied logits.
+        """
+
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "batch_size": 16, "horizon": 2, "pool_batches": 2, "pool_epochs": 1, "rounds": 2, "d_pretrain_steps": 4,
+            "mle_steps": 10, "iterations": 2, "d_steps": 4, "mle_every": 2, "mle_interleaved": 1, "rollouts": 2,
+        },
+        # One core, V = 5000, T = 20: 180 MLE steps at 480 ms, 86 s; 240 steps of the discriminator at 62 ms, 15 s,
+        # and their 4 pools of 640 samples, 13 s; 6 adversarial generator steps at 2.2 s, 13 s: 127 s.
+        "small": {
+            "pool_batches": 10, "rounds": 2, "d_pretrain_steps": 60, "mle_steps": 90,
+            "iterations": 6, "d_steps": 20, "rollouts": 2,
+        },
+    }  # fmt: skip
+
+    def __init__(self, config: LeakGAN.Config, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.config: LeakGAN.Config = config
+        filters = FILTERS | ({config.d_long_window: 160} if config.d_long_window else {})
+        with_unread = replace(spec, vocab_size=spec.vocab_size + 1)
+        self.discriminator = CNNClassifier(with_unread, embedding_dim=config.d_embedding_dim, keep=1.0, filters=filters)
+        self.generator = Generator(
+            spec,
+            n_features=self.discriminator.output.in_features,
+            embedding_dim=config.embedding_dim,
+            hidden_dim=config.hidden_dim,
+            goal_dim=config.goal_dim,
+            horizon=config.horizon,
+        )
+        manager, worker = self.generator.manager, self.generator.worker
+        self.optimizers = {
+            "manager_mle": adam(manager, config.lr),
+            "worker_mle": adam(worker, config.lr),
+            "manager": adam(manager, config.lr),
+            "worker": adam(worker, config.lr),
+            "discriminator": adam(self.discriminator, config.d_lr),
+        }
+        self.pool = DiscriminatorPool(
+            spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
+        )
+        self.pretraining_updates = Counter()
+        self.adversarial_updates = Counter()
+
+    def phases(self) -> Sequence[Phase]:
+        """Discriminator and generator pre-trained in turn, then trained against each other."""
+        c = self.config
+        adversarial = c.iterations * (c.g_steps + c.d_steps)
+        if c.mle_every:
+            adversarial += c.iterations // c.mle_every * c.mle_interleaved
+        return [
+            Phase("pretraining", c.rounds * (c.d_pretrain_steps + c.mle_steps), self.pretraining_step),
+            Phase("adversarial", adversarial, self.adversarial_step),
+        ]
+
+    def pretraining_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update of a round: `d_pretrain_steps` of the discriminator, then `mle_steps` of the generator."""
+        position = self.pretraining_updates.value % (self.config.d_pretrain_steps + self.config.mle_steps)
+        self.pretraining_updates.advance()
+        if position < self.config.d_pretrain_steps:
+            return self.discriminator_step(batches)
+        return self.mle_step(batches)
+
+    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update of a round: of the generator, then of the discriminator; after some rounds, of pre-training."""
+        c = self.config
+        a_round = c.g_steps + c.d_steps
+        period = c.mle_every * a_round + c.mle_interleaved if c.mle_every else a_round
+        periods, position = divmod(self.adversarial_updates.value, period)
+        self.adversarial_updates.advance()
+        if c.mle_every and position >= c.mle_every * a_round:
+            return self.mle_step(batches)
+        if position % a_round < c.g_steps:
+            return self.generator_step(batches, iteration=periods * max(c.mle_every, 1) + position // a_round)
+        return self.discriminator_step(batches)
+
+    def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 1 on the next batch of the pool."""
+        tokens, real = self.pool.next(batches, lambda n: self._draw(n, self.config.d_multiplier))
+        logits = self.discriminator(tokens, dropout=False)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        update(self.optimizers["discriminator"], loss)
+        accuracy = (logits.detach().argmax(1) == real).float().mean()
+        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
+
+    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 5 on one batch: manager and worker from one pass, each by its own loss."""
+        tokens = next(batches)
+        features, goals, inside, begun = self._read(tokens)
+        cosines = agreement(features, goals, self.config.horizon)[:, self._last(tokens)]
+        cosine = (cosines * begun).sum() / begun.sum()
+        nll = self._worker_loss(tokens, goals, inside / inside.sum())
+        update(self.optimizers["worker_mle"], nll, max_norm=self.config.clip_norm)
+        update(self.optimizers["manager_mle"], -cosine, max_norm=self.config.clip_norm)
+        return {"nll": nll.detach(), "cosine": cosine.detach()}
+
+    def generator_step(self, batches: Batches, iteration: int) -> Mapping[str, Tensor]:
+        """Equations 6 to 8 on one batch of own samples: manager and worker from one pass, each by its own loss."""
+        c = self.config
+        tokens = self._draw(c.batch_size, c.g_first_multiplier, c.g_multiplier)
+        features, goals, inside, begun = self._read(tokens)
+        rewards, scores = self._rewards(tokens, begun, batches, iteration)
+        cosines = agreement(features, goals, c.horizon)
+        blocks, words = cosines[:, self._last(tokens)], cosines.detach()
+        if c.cosine == "released":
+            blocks = ((blocks * begun).sum() / begun.sum()).expand_as(blocks)
+            words = ((words * inside).sum() / inside.sum()).expand_as(words)
+        manager_loss = -(rewards * blocks).sum() / begun.sum()
+        worker_loss = self._worker_loss(tokens, goals, words * inside / inside.sum())
+        entropy = self._entropy(tokens, goals, inside)
+        update(self.optimizers["worker"], worker_loss, max_norm=c.clip_norm)
+        update(self.optimizers["manager"], manager_loss, max_norm=c.clip_norm)
+        return {
+            "manager_loss": manager_loss.detach(),
+            "worker_loss": worker_loss.detach(),
+            "reward": (scores * begun).sum() / begun.sum(),
+            "cosine": (cosines.detach() * inside).sum() / inside.sum(),
+            "entropy": entropy,
+        }
+
+    def _draw(self, n: int, first: float, then: float | None = None) -> Tensor:
+        """n samples; logits are multiplied by `first`, from the third token on by `then`."""
+        after = first if then is None else then
+        return self.generator.sample(self.discriminator, n, lambda position: first if position < 2 else after)
+
+    def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features (B, T + 1, F), goals in training (B, K, F), the tokens (B, T) and blocks (B, K) that count."""
+        features = prefix_features(self.discriminator, tokens)
+        goals = self.generator.block_goals(features, shift=int(self.config.goals == "released"))
+        inside = counted(tokens, self.spec.eos_id)
+        return features, goals, inside.to(features.dtype), inside[:, :: self.config.horizon]
+
+    def _last(self, tokens: Tensor) -> Tensor:
+        """(K,): the last position of each block."""
+        ends = torch.arange(0, tokens.shape[1], self.config.horizon, device=tokens.device) + self.config.horizon - 1
+        return ends.clamp(max=tokens.shape[1] - 1)
+
+    def _rewards(self, tokens: Tensor, begun: Tensor, batches: Batches, iteration: int) -> tuple[Tensor, Tensor]:
+        """Equation 7: rewards (B, K) and the scores they rescale."""
+        c = self.config
+        walk = Walk(self.generator, self.discriminator)
+        scores = boundary_scores(walk, tokens, c.rollouts, c.horizon)
+        n_real = min(len(tokens), iteration // 2) if c.rank_with_real else 0
+        if not n_real:
+            return rescaled(scores, begun, c.rank), scores
+        real = torch.stack([self.discriminator.score(next(batches)[:n_real]) for _ in range(c.rollouts)]).mean(0)
+        among = torch.cat([scores, real[:, None].expand(-1, scores.shape[1])])
+        take_part = torch.cat([begun, begun.new_ones(n_real, scores.shape[1])])
+        return rescaled(among, take_part, c.rank)[: len(tokens)], scores
+
+    def _worker_loss(self, tokens: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
+        """-sum of weights (B, T) x log p, with the worker's gradient."""
+        inputs, output = self.generator.inputs(tokens, goals), self.generator.worker.output
+        return weighted_nll(inputs, output, output.new_zeros(len(output)), tokens.flatten(), weights.flatten())
+
+    @torch.no_grad()
+    def _entropy(self, tokens: Tensor, goals: Tensor, inside: Tensor) -> Tensor:
+        """The mean over tokens of the entropy of p(. | s_t), nats."""
+        inputs, output = self.generator.inputs(tokens, goals), self.generator.worker.output
+        entropy = token_entropy(inputs, output, output.new_zeros(len(output)))
+        return (entropy.view(tokens.shape) * inside).sum() / inside.sum()
+
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """Draw word by word; logits are multiplied by `evaluation_temperature` and divided by `temperature`."""
+        if not temperature > 0:
+            raise ValueError(f"temperature must be over 0, got {temperature}")
+        return self._draw(n, self.config.evaluation_temperature / temperature)
+
+    @torch.no_grad()
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B,), nats: of the model that `sample` draws from, `evaluation_temperature` included."""
+        output = self.generator.worker.output
+        out = []
+        for part in tokens.split(_SCORED_AT_ONCE):
+            goals = self.generator.block_goals(prefix_features(self.discriminator, part))
+            inputs = self.generator.inputs(part, goals) * self.config.evaluation_temperature
+            log_p = log_likelihood(inputs, output, output.new_zeros(len(output)), part.flatten())
+            out.append((log_p.view(part.shape) * counted(part, self.spec.eos_id)).sum(1))
+        return torch.cat(out)

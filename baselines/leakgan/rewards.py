@@ -1,0 +1,56 @@
+"""What manager and worker are rewarded with: scores of roll-outs, their rescaled activation, and cosines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from baselines.leakgan.generator import Walk
+
+__all__ = ["agreement", "boundary_scores", "rescaled"]
+
+_SHARPNESS = 16.0
+
+
+@torch.no_grad()
+def boundary_scores(walk: Walk, tokens: Tensor, n: int, horizon: int) -> Tensor:
+    """(B, T) -> (B, K): the mean score of n completions of each prefix that ends with a block; at T, the sentence's.
+
+    The sentences are read once, in the first B rows; where a block ends, n completions of each join the batch. The
+    score falls out of what the reader knows at the end.
+    """
+    b, length = tokens.shape
+    state = walk.start(b)
+    for position in range(length):
+        if position and position % horizon == 0:
+            state = state.joined(b, n)
+        state = walk.think(state)
+        words = torch.cat([tokens[:, position], walk.draw(state, first=b)])
+        state = walk.read(state, words, position)
+    score = walk.reader.score(state.responses)
+    return torch.cat([score[b:].view(-1, n, b).mean(1), score[None, :b]]).t()
+
+
+def rescaled(scores: Tensor, valid: Tensor, rank: Literal["sorted", "released"]) -> Tensor:
+    """Equation 7: scores (B, K) -> rewards (B, K) in (0, 1), by the rank of a score in its column, the highest last.
+
+    Only sentences that are `valid` (B, K) there take part; the reward of others is 0. Equal scores have equal rewards.
+    `released`: the rank is the place in the batch, whatever the score.
+    """
+    by_score = ((scores[:, None] >= scores[None]) & valid[None]).sum(1)
+    ranks = by_score if rank == "sorted" else valid.cumsum(0)
+    return (_SHARPNESS * (ranks / valid.sum(0).to(scores.dtype) - 0.5)).sigmoid().where(valid, 0.0)
+
+
+def agreement(features: Tensor, goals: Tensor, horizon: int) -> Tensor:
+    """Features of s_0 .. s_T (B, T + 1, F), goals (B, K, F) -> (B, T): the cosine between where the goal of the block
+    points and how far the features have come since the block began, with the gradient of the goals. Equations 6, 8.
+    """
+    length = features.shape[1] - 1
+    began = features[:, :-1:horizon].repeat_interleave(horizon, 1)[:, :length]
+    moved = functional.normalize(features[:, 1:] - began, dim=2)
+    goal = functional.normalize(goals, dim=2).repeat_interleave(horizon, 1)[:, :length]
+    return (moved * goal).sum(2)
