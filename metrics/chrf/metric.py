@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.base import Better, Estimate, Metric, MetricInputs
 from metrics.common.characters import characters, not_spelled
 from metrics.common.overlap import blocks, overlaps
 from metrics.common.tokens import Tokens
-from metrics.common.uncertainty import EstimatedMetric, bootstrap, resampled_sums
+from metrics.common.uncertainty import bootstrap, resampled_sums
 
 __all__ = ["Chrf"]
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chrf(EstimatedMetric):
+class Chrf(Metric):
     """sacreBLEU's chrF of all samples together, divided by 100. Key `chrf`.
 
     Of many references sacreBLEU takes, for each sample, the one with the best F-score, and adds its counts to those of
@@ -45,18 +45,25 @@ class Chrf(EstimatedMetric):
             if getattr(self, name) < 1:
                 raise ValueError(f"chrf: {name} must be at least 1, got {getattr(self, name)}")
 
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
+        """The score, without resampling."""
+        return {"chrf": self._score(inputs, self.nearest(inputs)[0])}
+
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
-        """sacreBLEU's score, and the spread over the resampled sums of the counts it is made of."""
+        """The score, and the spread over the resampled sums of the counts it is made of."""
+        best, statistics = self.nearest(inputs)
+        sums = resampled_sums(statistics.reshape(len(best), -1)).reshape(-1, 3, self.char_order)
+        return {"chrf": bootstrap(self._score(inputs, best), self._f_score(*np.moveaxis(sums, 1, 0)), len(best))}
+
+    def _score(self, inputs: MetricInputs, best: NDArray[np.int64]) -> float:
+        """sacreBLEU's score of the samples, each with its best reference."""
         from sacrebleu.metrics.chrf import CHRF
 
         assert inputs.references is not None
         assert inputs.words is not None
-        best, statistics = self.nearest(inputs)
         texts = _texts(inputs.samples, inputs.words)
         chosen = _texts(inputs.references.select(best), inputs.words)
-        score = CHRF(char_order=self.char_order, beta=self.beta).corpus_score(texts, [chosen]).score / 100
-        sums = resampled_sums(statistics.reshape(len(texts), -1)).reshape(-1, 3, self.char_order)
-        return {"chrf": bootstrap(float(score), self._f_score(*np.moveaxis(sums, 1, 0)), len(texts))}
+        return float(CHRF(char_order=self.char_order, beta=self.beta).corpus_score(texts, [chosen]).score / 100)
 
     def nearest(self, inputs: MetricInputs) -> tuple[NDArray[np.int64], Floats]:
         """(N,) the best reference of each sample, the first of equally good ones; (N, 3, char_order) their counts.

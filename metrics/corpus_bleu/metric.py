@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.base import Better, Estimate, Metric, MetricInputs
 from metrics.common.ngrams import check_orders, ngrams_by_sentence, reference_index
-from metrics.common.uncertainty import EstimatedMetric, bootstrap, resampled_sums
+from metrics.common.uncertainty import bootstrap, resampled_sums
 
 __all__ = ["CorpusBleu"]
 
@@ -18,7 +18,7 @@ Smoothing = Literal["exp", "floor", "add-k", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusBleu(EstimatedMetric):
+class CorpusBleu(Metric):
     """sacreBLEU's score of all samples together, divided by 100. Keys `corpus_bleu_2` .. `corpus_bleu_5`.
 
     sacreBLEU takes references as one stream for each, which 10,000 references for every sample would make 10,000 lists
@@ -41,6 +41,11 @@ class CorpusBleu(EstimatedMetric):
         if self.smooth not in get_args(Smoothing):
             known = ", ".join(get_args(Smoothing))
             raise ValueError(f"corpus_bleu: smooth must be one of {known}, got {self.smooth!r}")
+
+    def compute(self, inputs: MetricInputs) -> dict[str, float]:
+        """The score of each order, without resampling."""
+        total = self.statistics(inputs).sum(axis=0)
+        return {f"corpus_bleu_{order}": self.score(total, order) for order in self.orders}
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The score of each order; its error is the spread over the resampled sums."""
