@@ -14,6 +14,7 @@ __all__ = ["Part", "Table", "facts", "heading", "legend", "parts", "plain", "sig
 _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Quality", "likelihood and validity", ("nll_oracle", "nll_oracle_valid", "nll_gen", "validity")),
     ("Quality", "BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
+    ("Both", "language models, n-gram overlap", ("lm_score", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5")),
     ("Diversity", "Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
     ("Diversity", "repetition and copies", ("distinct_2", "unique", "novelty")),
 )
@@ -21,7 +22,10 @@ _MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2",
 """Columns of the tables of gains and temperatures, as far as `_WIDE` of them are there."""
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
-_HIDDEN = ("nll_gen_padded", "distinct_1", "distinct_3", "distinct_4")
+_HIDDEN = (
+    *("nll_gen_padded", "distinct_1", "distinct_3", "distinct_4", "ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4"),
+    *("novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
+)
 """In the CSV only: variants of a column that is shown."""
 _ARROWS = {"higher": "↑", "lower": "↓", "real": "="}
 

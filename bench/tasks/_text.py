@@ -18,6 +18,7 @@ from metrics.common.tokens import Tokens
 
 __all__ = [
     "END",
+    "METRICS",
     "UNKNOWN",
     "detokenize",
     "english",
@@ -29,6 +30,18 @@ __all__ = [
     "text_data",
 ]
 
+METRICS = (
+    "nll_gen",
+    "bleu",
+    "self_bleu",
+    "lm_score",
+    "reverse_lm_score",
+    "ms_jaccard",
+    "distinct",
+    "unique",
+    "novelty",
+)
+"""What a run on text reports: quality, diversity, both at once, and memorisation."""
 END = "<eos>"
 """The one special token of the text tasks: start, end and padding, always id 0."""
 UNKNOWN = "<unk>"

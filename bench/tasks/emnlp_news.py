@@ -43,7 +43,7 @@ class EMNLPNews(Task):
     """Sentences held out from the training file."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = ("bleu", "self_bleu", "nll_gen", "distinct", "unique", "novelty")
+    metrics: ClassVar[tuple[str, ...]] = _text.METRICS
     scales: ClassVar[dict[str, dict[str, Any]]] = {
         "smoke": {"n_train": 1_000, "n_valid": 500},
         "small": {"n_train": 10_000},

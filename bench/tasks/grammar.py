@@ -91,17 +91,7 @@ class GrammarTask(Task):
     """Test sentences."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = (
-        "validity",
-        "nll_oracle",
-        "nll_oracle_valid",
-        "nll_gen",
-        "bleu",
-        "self_bleu",
-        "distinct",
-        "unique",
-        "novelty",
-    )
+    metrics: ClassVar[tuple[str, ...]] = ("validity", "nll_oracle", "nll_oracle_valid", *_text.METRICS)
     scales: ClassVar[dict[str, dict[str, Any]]] = {
         "smoke": {"n_train": 512, "n_valid": 128, "n_test": 512},
         "small": {},

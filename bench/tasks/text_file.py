@@ -52,7 +52,7 @@ class TextFile(Task):
     """Share of the lines held out for scores."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = ("bleu", "self_bleu", "nll_gen", "distinct", "unique", "novelty")
+    metrics: ClassVar[tuple[str, ...]] = _text.METRICS
     scales: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {}, "small": {}}
 
     def __post_init__(self) -> None:
