@@ -97,7 +97,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(ABC):
-    """A metric with its settings. Pure: no random numbers, no files, no state."""
+    """A metric with its settings. Pure: equal inputs give equal scores; no files, no state."""
 
     version: ClassVar[int]
     """Raised whenever a value can change; in the signature of every score."""
