@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from baselines import leakgan
 from baselines.leakgan import LeakGAN
 from baselines.leakgan.generator import Walk
+from bench.config import source_hash
 
 _SPEC = importlib.util.spec_from_file_location("leakgan_slow", Path(__file__).with_name("leakgan_slow.py"))
 assert _SPEC is not None
@@ -127,3 +128,12 @@ def test_pretraining_learns_and_the_discriminator_beats_chance() -> None:
     assert values[0]["nll"] > 1.5
     assert values[-1]["nll"] < 0.4  # log(4) / 7 = .2 is the least
     assert values[-1]["cosine"] > values[0]["cosine"] + 0.2
+
+
+def test_a_change_of_any_of_its_sources_makes_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(leakgan.__file__).parent
+    before = source_hash(LeakGAN)
+    read_bytes = Path.read_bytes
+    for changed in (folder / "__init__.py", folder / "rewards.py", folder.parent / "common" / "pool.py"):
+        monkeypatch.setattr(Path, "read_bytes", lambda path, c=changed: read_bytes(path) + b"#" * (path == c))
+        assert source_hash(LeakGAN) != before, changed

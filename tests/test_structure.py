@@ -133,7 +133,13 @@ def test_files_and_functions_are_short(path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("baselines/[!_]*.py")), ids=lambda path: path.stem)
+BASELINES = [
+    *ROOT.glob("baselines/[!_]*.py"),
+    *(set(ROOT.glob("baselines/*/__init__.py")) - {ROOT / "baselines/common/__init__.py"}),
+]
+
+
+@pytest.mark.parametrize("path", sorted(BASELINES), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_baseline_names_its_paper_and_numbers_its_equations(path: Path) -> None:
     docstring = ast.get_docstring(tree(path)) or ""
     assert "Paper" in docstring, "the docstring names no **Paper**"
