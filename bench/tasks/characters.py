@@ -46,7 +46,7 @@ class Characters(Task):
     """Most symbols, `<unk>` included; rarer characters become `<unk>` where a model reads them."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = ("nll_gen", "distinct", "unique", "novelty")
+    metrics: ClassVar[tuple[str, ...]] = ("ngram_jsd", "nll_gen", "distinct", "unique", "novelty")
     scales: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {"source": "grammar"}, "small": {}}
 
     def __post_init__(self) -> None:
