@@ -114,7 +114,7 @@ class RelGAN(TextGenerator):
         d_steps: PositiveInt = 5
         """Discriminator updates per round, after the generator's."""
         beta_max: PositiveFloat = 1.0
-        """Inverse temperature that the schedule aims at; larger: better and less varied sentences."""
+        """Inverse temperature that the schedule aims at; larger: more varied sentences of lower quality."""
         schedule: Schedule = "exponential"
         """How beta goes from 1 to `beta_max`."""
         anneal_horizon: Annotated[int, Ge(2)] = 5_000
@@ -155,9 +155,12 @@ class RelGAN(TextGenerator):
             "batch_size": 16, "head_dim": 16, "mle_lr": 3e-3, "mle_steps": 40, "iterations": 3, "d_steps": 2,
             "d_embedding_dim": 8, "representations": 4, "filters": 8, "d_hidden_dim": 8,
         },
+        # One core, V = 5000, T = 20: 5 epochs of MLE at 77 ms a step, 60 s; 140 rounds of one generator step at 185 ms
+        # and two of the discriminator at 130 ms, 62 s. beta is 10 at once: at 1 a discriminator this fast learns only that
+        # relaxed words are soft, and on `grammar` the share of valid sentences falls from .90 to 0 in 100 rounds.
         "small": {
-            "head_dim": 32, "mle_steps": 800, "iterations": 140, "d_steps": 2, "g_lr": 1e-3, "d_lr": 1e-3,
-            "d_embedding_dim": 16, "representations": 16, "filters": 60,
+            "head_dim": 32, "mle_lr": 5e-3, "mle_steps": 780, "iterations": 140, "d_steps": 2, "d_lr": 1e-3,
+            "beta_max": 10.0, "schedule": "none", "d_embedding_dim": 16, "representations": 16, "filters": 60,
         },
     }  # fmt: skip
 
