@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
 from bench.record import SCHEMA_VERSION, short_hash
-from bench.registry import find, suggest
+from bench.registry import find, names, suggest
 
 __all__ = [
     "Resolved",
@@ -62,6 +62,8 @@ class RunConfig(BaseModel):
     """Steps between two readings of what a step returns."""
     metrics: tuple[str, ...] = ()
     """Names of metrics; empty: the task's own list."""
+    metric_settings: dict[str, dict[str, Any]] = {}
+    """By metric; on the command line `--set lm_score.order=3`."""
     alarm_unique: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Collapse alarm: share of distinct sentences among the samples below this."""
     alarm_entropy: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -83,7 +85,7 @@ class RunConfig(BaseModel):
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)
-        metrics = tuple(build(find("metrics", name), {}, name) for name in self.metrics or task.metrics)
+        metrics = build_metrics(self.metrics or task.metrics, self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})
         return Resolved(run=run, model_class=model_class, model_config=config, task=task, metrics=metrics)
@@ -165,6 +167,13 @@ class Resolved:
         return flat | {"metrics": [m.name for m in self.metrics]}
 
 
+def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Checked metrics. Raises KeyError for settings of a metric that is not among them."""
+    if unused := sorted(set(settings) - set(chosen)):
+        raise KeyError(f"{unused[0]} is set, but is not among the metrics; {suggest(unused[0], chosen)}")
+    return tuple(build(find("metrics", name), settings.get(name, {}), name) for name in chosen)
+
+
 def plain(settings: Any) -> dict[str, Any]:
     """A settings object as JSON values."""
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
@@ -226,7 +235,8 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, Any]:
 def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Put each `--set` where it belongs: the model's settings, the task's, or the run's own.
 
-    A name that two of them have must say which: `model.length`, `task.length`, `run.seed`.
+    A name that two of them have must say which: `model.length`, `task.length`, `run.seed`; a metric's setting always
+    says whose: `lm_score.order`.
     """
     model_class, task_class = find("models", config["model"]), find("tasks", config["task"])
     owners = {
@@ -236,6 +246,8 @@ def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, An
     }
     result = {**config, "model_settings": {**config.get("model_settings", {})}}
     result["task_settings"] = {**config.get("task_settings", {})}
+    values, metric_settings = split_metrics(values)
+    result["metric_settings"] = {**config.get("metric_settings", {}), **metric_settings}
     for key, value in values.items():
         prefix, _, name = key.rpartition(".")
         having = [o for o in ([prefix] if prefix else owners) if name in owners.get(o, [])]
@@ -250,6 +262,18 @@ def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, An
         else:
             result[f"{having[0]}_settings"][name] = value
     return result
+
+
+def split_metrics(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Settings of metrics (`lm_score.order`) apart from all others."""
+    others, of_metrics = {}, dict[str, dict[str, Any]]()
+    for key, value in values.items():
+        prefix, _, name = key.partition(".")
+        if name and prefix in names("metrics"):
+            of_metrics.setdefault(prefix, {})[name] = value
+        else:
+            others[key] = value
+    return others, of_metrics
 
 
 def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig]:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config import build, plain
+from bench.config import plain
 from bench.environment import describe_environment
 from bench.record import Evaluation, RunRecord, read_record, short_hash
-from bench.registry import find
 from bench.samples_file import Samples
 from bench.scoring import metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
 
-__all__ = ["Board", "default_metrics", "record_real_text", "record_samples"]
+__all__ = ["Board", "record_real_text", "record_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +90,3 @@ def record_real_text(board: Board, n: int, runs: Path) -> RunRecord:
     vocabulary = board.data.vocabulary
     samples = Samples(tokens=real_text(board.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
     return record_samples("real_text", board, samples, folder)
-
-
-def default_metrics(task: Task, names: Sequence[str] = ()) -> tuple[Any, ...]:
-    """The metrics asked for, or the task's own."""
-    return tuple(build(find("metrics", name), {}, name) for name in names or task.metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bench.config import build, parse_settings
+from bench.config import build, build_metrics, parse_settings, split_metrics
 from bench.registry import find, names
-from bench.samples import Board, default_metrics
+from bench.samples import Board
 from bench.samples_file import Format, read_samples
 from bench.task import Task
 from bench.tasks._references import References, Tokenizer
@@ -61,9 +61,10 @@ def score_command(
     with UserErrors():
         if as_json and as_csv:
             raise ValueError("--json and --csv exclude each other")
-        paths, task_name, task = _resolve(files, references, training, tokenizer, settings)
+        values, metric_settings = split_metrics(parse_settings(settings or ()))
+        paths, task_name, task = _resolve(files, references, training, tokenizer, values)
         rows = _row_names(paths, name)
-        metrics = default_metrics(task, metric or ())
+        metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
         with _progress() as (share_of, track):
             data = task.load()
             board = Board(name=task_name, task=task, data=data, metrics=metrics)
@@ -114,7 +115,7 @@ def explain_command(
         if task is not None and references is not None:
             raise ValueError(f"give a task ({task}) or --references, not both")
         paths, task_name, loadable = _resolve(
-            [samples, *([task] if task else [])], references, None, tokenizer, settings
+            [samples, *([task] if task else [])], references, None, tokenizer, parse_settings(settings or ())
         )
         with _progress() as (share_of, _):
             data = loadable.load()
@@ -142,10 +143,9 @@ def _resolve(
     references: Path | None,
     training: Path | None,
     tokenizer: Tokenizer | None,
-    settings: Sequence[str] | None,
+    values: Mapping[str, Any],
 ) -> tuple[list[Path], str, Task]:
     """The samples files, and what they are scored against, all looked up before anything is loaded."""
-    values = parse_settings(settings or ())
     if references is not None:
         if values:
             raise ValueError("--set changes a task, and with --references there is none")

@@ -16,7 +16,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="A setting of model, task or run: rollouts=8, task.length=40, n_samples=2000.",
+        help="A setting of model, task, run or metric: rollouts=8, task.length=40, lm_score.order=3.",
         metavar="KEY=VALUE",
     ),
 ]

@@ -1,14 +1,22 @@
-"""What `lm_score` and `reverse_lm_score` share: the settings of their n-gram model and which real text it meets."""
+"""What `lm_score` and `reverse_lm_score` share: the settings of their language model and which real text it meets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from metrics.common.base import Metric, MetricInputs
+from metrics.common.kneser_ney import KneserNey, model_of
 from metrics.common.tokens import Tokens
 
-__all__ = ["LanguageModelMetric", "RealText"]
+__all__ = ["Kind", "LanguageModelMetric", "RealText"]
+
+Kind = Literal["kneser_ney", "lstm"]
+"""An n-gram model, exact and fast; or a neural one, which also sees what is far away."""
 
 RealText = Literal["references", "training"]
 """Held-out text, or the text that the GAN was trained on."""
@@ -24,6 +32,9 @@ class LanguageModelMetric(Metric):
 
     corpus: RealText = "references"
     """The real text, by the name of the field that holds it."""
+    model: Kind = "kneser_ney"
+    """Which language model. `lstm` is the harness's, trained anew at each score (minutes); it has no use for the order
+    and the discount."""
     order: int = 4
     """Words that the model looks at: the one that is predicted and those before it."""
     discount: float = 0.85
@@ -33,6 +44,8 @@ class LanguageModelMetric(Metric):
         if self.corpus not in get_args(RealText):
             known = ", ".join(get_args(RealText))
             raise ValueError(f"{self.name}: corpus must be one of {known}, got {self.corpus!r}")
+        if self.model not in get_args(Kind):
+            raise ValueError(f"{self.name}: model must be one of {', '.join(get_args(Kind))}, got {self.model!r}")
         if not isinstance(self.order, int) or self.order < 2:
             raise ValueError(f"{self.name}: order must be a whole number from 2, got {self.order!r}")
         if not 0 < self.discount < 1:
@@ -42,6 +55,15 @@ class LanguageModelMetric(Metric):
         """The real text that `corpus` names."""
         return inputs.references if self.corpus == "references" else inputs.training
 
+    def fitted(self, text: Tokens, real: Tokens, inputs: MetricInputs) -> Callable[[Tokens], NDArray[np.float64]]:
+        """The model trained on `text` with the words of `real`: sentences -> (N,) nats, their ends included."""
+        if self.model == "lstm":
+            assert inputs.fit_lstm is not None
+            return inputs.fit_lstm(text, real)
+        if text is real:
+            return model_of(real, order=self.order, discount=self.discount).nats
+        return KneserNey(text, real, order=self.order, discount=self.discount).nats
+
     def missing(self, inputs: MetricInputs) -> str | None:
         """The real text must be there and hold a sentence."""
         kind = "reference" if self.corpus == "references" else "training"
@@ -50,6 +72,8 @@ class LanguageModelMetric(Metric):
             return f"{self.name} needs {kind} sentences"
         if len(real) == 0:
             return f"{self.name} needs at least one {kind} sentence"
+        if self.model == "lstm" and inputs.fit_lstm is None:
+            return f"{self.name} with model=lstm needs the harness, which has the LSTM"
         return super().missing(inputs)
 
     def counts(self, inputs: MetricInputs) -> dict[str, int]:

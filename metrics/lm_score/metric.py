@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from metrics.common.base import Better, MetricInputs
-from metrics.common.kneser_ney import model_of
 from metrics.common.language_model import LanguageModelMetric
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -15,7 +14,7 @@ __all__ = ["LmScore"]
 
 @dataclass(frozen=True, kw_only=True)
 class LmScore(LanguageModelMetric, MeanMetric):
-    """Nats per token that the samples cost under an n-gram model of real text. Key `lm_score`."""
+    """Nats per token that the samples cost under a language model of real text. Key `lm_score`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
@@ -24,5 +23,5 @@ class LmScore(LanguageModelMetric, MeanMetric):
         """Nats of each sample, and its tokens with the end of the sentence."""
         real = self.real(inputs)
         assert real is not None
-        model = model_of(real, order=self.order, discount=self.discount)
-        return {"lm_score": PerSentence(model.nats(inputs.samples), inputs.samples.lengths + 1)}
+        nats = self.fitted(real, real, inputs)
+        return {"lm_score": PerSentence(nats(inputs.samples), inputs.samples.lengths + 1)}

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from metrics.common.base import Better, Estimate, MetricInputs
-from metrics.common.kneser_ney import KneserNey
 from metrics.common.language_model import LanguageModelMetric
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import jackknife
@@ -21,7 +20,7 @@ _GROUPS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class ReverseLmScore(LanguageModelMetric):
-    """Nats per token that real text costs under an n-gram model of the samples. Key `reverse_lm_score`."""
+    """Nats per token that real text costs under a language model of the samples. Key `reverse_lm_score`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
@@ -30,21 +29,23 @@ class ReverseLmScore(LanguageModelMetric):
         """Nats of all real sentences / their tokens, the ends of the sentences included."""
         real = self.real(inputs)
         assert real is not None
-        return {"reverse_lm_score": self._cost(inputs.samples, real)}
+        return {"reverse_lm_score": self._cost(inputs.samples, real, inputs)}
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The standard error is the jackknife's over groups of samples: a model without each (Shao and Tu 1995, 2.3).
 
-        Group g is every sample whose place is g modulo the number of groups.
+        Group g is every sample whose place is g modulo the number of groups. None for the LSTM: it would be trained
+        once for each group.
         """
+        if self.model == "lstm":
+            return super().estimates(inputs)
         real = self.real(inputs)
         assert real is not None
         n = len(inputs.samples)
         groups = np.arange(n) % _GROUPS
         others = [inputs.samples.select(np.flatnonzero(groups != g)) for g in range(min(_GROUPS, n))]
-        without = np.array([self._cost(samples, real) for samples in others if len(samples)])
-        return {"reverse_lm_score": jackknife(self._cost(inputs.samples, real), without)}
+        without = np.array([self._cost(samples, real, inputs) for samples in others if len(samples)])
+        return {"reverse_lm_score": jackknife(self._cost(inputs.samples, real, inputs), without)}
 
-    def _cost(self, samples: Tokens, real: Tokens) -> float:
-        model = KneserNey(samples, real, order=self.order, discount=self.discount)
-        return float(model.nats(real).sum() / (real.lengths + 1).sum())
+    def _cost(self, samples: Tokens, real: Tokens, inputs: MetricInputs) -> float:
+        return float(self.fitted(samples, real, inputs)(real).sum() / (real.lengths + 1).sum())
