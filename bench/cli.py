@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 
 from bench.config import Resolved, Scale, assign, make_runs, parse_settings, read_suite
+from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
 from bench.scoring_cli import explain_command, score_command
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
@@ -210,7 +211,7 @@ def sync_command(
     with UserErrors():
         from bench.tracking.sync import sync
 
-        folders = sorted(path.parent for path in runs.glob("**/run.json"))
+        folders = [path.parent for path in find_documents(runs, "run.json")]
         if not folders:
             raise ValueError(f"no run.json below {runs}")
         options = TrackingOptions(TrackerName.mlflow, tracking_uri, experiment)

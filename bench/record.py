@@ -28,6 +28,7 @@ __all__ = [
     "RunRecord",
     "Score",
     "canonical_json",
+    "find_documents",
     "read_record",
     "short_hash",
     "write_atomic",
@@ -164,6 +165,11 @@ def read_record(path: Path) -> RunRecord:
         return typing.cast(RunRecord, _build(RunRecord, document, "record"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def find_documents(root: Path, name: str) -> list[Path]:
+    """Files of that name at any depth below `root`, in order, without the copies that MLflow keeps as artifacts."""
+    return sorted(path for path in root.rglob(name) if "mlartifacts" not in path.relative_to(root).parts)
 
 
 def _refuse_constant(name: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import RunRecord, read_record
+from bench.record import RunRecord, find_documents, read_record
 
 __all__ = ["Entry", "Store", "read_store"]
 
@@ -56,7 +56,7 @@ def read_store(paths: Iterable[Path]) -> Store:
 def _unfinished(paths: Iterable[Path]) -> Counter[str]:
     """What stands in `run.json`, written at a run's start, where no record followed."""
     begun: set[tuple[str, str]] = set()
-    for file in (file for path in paths for file in path.rglob("run.json")):
+    for file in (file for path in paths for file in find_documents(path, "run.json")):
         if file.with_name("record.json").exists():
             continue
         try:
@@ -73,7 +73,7 @@ def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; name a folder with run records or a record.json")
-        below = [path] if path.is_file() else sorted(path.rglob("record.json"))
+        below = [path] if path.is_file() else find_documents(path, "record.json")
         if not below:
             problems.append(f"{path} holds no record.json at any depth")
         for file in below:

@@ -39,6 +39,14 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     assert "±" not in to_markdown(Boards(boards=[board], reasons=[], notices=[], problems=[])).split("## 1.")[1]
 
 
+def test_copies_among_mlflows_artifacts_are_passed_over(tmp_path: Path) -> None:
+    done = record("seqgan", 0, evaluation(bleu_2=0.5))
+    done.write(tmp_path / "runs" / "mlartifacts" / "1" / "artifacts" / "record.json")
+    boards = tables(tmp_path, done)
+    assert boards.boards[0].rows[0].n_started == 1
+    assert boards.notices == []
+
+
 def test_a_run_that_was_begun_and_has_no_record_counts_as_started(tmp_path: Path) -> None:
     done = record("seqgan", 0, evaluation(bleu_2=0.5))
     for name, run_id in (("killed", "seqgan-1"), ("copy-of-killed", "seqgan-1"), ("torn", None)):
