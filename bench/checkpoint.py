@@ -8,18 +8,17 @@ bit what an uninterrupted run gives.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
-from bench.record import Alarm, Evaluation, Score
+from bench.record import Alarm, Evaluation, Score, write_atomic
 from bench.seeding import random_state, restore_random_state
 
 __all__ = ["PhaseProgress", "Progress", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
@@ -57,7 +56,7 @@ class Progress:
 
 
 def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, progress: Progress) -> None:
-    """Write everything, flush it to disk, then rename over the old checkpoint: a kill leaves one or the other."""
+    """Write everything in one move: a kill leaves the old checkpoint or the new one. Raises OSError on a full disk."""
     state = {
         "model": model.state_dict(),
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
@@ -65,16 +64,10 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, progr
         "random": random_state(),
         "progress": json.dumps(dataclasses.asdict(progress)),
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomic(path, content.getbuffer())
 
 
 def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> Progress:
@@ -104,9 +97,7 @@ def _progress(document: dict[str, Any]) -> Progress:
 def save_weights(path: Path, model: TextGenerator) -> None:
     """Parameters and buffers as safetensors: what `sample` reads from a finished run."""
     tensors = {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if isinstance(t, torch.Tensor)}
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, temporary)
-    temporary.replace(path)
+    write_atomic(path, save(tensors))
 
 
 def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None:

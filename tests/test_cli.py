@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -143,6 +144,20 @@ def test_kill_9_in_each_phase_of_seqgan_then_the_same_record(phase: str, tmp_pat
     for name in ("samples.txt", "samples-after-mle.txt", "samples-after-discriminator.txt", "weights.safetensors"):
         assert (folder / name).read_bytes() == (whole_seqgan / name).read_bytes(), name
     assert not list(folder.glob(".*.tmp"))
+
+
+def test_a_checkpoint_that_does_not_fit_is_a_clear_error_and_costs_nothing(tmp_path: Path, whole_seqgan: Path) -> None:
+    """No file may grow over 1 MB here, as on a full disk; SeqGAN's checkpoint is larger."""
+    limit = (1_000_000, 1_000_000)
+    process = start(*SEQGAN, "--runs", tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    output = "".join(process.communicate(timeout=120))
+    assert process.returncode == 1, output
+    assert "File too large; what was saved is whole, and the same command goes on from it" in output.replace("\n", " ")
+    folder = next(tmp_path.glob("*seqgan*"))
+    assert not {"checkpoint.pt", "record.json"} & {path.name for path in folder.iterdir()}
+    assert not list(folder.glob(".*.tmp"))
+    assert command(*SEQGAN, "--runs", tmp_path)[0] == 0
+    assert read_record(folder / "record.json").content() == read_record(whole_seqgan / "record.json").content()
 
 
 LONG = ("--set", "mle_steps=1000000", "n_samples=50")
