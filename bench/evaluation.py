@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from baselines.common.interface import HasLogProb, SequenceSpec, TextGenerator
 from bench.seeding import isolated
+from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 
 __all__ = ["collapse", "draw", "log_prob_of", "state_problem", "word_entropy"]
@@ -91,7 +92,7 @@ def collapse(samples: Tokens, training: Tokens, min_unique: float, min_entropy: 
 
     Both limits are shares: of distinct sentences, and of the training text's entropy.
     """
-    distinct = len({samples.sentence(i).tobytes() for i in range(len(samples))}) / len(samples)
+    distinct = len(set(sentence_keys(samples))) / len(samples)
     if distinct < min_unique:
         return f"{distinct:.1%} of the samples are distinct (limit {min_unique:.0%})"
     entropy, real = word_entropy(samples), word_entropy(training)
