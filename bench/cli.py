@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
-from bench.config import Resolved, Scale, assign, make_runs, parse_settings, read_suite
+from bench.config import Resolved, Scale, assign, make_runs, parse_settings, plain, read_suite
 from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
 from bench.scoring_cli import explain_command, score_command
@@ -148,7 +148,9 @@ def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: Track
 
 
 def _board_key(resolved: Resolved) -> str:
-    return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples])
+    """Runs with one key share their data and their row of real text."""
+    metrics = [[metric.name, plain(metric)] for metric in resolved.metrics]
+    return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples, metrics])
 
 
 app.command("score")(score_command)

@@ -27,12 +27,14 @@ __all__ = [
     "Scale",
     "assign",
     "build",
+    "build_metrics",
     "make_runs",
     "parse_settings",
     "plain",
     "read_suite",
     "setting_names",
     "source_hash",
+    "split_metrics",
 ]
 
 Scale = Literal["smoke", "small", "paper"]

