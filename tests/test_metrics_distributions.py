@@ -237,6 +237,20 @@ def test_the_floor_is_what_as_many_real_sentences_get():
     assert metric.compute(few)["ngram_jsd_1_floor"] == expected
 
 
+def test_the_first_samples_apart():
+    samples, references, validation = [[0, 1], [1, 1], [2, 2]], [[0, 1, 2], [2, 3]], [[0, 2], [4, 4], [2, 3]]
+    given = inputs(samples, references, validation=validation)
+    assert set(NgramJsd(orders=(1,)).compute(given)) == {"ngram_jsd_1", "ngram_jsd_1_floor"}
+    metric = NgramJsd(orders=(1,), first=2)
+    scores = metric.compute(given)
+    few = metric.compute(inputs(samples[:2], references, validation=validation))
+    assert {key.replace("_first", ""): v for key, v in scores.items() if "first" in key} == few
+    assert scores["ngram_jsd_1"] != scores["ngram_jsd_1_first"]
+    assert metric.signature(given).startswith("ngram_jsd|level:word|orders:1|first:2|")
+    with pytest.raises(ValueError, match="first must be at least 1, got 0"):
+        NgramJsd(first=0)
+
+
 def test_absent_with_a_reason():
     nothing = tokens([])
     one = tokens([[0, 1]])

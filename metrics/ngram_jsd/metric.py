@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -27,7 +27,9 @@ class NgramJsd(EstimatedMetric):
     """Jensen-Shannon divergence in bits of n-gram frequencies. Keys `ngram_jsd_1` .. `ngram_jsd_4`.
 
     `ngram_jsd_1_floor` .. `ngram_jsd_4_floor`: what as many real sentences as there are samples get; absent where there
-    are too few. An order that one of the two sides is too short for has no key.
+    are too few. `ngram_jsd_1_first` .. and `ngram_jsd_1_first_floor` ..: the same of the first `first` samples and of as
+    many real sentences; absent where there are no more samples than that. An order that one of the two sides is too
+    short for has no key.
     """
 
     version: ClassVar[int] = 1
@@ -37,14 +39,28 @@ class NgramJsd(EstimatedMetric):
     level: Level = "word"
     """Of what the n-grams are: of the task's tokens, or of the characters of the text, with blanks between words."""
     orders: tuple[int, ...] = (1, 2, 3, 4)
+    first: int = 640
+    """Samples of the second set of keys: 10 batches of 64, as the released code prints; the divergence depends on the
+    number of samples."""
 
     def __post_init__(self) -> None:
         check_orders("ngram_jsd", self.orders)
+        if self.first < 1:
+            raise ValueError(f"ngram_jsd: first must be at least 1, got {self.first}")
         if self.level not in get_args(Level):
             raise ValueError(f"ngram_jsd: level must be one of {', '.join(get_args(Level))}, got {self.level!r}")
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The samples' divergence from the references, and that of real text: the floor, which has no error here."""
+        scores = self._scores(inputs)
+        if self.first < len(inputs.samples):
+            few = replace(inputs, samples=inputs.samples.select(np.arange(self.first)))
+            for key, estimate in self._scores(few).items():
+                base, floor, _ = key.partition("_floor")
+                scores[f"{base}_first{floor}"] = estimate
+        return scores
+
+    def _scores(self, inputs: MetricInputs) -> dict[str, Estimate]:
         assert inputs.references is not None
         references = self._cut(inputs.references, inputs)
         scores: dict[str, Estimate] = {}
