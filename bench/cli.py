@@ -113,7 +113,7 @@ _SUITES = Path(__file__).parent / "suites"
 
 
 def _suites() -> list[str]:
-    return sorted(path.stem for path in _SUITES.glob("*.toml"))
+    return sorted(path.relative_to(_SUITES).with_suffix("").as_posix() for path in _SUITES.rglob("*.toml"))
 
 
 def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: TrackingOptions, **how: Any) -> None:

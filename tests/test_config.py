@@ -126,7 +126,7 @@ def test_seeds_must_not_be_negative() -> None:
         make_runs({"model": TOY, "task": "oracle_lstm"}, [-1])
 
 
-@pytest.mark.parametrize("path", sorted(Path(config.__file__).parent.glob("suites/*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(Path(config.__file__).parent.glob("suites/**/*.toml")), ids=lambda path: path.stem)
 def test_every_suite_of_the_project_resolves(path: Path) -> None:
     runs = [run.resolve() for run in read_suite(path)]
     assert len({run.run_id for run in runs}) == len(runs) > 0

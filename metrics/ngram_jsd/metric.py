@@ -27,8 +27,8 @@ class NgramJsd(EstimatedMetric):
     """Jensen-Shannon divergence in bits of n-gram frequencies. Keys `ngram_jsd_1` .. `ngram_jsd_4`.
 
     `ngram_jsd_1_floor` .. `ngram_jsd_4_floor`: what as many real sentences as there are samples get; absent where there
-    are too few. `ngram_jsd_1_first` .. and `ngram_jsd_1_first_floor` ..: the same of the first `first` samples and of as
-    many real sentences; absent where there are no more samples than that. An order that one of the two sides is too
+    are too few. `ngram_jsd_1_first` .. and `ngram_jsd_1_first_floor` ..: the same of the first `first` samples and of
+    as many real sentences; absent where there are no more samples than that. An order that one of the two sides is too
     short for has no key.
     """
 
