@@ -126,7 +126,10 @@ def test_seeds_must_not_be_negative() -> None:
         make_runs({"model": TOY, "task": "oracle_lstm"}, [-1])
 
 
-@pytest.mark.parametrize("path", sorted(Path(config.__file__).parent.glob("suites/**/*.toml")), ids=lambda path: path.stem)
+SUITES = sorted(Path(config.__file__).parent.glob("suites/**/*.toml"))
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_suite_of_the_project_resolves(path: Path) -> None:
     runs = [run.resolve() for run in read_suite(path)]
     assert len({run.run_id for run in runs}) == len(runs) > 0
