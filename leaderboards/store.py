@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,12 @@ from pathlib import Path
 
 from bench.record import RunRecord, find_documents, read_record
 
-__all__ = ["Entry", "Store", "read_store"]
+__all__ = ["VERIFIED", "Entry", "Store", "read_store"]
+
+VERIFIED = "verified.json"
+"""What `verify --write` leaves in a folder of records: SHA-256 of a record file -> what was recomputed."""
+_DEPTH = 4
+"""Folders above a record in which `VERIFIED` may lie: `<results>/<task>@<version>/<model>/<run_id>/record.json`."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,8 @@ class Entry:
 
     path: Path
     record: RunRecord
+    verified: bool = False
+    """Whether `verify` recomputed the scores of exactly this file from its samples and found them equal."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,36 @@ def read_store(paths: Iterable[Path]) -> Store:
     paths = list(paths)
     entries: list[Entry] = []
     problems: list[str] = []
+    verified: dict[Path, frozenset[str]] = {}
     for path in _files(paths, problems):
         try:
-            entries.append(Entry(path, read_record(path)))
+            entries.append(Entry(path, read_record(path), _is_verified(path, verified)))
         except ValueError as error:  # the message of `read_record` names the file
             problems.append(str(error))
         except (OSError, RecursionError) as error:
             problems.append(f"{path} cannot be read: {error}")
     kept, notices = _each_once(entries)
     return Store(tuple(kept), tuple(problems), tuple(notices), _unfinished(paths))
+
+
+def _is_verified(path: Path, known: dict[Path, frozenset[str]]) -> bool:
+    """Whether a folder above lists this very file; `known` keeps what was read of each folder."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    for folder in path.resolve().parents[:_DEPTH]:
+        if folder not in known:
+            known[folder] = _listed(folder / VERIFIED)
+        if sha256 in known[folder]:
+            return True
+    return False
+
+
+def _listed(path: Path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    try:
+        return frozenset(json.loads(path.read_text(encoding="utf-8"))["records"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
 
 
 def _unfinished(paths: Iterable[Path]) -> Counter[str]:
