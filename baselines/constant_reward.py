@@ -24,7 +24,6 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
     Phase,
     PositiveFloat,
@@ -35,6 +34,7 @@ from baselines.common.interface import (
 from baselines.common.likelihood import counted
 from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.optimizer import adam, update
+from baselines.common.stabilisers import AveragedConfig
 
 __all__ = ["ConstantReward"]
 
@@ -43,7 +43,7 @@ class ConstantReward(TextGenerator):
     """SeqGAN's generator, rewarded for whatever it says."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(AveragedConfig):
         """Defaults: SeqGAN's."""
 
         embedding_dim: PositiveInt = 32

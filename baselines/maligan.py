@@ -50,7 +50,6 @@ from torch import Tensor
 from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
 from baselines.common.counter import Counter
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
     NonNegativeInt,
     Phase,
@@ -63,6 +62,7 @@ from baselines.common.likelihood import counted
 from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.optimizer import adam, update
 from baselines.common.pool import DiscriminatorPool
+from baselines.common.stabilisers import StabilisedConfig
 
 __all__ = ["MaliGAN"]
 
@@ -71,7 +71,7 @@ class MaliGAN(TextGenerator):
     """LSTM generator, convolutional discriminator, self-normalised importance weights."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(StabilisedConfig):
         """Defaults: Texygen's setting for real text, but the weight; `weight=probability` is its published row."""
 
         embedding_dim: PositiveInt = 32
@@ -102,8 +102,6 @@ class MaliGAN(TextGenerator):
         """The discriminator's windows: sizes 2 and 3, or SeqGAN's twelve sizes."""
         d_embedding_dim: PositiveInt = 32
         """Width of the discriminator's word vectors."""
-        d_keep: Annotated[float, Interval(gt=0, le=1)] = 1.0
-        """Share of features that the discriminator's dropout keeps in training."""
         d_l2: Annotated[float, Ge(0)] = 0.2
         """Weight of half the squared norm of the discriminator's output layer."""
         d_lr: PositiveFloat = 1e-4

@@ -27,7 +27,6 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
     Phase,
     PositiveFloat,
@@ -37,6 +36,7 @@ from baselines.common.interface import (
 )
 from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.optimizer import adam, update
+from baselines.common.stabilisers import AveragedConfig
 
 __all__ = ["MLE"]
 
@@ -45,7 +45,7 @@ class MLE(TextGenerator):
     """The language model of equation 1, trained by equation 2."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(AveragedConfig):
         """Defaults: the released setting of SeqGAN's pre-training."""
 
         embedding_dim: PositiveInt = 32

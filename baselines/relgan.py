@@ -55,8 +55,8 @@ from baselines.common.counter import Counter
 from baselines.common.gradient_penalty import gradient_penalty
 from baselines.common.gumbel import Schedule, inverse_temperature
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
+    NonNegativeFloat,
     Phase,
     PositiveFloat,
     PositiveInt,
@@ -68,17 +68,16 @@ from baselines.common.multi_cnn import MultiRepresentationCNN
 from baselines.common.optimizer import adam, update
 from baselines.common.recurrent import Core, LSTMCore, RecurrentLanguageModel
 from baselines.common.relational_memory import RelationalMemory
+from baselines.common.stabilisers import StabilisedConfig
 
 __all__ = ["RelGAN"]
-
-NonNegativeFloat = Annotated[float, Ge(0)]
 
 
 class RelGAN(TextGenerator):
     """Relational memory, Gumbel-softmax, a discriminator with many representations."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(StabilisedConfig):
         """Defaults: the published setting for the synthetic task of length 20."""
 
         generator: Literal["memory", "lstm"] = "memory"
@@ -121,8 +120,6 @@ class RelGAN(TextGenerator):
         """N: rounds in which beta would reach `beta_max`; at least `iterations`."""
         loss: LossName = "relativistic"
         """Adversarial loss (`common/losses.py`)."""
-        gradient_penalty: NonNegativeFloat = 0.0
-        """Weight of the gradient penalty; 10 is usual with `loss` wasserstein. 0: none."""
         weight_clip: NonNegativeFloat = 0.0
         """Largest weight of the discriminator; 0.01 is usual with `loss` wasserstein. 0: no limit."""
         padding: Literal["blank", "word"] = "blank"
@@ -140,6 +137,7 @@ class RelGAN(TextGenerator):
 
         def __post_init__(self) -> None:
             """Refuse settings that contradict each other."""
+            super().__post_init__()
             if self.d_embedding_dim % self.representations:
                 raise ValueError(
                     f"representations must divide d_embedding_dim, got {self.representations} and "

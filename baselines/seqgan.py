@@ -40,7 +40,6 @@ from torch import Tensor
 from baselines.common.cnn import CNNClassifier
 from baselines.common.counter import Counter
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
     Phase,
     PositiveFloat,
@@ -53,6 +52,7 @@ from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.optimizer import adam, update
 from baselines.common.pool import DiscriminatorPool
 from baselines.common.rollout import rollout_rewards
+from baselines.common.stabilisers import StabilisedConfig
 
 __all__ = ["SeqGAN"]
 
@@ -61,7 +61,7 @@ class SeqGAN(TextGenerator):
     """LSTM generator, convolutional discriminator, Monte-Carlo roll-outs."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(StabilisedConfig):
         """Defaults: the released setting for the synthetic task of length 20."""
 
         embedding_dim: PositiveInt = 32

@@ -40,9 +40,9 @@ from torch.nn import functional
 from baselines.common.counter import Counter
 from baselines.common.gradient_penalty import gradient_penalty
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
     Fraction,
+    NonNegativeFloat,
     Phase,
     PositiveFloat,
     PositiveInt,
@@ -52,6 +52,7 @@ from baselines.common.interface import (
 from baselines.common.likelihood import counted
 from baselines.common.optimizer import adam, update
 from baselines.common.residual_conv import ConvCritic, ConvGenerator
+from baselines.common.stabilisers import StabilisedConfig
 
 __all__ = ["WGANGP"]
 
@@ -62,7 +63,7 @@ class WGANGP(TextGenerator):
     """Residual convolutions on both sides, Wasserstein loss with a gradient penalty."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(StabilisedConfig):
         """Defaults: the released setting for language."""
 
         shuffle: bool = True
@@ -73,7 +74,7 @@ class WGANGP(TextGenerator):
         """Residual blocks of each network."""
         noise_dim: PositiveInt = 128
         """Length of z."""
-        penalty: PositiveFloat = 10.0
+        gradient_penalty: NonNegativeFloat = 10.0
         """lambda."""
         lr: PositiveFloat = 1e-4
         """Adam of both networks."""
@@ -85,6 +86,12 @@ class WGANGP(TextGenerator):
         """Critic updates per iteration."""
         iterations: PositiveInt = 200_000
         """Each has one generator update, but for the first, and `critic_steps` of the critic."""
+
+        def __post_init__(self) -> None:
+            """Refuse a critic of unbounded slope."""
+            super().__post_init__()
+            if not self.gradient_penalty:
+                raise ValueError("gradient_penalty must be over 0: nothing else bounds the slope of wgan_gp's critic")
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"batch_size": 16, "dim": 16, "blocks": 2, "noise_dim": 8, "critic_steps": 3, "iterations": 6},
@@ -124,7 +131,7 @@ class WGANGP(TextGenerator):
         real = functional.one_hot(tokens, self.spec.vocab_size).to(generated.dtype)
         distance = self.critic(real).mean() - self.critic(generated).mean()
         penalty = gradient_penalty(self.critic, real, generated)
-        loss = self.config.penalty * penalty - distance
+        loss = self.config.gradient_penalty * penalty - distance
         update(self.optimizers["critic"], loss)
         return {"critic_loss": loss.detach(), "distance": distance.detach(), "penalty": penalty.detach()}
 

@@ -94,7 +94,7 @@ def test_networks() -> None:
 
 def test_released_sizes_and_initial_values() -> None:
     settings = WGANGP.Config()
-    assert (settings.dim, settings.blocks, settings.noise_dim, settings.penalty) == (512, 5, 128, 10)
+    assert (settings.dim, settings.blocks, settings.noise_dim, settings.gradient_penalty) == (512, 5, 128, 10)
     assert (settings.critic_steps, settings.batch_size, settings.shuffle) == (10, 64, True)
     model = gan(dim=64, blocks=5, noise_dim=32)
     assert [(p.name, p.steps) for p in model.phases()] == [("adversarial", 3 * 3 + 2)]

@@ -22,6 +22,7 @@ __all__ = [
     "Batches",
     "Fraction",
     "HasLogProb",
+    "NonNegativeFloat",
     "NonNegativeInt",
     "Phase",
     "PositiveFloat",
@@ -40,6 +41,7 @@ The stream counts what is taken, so that "real sentences seen" is in every recor
 PositiveInt = Annotated[int, Gt(0)]
 NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 

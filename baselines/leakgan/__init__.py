@@ -52,7 +52,6 @@ from torch import Tensor
 from baselines.common.cnn import FILTERS, CNNClassifier
 from baselines.common.counter import Counter
 from baselines.common.interface import (
-    BaseConfig,
     Batches,
     NonNegativeInt,
     Phase,
@@ -64,6 +63,7 @@ from baselines.common.interface import (
 from baselines.common.likelihood import counted, log_likelihood, token_entropy, weighted_nll
 from baselines.common.optimizer import adam, update
 from baselines.common.pool import DiscriminatorPool
+from baselines.common.stabilisers import StabilisedConfig
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
@@ -77,7 +77,7 @@ class LeakGAN(TextGenerator):
     """Convolutional discriminator with leaked features, manager LSTM, worker LSTM."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
+    class Config(StabilisedConfig):
         """Defaults: what gave the published score at length 20, but for `evaluation_temperature`."""
 
         embedding_dim: PositiveInt = 32
@@ -99,7 +99,7 @@ class LeakGAN(TextGenerator):
         d_l2: Annotated[float, Ge(0)] = 0.0
         """Weight of half the squared norm of the discriminator's output layer. The code defines .2 and passes none."""
         d_lr: PositiveFloat = 5e-5
-        """Adam of the discriminator, which has no dropout."""
+        """Adam of the discriminator."""
         pool_batches: PositiveInt = 156
         """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
         pool_epochs: PositiveInt = 3
@@ -161,7 +161,9 @@ class LeakGAN(TextGenerator):
         self.config: LeakGAN.Config = config
         filters = FILTERS | ({config.d_long_window: 160} if config.d_long_window else {})
         with_unread = replace(spec, vocab_size=spec.vocab_size + 1)
-        self.discriminator = CNNClassifier(with_unread, embedding_dim=config.d_embedding_dim, keep=1.0, filters=filters)
+        self.discriminator = CNNClassifier(
+            with_unread, embedding_dim=config.d_embedding_dim, keep=config.d_keep, filters=filters
+        )
         self.generator = Generator(
             spec,
             n_features=self.discriminator.output.in_features,
@@ -219,7 +221,7 @@ class LeakGAN(TextGenerator):
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 1 on the next batch of the pool."""
         tokens, real = self.pool.next(batches, lambda n: self._draw(n, self.config.d_multiplier))
-        logits = self.discriminator(tokens, dropout=False)
+        logits = self.discriminator(tokens, dropout=True)
         loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
         update(self.optimizers["discriminator"], loss)
         accuracy = (logits.detach().argmax(1) == real).float().mean()
