@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.record import canonical_json, write_atomic
-from leaderboards.aggregate import Board, Boards, Cell, Row
+from leaderboards.schema import Board, Boards, Cell, Row
 from leaderboards.tables import Part, Table, facts, heading, legend, parts, plain, signatures
 
 __all__ = ["CSV_COLUMNS", "escape", "to_csv", "to_markdown", "write"]

@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from leaderboards.aggregate import Board, Boards, Cell, Row, front_keys
 from leaderboards.published import Published
+from leaderboards.ranking import front_keys
+from leaderboards.schema import Board, Boards, Cell, Row
 
 __all__ = ["Part", "Table", "facts", "heading", "legend", "parts", "plain", "signatures"]
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from leaderboards.aggregate import Boards
+from leaderboards.schema import Boards
 from leaderboards.tables import Table, facts, heading, legend, parts, plain
 
 __all__ = ["print_boards"]

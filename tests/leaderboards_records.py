@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, Score
-from leaderboards.aggregate import Board, Boards, Row, build
+from leaderboards.aggregate import build
+from leaderboards.schema import Board, Boards, Row
 
 METRICS = {
     "bleu": "higher",

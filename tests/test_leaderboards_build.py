@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from leaderboards.aggregate import Boards
 from leaderboards.markdown import to_markdown
+from leaderboards.schema import Boards
 
 _SPEC = importlib.util.spec_from_file_location("records", Path(__file__).with_name("leaderboards_records.py"))
 records = importlib.util.module_from_spec(_SPEC)
@@ -169,7 +169,7 @@ def test_handed_in_samples_stand_on_every_board_with_their_signatures_only(tmp_p
 def test_score_of_another_signature_at_another_temperature_is_left_out_and_named(tmp_path: Path) -> None:
     board = only(tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7), evaluation("end", 0.5, n=10, bleu_2=1))))
     assert list(row(board, "seqgan").sweep) == [1.0]
-    assert any("temperature 0.5 is left out" in note for note in board.notes)
+    assert any("bleu_2 at temperature 0.5 left out" in note for note in board.notes)
 
 
 def test_a_run_counts_once(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from leaderboards.__main__ import app
-from leaderboards.aggregate import Boards
 from leaderboards.markdown import to_csv, to_markdown
 from leaderboards.published import published_for, read_published
+from leaderboards.schema import Boards
 from leaderboards.tables import plain
 from leaderboards.terminal import print_boards
 

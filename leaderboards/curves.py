@@ -1,0 +1,149 @@
+"""Quality against diversity over temperature, and quality at matched diversity.
+
+One temperature ranks models by where on their own curve they happen to stand: cooling a language model raises BLEU and
+costs diversity. So every model is drawn as a curve over temperature, and is compared with the curve of MLE.
+
+**Sources.** Caccia, Caccia, Fedus, Larochelle, Pineau and Charlin, Language GANs Falling Short, ICLR 2020,
+https://arxiv.org/abs/1811.02549 (temperature sweeps for every model, BLEU against Self-BLEU and LM against reverse-LM
+score). Semeniuta, Severyn and Gelly, On Accurate Evaluation of GANs for Language Generation, 2018,
+https://arxiv.org/abs/1806.04936 (seeds instead of the best run, reverse LM). Alihosseini, Montahaei and Soleymani
+Baghshah, Jointly Measuring Diversity and Quality in Text Generation Models, NeuralGen 2019,
+https://aclanthology.org/W19-2311 (neither of the two says anything without the other).
+
+**Matched diversity.** d is the baseline's mean diversity at temperature 1. For every seed of a row, the points in the
+order of temperature are joined by straight lines, and the quality where the line crosses d is read off; the best one
+if it crosses several times, as whoever uses the model would choose. Mean and t-interval are over the seeds. The
+baseline's own value is its quality at temperature 1. If one seed's line does not reach d there is no value, and
+the reason says so: extrapolating, or keeping only the seeds that reach it, would flatter.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+from scipy import stats
+
+from leaderboards.cells import cell
+from leaderboards.ranking import pareto
+from leaderboards.schema import Board, Cell, Curve, CurvePoint, Row, Trace
+
+__all__ = ["PAIRS", "curves_of", "quality_at"]
+
+PAIRS = (
+    *((f"self_bleu_{n}", f"bleu_{n}") for n in (2, 3, 4, 5)),
+    ("reverse_lm_score", "lm_score"),
+    ("nll_gen", "nll_oracle"),
+    ("self_bleu_2", "nll_oracle"),
+    ("self_bleu_3", "validity"),
+)
+"""(diversity, quality). NLL is measured at temperature 1 only, so there nll_gen gives a point for each row."""
+
+
+def curves_of(board: Board) -> list[Curve]:
+    """The curves of a board whose rows have their means; a pair that fewer than two rows have is left out."""
+    rows = [*board.rows, *board.apart]
+    baseline = next((row for row in board.rows if row.baseline), None)
+    found = []
+    for x, y in PAIRS:
+        traces = [trace for row in rows if (trace := _trace(row, x, y)) is not None]
+        if len(traces) < 2:
+            continue
+        base = next((t for t in traces if baseline is not None and t.label == baseline.label), None)
+        at_one = next((p for p in base.points if p.temperature == 1.0), None) if base is not None else None
+        curve = Curve(
+            name=f"{y}-{x}",
+            x=x,
+            y=y,
+            x_better=board.better[x],
+            y_better=board.better[y],
+            traces=traces,
+            baseline=base.label if base is not None else None,
+            diversity=at_one.x.mean if at_one is not None else None,
+        )
+        _match(curve)
+        _mark_front(curve)
+        found.append(curve)
+    return found
+
+
+def _trace(row: Row, x: str, y: str) -> Trace | None:
+    points = []
+    for temperature in sorted(row.sweep):
+        runs = [(run.seed, run.values.get(temperature, {})) for run in row.runs if run.status == "completed"]
+        seeds = [(seed, values[x], values[y]) for seed, values in runs if x in values and y in values]
+        if seeds:
+            cells = cell([s[1] for s in seeds]), cell([s[2] for s in seeds])
+            points.append(CurvePoint(temperature=temperature, x=cells[0], y=cells[1], seeds=seeds))
+    return Trace(label=row.label, model=row.model, status=row.status, points=points) if points else None
+
+
+def _match(curve: Curve) -> None:
+    """Fill `matched`, `over_baseline` and `reason` of every trace."""
+    base = next((t for t in curve.traces if t.label == curve.baseline), None)
+    if base is None or curve.diversity is None:
+        for trace in curve.traces:
+            trace.reason = "the board has no MLE row at temperature 1"
+        return
+    base.matched = next(p.y for p in base.points if p.temperature == 1.0)
+    for trace in (t for t in curve.traces if t is not base):
+        trace.matched, trace.reason = _matched(trace, curve)
+        if trace.matched is not None:
+            trace.over_baseline = difference(trace.matched, base.matched)
+
+
+def _matched(trace: Trace, curve: Curve) -> tuple[Cell | None, str]:
+    if len(trace.points) < 2:
+        return None, f"scored at temperature {trace.points[0].temperature:g} only"
+    if curve.diversity is None:
+        return None, "no diversity to match"
+    runs: dict[int | None, list[tuple[float, float]]] = {}
+    for seed, x, y in itertools.chain.from_iterable(point.seeds for point in trace.points):
+        runs.setdefault(seed, []).append((x, y))
+    found = {seed: quality_at(points, curve.diversity, curve.y_better) for seed, points in runs.items()}
+    if missing := [seed for seed, value in found.items() if value is None]:
+        low = min(x for seed in missing for x, _ in runs[seed])
+        high = max(x for seed in missing for x, _ in runs[seed])
+        seeds = ", ".join(str(seed) for seed in missing)
+        return None, f"{curve.x} {curve.diversity:.3f} is not reached: {low:.3f} to {high:.3f} (seed {seeds})"
+    return cell([value for value in found.values() if value is not None]), ""
+
+
+def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better: str) -> float | None:
+    """Best quality where the line through (diversity, quality) points crosses a diversity; None if it never does."""
+    crossings = [y for x, y in points if x == diversity]
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if min(x0, x1) < diversity < max(x0, x1):
+            crossings.append(y0 + (y1 - y0) * (diversity - x0) / (x1 - x0))
+    best = min if y_better == "lower" else max
+    return best(crossings, default=None)
+
+
+def difference(a: Cell, b: Cell) -> Cell:
+    """a - b of independent seeds, with the 95% interval of Welch's t."""
+    half = None
+    if a.std is not None and b.std is not None:
+        parts = [(c.std or 0.0) ** 2 / c.n for c in (a, b)]
+        error = math.sqrt(sum(parts))
+        degrees = sum(parts) ** 2 / sum(p**2 / (c.n - 1) for p, c in zip(parts, (a, b), strict=True)) if error else 1.0
+        half = float(stats.t.ppf(0.975, degrees)) * error
+    return Cell(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
+
+
+def _mark_front(curve: Curve) -> None:
+    points = [point for trace in curve.traces if trace.status == "ranked" for point in trace.points]
+    signs = [1.0 if better == "lower" else -1.0 for better in (curve.x_better, curve.y_better)]
+    losses = [(signs[0] * point.x.mean, signs[1] * point.y.mean) for point in points]
+    for point, front in zip(points, pareto(losses), strict=True):
+        point.front = front
+
+
+def missing(curves: Iterable[Curve]) -> list[str]:
+    """Why quality at matched diversity is absent, one line a row."""
+    lines: dict[str, None] = {}
+    for curve in curves:
+        for trace in curve.traces:
+            if trace.reason:
+                lines[f"{trace.label}: {curve.y}: {trace.reason}"] = None
+    return list(lines)

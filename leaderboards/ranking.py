@@ -1,0 +1,138 @@
+"""Ranks, fronts, and what is better than real text. The unit is the seed.
+
+**Rank intervals.** The seeds of every row are drawn again with replacement, 2,000 times. A row is *clearly better* than
+another if its mean is better in at least 97.5% of the draws. Its rank is 1 + the number of clearly better rows, and it
+may be as low as the number of rows less the clearly worse ones: the marginal confidence interval of Mogstad, Romano,
+Shaikh and Wilhelm, Inference for Ranks, Review of Economic Studies 91(1), 2024. The percentiles of the drawn ranks
+themselves are too narrow where rows are tied (Hall and Miller, Using the bootstrap to quantify the authority of an
+empirical ranking, Annals of Statistics 37(6B), 2009). Not corrected for the number of comparisons.
+
+**Few seeds.** A bootstrap of n values is too narrow, by sqrt((n - 1) / n) and by the normal in place of Student's t
+(Hesterberg, What Teachers Should Know About the Bootstrap, American Statistician 69(4), 2015). Deviations from the
+row's mean are therefore widened by sqrt(n / (n - 1)) t(0.975, n - 1) / z(0.975), 2.7 for three seeds, so that a single
+mean has the t-interval that the table shows.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from leaderboards.schema import RANKED_SEEDS, Row
+
+__all__ = ["front_keys", "mark_beyond_real", "mark_front", "pareto", "rank"]
+
+_DRAWS = 2_000
+_CLEAR = 0.975
+
+Floats = NDArray[np.float64]
+
+
+def rank(rows: Sequence[Row], better: Mapping[str, str]) -> None:
+    """Rank per key. "real" ranks by the distance to real text, and not at all on a board without it."""
+    ranked = [row for row in rows if row.status == "ranked"]
+    weights = {row.label: _Draws(row.label) for row in ranked}
+    real = _real(rows)
+    for key, direction in better.items():
+        target = real.final[key].mean if real is not None and key in real.final else None
+        if direction == "real" and target is None:
+            continue
+        entrants = [row for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
+        if not entrants:
+            continue
+        means = np.stack([weights[row.label].means(_values(row, key)) for row in entrants])
+        clear = _clearly_below(_loss(means, direction, target))
+        for i, row in enumerate(entrants):
+            row.final[key].rank = 1 + int(clear[:, i].sum())
+            row.final[key].rank_high = len(entrants) - int(clear[i].sum())
+
+
+def _values(row: Row, key: str) -> list[float]:
+    runs = (run.values.get(1.0, {}) for run in row.runs if run.status == "completed")
+    return [values[key] for values in runs if key in values]
+
+
+def _loss(means: Floats, direction: str, target: float | None) -> Floats:
+    if direction == "real" and target is not None:
+        return np.abs(means - target)
+    return -means if direction == "higher" else means
+
+
+class _Draws:
+    """Which seeds a row's draws take: its own stream of random numbers, so that other rows change nothing."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._weights: dict[int, Floats] = {}
+
+    def means(self, values: Sequence[float]) -> Floats:
+        """One value per seed -> (draws,) means, widened for few seeds."""
+        n, array = len(values), np.asarray(values)
+        if np.ptp(array) == 0:
+            return np.full(_DRAWS, array[0])
+        if n not in self._weights:
+            generator = np.random.default_rng(zlib.crc32(self._label.encode()))
+            self._weights[n] = generator.multinomial(n, [1 / n] * n, size=_DRAWS) / n
+        widen = math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
+        mean = array.mean()
+        return np.asarray(mean + widen * (self._weights[n] @ (array - mean)))
+
+
+def _clearly_below(loss: Floats) -> NDArray[np.bool_]:
+    """(rows, draws) -> (rows, rows): whether row i is below row j in nearly all draws."""
+    low, high = loss.min(axis=1), loss.max(axis=1)
+    clear = high[:, None] < low[None, :]
+    for j in range(len(loss)):
+        open_ = np.flatnonzero(~clear[:, j] & (low < high[j]))  # rows whose draws overlap: few on a wide board
+        clear[open_, j] = (loss[open_] < loss[j]).mean(axis=1) >= _CLEAR
+    return clear
+
+
+def _real(rows: Iterable[Row]) -> Row | None:
+    return next((row for row in rows if row.model == "real_text"), None)
+
+
+def mark_beyond_real(rows: Sequence[Row], better: Mapping[str, str]) -> None:
+    """Mark what is better than real text by more than its interval."""
+    real = _real(rows)
+    for row in rows:
+        for key, cell in row.final.items():
+            if real is None or row is real or key not in real.final or better[key] == "real":
+                continue
+            ahead = cell.mean - real.final[key].mean
+            margin = cell.half_width or 0.0
+            cell.beyond_real = ahead > margin if better[key] == "higher" else ahead < -margin
+
+
+def front_keys(rows: Iterable[Row]) -> tuple[str, str] | None:
+    """BLEU and Self-BLEU of the highest order that a ranked row has."""
+    keys = {key for row in rows if row.status == "ranked" for key in row.final}
+    orders = [n for n in range(9, 0, -1) if {f"bleu_{n}", f"self_bleu_{n}"} <= keys]
+    return (f"bleu_{orders[0]}", f"self_bleu_{orders[0]}") if orders else None
+
+
+def mark_front(rows: Sequence[Row]) -> None:
+    """Mark the ranked rows that no other one beats in BLEU and Self-BLEU."""
+    if (keys := front_keys(rows)) is None:
+        return
+    having = [row for row in rows if row.status == "ranked" and set(keys) <= row.final.keys()]
+    if len(having) > 1:
+        points = [(-row.final[keys[0]].mean, row.final[keys[1]].mean) for row in having]
+        for row, front in zip(having, pareto(points), strict=True):
+            row.front = front
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which of some pairs of losses no other pair is as low as in both and lower than in one."""
+    front = [False] * len(points)
+    best, last = math.inf, (math.inf, math.inf)
+    for i in sorted(range(len(points)), key=lambda i: points[i]):
+        front[i] = points[i][1] < best or points[i] == last
+        if points[i][1] < best:
+            best, last = points[i][1], points[i]
+    return front

@@ -1,0 +1,225 @@
+"""Records -> rows: who stands in one, under which label, with which runs. Means are made in `cells.py`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.record import Evaluation, RunRecord
+from leaderboards.command import reproduce
+from leaderboards.schema import (
+    BASELINE,
+    END,
+    RANKED_SEEDS,
+    REFERENCES,
+    TEMPERATURE_SETTING,
+    Evidence,
+    LearningPoint,
+    Row,
+    RunView,
+    SamplesView,
+    Status,
+)
+from leaderboards.store import Entry
+
+__all__ = ["choose_baseline", "labels", "members", "notes", "order", "row"]
+
+PRETRAINING = "mle"
+"""Name of the phase that ends pre-training."""
+
+_LABEL = 60
+"""Characters of settings in a label."""
+
+
+def members(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Entries of one row together. Samples without a seed are rows of their own: nothing says they are replicates."""
+    rows: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        record = entry.record
+        key = (record.model, record.origin, record.config_hash, record.run_id if record.seed is None else "")
+        rows.setdefault(key, []).append(entry)
+    return [sorted(rows[key], key=lambda e: e.record.seed or 0) for key in sorted(rows)]
+
+
+def labels(records: Sequence[RunRecord]) -> list[str]:
+    """The model's name, with the settings that differ where a board has several rows of one model."""
+    of_model: dict[str, list[RunRecord]] = {}
+    for record in records:
+        of_model.setdefault(record.model, []).append(record)
+    told_of = {model: _told(same) for model, same in of_model.items()}
+    found = []
+    for record in records:
+        settings = record.model_config
+        told = ", ".join(f"{key}={settings[key]}" for key in told_of[record.model] if key in settings)
+        told = told if len(told) <= _LABEL else told[: _LABEL - 1] + "…"
+        found.append(f"{record.model} ({told})" if told else record.model)
+    ids = [r.run_id if r.seed is None else r.config_hash for r in records]
+    count = Counter(found)
+    return [f"{a} #{i[:6]}" if count[a] > 1 else a for a, i in zip(found, ids, strict=True)]
+
+
+def _told(same: Sequence[RunRecord]) -> list[str]:
+    """Settings that differ between the records of one model, or that change what a temperature means."""
+    first = same[0].model_config
+    keys = sorted({key for r in same for key in r.model_config})
+    return [
+        key
+        for key in keys
+        if any(r.model_config.get(key) != first.get(key) for r in same)
+        or (key == TEMPERATURE_SETTING and first[key] != 1)
+    ]
+
+
+def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], signatures: Mapping[str, str]) -> Row:
+    """A row with its runs, without means."""
+    record = entries[0].record
+    completed = sum(e.record.status == "completed" for e in entries)
+    status = _status(record, completed)
+    temperatures = {e.temperature for entry in entries for e in entry.record.evaluations if e.at in END}
+    verified = completed > 0 and all(e.verified for e in entries if e.record.status == "completed")
+    evidence: Evidence = "verified" if verified else "unverified"
+    lacks = []
+    if record.origin == "run" and record.model not in REFERENCES:
+        if completed < RANKED_SEEDS:
+            evidence = "incomplete"
+            lacks.append(f"{completed} of at least {RANKED_SEEDS} seeds")
+        if len(temperatures) < 2:
+            lacks.append("temperatures: scored at one only")
+    return Row(
+        model=record.model,
+        label=label,
+        config_hash=record.config_hash,
+        origin=record.origin,
+        status=status,
+        evidence=evidence,
+        verified=verified,
+        lacks=lacks,
+        n_completed=completed,
+        n_started=len(entries) + unfinished.get(record.config_hash, 0),
+        settings=dict(record.model_config),
+        command=reproduce([e.record for e in entries], entries[0].path),
+        runs=[_run(entry, signatures) for entry in entries],
+        n_parameters=next((e.record.n_parameters for e in entries if e.record.n_parameters is not None), None),
+        devices=sorted({device for e in entries if (device := _device(e.record))}),
+    )
+
+
+def _status(record: RunRecord, completed: int) -> Status:
+    if record.model_config.get(TEMPERATURE_SETTING, 1) != 1:
+        return "apart"
+    if record.model in REFERENCES:
+        return "reference"
+    if record.origin == "samples":
+        return "samples"
+    return "ranked" if completed >= RANKED_SEEDS else "incomplete"
+
+
+def order(row: Row) -> tuple[int, int, bool, str]:
+    """Sort key: references in their order, then the ranked rows with the baseline first, then the others."""
+    place = REFERENCES.index(row.model) if row.status == "reference" else 0
+    kinds = ("reference", "ranked", "incomplete", "samples", "apart")
+    return kinds.index(row.status), place, not row.baseline, row.label
+
+
+def choose_baseline(rows: Iterable[Row]) -> Row | None:
+    """MLE's row; of several the one with most completed seeds, then most temperatures, then by label."""
+    found = [row for row in rows if row.model == BASELINE and row.status in ("ranked", "incomplete") and row.final]
+    return min(found, key=lambda row: (-row.n_completed, -len(row.sweep), row.label), default=None)
+
+
+def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
+    record = entry.record
+    last = {e.temperature: e for e in record.evaluations if e.at in END}
+    values = {t: kept(e, signatures) for t, e in sorted(last.items())}
+    before = _pretrained(record)
+    first = kept(before, signatures) if before is not None else {}
+    steps, borders = 0, []
+    for phase in record.phases:
+        steps += phase.steps
+        borders.append((phase.name, steps))
+    seconds: dict[str, float] = {}
+    for phase in record.phases:
+        seconds[phase.name] = seconds.get(phase.name, 0.0) + phase.seconds
+    return RunView(
+        run_id=record.run_id,
+        seed=record.seed,
+        path=str(entry.path),
+        status=record.status,
+        error=record.error,
+        created_at=record.created_at,
+        device=_device(record),
+        commit=_commit(record),
+        verified=entry.verified,
+        seconds=seconds,
+        borders=borders,
+        values=values,
+        gain={key: value - first[key] for key, value in values.get(1.0, {}).items() if key in first},
+        learning=[
+            LearningPoint(step=e.step, phase=e.phase, at=e.at, values=kept(e, signatures))
+            for e in record.evaluations
+            if e.temperature == 1.0
+        ],
+        skipped=dict(last[1.0].skipped) if 1.0 in last else {},
+        alarms=list(record.alarms),
+        samples=[
+            SamplesView(file=e.samples_file, sha256=e.samples_sha256, phase=e.phase, at=e.at, temperature=e.temperature)
+            for e in record.evaluations
+            if e.samples_file is not None
+        ],
+        environment=dict(record.environment),
+    )
+
+
+def kept(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, float]:
+    """Key -> value of the scores that are comparable with their column."""
+    return {key: s.value for key, s in sorted(evaluation.scores.items()) if s.signature == signatures.get(key)}
+
+
+def _pretrained(record: RunRecord) -> Evaluation | None:
+    """The evaluation at the end of pre-training; None where nothing follows it."""
+    if not record.phases or record.phases[-1].name == PRETRAINING:
+        return None
+    found = [e for e in record.evaluations if e.at == "phase_end" and e.phase == PRETRAINING and e.temperature == 1.0]
+    return found[-1] if found else None
+
+
+def _device(record: RunRecord) -> str:
+    return str(record.environment.get("device_name") or record.environment.get("device") or "")
+
+
+def _commit(record: RunRecord) -> str:
+    sha = str(record.environment.get("git.sha") or "")
+    return sha + "+" if sha and record.environment.get("git.dirty") else sha
+
+
+def notes(entries: Sequence[Entry], signatures: Mapping[str, str]) -> list[str]:
+    """Failures, alarms and absent scores of a row, seeds with the same message together."""
+    seeds: dict[str, list[str]] = {}
+    for entry in entries:
+        seed = "" if entry.record.seed is None else str(entry.record.seed)
+        for text in dict.fromkeys([*_said(entry.record), *_left_out(entry.record, signatures)]):
+            seeds.setdefault(text, []).append(seed)
+    return [f"seed {', '.join(s)}: {text}" if s[0] else text for text, s in seeds.items()]
+
+
+def _said(record: RunRecord) -> list[str]:
+    final = record.final()
+    said = [f"alarm ({a.kind}) in phase {a.phase}, step {a.step}: {a.message}" for a in record.alarms]
+    if record.status == "failed":
+        return [*said, f"failed: {record.error or 'no reason was recorded'}"]
+    if final is None:
+        return [*said, "no evaluation at the end at temperature 1"]
+    return said + [f"{name} is absent: {reason}" for name, reason in sorted(final.skipped.items())]
+
+
+def _left_out(record: RunRecord, signatures: Mapping[str, str]) -> list[str]:
+    """Scores with another signature than their column's, by signature: nothing is left out without a word."""
+    if record.status == "failed":
+        return []
+    keys: dict[tuple[str, str], list[str]] = {}
+    for e in record.evaluations:
+        when = f"temperature {e.temperature:g}" if e.at in END else f"step {e.step}"
+        for key, score in sorted(e.scores.items()):
+            if score.signature != signatures.get(key):
+                keys.setdefault((when, score.signature), []).append(key)
+    return [f"{', '.join(names)} at {when} left out: {signature}" for (when, signature), names in keys.items()]

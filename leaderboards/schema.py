@@ -1,0 +1,255 @@
+"""What a leaderboard is made of: plain data that tables, plots and pages read. Nothing here computes or rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bench.record import Alarm
+from leaderboards.published import Published
+
+__all__ = [
+    "BASELINE",
+    "END",
+    "RANKED_SEEDS",
+    "REFERENCES",
+    "TEMPERATURE_SETTING",
+    "Board",
+    "Boards",
+    "Cell",
+    "Curve",
+    "CurvePoint",
+    "Evidence",
+    "LearningPoint",
+    "Row",
+    "RunView",
+    "SamplesView",
+    "Status",
+    "Trace",
+]
+
+REFERENCES = ("real_text", "copy_train", "repeat_one", "ngram", "constant_reward")
+"""Models that say what a score means, in the order in which they stand on top. They are not ranked."""
+BASELINE = "mle"
+"""The model to beat: it stands first below the references and is ranked like any other."""
+END = ("end", "samples")
+"""Values of `Evaluation.at` whose scores are a run's result."""
+RANKED_SEEDS = 3
+"""Fewer completed seeds are shown, marked, and not ranked."""
+TEMPERATURE_SETTING = "evaluation_temperature"
+"""A model's setting of this name multiplies the logits whenever samples are drawn (LeakGAN's released code does so with
+1.5). Where it is not 1, what the record calls temperature 1 is another temperature, and the row stands apart."""
+
+Status = Literal["reference", "ranked", "incomplete", "samples", "apart"]
+"""`samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it shares no
+column with the others."""
+Evidence = Literal["verified", "unverified", "incomplete"]
+"""`verified`: stored with samples from which every score was recomputed. `unverified`: as the record says.
+`incomplete`: a trained model with fewer than three completed seeds. Numbers from papers are `reported`:
+`Board.published`."""
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """A mean over seeds."""
+
+    mean: float
+    std: float | None
+    """Sample standard deviation over seeds; None with one."""
+    half_width: float | None
+    """Of the 95% interval; None with one seed."""
+    n: int
+    """Seeds that have the score."""
+    rank: int | None = None
+    """1 + the ranked rows that are clearly better. Ties share a rank. None: not ranked."""
+    rank_high: int | None = None
+    """The last place that the row may have: all ranked rows but the clearly worse. Equal to `rank`: no tie."""
+    beyond_real: bool = False
+    """The whole interval is better than real text: sharper or collapsed, not better."""
+
+
+@dataclass(kw_only=True)
+class LearningPoint:
+    """One evaluation of one run at temperature 1."""
+
+    step: int
+    """Steps of all phases done."""
+    phase: str
+    at: str
+    """cadence, phase_end, end or samples."""
+    values: dict[str, float]
+
+
+@dataclass(kw_only=True)
+class SamplesView:
+    """A file of samples that a record names; nothing says that it is still there, or that its name is harmless."""
+
+    file: str
+    """As in the record, relative to it."""
+    sha256: str | None
+    phase: str
+    at: str
+    temperature: float
+
+
+@dataclass(kw_only=True)
+class RunView:
+    """One run of a row: one seed."""
+
+    run_id: str
+    seed: int | None
+    path: str
+    """Of the record, as it was found."""
+    status: str
+    """completed or failed."""
+    error: str | None
+    created_at: str
+    device: str
+    """Its name, or its kind; empty where nothing was trained."""
+    commit: str
+    """With `+` where the checkout held uncommitted changes; empty where unknown."""
+    verified: bool
+    seconds: dict[str, float]
+    """Phase -> seconds of training, evaluations not counted."""
+    borders: list[tuple[str, int]]
+    """Each phase with its last step, counted over all phases."""
+    values: dict[float, dict[str, float]]
+    """Temperature -> key -> value at the end. A score whose signature is not its column's is left out."""
+    gain: dict[str, float]
+    """Key -> end minus end of pre-training, at temperature 1; empty where nothing follows pre-training."""
+    learning: list[LearningPoint]
+    """All evaluations at temperature 1, in order."""
+    skipped: dict[str, str]
+    """Metric -> why it is absent at the end, at temperature 1."""
+    alarms: list[Alarm]
+    samples: list[SamplesView]
+    environment: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One model in one configuration."""
+
+    model: str
+    label: str
+    """The model's name, with the settings in which the board's rows of this model differ. Unique on a board."""
+    config_hash: str
+    origin: str
+    status: Status
+    baseline: bool = False
+    """MLE, whose curve the others are compared with. One row of a board at most."""
+    evidence: Evidence = "unverified"
+    verified: bool = False
+    """Every counted run is."""
+    lacks: list[str] = field(default_factory=list)
+    """What a sceptic misses: seeds, temperatures."""
+    n_completed: int
+    n_started: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The model's, resolved."""
+    command: str = ""
+    """What makes the row again, for a shell; empty where no command can."""
+    runs: list[RunView] = field(default_factory=list)
+    """By seed; failed ones too."""
+    n_parameters: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Phase -> mean seconds of the completed runs."""
+    devices: list[str] = field(default_factory=list)
+    front: bool = False
+    """Among the ranked rows none has both a higher BLEU and a lower Self-BLEU."""
+    final: dict[str, Cell] = field(default_factory=dict)
+    """Score key -> value at the end, at temperature 1."""
+    gain: dict[str, Cell] = field(default_factory=dict)
+    """Score key -> end minus end of pre-training, paired by seed."""
+    sweep: dict[float, dict[str, Cell]] = field(default_factory=dict)
+    """Temperature -> score key -> value at the end."""
+
+
+@dataclass(kw_only=True)
+class CurvePoint:
+    """A row at one temperature."""
+
+    temperature: float
+    x: Cell
+    y: Cell
+    seeds: list[tuple[int | None, float, float]]
+    """(seed, x, y) of every completed run that has both."""
+    front: bool = False
+    """No point of a ranked row of this curve is as good in both and better in one. Only ranked rows take part."""
+
+
+@dataclass(kw_only=True)
+class Trace:
+    """A row's points over temperature, from cold to hot."""
+
+    label: str
+    """`Row.label`."""
+    model: str
+    status: Status
+    points: list[CurvePoint]
+    matched: Cell | None = None
+    """Quality at the diversity that MLE has at temperature 1 (`leaderboards.curves`)."""
+    over_baseline: Cell | None = None
+    """`matched` minus MLE's, with Welch's interval; None for MLE itself."""
+    reason: str = ""
+    """Why `matched` is absent."""
+
+
+@dataclass(kw_only=True)
+class Curve:
+    """Quality against diversity, every row of a board that has both."""
+
+    name: str
+    """`<y>-<x>`: names a file."""
+    x: str
+    """Key of the diversity."""
+    y: str
+    """Key of the quality."""
+    x_better: str
+    y_better: str
+    traces: list[Trace]
+    """In the order of the board's rows."""
+    baseline: str | None
+    """Label of the row that is the reference line; None where the board has none."""
+    diversity: float | None
+    """x at which qualities are compared: the baseline's mean at temperature 1."""
+
+
+@dataclass(kw_only=True)
+class Board:
+    """One table's worth of comparable rows."""
+
+    number: int
+    task: str
+    task_version: int
+    task_config: dict[str, Any]
+    data_sha256: str
+    data_facts: dict[str, float | int | str]
+    """Sizes, duplicates, overlap: what the task says about its data."""
+    scale: str
+    signatures: dict[str, str]
+    better: dict[str, str]
+    metrics: dict[str, str]
+    """Score key -> name of its metric."""
+    rows: list[Row]
+    """References, then the baseline, then the other ranked rows, then what is incomplete or handed in."""
+    apart: list[Row]
+    """Rows drawn at another temperature than 1 (`TEMPERATURE_SETTING`): never in a table with `rows`."""
+    curves: list[Curve]
+    published: dict[str, list[Published]]
+    """Source -> reported numbers of the same data."""
+    notes: list[str]
+    """Failures, alarms, absent scores."""
+
+
+@dataclass(kw_only=True)
+class Boards:
+    """What `leaderboards.aggregate.build` returns."""
+
+    boards: list[Board]
+    reasons: list[str]
+    """Why there is more than one board of a task."""
+    notices: list[str]
+    """Records that were read but not counted."""
+    problems: list[str]
+    """Records that could not be read."""
