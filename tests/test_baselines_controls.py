@@ -168,6 +168,23 @@ def test_constant_reward_is_seqgan_with_reward_one(monkeypatch: pytest.MonkeyPat
         assert torch.equal(value, gan.generator.state_dict()[key]), key
 
 
+def test_noise_has_mean_0_and_weights_each_token_of_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Q of equation 2."""
+    torch.manual_seed(0)
+    control = ConstantReward(ConstantReward.Config(batch_size=400, reward="noise"), SPEC)
+    taken: list[tuple[Tensor, Tensor]] = []
+    weighted = control.generator.weighted_nll
+    monkeypatch.setattr(control.generator, "weighted_nll", lambda *given: taken.append(given) or weighted(*given))
+    control.generator_step(iter([]))
+    ((tokens, rewards),) = taken
+    ended = (tokens == 0).cumsum(1) - (tokens == 0).long() > 0
+    assert (rewards[ended] == 0).all()
+    noise = rewards[~ended]
+    assert (noise.abs() <= 0.5).all()
+    assert abs(noise.mean().item()) < 4 / math.sqrt(12 * len(noise))
+    assert noise.std().item() == pytest.approx(1 / math.sqrt(12), rel=0.1)
+
+
 def test_scales_share_the_generator_of_pretraining() -> None:
     """The control is one only where it starts from the generator that SeqGAN starts from."""
     for scale, settings in SeqGAN.scales.items():

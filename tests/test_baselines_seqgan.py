@@ -254,3 +254,12 @@ def test_discriminator_beats_chance_and_the_generator_earns_its_reward() -> None
     for _ in range(60):
         gan.generator_step()
     assert (gan.sample(500) == 5).float().mean() > before + 0.5
+
+
+def test_the_discriminator_may_be_texygens() -> None:
+    spec = SequenceSpec(vocab_size=12, max_len=20, bos_id=0, pad_id=None, eos_id=None)
+    sizes = {
+        name: SeqGAN(SeqGAN.Config(d_filters=name), spec).discriminator.output.in_features
+        for name in ("seqgan", "texygen")
+    }
+    assert sizes == {"seqgan": 1_720, "texygen": 300}
