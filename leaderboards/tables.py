@@ -10,7 +10,20 @@ from leaderboards.published import Published
 from leaderboards.ranking import front_keys
 from leaderboards.schema import Board, Boards, Cell, Row
 
-__all__ = ["Part", "Table", "facts", "heading", "legend", "parts", "plain", "signatures"]
+__all__ = [
+    "MAIN",
+    "Part",
+    "Table",
+    "as_part",
+    "columns",
+    "facts",
+    "heading",
+    "is_best",
+    "legend",
+    "parts",
+    "plain",
+    "signatures",
+]
 
 _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Quality", "likelihood and validity", ("nll_oracle", "nll_oracle_valid", "nll_gen", "validity")),
@@ -19,7 +32,7 @@ _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Diversity", "Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
     ("Diversity", "repetition and copies", ("distinct_2", "unique", "novelty")),
 )
-_MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
+MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
 """Columns of the tables of gains and temperatures, as far as `_WIDE` of them are there."""
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
@@ -81,7 +94,7 @@ def signatures(board: Board) -> list[str]:
 
 def parts(board: Board) -> list[Table]:
     """Every table of a board, those that would be empty left out."""
-    tables = [t for name, keys in _shown(board) for t in _final(board, name, keys)]
+    tables = [t for name, keys in columns(board) for t in _final(board, name, keys)]
     tables += _gain(board) + _sweep(board)
     tables += [_published(source, rows, board) for source, rows in board.published.items()]
     return tables
@@ -98,7 +111,7 @@ def legend(boards: Boards) -> list[str]:
     ]
     if any(row.status == "incomplete" for _, row in rows):
         lines.append("incomplete: fewer than 3 completed seeds, not ranked.")
-    if any(_is_best(board, row, key) for board, row in rows for key in row.final):
+    if any(is_best(board, row, key) for board, row in rows for key in row.final):
         lines.append(
             "Bold: no ranked row is better at the 5% level (Welch's t-test over seeds, not corrected for the number "
             "of comparisons)."
@@ -113,7 +126,7 @@ def legend(boards: Boards) -> list[str]:
     return lines
 
 
-def _shown(board: Board) -> list[tuple[str, tuple[str, ...]]]:
+def columns(board: Board) -> list[tuple[str, tuple[str, ...]]]:
     """Table name -> its keys: two families in one table where it fits, then what plug-ins bring."""
     tables = []
     for whole in dict.fromkeys(name for name, _, _ in _FAMILIES):
@@ -137,7 +150,7 @@ def _final(board: Board, name: str, keys: Iterable[str]) -> list[Table]:
     if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
         return []
     rows = [
-        (*_head(row), *(_part(row.final.get(key), strong=_is_best(board, row, key)) for key in present))
+        (*_head(row), *(as_part(row.final.get(key), strong=is_best(board, row, key)) for key in present))
         for row in board.rows
     ]
     header = ("model", "status", "seeds", *(_column(board, key) for key in present))
@@ -146,11 +159,11 @@ def _final(board: Board, name: str, keys: Iterable[str]) -> list[Table]:
 
 def _gain(board: Board) -> list[Table]:
     rows = [row for row in board.rows if row.gain]
-    present = [key for key in _MAIN if any(key in row.gain for row in rows)][:_WIDE]
+    present = [key for key in MAIN if any(key in row.gain for row in rows)][:_WIDE]
     if not present:
         return []
     table = [
-        (_head(row)[0], _head(row)[2], *(_part(row.gain.get(key), signed=True) for key in present)) for row in rows
+        (_head(row)[0], _head(row)[2], *(as_part(row.gain.get(key), signed=True) for key in present)) for row in rows
     ]
     header = ("model", "seeds", *(_column(board, key) for key in present))
     under = ("End of training minus end of pre-training of the same run: what the adversarial training added.",)
@@ -159,20 +172,20 @@ def _gain(board: Board) -> list[Table]:
 
 def _sweep(board: Board) -> list[Table]:
     rows = [row for row in board.rows if len(row.sweep) > 1]
-    present = [key for key in _MAIN if any(key in cells for row in rows for cells in row.sweep.values())][:_WIDE]
+    present = [key for key in MAIN if any(key in cells for row in rows for cells in row.sweep.values())][:_WIDE]
     if not present:
         return []
     table, breaks = [], set()
     for row in rows:
         for temperature, cells in sorted(row.sweep.items()):
-            table.append((_head(row)[0], Part(f"{temperature:g}"), *(_part(cells.get(key)) for key in present)))
+            table.append((_head(row)[0], Part(f"{temperature:g}"), *(as_part(cells.get(key)) for key in present)))
         breaks.add(len(table) - 1)
     header = ("model", "T", *(_column(board, key) for key in present))
     return [Table("Temperatures", header, tuple(table), frozenset(breaks))]
 
 
 def _published(source: str, rows: Sequence[Published], board: Board) -> Table:
-    order = [key for _, keys in _shown(board) for key in keys]
+    order = [key for _, keys in columns(board) for key in keys]
     keys = sorted({row.key for row in rows}, key=lambda key: order.index(key) if key in order else len(order))
     lines: dict[tuple[str, str], dict[str, Published]] = {}
     for row in rows:
@@ -216,14 +229,15 @@ def _breaks(rows: Sequence[Row]) -> frozenset[int]:
     return frozenset(i for i in range(len(rows) - 1) if rows[i].status != rows[i + 1].status)
 
 
-def _is_best(board: Board, row: Row, key: str) -> bool:
+def is_best(board: Board, row: Row, key: str) -> bool:
     """Whether to print it bold: first, and not alone."""
     if key not in row.final or row.final[key].rank != 1:
         return False
     return sum(key in r.final and r.final[key].rank is not None for r in board.rows) > 1
 
 
-def _part(cell: Cell | None, *, strong: bool = False, signed: bool = False) -> Part:
+def as_part(cell: Cell | None, *, strong: bool = False, signed: bool = False) -> Part:
+    """A mean as it is printed: `0.712±.012`, `†` where it is beyond real text."""
     if cell is None:
         return Part("")
     mean = f"{cell.mean:+.3f}" if signed else _number(cell.mean)
