@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
-from bench.config import Resolved, Scale, assign, make_runs, parse_settings, plain, read_suite
+from bench.config import Resolved, Scale, assign, make_runs, parse_settings, plain
 from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
 from bench.scoring_cli import explain_command, score_command
+from bench.suite import read_suite
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 

@@ -1,4 +1,4 @@
-"""Settings of a run and of a suite. Everything is resolved and checked here, before any data is loaded.
+"""Settings of a run. Everything is resolved and checked here, before any data is loaded.
 
 Three sources, the later wins: defaults in the class (and its reduced scale), the suite's TOML, `--set key=value`.
 """
@@ -28,10 +28,10 @@ __all__ = [
     "assign",
     "build",
     "build_metrics",
+    "explain_error",
     "make_runs",
     "parse_settings",
     "plain",
-    "read_suite",
     "setting_names",
     "source_hash",
     "split_metrics",
@@ -78,8 +78,9 @@ class RunConfig(BaseModel):
     """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
 
     def title(self) -> str:
-        """For people: `seqgan · grammar · seed 0`."""
-        return f"{self.model} · {self.task} · seed {self.seed}"
+        """For people: `seqgan · grammar · seed 0`; a reduced scale is said."""
+        scale = "" if self.scale == "paper" else f" · {self.scale}"
+        return f"{self.model} · {self.task} · seed {self.seed}{scale}"
 
     def resolve(self) -> Resolved:
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
@@ -195,13 +196,13 @@ def build(settings_class: type[Any], values: Mapping[str, Any], owner: str) -> A
     try:
         return TypeAdapter(settings_class).validate_python(dict(values))
     except ValidationError as error:
-        raise ValueError(f"{owner}: {_explain(error)}") from error
+        raise ValueError(f"{owner}: {explain_error(error)}") from error
 
 
 _TYPES = {"int": "an integer", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list"}
 
 
-def _explain(error: ValidationError) -> str:
+def explain_error(error: ValidationError) -> str:
     """The first complaint of pydantic in our words: `rollouts takes an integer, got 'abc'`."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "settings"
@@ -283,49 +284,7 @@ def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig
     try:
         return [RunConfig.model_validate({**config, "seed": seed}) for seed in seeds]
     except ValidationError as error:
-        raise ValueError(_explain(error)) from error
-
-
-def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
-    """The runs of a suite file: every model on every task with every seed, in the order of the file.
-
-    Top-level keys are defaults; each `[[runs]]` overrides them; `model`, `task` and `seeds` may be lists.
-    `[models.seqgan]` and `[tasks.grammar]` hold settings for every run of that model or task.
-    Raises ValueError or KeyError that names the file.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a suite: {error}") from error
-    groups = document.pop("runs", None)
-    document.pop("description", None)
-    shared = {"model": document.pop("models", {}), "task": document.pop("tasks", {})}
-    if not groups:
-        raise ValueError(f"{path} has no [[runs]]")
-    configs: list[RunConfig] = []
-    try:
-        for group in groups:
-            merged = {**document, **group}
-            seeds = merged.pop("seeds", [0])
-            for task, model in itertools.product(_listed(merged, "task"), _listed(merged, "model")):
-                config = {**merged, "model": model, "task": task}
-                for kind, settings in shared.items():
-                    own = config.get(f"{kind}_settings", {})
-                    config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
-                configs += make_runs(assign(overrides or {}, config), seeds)
-        for kind, settings in shared.items():
-            used = {getattr(config, kind) for config in configs}
-            if unused := sorted(set(settings) - used):
-                raise KeyError(f"no run of {kind} {unused[0]!r}; {suggest(unused[0], used)}")
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{path}: {error.args[0]}") from error
-    return configs
-
-
-def _listed(group: Mapping[str, Any], key: str) -> list[str]:
-    if key not in group:
-        raise ValueError(f"a [[runs]] entry lacks {key!r}")
-    return group[key] if isinstance(group[key], list) else [group[key]]
+        raise ValueError(explain_error(error)) from error
 
 
 def source_hash(member: type[Any]) -> str:

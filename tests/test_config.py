@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench import config
-from bench.config import RunConfig, assign, make_runs, parse_settings, read_suite
+from bench.config import RunConfig, assign, make_runs, parse_settings
 from bench.registry import find, names
+from bench.suite import read_suite
 
 TOY = f"{Path(__file__).parent / 'toy_gan.py'}:ToyGAN"
 

@@ -1,0 +1,199 @@
+"""A suite file: which runs, and, where it stands for something published, which numbers are expected of them.
+
+    description = "…"                 # one sentence
+    seeds = [0, 1, 2]                 # defaults of every run: any field of RunConfig
+    [tasks.oracle_lstm]               # settings for every run on that task; [models.seqgan] likewise
+    [[runs]]                          # a row: one model in one setting, a run for each seed
+    [[runs.expected]]                 # numbers that one source prints for this row
+    [[samples]]                       # a row: a file of samples that somebody published, only scored
+    [[real_text]]                     # a row: the task's own real text in the place of samples
+
+`python -m bench suite` does the runs; `python -m bench reproduce` does every row and compares.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.config import RunConfig, assign, explain_error, make_runs
+from bench.registry import suggest
+from bench.samples_file import Format
+
+__all__ = ["Expected", "RealText", "RowNotes", "RunsRow", "SamplesFile", "SuiteConfig", "read_rows", "read_suite"]
+
+_PLACE = re.compile(r"end|best|phase:\w+|step:\d+")
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Expected(BaseModel):
+    """Numbers that one source prints for one row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    values: Annotated[dict[str, float], Field(min_length=1)]
+    """Score key -> the number as printed."""
+    tolerance: Positive | dict[str, Positive]
+    """How far from the number a mean may be and still count as the same, by key where keys differ. The file says why."""
+    where: str = "end"
+    """Which state the number is of: `end`; `best` of all evaluations; `phase:mle`, after that phase; `step:767670`."""
+    temperature: Positive = 1.0
+    """Of the evaluation that the number is compared with."""
+    std: dict[str, Positive] = {}
+    """Standard deviation over seeds, as printed."""
+    n_seeds: Annotated[int, Field(gt=0)] | None = None
+    """Seeds behind the number; None: not said."""
+    source: Annotated[str, Field(min_length=1)]
+    """Where the number is printed, as in `leaderboards/published`."""
+    protocol: Annotated[str, Field(min_length=1)]
+    """How the source measures."""
+    problems: str = ""
+    """What is known against the number."""
+    not_comparable: str = ""
+    """Why no measurement of this row can decide about the number; empty: it can."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Expected:
+        if not _PLACE.fullmatch(self.where):
+            raise ValueError(f"where is end, best, phase:NAME or step:NUMBER, got {self.where!r}")
+        for name in ("tolerance", "std"):
+            given = getattr(self, name)
+            if isinstance(given, dict) and (strange := sorted(set(given) - set(self.values))):
+                raise ValueError(f"{name} of {strange[0]!r}, which is not among the values")
+        if isinstance(self.tolerance, dict) and (bare := sorted(set(self.values) - set(self.tolerance))):
+            raise ValueError(f"no tolerance for {bare[0]!r}")
+        return self
+
+
+class RowNotes(BaseModel):
+    """What every row may say beside how it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = ""
+    """Tells the rows of a file apart. Default: the model's name."""
+    expected: tuple[Expected, ...] = ()
+    """Published numbers."""
+    shown: tuple[str, ...] = ()
+    """Score keys at the end that are shown although nobody published a number."""
+
+
+class _Scored(RowNotes):
+    """A row without a training."""
+
+    task: str
+    task_settings: dict[str, Any] = {}
+    metrics: tuple[str, ...] = ()
+    """Names of metrics; empty: the task's own list."""
+
+
+class SamplesFile(_Scored):
+    """A file of samples that somebody published."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Of the row, and of the model in its record."""
+    file: Annotated[str, Field(min_length=1)]
+    """Name of the file, to be found below `TEXTGAN_BENCH_DATA`, or in the cache."""
+    url: Annotated[str, Field(min_length=1)]
+    """Where it is downloaded from."""
+    sha256: Annotated[str, Field(pattern=r"[0-9a-f]{64}")]
+    format: Format = "auto"
+    """As of `score --format`."""
+
+
+class RealText(_Scored):
+    """The task's own real sentences."""
+
+    n_samples: Annotated[int, Field(gt=0)] = 10_000
+
+
+class SuiteConfig(BaseModel):
+    """A suite file as it is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    defaults: dict[str, Any] = {}
+    """All other top-level keys: fields of every run."""
+    runs: tuple[dict[str, Any], ...] = ()
+    """Each may hold the fields of `RowNotes` and those of a run; `model`, `task` and `seeds` may be lists."""
+    samples: tuple[SamplesFile, ...] = ()
+    real_text: tuple[RealText, ...] = ()
+    models: dict[str, dict[str, Any]] = {}
+    tasks: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> SuiteConfig:
+        """Raises ValueError that names the file."""
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a suite: {error}") from error
+        known = {name: document.pop(name) for name in list(document) if name in cls.model_fields and name != "defaults"}
+        try:
+            return cls.model_validate({**known, "defaults": document})
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain_error(error)}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsRow:
+    """One model in one setting, for each seed."""
+
+    notes: RowNotes
+    configs: tuple[RunConfig, ...]
+
+
+def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
+    """The runs of a suite file: every model on every task with every seed, in the order of the file.
+
+    Raises ValueError or KeyError that names the file.
+    """
+    suite = SuiteConfig.read(path)
+    if not suite.runs:
+        scored = "; `python -m bench reproduce` scores what it holds" if suite.samples or suite.real_text else ""
+        raise ValueError(f"{path} has no [[runs]]{scored}")
+    return [config for row in read_rows(path, suite, overrides) for config in row.configs]
+
+
+def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None) -> list[RunsRow]:
+    """The rows that are trained. Raises ValueError that names the file."""
+    shared = {"model": suite.models, "task": suite.tasks}
+    rows: list[RunsRow] = []
+    try:
+        for group in suite.runs:
+            notes = {name: group[name] for name in RowNotes.model_fields if name in group}
+            merged = {**suite.defaults, **{name: value for name, value in group.items() if name not in notes}}
+            seeds = merged.pop("seeds", [0])
+            pairs = list(itertools.product(_listed(merged, "task"), _listed(merged, "model")))
+            if notes and len(pairs) > 1:
+                raise ValueError(f"{next(iter(notes))} belongs to one model on one task, and this row names several")
+            for task, model in pairs:
+                config = {**merged, "model": model, "task": task}
+                for kind, settings in shared.items():
+                    own = config.get(f"{kind}_settings", {})
+                    config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
+                configs = make_runs(assign(overrides or {}, config), seeds)
+                rows.append(RunsRow(notes=RowNotes.model_validate(notes), configs=tuple(configs)))
+        for kind, settings in shared.items():
+            used = {getattr(row.configs[0], kind) for row in rows if row.configs}
+            if unused := sorted(set(settings) - used):
+                raise KeyError(f"no run of {kind} {unused[0]!r}; {suggest(unused[0], used)}")
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain_error(error)}") from error
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: {error.args[0]}") from error
+    return rows
+
+
+def _listed(group: Mapping[str, Any], key: str) -> list[str]:
+    if key not in group:
+        raise ValueError(f"a [[runs]] entry lacks {key!r}")
+    return group[key] if isinstance(group[key], list) else [group[key]]
