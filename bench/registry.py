@@ -7,12 +7,13 @@ A user's own class is `my_gan.py:MyGAN`; an installed plug-in comes by the entry
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -38,20 +39,26 @@ def names(kind: Kind) -> list[str]:
     if kind != "metrics":
         found = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}
         found |= {p.parent.name for p in folder.glob("*/__init__.py") if p.parent.name != "common"}
-    return sorted(found | {point.name for point in entry_points(group=f"textgan_bench.{kind}")})
+    return sorted(found | {point.name for point in _plugins(kind)})
 
 
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
     if ":" in name or name.endswith(".py"):
         return _from_file(kind, name)
-    for point in entry_points(group=f"textgan_bench.{kind}"):
+    for point in _plugins(kind):
         if point.name == name:
             return _only_class(point.load(), kind, name)
     if name not in names(kind):
         raise KeyError(f"no {name!r} in {_PACKAGES[kind].replace('.', '/')}; {suggest(name, names(kind))}")
     module = ".".join(filter(None, (_PREFIX, _PACKAGES[kind], name)))
     return _only_class(importlib.import_module(f"{module}.metric" if kind == "metrics" else module), kind, name)
+
+
+@functools.cache
+def _plugins(kind: Kind) -> tuple[EntryPoint, ...]:
+    """What other distributions add. Read once in a process: it opens a file of every installed distribution."""
+    return tuple(entry_points(group=f"textgan_bench.{kind}"))
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

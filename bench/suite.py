@@ -41,7 +41,7 @@ class Expected(BaseModel):
     values: Annotated[dict[str, float], Field(min_length=1)]
     """Score key -> the number as printed."""
     tolerance: Positive | dict[str, Positive]
-    """How far from the number a mean may be and still count as the same, by key where keys differ. The file says why."""
+    """How far from the number a mean may be and still count as the same, by key where keys differ; files say why."""
     where: str = "end"
     """Which state the number is of: `end`; `best` of all evaluations; `phase:mle`, after that phase; `step:767670`."""
     temperature: Positive = 1.0
