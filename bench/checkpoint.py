@@ -21,7 +21,15 @@ from bench.batches import BatchStream
 from bench.record import Alarm, Evaluation, Score, write_atomic
 from bench.seeding import random_state, restore_random_state
 
-__all__ = ["PhaseProgress", "Progress", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+__all__ = [
+    "PhaseProgress",
+    "Progress",
+    "load_checkpoint",
+    "load_weights",
+    "read_progress",
+    "save_checkpoint",
+    "save_weights",
+]
 
 
 @dataclasses.dataclass
@@ -82,6 +90,15 @@ def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, devic
     stream.restore(state["stream"])
     restore_random_state(state["random"])
     return _progress(json.loads(state["progress"]))
+
+
+def read_progress(path: Path) -> Progress:
+    """How far a checkpoint is, without its model. Raises ValueError that says what to do with the file."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return _progress(json.loads(state["progress"]))
+    except (RuntimeError, KeyError, ValueError, EOFError) as error:
+        raise ValueError(f"cannot read {path} ({error}); delete it to train from the start") from error
 
 
 def _progress(document: dict[str, Any]) -> Progress:
