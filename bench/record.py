@@ -8,10 +8,13 @@ equal in all but the clock: see `RunRecord.content`.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import math
 import os
+import re
+import reprlib
 import tempfile
 import types
 import typing
@@ -35,6 +38,13 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+
+_LARGEST = 1e50
+"""Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
+_MOST_BYTES = 64 << 20
+"""Of a document; one with a thousand evaluations has about 3 MB."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What becomes the name of a folder or of a page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,21 +160,32 @@ class RunRecord:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read and check a document. Raises ValueError that names the file, the field and what was expected."""
+    """Read and check a document, which may be anybody's. Raises ValueError: file, field, what was expected."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except (UnicodeDecodeError, ValueError) as error:
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise ValueError(f"{size} bytes; at most {_MOST_BYTES} are read")
+        document = json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=_each_key_once,
+            parse_int=_number,
+            parse_float=_number,
+            parse_constant=_number,
+        )
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
+    except ValueError as error:
         raise ValueError(f"{path} is not a run record: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is not a run record: objects or lists in one another without end") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path} is not a run record: expected an object, got {type(document).__name__}")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path} has schema_version {document.get('schema_version')!r}; this version reads {SCHEMA_VERSION}"
-        )
+    if type(version := document.get("schema_version")) is not int or version != SCHEMA_VERSION:
+        raise ValueError(f"{path} has schema_version {_short(version)}; this version reads {SCHEMA_VERSION}")
     try:
-        return typing.cast(RunRecord, _build(RunRecord, document, "record"))
+        record = typing.cast(RunRecord, _build(RunRecord, document, "record"))
+        _check_names(record)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return record
 
 
 def find_documents(root: Path, name: str) -> list[Path]:
@@ -172,8 +193,44 @@ def find_documents(root: Path, name: str) -> list[Path]:
     return sorted(path for path in root.rglob(name) if "mlartifacts" not in path.relative_to(root).parts)
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number that JSON knows; an absent score belongs in `skipped`")
+def _number(text: str) -> float:
+    """A number as JSON writes it: NaN, Infinity and what would become one in a sum are none."""
+    if len(text) > 400 or not abs(float(text)) <= _LARGEST:
+        raise ValueError(
+            f"{_short(text)} is no number of a run: at most {_LARGEST:g}, finite; an absent score belongs in `skipped`"
+        )
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {_short(next(k for k in keys if keys.count(k) > 1))} stands twice in one object")
+    return found
+
+
+def _check_names(record: RunRecord) -> None:
+    """What becomes part of a path, or an order of time, is exactly what the harness would write."""
+    for name, value in (("run_id", record.run_id), ("config_hash", record.config_hash)):
+        if not _NAME.fullmatch(value):
+            raise ValueError(f"record.{name} must be letters, digits, '-', '_' and '.', got {_short(value)}")
+    try:
+        datetime.datetime.fromisoformat(record.created_at)
+    except ValueError as error:
+        raise ValueError(f"record.created_at must be a time as ISO 8601 writes it: {error}") from error
+    for i, evaluation in enumerate(record.evaluations):
+        where, file, digits = f"record.evaluations[{i}]", evaluation.samples_file, evaluation.samples_sha256
+        if file is not None and (not file.isprintable() or file.startswith(".") or set("/\\:") & set(file)):
+            raise ValueError(f"{where}.samples_file must be a file name beside the record, got {_short(file)}")
+        if file is not None and digits is None:
+            raise ValueError(f"{where} names a samples_file without samples_sha256")
+        if digits is not None and not re.fullmatch(r"[0-9a-f]{64}", digits):
+            raise ValueError(f"{where}.samples_sha256 must be 64 hexadecimal digits, got {_short(digits)}")
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value)
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -183,7 +240,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         return _build_dataclass(kind, value, where)
     if origin is Literal:
         if value not in arguments:
-            raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}, got {value!r}")
+            raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}, got {_short(value)}")
         return value
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
@@ -222,7 +279,7 @@ def _build_plain(kind: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where} must be finite, got {value}")
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{where} must be {kind.__name__}, got {value!r}")
+        raise ValueError(f"{where} must be {kind.__name__}, got {_short(value)}")
     return value
 
 

@@ -1,5 +1,6 @@
 """Synthetic records for the tests of the leaderboard."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,9 +33,10 @@ def evaluation(at: str = "end", temperature: float = 1.0, phase: str = "adversar
 
 def record(model: str = "seqgan", seed: int | None = 0, *evaluations: Evaluation, **changes) -> RunRecord:
     samples = seed is None
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", model)[:80]
     base = RunRecord(
-        run_id=f"{model}-{seed}",
-        config_hash=f"c-{model}",
+        run_id=f"{safe}-{seed}",
+        config_hash=f"c-{safe}",
         created_at="2026-01-01T00:00:00Z",
         status="completed",
         origin="samples" if samples else "run",
