@@ -102,7 +102,7 @@ def test_every_import_is_a_declared_dependency(part: str) -> None:
         [*project["dependencies"], *(x for group in project["optional-dependencies"].values() for x in group)]
     )
     declared |= names_of(pyproject["dependency-groups"]["test"]) if part == "tests" else set()
-    own = {*EDGES, *(path.stem for path in ROOT.glob("tests/*.py")), "hatch_build"}
+    own = {*EDGES, *(path.stem for path in ROOT.glob("tests/*.py")), "benchmarks", "hatch_build"}
     providers_of = importlib.metadata.packages_distributions()
     used: set[str] = set()
     for path in files(*(EDGES if part == "product" else ["tests"])):

@@ -47,7 +47,7 @@ class LSTMLanguageModel(nn.Module):
 
     def mean_nll(self, tokens: Tensor) -> Tensor:
         """(B, T) -> the mean over tokens of -log p, nats; what follows the end token does not count."""
-        inside = counted(tokens, self.spec.eos_id)
+        inside = counted(tokens, self.spec.eos_id).to(self.output.weight.dtype)
         return self.weighted_nll(tokens, inside / inside.sum())
 
     @torch.no_grad()
