@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
-from bench.config import Resolved, Scale, assign, make_runs, parse_settings, plain
+from bench.config import Resolved, Scale, assign, make_runs, parse_settings
 from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
 from bench.scoring_cli import explain_command, score_command
@@ -118,26 +117,11 @@ def _suites() -> list[str]:
 
 
 def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: TrackingOptions, **how: Any) -> None:
-    """Load each task once (so that what is missing is said now), add its row of real text, then train."""
-    from bench.launch import Way, launch
-    from bench.runner import run_info
-    from bench.samples import Board, record_real_text
+    """Train, say where the records are, and end with the exit code of how it went."""
+    from bench.start import start, table_hint
 
-    tracking.check(runs)
-    for each in resolved:
-        each.folder(runs)  # needs the device to be there
-    boards: dict[str, Board] = {}
-    for each in resolved:
-        key = _board_key(each)
-        if key not in boards:
-            boards[key] = Board(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
-            record_real_text(boards[key], each.run.n_samples, runs)
-    first = {each.config_hash: each for each in reversed(resolved)}
-    infos = [run_info(each, boards[_board_key(each)].data) for each in first.values()]
-    way = Way(runs, trackers_of=tracking.prepare(infos, runs), **how)
-    outcomes = launch(resolved, way, jobs=jobs, console=console)
-    program = "python -m leaderboards" if __package__ == "bench" else "textgan-bench-leaderboards"
-    console.print(f"\n{len(outcomes)} runs in {runs}. Table: {program} build {runs}", highlight=False)
+    outcomes = start(resolved, jobs=jobs, runs=runs, tracking=tracking, console=console, **how)
+    console.print(f"\n{len(outcomes)} runs in {runs}. Table: {table_hint(runs)}", highlight=False)
     if hint := tracking.hint(runs):
         console.print(hint, highlight=False)
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
@@ -146,12 +130,6 @@ def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: Track
         raise typer.Exit(130)
     if bad:
         raise typer.Exit(1)
-
-
-def _board_key(resolved: Resolved) -> str:
-    """Runs with one key share their data and their row of real text."""
-    metrics = [[metric.name, plain(metric)] for metric in resolved.metrics]
-    return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples, metrics])
 
 
 app.command("score")(score_command)

@@ -5,6 +5,7 @@ One run's failure, or its process's death, never costs another run.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import time
@@ -63,6 +64,8 @@ class Way:
     """Train again what is finished."""
     save_every: float = 60.0
     """Seconds between checkpoints."""
+    deadline: float = math.inf
+    """Seconds since the epoch: whatever is under way then has been saved and stopped before."""
 
 
 class _Rate(ProgressColumn):
@@ -73,7 +76,10 @@ class _Rate(ProgressColumn):
 
 
 def launch(runs: Sequence[Resolved], way: Way, *, jobs: int, console: Console) -> list[Outcome]:
-    """Do all runs, show their progress, say how each ended. Ctrl-C or SIGTERM saves what is under way and stops."""
+    """Do all runs, show their progress, say how each ended.
+
+    Ctrl-C, SIGTERM and `way.deadline` save what is under way and stop.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -82,8 +88,12 @@ def launch(runs: Sequence[Resolved], way: Way, *, jobs: int, console: Console) -
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with stop_on_signals() as stopped, Progress(*columns, console=console, refresh_per_second=5) as progress:
+    with stop_on_signals() as signalled, Progress(*columns, console=console, refresh_per_second=5) as progress:
         display = _Display(progress, len(runs))
+
+        def stopped() -> bool:
+            return signalled() or time.time() >= way.deadline
+
         if jobs == 1 or len(runs) == 1:
             return list(_one_by_one(runs, way, display, stopped))
         return _side_by_side(runs, way, jobs, display, stopped)
@@ -105,6 +115,26 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Clock:
+    """Tells a run to stop early enough: another pause like the longest so far would pass the deadline.
+
+    A pause lies between two questions: a step, and, where there is one, an evaluation and the writing of a checkpoint.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._last = math.nan
+        self._longest = 0.0
+
+    def is_up(self) -> bool:
+        """Asked after every step."""
+        now = time.time()
+        if now - self._last > self._longest:  # never at the first question
+            self._longest = now - self._last
+        self._last = now
+        return now + self._longest >= self._deadline
 
 
 class _Display:
@@ -159,13 +189,14 @@ def _one_by_one(
 
 def _attempt(resolved: Resolved, way: Way, report: Report, stopped: Callable[[], bool]) -> Outcome:
     title, place = resolved.run.title(), resolved.folder(way.folder)
+    clock = _Clock(way.deadline)
     try:
         record = run(
             resolved,
             way.folder,
             trackers=way.trackers_of(resolved.config_hash),
             report=report,
-            should_stop=stopped,
+            should_stop=lambda: stopped() or clock.is_up(),
             rerun=way.rerun,
             save_every=way.save_every,
         )
