@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from scipy import stats
 
@@ -105,8 +105,8 @@ def _matched(trace: Trace, curve: Curve) -> tuple[Cell | None, str]:
     if missing := [seed for seed, value in found.items() if value is None]:
         low = min(x for seed in missing for x, _ in runs[seed])
         high = max(x for seed in missing for x, _ in runs[seed])
-        seeds = ", ".join(str(seed) for seed in missing)
-        return None, f"{curve.x} {curve.diversity:.3f} is not reached: {low:.3f} to {high:.3f} (seed {seeds})"
+        seeds = "" if len(missing) == len(found) else f" (seed {', '.join(map(str, missing))})"
+        return None, f"{curve.x} {curve.diversity:.3f} is not reached by {low:.3f} to {high:.3f}{seeds}"
     return cell([value for value in found.values() if value is not None]), ""
 
 
@@ -137,13 +137,3 @@ def _mark_front(curve: Curve) -> None:
     losses = [(signs[0] * point.x.mean, signs[1] * point.y.mean) for point in points]
     for point, front in zip(points, pareto(losses), strict=True):
         point.front = front
-
-
-def missing(curves: Iterable[Curve]) -> list[str]:
-    """Why quality at matched diversity is absent, one line a row."""
-    lines: dict[str, None] = {}
-    for curve in curves:
-        for trace in curve.traces:
-            if trace.reason:
-                lines[f"{trace.label}: {curve.y}: {trace.reason}"] = None
-    return list(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,17 +12,20 @@ from pathlib import Path
 import pandas as pd
 
 from bench.record import canonical_json, write_atomic
-from leaderboards.schema import Board, Boards, Cell, Row
-from leaderboards.tables import Part, Table, facts, heading, legend, parts, plain, signatures
+from leaderboards.schema import Board, Boards, Cell, Curve, Row, Trace
+from leaderboards.tables import facts, heading, legend, parts, signatures
+from leaderboards.text import Part, Table, plain
 
 __all__ = ["CSV_COLUMNS", "escape", "to_csv", "to_markdown", "write"]
 
 CSV_COLUMNS = (
     *("board", "task", "task_version", "task_config", "data_sha256", "scale", "model", "label", "config_hash"),
-    *("origin", "status", "n_completed", "n_started", "table", "temperature", "key", "mean", "half_width", "n"),
-    *("signature", "better", "rank"),
+    *("origin", "status", "evidence", "baseline", "n_completed", "n_started", "table", "temperature", "key", "mean"),
+    *("half_width", "n", "signature", "better", "rank", "rank_high"),
 )
-"""`table`: final (temperature 1), gain (end minus end of pre-training), temperature (every temperature)."""
+"""`table`: final (temperature 1), gain (end minus end of pre-training), temperature (every temperature), `matched x`
+(quality at the baseline's diversity x), `over_baseline x` (that, minus the baseline's), seconds (training, by phase).
+Rows of status `apart` have the tables apart and apart_temperature instead: their temperature 1 is another one."""
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>&|~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
@@ -56,7 +60,7 @@ def _remarks(boards: Boards) -> list[tuple[str, list[str]]]:
 
 def _table(table: Table) -> str:
     frame = pd.DataFrame([[_cell(part) for part in row] for row in table.rows], columns=list(map(escape, table.header)))
-    aligned = ("left", *("right" for _ in table.header[1:]))
+    aligned = ["left" if i in table.words else "right" for i in range(len(table.header))]
     return frame.to_markdown(index=False, tablefmt="pipe", disable_numparse=True, colalign=aligned)
 
 
@@ -74,35 +78,62 @@ def to_csv(boards: Boards) -> str:
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for board in boards.boards:
-        for row in board.rows:
-            for table, temperature, key, cell in _cells(row):
-                writer.writerow(_line(board, row, table, temperature, key, cell))
+        shared = {
+            "board": board.number,
+            "task": board.task,
+            "task_version": board.task_version,
+            "task_config": canonical_json(board.task_config),
+            "data_sha256": board.data_sha256,
+            "scale": board.scale,
+        }
+        traces: dict[str, list[tuple[Curve, Trace]]] = {}
+        for curve in board.curves:
+            for trace in curve.traces:
+                traces.setdefault(trace.label, []).append((curve, trace))
+        for row in (*board.rows, *board.apart):
+            values = itertools.chain(_scores(row), _matched(traces.get(row.label, ())), _seconds(row))
+            writer.writerows(_line(board, row, *value) | shared for value in values)
     return file.getvalue()
 
 
-def _cells(row: Row) -> Iterable[tuple[str, float, str, Cell]]:
+Value = tuple[str, float | str, str, Cell]
+"""Table, temperature, key, value."""
+
+
+def _scores(row: Row) -> Iterable[Value]:
+    apart = row.status == "apart"
     for key, cell in sorted(row.final.items()):
-        yield "final", 1.0, key, cell
-    for key, cell in sorted(row.gain.items()):
+        yield "apart" if apart else "final", 1.0, key, cell
+    for key, cell in sorted(row.gain.items() if not apart else ()):
         yield "gain", 1.0, key, cell
     for temperature, cells in sorted(row.sweep.items()):
         for key, cell in sorted(cells.items()):
-            yield "temperature", temperature, key, cell
+            yield "apart_temperature" if apart else "temperature", temperature, key, cell
 
 
-def _line(board: Board, row: Row, table: str, temperature: float, key: str, cell: Cell) -> dict[str, object]:
+def _matched(traces: Iterable[tuple[Curve, Trace]]) -> Iterable[Value]:
+    for curve, trace in traces:
+        if trace.matched is not None:
+            yield f"matched {curve.x}", "", curve.y, trace.matched
+        if trace.over_baseline is not None:
+            yield f"over_baseline {curve.x}", "", curve.y, trace.over_baseline
+
+
+def _seconds(row: Row) -> Iterable[Value]:
+    for phase, seconds in row.seconds.items():
+        yield "seconds", "", phase, Cell(mean=seconds, std=None, half_width=None, n=row.n_completed)
+
+
+def _line(board: Board, row: Row, table: str, temperature: float | str, key: str, cell: Cell) -> dict[str, object]:
+    scored = table != "seconds"
     return {
-        "board": board.number,
-        "task": board.task,
-        "task_version": board.task_version,
-        "task_config": canonical_json(board.task_config),
-        "data_sha256": board.data_sha256,
-        "scale": board.scale,
         "model": row.model,
         "label": row.label,
         "config_hash": row.config_hash,
         "origin": row.origin,
         "status": row.status,
+        "evidence": row.evidence,
+        "baseline": int(row.baseline),
         "n_completed": row.n_completed,
         "n_started": row.n_started,
         "table": table,
@@ -111,9 +142,10 @@ def _line(board: Board, row: Row, table: str, temperature: float, key: str, cell
         "mean": repr(cell.mean),
         "half_width": "" if cell.half_width is None else repr(cell.half_width),
         "n": cell.n,
-        "signature": board.signatures[key],
-        "better": board.better[key],
+        "signature": board.signatures[key] if scored else "",
+        "better": board.better[key] if scored else "",
         "rank": "" if cell.rank is None else cell.rank,
+        "rank_high": "" if cell.rank_high is None else cell.rank_high,
     }
 
 

@@ -22,7 +22,7 @@ from leaderboards.schema import (
 )
 from leaderboards.store import Entry
 
-__all__ = ["choose_baseline", "labels", "members", "notes", "order", "row"]
+__all__ = ["choose_baseline", "labels", "members", "notes", "order", "row", "shortcomings"]
 
 PRETRAINING = "mle"
 """Name of the phase that ends pre-training."""
@@ -82,9 +82,14 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
     if record.origin == "run" and record.model not in REFERENCES:
         if completed < RANKED_SEEDS:
             evidence = "incomplete"
-            lacks.append(f"{completed} of at least {RANKED_SEEDS} seeds")
+            lacks.append(f"{RANKED_SEEDS - completed} more completed seed(s) to be ranked")
         if len(temperatures) < 2:
-            lacks.append("temperatures: scored at one only")
+            lacks.append("other temperatures than 1, so no curve and no quality at matched diversity")
+    if len(commits := sorted({commit for e in entries if (commit := _commit(e.record))})) > 1:
+        told = (commit[:12] + commit[40:] for commit in commits)
+        lacks.append(f"one state of the code: its runs are of commits {', '.join(told)}")
+    if any(commit.endswith("+") for commit in commits):
+        lacks.append("a clean checkout (+): there were changes that no commit holds")
     return Row(
         model=record.model,
         label=label,
@@ -200,6 +205,23 @@ def notes(entries: Sequence[Entry], signatures: Mapping[str, str]) -> list[str]:
         for text in dict.fromkeys([*_said(entry.record), *_left_out(entry.record, signatures)]):
             seeds.setdefault(text, []).append(seed)
     return [f"seed {', '.join(s)}: {text}" if s[0] else text for text, s in seeds.items()]
+
+
+def shortcomings(rows: Sequence[Row]) -> list[str]:
+    """What rows lack, those with the same lack together, and whether the ranked ones differ in their seeds."""
+    labels_of: dict[str, list[str]] = {}
+    for row in rows:
+        for lack in row.lacks:
+            labels_of.setdefault(lack, []).append(row.label)
+    lines = [f"{', '.join(who)}: lacks {lack}" for lack, who in labels_of.items()]
+    seeds: dict[int, list[str]] = {}
+    for row in rows:
+        if row.status == "ranked":
+            seeds.setdefault(row.n_completed, []).append(row.label)
+    if len(seeds) > 1:
+        told = "; ".join(f"{n} for {', '.join(who)}" for n, who in sorted(seeds.items()))
+        lines.append(f"the ranked rows differ in their numbers of seeds: {told}")
+    return lines
 
 
 def _said(record: RunRecord) -> list[str]:

@@ -1,14 +1,13 @@
-"""Boards -> tables of text, for the terminal and for Markdown. The only place that rounds."""
+"""Boards -> tables of text, for the terminal, Markdown and LaTeX."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from leaderboards.published import Published
+from leaderboards.comparisons import cost, quality_diversity, reported
 from leaderboards.ranking import front_keys
-from leaderboards.schema import Board, Boards, Cell, Row
+from leaderboards.schema import RANKED_SEEDS, TEMPERATURE_SETTING, Board, Boards, Row
+from leaderboards.text import Part, Table, as_part, breaks, column, head, places, plain
 
 __all__ = [
     "MAIN",
@@ -33,7 +32,7 @@ _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Diversity", "repetition and copies", ("distinct_2", "unique", "novelty")),
 )
 MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
-"""Columns of the tables of gains and temperatures, as far as `_WIDE` of them are there."""
+"""Columns of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there."""
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
 _HIDDEN = (
@@ -41,33 +40,6 @@ _HIDDEN = (
     *("novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
 )
 """In the CSV only: variants of a column that is shown."""
-_ARROWS = {"higher": "↑", "lower": "↓", "real": "="}
-
-
-@dataclass(frozen=True)
-class Part:
-    """The text of a cell."""
-
-    text: str
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Part, ...], ...]
-    breaks: frozenset[int] = frozenset()
-    """Rows after which a line is drawn."""
-    under: tuple[str, ...] = ()
-    """What a reader must know, below the table."""
-
-
-def plain(text: str) -> str:
-    """One line without control, format or bidirectional characters: names come from other people's files."""
-    return "".join(" " if c.isspace() else "\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
 
 
 def heading(board: Board) -> str:
@@ -94,10 +66,12 @@ def signatures(board: Board) -> list[str]:
 
 def parts(board: Board) -> list[Table]:
     """Every table of a board, those that would be empty left out."""
-    tables = [t for name, keys in columns(board) for t in _final(board, name, keys)]
-    tables += _gain(board) + _sweep(board)
-    tables += [_published(source, rows, board) for source, rows in board.published.items()]
-    return tables
+    shown = columns(board)
+    tables = [t for name, keys in shown for t in _final(board, name, keys, board.rows)]
+    tables += _ranks(board) + _gain(board) + quality_diversity(board) + _sweep(board) + cost(board)
+    tables += [t for name, keys in shown for t in _final(board, f"At another temperature: {name}", keys, board.apart)]
+    order = [key for _, keys in shown for key in keys]
+    return tables + [reported(source, rows, order) for source, rows in board.published.items()]
 
 
 def legend(boards: Boards) -> list[str]:
@@ -109,12 +83,20 @@ def legend(boards: Boards) -> list[str]:
         "Better: ↑ higher, ↓ lower, = nearer to real text. There is no overall rank: quality and diversity are traded "
         "against each other.",
     ]
+    if any(row.baseline and row.status == "ranked" for _, row in rows):
+        lines.append("baseline: maximum likelihood at temperature 1, the row to beat; ranked like the others.")
     if any(row.status == "incomplete" for _, row in rows):
-        lines.append("incomplete: fewer than 3 completed seeds, not ranked.")
+        lines.append(f"incomplete: fewer than {RANKED_SEEDS} completed seeds, not ranked.")
+    if any(board.apart for board in boards.boards):
+        lines.append(
+            f"apart: drawn at another temperature ({TEMPERATURE_SETTING} is not 1), in tables of its own, not ranked."
+        )
+    if any(row.verified for _, row in rows):
+        lines.append("✓: verified, all scores were recomputed from the stored samples.")
     if any(is_best(board, row, key) for board, row in rows for key in row.final):
         lines.append(
-            "Bold: no ranked row is better at the 5% level (Welch's t-test over seeds, not corrected for the number "
-            "of comparisons)."
+            "Bold: no ranked row is clearly better (bootstrap over seeds, 5% level, not corrected for the number of "
+            "comparisons)."
         )
     if any(cell.beyond_real for _, row in rows for cell in row.final.values()):
         lines.append(
@@ -141,20 +123,37 @@ def columns(board: Board) -> list[tuple[str, tuple[str, ...]]]:
     return [*tables, *(("Further scores", tuple(others[i : i + _FITS])) for i in range(0, len(others), _FITS))]
 
 
-def _column(board: Board, key: str) -> str:
-    return f"{plain(key)} {_ARROWS[board.better[key]]}"
+def is_best(board: Board, row: Row, key: str) -> bool:
+    """Whether to print it bold: first, and not alone."""
+    if key not in row.final or row.final[key].rank != 1:
+        return False
+    return sum(key in r.final and r.final[key].rank is not None for r in board.rows) > 1
 
 
-def _final(board: Board, name: str, keys: Iterable[str]) -> list[Table]:
-    present = [key for key in keys if any(key in row.final for row in board.rows)]
+def _final(board: Board, name: str, keys: Iterable[str], rows: Sequence[Row]) -> list[Table]:
+    present = [key for key in keys if any(key in row.final for row in rows)]
     if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
         return []
-    rows = [
-        (*_head(row), *(as_part(row.final.get(key), strong=is_best(board, row, key)) for key in present))
-        for row in board.rows
+    table = [
+        (*head(row), *(as_part(row.final.get(key), strong=is_best(board, row, key)) for key in present)) for row in rows
     ]
-    header = ("model", "status", "seeds", *(_column(board, key) for key in present))
-    return [Table(name, header, tuple(rows), _breaks(board.rows))]
+    header = ("model", "status", "seeds", *(column(board, key) for key in present))
+    return [Table(name, header, tuple(table), breaks(rows))]
+
+
+def _ranks(board: Board) -> list[Table]:
+    rows = [row for row in board.rows if row.status == "ranked"]
+    entrants = {key: sum(key in row.final and row.final[key].rank is not None for row in rows) for key in MAIN}
+    present = [key for key in MAIN if entrants[key] > 1][:_WIDE]
+    if not present:
+        return []
+    table = [(head(row)[0], head(row)[2], *(places(row.final.get(key)) for key in present)) for row in rows]
+    header = ("model", "seeds", *(column(board, key) for key in present))
+    under = (
+        "The places that a row may have, by bootstrap over seeds (95% each): from 1 + the clearly better rows to all "
+        "but the clearly worse. 1–3: a tie of three.",
+    )
+    return [Table("Ranks", header, tuple(table), under=under)]
 
 
 def _gain(board: Board) -> list[Table]:
@@ -163,11 +162,14 @@ def _gain(board: Board) -> list[Table]:
     if not present:
         return []
     table = [
-        (_head(row)[0], _head(row)[2], *(as_part(row.gain.get(key), signed=True) for key in present)) for row in rows
+        (head(row)[0], head(row)[2], *(as_part(row.gain.get(key), signed=True) for key in present)) for row in rows
     ]
-    header = ("model", "seeds", *(_column(board, key) for key in present))
-    under = ("End of training minus end of pre-training of the same run: what the adversarial training added.",)
-    return [Table("Gain over pre-training", header, tuple(table), _breaks(rows), under)]
+    header = ("model", "seeds", *(column(board, key) for key in present))
+    under = (
+        "End of training minus end of pre-training of the same run: what the adversarial training added. The interval "
+        "is of the differences.",
+    )
+    return [Table("Gain over pre-training", header, tuple(table), breaks(rows), under)]
 
 
 def _sweep(board: Board) -> list[Table]:
@@ -175,83 +177,10 @@ def _sweep(board: Board) -> list[Table]:
     present = [key for key in MAIN if any(key in cells for row in rows for cells in row.sweep.values())][:_WIDE]
     if not present:
         return []
-    table, breaks = [], set()
+    table, lines = [], set()
     for row in rows:
         for temperature, cells in sorted(row.sweep.items()):
-            table.append((_head(row)[0], Part(f"{temperature:g}"), *(as_part(cells.get(key)) for key in present)))
-        breaks.add(len(table) - 1)
-    header = ("model", "T", *(_column(board, key) for key in present))
-    return [Table("Temperatures", header, tuple(table), frozenset(breaks))]
-
-
-def _published(source: str, rows: Sequence[Published], board: Board) -> Table:
-    order = [key for _, keys in columns(board) for key in keys]
-    keys = sorted({row.key for row in rows}, key=lambda key: order.index(key) if key in order else len(order))
-    lines: dict[tuple[str, str], dict[str, Published]] = {}
-    for row in rows:
-        lines.setdefault((row.model, row.variant), {})[row.key] = row
-    table = [
-        (
-            Part(plain(f"{model} ({variant})" if variant else model)),
-            *(_reported(cells.get(key)) for key in keys),
-        )
-        for (model, variant), cells in lines.items()
-    ]
-    return Table(f"reported · {plain(source)}", ("model", *keys), tuple(table), under=_protocols(rows))
-
-
-def _reported(row: Published | None) -> Part:
-    if row is None:
-        return Part("")
-    return Part(f"{row.value} (sd {row.std})" if row.std else row.value)
-
-
-def _protocols(rows: Sequence[Published]) -> tuple[str, ...]:
-    """Each protocol with the models and keys it holds for."""
-    holds: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-    for row in rows:
-        models, keys = holds.setdefault(row.protocol, ({}, {}))
-        models[row.model] = None
-        keys[row.key] = None
-    lines = [f"Reported by {', '.join(dict.fromkeys(row.reported_by for row in rows))}; not measured here, not ranked."]
-    for protocol, (models, keys) in holds.items():
-        if protocol:
-            lines.append(f"{', '.join(models)} ({', '.join(keys)}): {protocol}")
-    return tuple(plain(line) for line in lines)
-
-
-def _head(row: Row) -> tuple[Part, Part, Part]:
-    seeds = "file" if row.origin == "samples" else f"{row.n_completed}/{row.n_started}"
-    return Part(plain(row.label) + (" ‡" if row.front else "")), Part(row.status), Part(seeds)
-
-
-def _breaks(rows: Sequence[Row]) -> frozenset[int]:
-    return frozenset(i for i in range(len(rows) - 1) if rows[i].status != rows[i + 1].status)
-
-
-def is_best(board: Board, row: Row, key: str) -> bool:
-    """Whether to print it bold: first, and not alone."""
-    if key not in row.final or row.final[key].rank != 1:
-        return False
-    return sum(key in r.final and r.final[key].rank is not None for r in board.rows) > 1
-
-
-def as_part(cell: Cell | None, *, strong: bool = False, signed: bool = False) -> Part:
-    """A mean as it is printed: `0.712±.012`, `†` where it is beyond real text."""
-    if cell is None:
-        return Part("")
-    mean = f"{cell.mean:+.3f}" if signed else _number(cell.mean)
-    return Part(mean + _half(cell.half_width) + ("†" if cell.beyond_real else ""), strong)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10_000 else f"{value:.6g}"
-
-
-def _half(value: float | None) -> str:
-    """An interval that is not zero is never printed as zero."""
-    if value is None:
-        return ""
-    if value == 0:
-        return "±0"
-    return "±<.001" if value < 0.0005 else "±" + (_number(value).removeprefix("0"))
+            table.append((head(row)[0], Part(f"{temperature:g}"), *(as_part(cells.get(key)) for key in present)))
+        lines.add(len(table) - 1)
+    header = ("model", "T", *(column(board, key) for key in present))
+    return [Table("Temperatures", header, tuple(table), frozenset(lines))]

@@ -8,7 +8,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from leaderboards.schema import Boards
-from leaderboards.tables import Table, facts, heading, legend, parts, plain
+from leaderboards.tables import facts, heading, legend, parts
+from leaderboards.text import Table, plain
 
 __all__ = ["print_boards"]
 
@@ -45,7 +46,10 @@ def _rich(table: Table) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     for i, name in enumerate(table.header):
         rich.add_column(
-            Text(name.replace(" ", "\n")), justify="right" if i else "left", overflow="fold", no_wrap=bool(i)
+            Text(name.replace(" ", "\n")),
+            justify="left" if i in table.words else "right",
+            overflow="fold",
+            no_wrap=i not in table.words,
         )
     for i, row in enumerate(table.rows):
         cells = [Text(part.text, style="bold green" if part.strong else "") for part in row]

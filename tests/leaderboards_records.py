@@ -76,16 +76,22 @@ def example() -> list[RunRecord]:
     for seed, bleu in enumerate((0.70, 0.72, 0.71)):
         before = evaluation("phase_end", phase="mle", bleu_2=bleu - 0.01, self_bleu_2=0.80)
         cool = evaluation(temperature=0.5, bleu_2=0.9, self_bleu_2=0.99)
+        hot = evaluation(temperature=1.5, bleu_2=0.5 + seed / 50, self_bleu_2=0.70)
         end = evaluation(bleu_2=bleu, self_bleu_2=0.85 + seed / 100, unique=0.9)
-        records.append(record("seqgan", seed, before, cool, end))
+        records.append(record("seqgan", seed, before, cool, end, hot, n_parameters=7_334_990))
         records.append(
             record(
                 "mle",
                 seed,
                 evaluation(bleu_2=bleu - 0.2, self_bleu_2=0.75),
+                evaluation(temperature=0.5, bleu_2=0.8, self_bleu_2=0.95),
+                environment={"device": "cpu", "git.sha": "a" * 40, "git.dirty": seed == 1},
+                n_parameters=311_348,
                 phases=(PhaseCost(name="mle", steps=3, seconds=1.0, real_sentences=9),),
             )
         )
+        sharp = record("leakgan", seed, evaluation(bleu_2=0.8, self_bleu_2=0.97), run_id=f"sharp-{seed}")
+        records.append(replace(sharp, model_config={"evaluation_temperature": 1.5}, config_hash="c-sharp"))
     records.append(record("leakgan", 0, evaluation(bleu_2=0.76, self_bleu_2=0.9)))
     records.append(
         record(

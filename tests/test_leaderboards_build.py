@@ -118,7 +118,9 @@ def test_gain_is_paired_by_seed_and_absent_for_pretraining_alone(tmp_path: Path)
 def test_temperatures_stay_out_of_the_main_table(tmp_path: Path) -> None:
     seqgan = row(only(tables(tmp_path, *example())), "seqgan")
     assert seqgan.final["bleu_2"].mean == pytest.approx(0.71)
-    assert {t: cells["bleu_2"].mean for t, cells in seqgan.sweep.items()} == pytest.approx({0.5: 0.9, 1.0: 0.71})
+    assert {t: cells["bleu_2"].mean for t, cells in seqgan.sweep.items()} == pytest.approx(
+        {0.5: 0.9, 1.0: 0.71, 1.5: 0.52}
+    )
 
 
 @pytest.mark.parametrize(
