@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from baselines import leakgan
+from baselines.common.likelihood import counted
 from baselines.common.spec import SequenceSpec
 from baselines.leakgan import generator
 from baselines.leakgan.features import PrefixReader, prefix_features
@@ -35,10 +36,10 @@ def test_prefix_features_are_those_of_the_padded_prefix(spec: SequenceSpec) -> N
     assert len(expected.flatten(0, 1).unique(dim=0)) > 20
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
     reader = PrefixReader(gan.discriminator, spec.max_len)
-    responses = reader.start(len(tokens))
+    reading = reader.start(len(tokens))
     for position in range(spec.max_len):
-        reader.read(responses, tokens[:, position], position)
-    torch.testing.assert_close(reader.score(responses), gan.discriminator.score(tokens), rtol=0, atol=1e-12)
+        reading = reader.read(reading, tokens[:, position], position)
+    torch.testing.assert_close(reader.score(reading), gan.discriminator.score(tokens), rtol=0, atol=1e-12)
 
 
 def test_prefix_features_with_all_windows() -> None:
@@ -71,17 +72,20 @@ def test_likelihood_and_every_next_word(spec: SequenceSpec, monkeypatch: pytest.
     ]
     torch.testing.assert_close(gan.log_prob(tokens), torch.stack(sums).detach(), rtol=0, atol=1e-9)
 
-    seen: list[Tensor] = []
+    seen, inside = torch.zeros_like(expected.detach()), counted(tokens, spec.eos_id)
+    positions = iter(range(spec.max_len))
 
     def spy(logits: Tensor) -> Tensor:
         assert logits[:, spec.vocab_size :].eq(-math.inf).all()
-        seen.append(logits[:, : spec.vocab_size].log_softmax(1))
-        return tokens[None, :, len(seen) - 1]
+        position = next(positions)
+        left = inside[:, position]  # what has ended is walked no further
+        seen[left, position] = logits[:, : spec.vocab_size].log_softmax(1)
+        return tokens[None, left, position]
 
     monkeypatch.setattr(generator, "draw", spy)
     monkeypatch.setattr(gan, "_draw", lambda n, m: gan.generator.sample(gan.discriminator, n, lambda _: m))
     assert torch.equal(gan.sample(len(tokens)), tokens)
-    torch.testing.assert_close(torch.stack(seen, 1), expected.detach(), rtol=0, atol=1e-9)
+    torch.testing.assert_close(seen, expected.detach().where(inside[..., None], 0.0), rtol=0, atol=1e-9)
 
 
 def test_a_sentence_does_not_depend_on_its_batch() -> None:
@@ -187,7 +191,7 @@ def test_boundary_scores_where_the_generator_is_deterministic(spec: SequenceSpec
             completed.append(sentence)
         expected.append(gan.discriminator.score(torch.tensor(completed)))
     assert len(torch.stack(expected).unique()) > 8
-    got = boundary_scores(Walk(gan.generator, gan.discriminator), tokens, n, horizon)
+    got = boundary_scores(Walk(gan.generator, gan.discriminator, to_score=True), tokens, n, horizon)
     torch.testing.assert_close(got, torch.stack(expected), rtol=0, atol=1e-9)
 
 
@@ -196,7 +200,7 @@ def test_boundary_scores_are_expectations(spec: SequenceSpec) -> None:
     """The last boundary before the end, where the completions can be enumerated."""
     gan = slow.gan_of(spec)
     tokens, n, length = slow.sentences(spec, 2), 400, 6
-    got = boundary_scores(Walk(gan.generator, gan.discriminator), tokens, n, gan.config.horizon)
+    got = boundary_scores(Walk(gan.generator, gan.discriminator, to_score=True), tokens, n, gan.config.horizon)
     for b, row in enumerate(tokens.tolist()):
         possible = torch.tensor([[*row[:length], v] for v in range(spec.vocab_size)])
         possible = torch.tensor([slow.padded(r, spec) for r in possible.tolist()]).unique(dim=0)

@@ -80,9 +80,9 @@ def test_multipliers_of_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[float]] = []
     draw_one = Walk.draw
 
-    def spy(walk: Walk, state: Any, multiplier: float = 1.0, first: int = 0) -> Tensor:
+    def spy(walk: Walk, state: Any, position: int, multiplier: float = 1.0, first: int = 0) -> Tensor:
         asked[-1].append(multiplier)
-        return draw_one(walk, state, multiplier, first)
+        return draw_one(walk, state, position, multiplier, first)
 
     monkeypatch.setattr(Walk, "draw", spy)
     for act in (

@@ -11,6 +11,8 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["counted", "log_likelihood", "tiles", "token_entropy", "weighted_nll"]
 
+_WIDE = 256
+
 
 def counted(tokens: Tensor, eos_id: int | None) -> Tensor:
     """(B, T) -> (B, T) bool: the positions that belong to the sentence, the first end token included."""
@@ -20,9 +22,12 @@ def counted(tokens: Tensor, eos_id: int | None) -> Tensor:
     return end.cumsum(1) == end
 
 
-def tiles(rows: int, device: torch.device) -> Iterator[slice]:
-    """Slices of the rows of an (N, V) product: on a CPU few enough for the second-level cache."""
-    size = 96 if device.type == "cpu" else 8192
+def tiles(rows: int, device: torch.device, inner: int = 0) -> Iterator[slice]:
+    """Slices of the rows of a product (N, inner) x (inner, V): on a CPU few enough for the second-level cache.
+
+    Where `inner` is large, time goes to the product, which is faster with more rows.
+    """
+    size = (96 if inner < _WIDE else 256) if device.type == "cpu" else 8192
     return (slice(start, start + size) for start in range(0, rows, size))
 
 
@@ -32,6 +37,10 @@ def weighted_nll(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, 
     hidden (N, H), weight (V, H), bias (V,), targets (N,) int64, weights (N,) -> scalar. The (N, V) logits never exist
     as a whole: loss and gradients are computed tile by tile while the logits of a tile are in the cache.
     """
+    if hidden.device.type == "cpu":  # elsewhere the choice would wait for the device
+        (rows,) = weights.nonzero(as_tuple=True)
+        if len(rows) < len(weights):  # what counts nothing costs nothing
+            hidden, targets, weights = hidden.index_select(0, rows), targets[rows], weights[rows]
     loss: Tensor = _WeightedNLL.apply(hidden, weight, bias, targets, weights)
     return loss
 
@@ -44,7 +53,7 @@ class _WeightedNLL(torch.autograd.Function):
         weighted = hidden * weights[:, None]
         d_hidden, d_weight, d_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
         loss = hidden.new_zeros(())
-        for tile in tiles(len(hidden), hidden.device):
+        for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
             log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)  # (n, V)
             target = targets[tile, None]
             loss -= (log_p.gather(1, target).squeeze(1) * weights[tile]).sum()
@@ -67,7 +76,7 @@ class _WeightedNLL(torch.autograd.Function):
 def log_likelihood(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """log softmax(weight hidden_n + bias)[targets_n], nats: shapes as in `weighted_nll` -> (N,). No gradient."""
     out = hidden.new_empty(len(hidden))
-    for tile in tiles(len(hidden), hidden.device):
+    for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
         log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)
         out[tile] = log_p.gather(1, targets[tile, None]).squeeze(1)
     return out
@@ -77,7 +86,7 @@ def log_likelihood(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
 def token_entropy(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(N, H) -> (N,): entropy of softmax(weight hidden_n + bias), nats. No gradient."""
     out = hidden.new_empty(len(hidden))
-    for tile in tiles(len(hidden), hidden.device):
+    for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
         log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)
         out[tile] = -(log_p.exp() * log_p).sum(1)
     return out

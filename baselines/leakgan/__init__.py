@@ -48,6 +48,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from annotated_types import Ge
 from torch import Tensor
+from torch.nn import functional
 
 from baselines.common.cnn import FILTERS, CNNClassifier
 from baselines.common.counter import Counter
@@ -230,8 +231,8 @@ class LeakGAN(TextGenerator):
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 5 on one batch: manager and worker from one pass, each by its own loss."""
         tokens = next(batches)
-        features, goals, inside, begun = self._read(tokens)
-        cosines = agreement(features, goals, self.config.horizon)[:, self._last(tokens)]
+        features, goals, inside, begun = self._read(tokens, all_features=False)
+        cosines = agreement(features, goals, self.config.horizon, self._last(tokens))
         cosine = (cosines * begun).sum() / begun.sum()
         nll = self._worker_loss(tokens, goals, inside / inside.sum())
         update(self.optimizers["worker_mle"], nll, max_norm=self.config.clip_norm)
@@ -242,10 +243,11 @@ class LeakGAN(TextGenerator):
         """Equations 6 to 8 on one batch of own samples: manager and worker from one pass, each by its own loss."""
         c = self.config
         tokens = self._draw(c.batch_size, c.g_first_multiplier, c.g_multiplier)
-        features, goals, inside, begun = self._read(tokens)
+        features, goals, inside, begun = self._read(tokens, all_features=True)
         rewards, scores = self._rewards(tokens, begun, batches, iteration)
-        cosines = agreement(features, goals, c.horizon)
-        blocks, words = cosines[:, self._last(tokens)], cosines.detach()
+        blocks = agreement(features, goals, c.horizon, self._last(tokens))
+        every = torch.arange(tokens.shape[1], device=tokens.device)
+        cosines = words = agreement(features, goals.detach(), c.horizon, every)
         if c.cosine == "released":
             blocks = ((blocks * begun).sum() / begun.sum()).expand_as(blocks)
             words = ((words * inside).sum() / inside.sum()).expand_as(words)
@@ -258,7 +260,7 @@ class LeakGAN(TextGenerator):
             "manager_loss": manager_loss.detach(),
             "worker_loss": worker_loss.detach(),
             "reward": (scores * begun).sum() / begun.sum(),
-            "cosine": (cosines.detach() * inside).sum() / inside.sum(),
+            "cosine": (cosines * inside).sum() / inside.sum(),
             "entropy": entropy,
         }
 
@@ -267,12 +269,22 @@ class LeakGAN(TextGenerator):
         after = first if then is None else then
         return self.generator.sample(self.discriminator, n, lambda position: first if position < 2 else after)
 
-    def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features (B, T + 1, F), goals in training (B, K, F), the tokens (B, T) and blocks (B, K) that count."""
-        features = prefix_features(self.discriminator, tokens)
-        goals = self.generator.block_goals(features, shift=int(self.config.goals == "released"))
+    def _read(self, tokens: Tensor, *, all_features: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features (B, T + 1, F), goals in training (B, K, F), the tokens (B, T) and blocks (B, K) that count.
+
+        Features that do not count are 0, and so are, unless `all_features`, those that only `agreement` inside a block
+        needs.
+        """
+        horizon, shift = self.config.horizon, int(self.config.goals == "released")
         inside = counted(tokens, self.spec.eos_id)
-        return features, goals, inside.to(features.dtype), inside[:, :: self.config.horizon]
+        begun = inside[:, ::horizon]
+        wanted = functional.pad(begun.repeat_interleave(horizon, 1)[:, : tokens.shape[1]], (1, 0), value=True)
+        if not all_features:
+            t = torch.arange(wanted.shape[1], device=tokens.device)
+            wanted &= (t < self.generator.goals_read + shift) | (t % horizon == 0) | (t == tokens.shape[1])
+        features = prefix_features(self.discriminator, tokens, wanted)
+        goals = self.generator.block_goals(features, shift=shift)
+        return features, goals, inside.to(features.dtype), begun
 
     def _last(self, tokens: Tensor) -> Tensor:
         """(K,): the last position of each block."""
@@ -282,7 +294,7 @@ class LeakGAN(TextGenerator):
     def _rewards(self, tokens: Tensor, begun: Tensor, batches: Batches, iteration: int) -> tuple[Tensor, Tensor]:
         """Equation 7: rewards (B, K) and the scores they rescale."""
         c = self.config
-        walk = Walk(self.generator, self.discriminator)
+        walk = Walk(self.generator, self.discriminator, to_score=True)
         scores = boundary_scores(walk, tokens, c.rollouts, c.horizon)
         n_real = min(len(tokens), iteration // 2) if c.rank_with_real else 0
         if not n_real:
@@ -294,15 +306,17 @@ class LeakGAN(TextGenerator):
 
     def _worker_loss(self, tokens: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
         """-sum of weights (B, T) x log p, with the worker's gradient."""
-        inputs, output = self.generator.inputs(tokens, goals), self.generator.worker.output
-        return weighted_nll(inputs, output, output.new_zeros(len(output)), tokens.flatten(), weights.flatten())
+        loss = tokens.new_zeros((), dtype=weights.dtype)
+        for at, hidden, weight, bias in self.generator.outputs(tokens, goals):
+            loss = loss + weighted_nll(hidden, weight, bias, tokens[:, at].flatten(), weights[:, at].flatten())
+        return loss
 
     @torch.no_grad()
     def _entropy(self, tokens: Tensor, goals: Tensor, inside: Tensor) -> Tensor:
         """The mean over tokens of the entropy of p(. | s_t), nats."""
-        inputs, output = self.generator.inputs(tokens, goals), self.generator.worker.output
-        entropy = token_entropy(inputs, output, output.new_zeros(len(output)))
-        return (entropy.view(tokens.shape) * inside).sum() / inside.sum()
+        parts = [token_entropy(o.hidden, o.weight, o.bias) for o in self.generator.outputs(tokens, goals)]
+        entropy = torch.cat([part.view(len(tokens), -1) for part in parts], 1)
+        return (entropy * inside).sum() / inside.sum()
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw word by word; logits are multiplied by `evaluation_temperature` and divided by `temperature`."""
@@ -313,11 +327,15 @@ class LeakGAN(TextGenerator):
     @torch.no_grad()
     def log_prob(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B,), nats: of the model that `sample` draws from, `evaluation_temperature` included."""
-        output = self.generator.worker.output
-        out = []
-        for part in tokens.split(_SCORED_AT_ONCE):
-            goals = self.generator.block_goals(prefix_features(self.discriminator, part))
-            inputs = self.generator.inputs(part, goals) * self.config.evaluation_temperature
-            log_p = log_likelihood(inputs, output, output.new_zeros(len(output)), part.flatten())
-            out.append((log_p.view(part.shape) * counted(part, self.spec.eos_id)).sum(1))
-        return torch.cat(out)
+        return torch.cat([self._log_prob(part) for part in tokens.split(_SCORED_AT_ONCE)])
+
+    def _log_prob(self, tokens: Tensor) -> Tensor:
+        inside, sharp = counted(tokens, self.spec.eos_id), self.config.evaluation_temperature
+        wanted = functional.pad(inside, (0, 1))  # of the goals; of those after the end none is used
+        wanted[:, self.generator.goals_read :] = False
+        goals = self.generator.block_goals(prefix_features(self.discriminator, tokens, wanted))
+        parts = [
+            log_likelihood(hidden * sharp, weight, bias * sharp, tokens[:, at].flatten()).view(len(tokens), -1)
+            for at, hidden, weight, bias in self.generator.outputs(tokens, goals)
+        ]
+        return (torch.cat(parts, 1) * inside).sum(1)

@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from baselines.common.cnn import CNNClassifier
+from baselines.common.likelihood import tiles
 
-__all__ = ["PrefixReader", "prefix_features"]
+__all__ = ["PrefixReader", "Reading", "prefix_features"]
+
+
+class Reading(NamedTuple):
+    """What is known of N prefixes of one length; each tensor has N rows."""
+
+    windows: Tensor
+    """(N, C): of the windows that hold the last token. Per window size f: f places x filters, oldest first."""
+    best: Tensor
+    """(N, F): the highest response of each filter to a window of which all is read, and 0 at least."""
 
 
 class PrefixReader:
     """The discriminator's features of s_t, the sentence with all but its first t tokens replaced by "unread".
 
     "Unread" is the last row of the discriminator's embedding. A new token changes the windows that it lies in and no
-    other, and adds to each what its weight makes of (token - unread). So the responses of all windows are kept, and a
-    prefix costs one product (N, E) x (E, sum of window sizes x filters) and the highway, not one discriminator. The
-    weights are those at construction. No gradients.
+    other, and adds to each what its weight makes of (token - unread). So a prefix costs one product (N, E) x (E, C),
+    C the sum of window sizes x filters, and the highway, not one discriminator. A response is final once the window's
+    last word is read, and only its maximum is kept; a window of which nothing is read has the response that all such
+    windows have. The weights are those at construction. No gradients.
     """
 
     @torch.no_grad()
     def __init__(self, discriminator: CNNClassifier, length: int) -> None:
         self._discriminator = discriminator
+        banks = list(zip(discriminator.filters, discriminator.filter_biases, strict=True))
         unread = discriminator.embedding.weight[-1]
         self._words = discriminator.embedding.weight - unread  # (V + 1, E)
-        # (E, size x n) per window size, last word of the window first: the order of the windows that hold a token
-        kernels = [weight.flip(2).permute(1, 2, 0).flatten(1) for weight in discriminator.filters]
-        self._kernels = torch.cat(kernels, 1)
-        self._windows = [
-            (weight.shape[2], weight.shape[0], length - weight.shape[2] + 1) for weight in discriminator.filters
+        # Per window size (E, size x n), last word of the window first: the order of the windows that hold a token.
+        self._kernels = torch.cat([weight.flip(2).permute(1, 2, 0).flatten(1) for weight, _ in banks], 1)
+        self._sizes = [(weight.shape[2], weight.shape[0]) for weight, _ in banks]
+        unread_responses = [unread @ weight.sum(2).t() + bias for weight, bias in banks]
+        read = torch.arange(length + 1, device=unread.device)[:, None]  # t
+        # A window begins at t only where it ends in the sentence; a window that never was keeps the response -inf.
+        opened = [
+            functional.pad(r.expand(length, -1).where(read[:-1] <= length - size, -math.inf), ((size - 1) * n, 0))
+            for r, (size, n) in zip(unread_responses, self._sizes, strict=True)
         ]
-        nothing = [
-            (unread @ weight.sum(2).t() + bias).repeat(places)
-            for weight, bias, (_, _, places) in zip(
-                discriminator.filters, discriminator.filter_biases, self._windows, strict=True
-            )
+        self._opened = torch.cat(opened, 1)  # (T, C): 0 but for the window that begins with token t
+        untouched = [
+            r.relu().expand(length + 1, -1).where(read <= length - size, 0.0)
+            for r, (size, _) in zip(unread_responses, self._sizes, strict=True)
         ]
-        self._start = torch.cat(nothing)
+        self._untouched = torch.cat(untouched, 1)  # (T + 1, F): of the windows behind the first t tokens, if any
 
-    def start(self, n: int) -> Tensor:
-        """(n, R): responses of all windows to sentences of which nothing is read."""
-        return self._start.repeat(n, 1)
+    def start(self, n: int) -> Reading:
+        """n sentences of which nothing is read."""
+        like = self._words
+        return Reading(
+            like.new_full((n, self._opened.shape[1]), -math.inf), like.new_zeros(n, self._untouched.shape[1])
+        )
 
     @torch.no_grad()
-    def read(self, responses: Tensor, tokens: Tensor, position: int) -> None:
-        """Change the responses (N, R) in place: the tokens (N,) stand at `position`, from 0."""
-        change = self._words[tokens] @ self._kernels
-        at = column = 0
-        for size, n, places in self._windows:
-            first = position - size + 1  # the window that ends here
-            low, high = max(first, 0), min(position + 1, places)
-            if low < high:
-                span = slice(column + (low - first) * n, column + (high - first) * n)
-                responses[:, at + low * n : at + high * n] += change[:, span]
-            at += places * n
-            column += size * n
+    def read(self, reading: Reading, tokens: Tensor, position: int) -> Reading:
+        """The tokens (N,) stand at `position`, from 0."""
+        windows, best = tokens.new_empty(reading.windows.shape, dtype=reading.windows.dtype), reading.best.clone()
+        for rows in tiles(len(tokens), tokens.device):
+            now, before, highest = windows[rows], reading.windows[rows], best[rows]
+            torch.addmm(self._opened[position], self._words[tokens[rows]], self._kernels, out=now)
+            at = first = 0
+            for size, n in self._sizes:
+                stop = at + size * n
+                now[:, at : stop - n] += before[:, at + n : stop]
+                ended = highest[:, first : first + n]
+                torch.maximum(ended, now[:, at : at + n], out=ended)
+                at, first = stop, first + n
+        return Reading(windows, best)
 
     @torch.no_grad()
-    def pooled(self, responses: Tensor) -> Tensor:
-        """(N, R) -> (N, F): the highest response of each filter, through ReLU."""
-        parts, at = [], 0
-        for _, n, places in self._windows:
-            parts.append(responses[:, at : at + places * n].unflatten(1, (places, n)).amax(1))
-            at += places * n
-        return torch.cat(parts, 1).relu_()
+    def pooled(self, reading: Reading, read: int) -> Tensor:
+        """(N, F): the highest response of each filter, through ReLU, after `read` tokens."""
+        highest, at = [], 0
+        for size, n in self._sizes:
+            highest.append(reading.windows[:, at : at + size * n].unflatten(1, (size, n)).amax(1))
+            at += size * n
+        return torch.cat(highest, 1).maximum(reading.best).maximum(self._untouched[read])
 
     @torch.no_grad()
     def features(self, pooled: Tensor) -> Tensor:
@@ -73,18 +97,30 @@ class PrefixReader:
         return torch.lerp(pooled, d.transform(pooled).relu_(), gate)
 
     @torch.no_grad()
-    def score(self, responses: Tensor) -> Tensor:
-        """(N, R) -> (N,): the probability that what is read is real."""
-        return self._discriminator.output(self.features(self.pooled(responses))).softmax(1)[:, 1]
+    def score(self, reading: Reading) -> Tensor:
+        """The probability (N,) that complete sentences are real."""
+        return self._discriminator.output(self.features(reading.best)).softmax(1)[:, 1]
 
 
 @torch.no_grad()
-def prefix_features(discriminator: CNNClassifier, tokens: Tensor) -> Tensor:
-    """(B, T) -> (B, T + 1, F): the features of the prefixes of 0, 1, .. T tokens of each sentence."""
-    reader = PrefixReader(discriminator, tokens.shape[1])
-    responses = reader.start(len(tokens))
-    pooled = [reader.pooled(responses)]
-    for position in range(tokens.shape[1]):
-        reader.read(responses, tokens[:, position], position)
-        pooled.append(reader.pooled(responses))
-    return reader.features(torch.stack(pooled, 1))
+def prefix_features(discriminator: CNNClassifier, tokens: Tensor, wanted: Tensor | None = None) -> Tensor:
+    """(B, T) -> (B, T + 1, F): the features of the prefixes of 0, 1, .. T tokens of each sentence.
+
+    Those that are not `wanted` (B, T + 1), if given, may be 0.
+    """
+    b, length = tokens.shape
+    reader = PrefixReader(discriminator, length)
+    reading = reader.start(b)
+    pooled = tokens.new_empty(b, length + 1, reading.best.shape[1], dtype=reading.best.dtype)
+    pooled[:, 0] = reader.pooled(reading, 0)
+    for position in range(length):
+        reading = reader.read(reading, tokens[:, position], position)
+        pooled[:, position + 1] = reader.pooled(reading, position + 1)
+    if wanted is None or tokens.device.type != "cpu":  # elsewhere the choice would wait for the device
+        return reader.features(pooled)
+    wanted = wanted.clone()
+    wanted[1:, 0] = False  # nothing is read: the same for all
+    features = torch.zeros_like(pooled)
+    features[wanted] = reader.features(pooled[wanted])
+    features[1:, 0] = features[0, 0]
+    return features

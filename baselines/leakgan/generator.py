@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -14,9 +14,11 @@ from baselines.common.cnn import CNNClassifier
 from baselines.common.likelihood import tiles
 from baselines.common.sampling import BLOCK, draw
 from baselines.common.spec import SequenceSpec
-from baselines.leakgan.features import PrefixReader
+from baselines.leakgan.features import PrefixReader, Reading
 
-__all__ = ["Generator", "Manager", "State", "Walk", "Worker"]
+__all__ = ["Generator", "Manager", "Outputs", "State", "Walk", "Worker"]
+
+_AT_ONCE = 256  # sentences that are sampled at once on a CPU, whose states stay in the last cache
 
 
 class Manager(nn.Module):
@@ -31,17 +33,16 @@ class Manager(nn.Module):
         self.first_goal = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_features), std=0.1, a=-0.2, b=0.2))
 
     def block_goals(self, features: Tensor, *, horizon: int, shift: int) -> Tensor:
-        """Features of s_0 .. s_{T-1} (B, T, F) -> (B, K, F): the goal of each block of `horizon` tokens, equation 3.
+        """Features of s_0, s_1, .. as far as needed (B, (K - 1) c + shift, F) -> (B, K, F): equation 3, c = `horizon`.
 
         `shift` is 0 for the sums of equation 3, 1 for those that leave out the first goal and begin with the next.
         """
         b, length, n_features = features.shape
-        earlier = (length - 1) // horizon  # blocks before the last
         first = self.first_goal.expand(b, 1, n_features)
-        if not earlier:
+        if length <= shift:
             return first
         goals = functional.normalize(self.goal(self.lstm(features)[0]), dim=2)
-        sums = goals[:, shift : shift + earlier * horizon].unflatten(1, (earlier, horizon)).sum(2)
+        sums = goals[:, shift:].unflatten(1, (-1, horizon)).sum(2)
         return torch.cat([first, sums], 1)
 
 
@@ -61,11 +62,24 @@ class Worker(nn.Module):
         """(.., F) -> (.., k): the projected goal, of length 1."""
         return functional.normalize(self.project(goal), dim=-1)
 
+    def directed(self, heading: Tensor) -> Tensor:
+        """(k,) -> (V, H + 1): weights and biases of the words where all sentences have one heading."""
+        return self.output.unflatten(1, (-1, len(heading))) @ heading
+
     @staticmethod
     def inputs(hidden: Tensor, heading: Tensor) -> Tensor:
         """(N, H) and (N, k) -> (N, (H + 1) k): its product with `output` is O_t w, and no (N, V, k) is ever made."""
         with_one = functional.pad(hidden, (0, 1), value=1.0)
         return (with_one[:, :, None] * heading[:, None, :]).flatten(1)
+
+
+class Outputs(NamedTuple):
+    """The logits of `positions` of B sentences, sentence by sentence: `hidden` (N, D) x `weight` (V, D) + `bias`."""
+
+    positions: slice
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor
 
 
 class Generator(nn.Module):
@@ -93,38 +107,45 @@ class Generator(nn.Module):
             goal_dim=goal_dim,
         )
 
+    @property
+    def goals_read(self) -> int:
+        """How many goals g_0, g_1, .. equation 3 needs; those of the last block are of no use."""
+        return (self.spec.max_len - 1) // self.horizon * self.horizon
+
     def block_goals(self, features: Tensor, *, shift: int = 0) -> Tensor:
         """Features of s_0 .. s_T (B, T + 1, F) -> (B, K, F), with the manager's gradient."""
-        return self.manager.block_goals(features[:, :-1], horizon=self.horizon, shift=shift)
+        return self.manager.block_goals(features[:, : self.goals_read + shift], horizon=self.horizon, shift=shift)
 
-    def inputs(self, tokens: Tensor, goals: Tensor) -> Tensor:
-        """Tokens (B, T) and goals (B, K, F) -> (B T, (H + 1) k): logits are its product with the worker's `output`.
+    def outputs(self, tokens: Tensor, goals: Tensor) -> Iterator[Outputs]:
+        """Tokens (B, T) and goals (B, K, F) -> what gives the logits, first of block 0, then of the others.
 
-        The goals are data here: the worker's gradient does not reach the manager.
+        The goals are data here, but for that of block 0: the worker's gradient does not reach the manager.
         """
         before = functional.pad(tokens[:, :-1], (1, 0), value=self.spec.bos_id)
         hidden = self.worker.lstm(self.worker.embedding(before))[0]
-        heading = self.worker.heading(goals.detach()).repeat_interleave(self.horizon, 1)[:, : tokens.shape[1]]
-        return self.worker.inputs(hidden.flatten(0, 1), heading.flatten(0, 1))
+        goals, first, then = goals.detach(), slice(self.horizon), slice(self.horizon, tokens.shape[1])
+        table = self.worker.directed(self.worker.heading(goals[0, 0]))
+        yield Outputs(first, hidden[:, first].flatten(0, 1), table[:, :-1], table[:, -1])
+        if goals.shape[1] > 1:
+            heading = self.worker.heading(goals).repeat_interleave(self.horizon, 1)[:, then]
+            inputs = self.worker.inputs(hidden[:, then].flatten(0, 1), heading.flatten(0, 1))
+            yield Outputs(then, inputs, self.worker.output, inputs.new_zeros(self.spec.vocab_size))
 
     @torch.no_grad()
     def sample(self, discriminator: CNNClassifier, n: int, multiplier: Callable[[int], float]) -> Tensor:
         """(n, T) int64; logits at position t, from 0, are multiplied by `multiplier(t)`. Ended rows are padded."""
-        walk = Walk(self, discriminator)
-        state = walk.start(n)
-        out = []
-        for position in range(self.spec.max_len):
-            state = walk.think(state)
-            out.append(walk.draw(state, multiplier(position)))
-            state = walk.read(state, out[-1], position)
-        return torch.stack(out, 1)
+        walk = Walk(self, discriminator, to_score=False)
+        at_once = _AT_ONCE if walk.device.type == "cpu" else 4096
+        sizes = [min(at_once, n - start) for start in range(0, n, at_once)]
+        return torch.cat([walk.sample(size, multiplier) for size in sizes])
 
 
 class State(NamedTuple):
     """Of N unfinished sentences; each tensor has N rows."""
 
-    responses: Tensor
-    """(N, R): of the discriminator's windows."""
+    windows: Tensor
+    """(N, C), with `best` (N, F): what the discriminator has read (`Reading`)."""
+    best: Tensor
     manager: Tensor
     """(N, 2 H): hidden state and cell."""
     worker: Tensor
@@ -133,8 +154,6 @@ class State(NamedTuple):
     """(N, F): sum of the goals since the block began."""
     heading: Tensor
     """(N, k): w of this block."""
-    word: Tensor
-    """(N,): the last word."""
     ended: Tensor
     """(N,) bool."""
 
@@ -142,19 +161,26 @@ class State(NamedTuple):
         """`times` copies of the first rows, below all rows."""
         return State(*(torch.cat([x, x[:first].repeat(times, *[1] * (x.dim() - 1))]) for x in self))
 
+    def only(self, rows: Tensor) -> State:
+        """The rows (N,) bool that are left."""
+        return State(*(x[rows] for x in self))
+
 
 class Walk:
     """The generator unrolled token by token without gradients, as it is now: later updates are not seen.
 
-    At each position `think`, then `read` the word that `draw` gives or another.
+    At each position, `read` the word that `draw` gives or another. Unless sentences are `to_score` at their end, the
+    discriminator reads only what the manager needs.
     """
 
     @torch.no_grad()
-    def __init__(self, generator: Generator, discriminator: CNNClassifier) -> None:
+    def __init__(self, generator: Generator, discriminator: CNNClassifier, *, to_score: bool) -> None:
         worker = generator.worker
         self._generator = generator
         self._spec = generator.spec
-        self.reader = PrefixReader(discriminator, self._spec.max_len)
+        self._to_score = to_score
+        self._reader = PrefixReader(discriminator, self._spec.max_len)
+        self.device = worker.output.device
         lstm = worker.lstm
         self._gates = functional.linear(
             worker.embedding.weight, lstm.get_parameter("weight_ih_l0"), lstm.get_parameter("bias_ih_l0")
@@ -162,58 +188,83 @@ class Walk:
         padding = -self._spec.vocab_size % BLOCK  # impossible words, to the width that `draw` likes
         self._output = functional.pad(worker.output, (0, 0, 0, padding)).t()
         self._bias = functional.pad(worker.output.new_zeros(self._spec.vocab_size), (0, padding), value=-math.inf)
+        table = functional.pad(worker.directed(worker.heading(generator.manager.first_goal)), (0, 0, 0, padding))
+        self._first_output, self._first_bias = table[:, :-1].t(), table[:, -1] + self._bias
 
     @torch.no_grad()
     def start(self, n: int) -> State:
         """n sentences of which only the start token is read."""
         manager, worker = self._generator.manager, self._generator.worker
         zeros = manager.first_goal.new_zeros
-        return State(
-            responses=self.reader.start(n),
-            manager=zeros(n, 2 * manager.lstm.hidden_size),
-            worker=zeros(n, 2 * worker.lstm.hidden_size),
-            goals=zeros(n, len(manager.first_goal)),
-            heading=worker.heading(manager.first_goal).expand(n, -1),
-            word=torch.full((n,), self._spec.bos_id, device=self._bias.device),
-            ended=torch.zeros(n, dtype=torch.bool, device=self._bias.device),
+        state = State(
+            *self._reader.start(1),
+            manager=zeros(1, 2 * manager.lstm.hidden_size),
+            worker=zeros(1, 2 * worker.lstm.hidden_size),
+            goals=zeros(1, len(manager.first_goal)),
+            heading=worker.heading(manager.first_goal)[None],
+            ended=torch.zeros(1, dtype=torch.bool, device=self.device),
         )
+        state = self._think(state, torch.full((1,), self._spec.bos_id, device=self.device), read=0)
+        return State(*(x.expand(n, *x.shape[1:]) for x in state))
 
     @torch.no_grad()
-    def think(self, state: State) -> State:
-        """Manager and worker read what is new: equations 2 and 4 up to the logits."""
-        manager, worker = self._generator.manager, self._generator.worker
-        features = self.reader.features(self.reader.pooled(state.responses))
-        gates = functional.linear(
-            features, manager.lstm.get_parameter("weight_ih_l0"), manager.lstm.get_parameter("bias_ih_l0")
-        )
-        advanced = _step(manager.lstm, gates, state.manager)
-        goal = functional.normalize(manager.goal(advanced.chunk(2, 1)[0]), dim=1)
-        return state._replace(
-            manager=advanced,
-            worker=_step(worker.lstm, self._gates[state.word], state.worker),
-            goals=state.goals + goal,
-        )
-
-    @torch.no_grad()
-    def draw(self, state: State, multiplier: float = 1.0, first: int = 0) -> Tensor:
+    def draw(self, state: State, position: int, multiplier: float = 1.0, first: int = 0) -> Tensor:
         """The next words (N - first,) of the rows from `first` on; padding after the end of a sentence."""
-        hidden = state.worker[first:].chunk(2, 1)[0]
-        inputs = Worker.inputs(hidden, state.heading[first:]) * multiplier
-        out = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
-        for tile in tiles(len(hidden), hidden.device):
-            out[tile] = draw(torch.addmm(self._bias, inputs[tile], self._output))[0]
+        inputs, output, bias = state.worker[first:].chunk(2, 1)[0], self._first_output, self._first_bias
+        if position >= self._generator.horizon:
+            inputs, output, bias = Worker.inputs(inputs, state.heading[first:]), self._output, self._bias
+        out = torch.empty(len(inputs), dtype=torch.int64, device=self.device)
+        for tile in tiles(len(inputs), self.device, inputs.shape[1]):
+            logits = torch.addmm(bias, inputs[tile], output, beta=multiplier, alpha=multiplier)
+            out[tile] = draw(logits)[0]
         return out if self._spec.pad_id is None else out.masked_fill_(state.ended[first:], self._spec.pad_id)
 
     @torch.no_grad()
     def read(self, state: State, words: Tensor, position: int) -> State:
         """Put the words (N,) at `position`, from 0; where a block ends there, its goals are the next one's heading."""
-        self.reader.read(state.responses, words, position)
-        ended = state.ended if self._spec.eos_id is None else state.ended | (words == self._spec.eos_id)
-        state = state._replace(word=words, ended=ended)
-        if (position + 1) % self._generator.horizon:
+        read = position + 1
+        if self._to_score or read < self._generator.goals_read:
+            windows, best = self._reader.read(Reading(state.windows, state.best), words, position)
+            state = state._replace(windows=windows, best=best)
+        if self._spec.eos_id is not None:
+            state = state._replace(ended=state.ended | (words == self._spec.eos_id))
+        if read % self._generator.horizon == 0:
+            heading = self._generator.worker.heading(state.goals)
+            state = state._replace(goals=torch.zeros_like(state.goals), heading=heading)
+        return self._think(state, words, read)
+
+    def _think(self, state: State, words: Tensor, read: int) -> State:
+        """Manager and worker take in what is new: equation 2, and equation 4 up to the logits."""
+        manager, worker = self._generator.manager, self._generator.worker
+        state = state._replace(worker=_step(worker.lstm, self._gates[words], state.worker))
+        if read >= self._generator.goals_read:
             return state
-        heading = self._generator.worker.heading(state.goals)
-        return state._replace(goals=torch.zeros_like(state.goals), heading=heading)
+        features = self._reader.features(self._reader.pooled(Reading(state.windows, state.best), read))
+        gates = functional.linear(
+            features, manager.lstm.get_parameter("weight_ih_l0"), manager.lstm.get_parameter("bias_ih_l0")
+        )
+        advanced = _step(manager.lstm, gates, state.manager)
+        goal = functional.normalize(manager.goal(advanced.chunk(2, 1)[0]), dim=1)
+        return state._replace(manager=advanced, goals=state.goals + goal)
+
+    @torch.no_grad()
+    def sample(self, n: int, multiplier: Callable[[int], float]) -> Tensor:
+        """(n, T): sentences from the start; what has ended is walked no further."""
+        out = torch.full((n, self._spec.max_len), self._spec.pad_id or 0, device=self.device)
+        rows, state = torch.arange(n, device=self.device), self.start(n)
+        for position in range(self._spec.max_len):
+            words = self.draw(state, position, multiplier(position))
+            out[rows, position] = words
+            if self._spec.eos_id is not None:
+                going = words != self._spec.eos_id
+                rows, words, state = rows[going], words[going], state.only(going)
+            state = self.read(state, words, position)
+        return out
+
+    @torch.no_grad()
+    def score(self, state: State) -> Tensor:
+        """The probability (N,) that complete sentences are real."""
+        return self._reader.score(Reading(state.windows, state.best))
 
 
 def _lstm(inputs: int, hidden_dim: int) -> nn.LSTM:

@@ -6,13 +6,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from baselines.leakgan.generator import Walk
 
 __all__ = ["agreement", "boundary_scores", "rescaled"]
 
 _SHARPNESS = 16.0
+_TINY = 1e-12  # what has no direction agrees with nothing
 
 
 @torch.no_grad()
@@ -27,10 +27,9 @@ def boundary_scores(walk: Walk, tokens: Tensor, n: int, horizon: int) -> Tensor:
     for position in range(length):
         if position and position % horizon == 0:
             state = state.joined(b, n)
-        state = walk.think(state)
-        words = torch.cat([tokens[:, position], walk.draw(state, first=b)])
+        words = torch.cat([tokens[:, position], walk.draw(state, position, first=b)])
         state = walk.read(state, words, position)
-    score = walk.reader.score(state.responses)
+    score = walk.score(state)
     return torch.cat([score[b:].view(-1, n, b).mean(1), score[None, :b]]).t()
 
 
@@ -45,12 +44,12 @@ def rescaled(scores: Tensor, valid: Tensor, rank: Literal["sorted", "released"])
     return (_SHARPNESS * (ranks / valid.sum(0).to(scores.dtype) - 0.5)).sigmoid().where(valid, 0.0)
 
 
-def agreement(features: Tensor, goals: Tensor, horizon: int) -> Tensor:
-    """Features of s_0 .. s_T (B, T + 1, F), goals (B, K, F) -> (B, T): the cosine between where the goal of the block
-    points and how far the features have come since the block began, with the gradient of the goals. Equations 6, 8.
+def agreement(features: Tensor, goals: Tensor, horizon: int, at: Tensor) -> Tensor:
+    """Features of s_0 .. s_T (B, T + 1, F), goals (B, K, F), positions (N,) -> (B, N): the cosine between where the
+    goal of the block points and how far the features have come, with the token there, since the block began. It has
+    the gradient of the goals. Equations 6, 8.
     """
-    length = features.shape[1] - 1
-    began = features[:, :-1:horizon].repeat_interleave(horizon, 1)[:, :length]
-    moved = functional.normalize(features[:, 1:] - began, dim=2)
-    goal = functional.normalize(goals, dim=2).repeat_interleave(horizon, 1)[:, :length]
-    return (moved * goal).sum(2)
+    block = at // horizon
+    moved, goal = features[:, at + 1] - features[:, block * horizon], goals[:, block]
+    lengths = moved.norm(dim=2).clamp(min=_TINY) * goal.norm(dim=2).clamp(min=_TINY)
+    return (moved * goal).sum(2) / lengths
