@@ -104,9 +104,18 @@ def published_command(
     task: Annotated[str | None, typer.Option(help="Only numbers of this task: oracle_lstm, image_coco …")] = None,
     as_json: Json = False,
 ) -> None:
-    """Numbers from papers and their authors' pages, each with source and protocol."""
+    """Numbers from papers and their authors' pages: source, protocol, and what keeps them apart from ours."""
     from leaderboards.published import read_published
 
+    known = sorted({row.task for row in read_published() if row.task})
+    if task is not None and task not in known:
+        typer.echo(f"error: no published numbers of {task!r}; there are some of {', '.join(known)}", err=True)
+        raise typer.Exit(2)
     rows = [row for row in read_published() if task in (None, row.task)]
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        return
+    from leaderboards.comparisons import listed
+    from leaderboards.terminal import print_tables
+
+    print_tables(listed(rows))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from leaderboards.published import Published
 from leaderboards.schema import Board, Curve
 from leaderboards.text import Part, Table, as_part, breaks, column, duration, head, number, plain
 
-__all__ = ["cost", "quality_diversity", "reported"]
+__all__ = ["cost", "listed", "quality_diversity", "reported"]
 
 
 def quality_diversity(board: Board) -> list[Table]:
@@ -71,7 +71,7 @@ def cost(board: Board) -> list[Table]:
 
 
 def reported(source: str, rows: Sequence[Published], order: Sequence[str]) -> Table:
-    """The numbers of one source, the keys in the order of our columns."""
+    """The numbers of one source, the keys in the order of our columns; in brackets what does not compare with ours."""
     keys = sorted({row.key for row in rows}, key=lambda key: order.index(key) if key in order else len(order))
     lines: dict[tuple[str, str], dict[str, Published]] = {}
     for row in rows:
@@ -89,18 +89,47 @@ def reported(source: str, rows: Sequence[Published], order: Sequence[str]) -> Ta
 def _reported(row: Published | None) -> Part:
     if row is None:
         return Part("")
-    return Part(f"{row.value} (sd {row.std})" if row.std else row.value)
+    value = f"{row.value} (sd {row.std})" if row.std else row.value
+    return Part(value if row.comparable else f"[{value}]")
 
 
 def _protocols(rows: Sequence[Published]) -> tuple[str, ...]:
-    """Each protocol with the models and keys it holds for."""
+    """Who reports; why a number does not compare, and each protocol, with the models and keys it holds for."""
+    lines = [f"Reported by {', '.join(dict.fromkeys(row.reported_by for row in rows))}; not measured here, not ranked."]
+    lines += [
+        f"[ ] not comparable: {models} ({keys}): {why}"
+        for why, models, keys in _holding((row.reason, row) for row in rows)
+    ]
+    lines += [f"{models} ({keys}): {told}" for told, models, keys in _holding((row.protocol, row) for row in rows)]
+    return tuple(plain(line) for line in lines)
+
+
+def _holding(pairs: Iterable[tuple[str, Published]]) -> Iterator[tuple[str, str, str]]:
+    """Each text that is not empty with the models and the keys of the numbers that it is said of."""
     holds: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-    for row in rows:
-        models, keys = holds.setdefault(row.protocol, ({}, {}))
+    for text, row in pairs:
+        models, keys = holds.setdefault(text, ({}, {}))
         models[row.model] = None
         keys[row.key] = None
-    lines = [f"Reported by {', '.join(dict.fromkeys(row.reported_by for row in rows))}; not measured here, not ranked."]
-    for protocol, (models, keys) in holds.items():
-        if protocol:
-            lines.append(f"{', '.join(models)} ({', '.join(keys)}): {protocol}")
-    return tuple(plain(line) for line in lines)
+    return ((text, ", ".join(models), ", ".join(keys)) for text, (models, keys) in holds.items() if text)
+
+
+def listed(rows: Sequence[Published]) -> list[Table]:
+    """Every number of each source with its protocol, a table for each data set of a source."""
+    blocks: dict[str, list[tuple[Part, ...]]] = {}
+    for row in rows:
+        settings = ", ".join(f"{key}={value}" for key, value in row.task_config.items())
+        data = f"{row.task} {settings}".strip() or f"{row.published_task}, which no task here has"
+        equal = "equal" + (f" where {row.needs}" if row.needs else "") if row.comparable else f"apart: {row.reason}"
+        cells = (
+            f"{row.model} ({row.variant})" if row.variant else row.model,
+            row.key,
+            f"{row.value} (sd {row.std})" if row.std else row.value,
+            str(row.n_seeds or ""),
+            equal,
+            row.protocol,
+        )
+        title = f"reported · {row.source} · by {row.reported_by} · {data}"
+        blocks.setdefault(plain(title), []).append(tuple(Part(plain(cell)) for cell in cells))
+    header = ("model", "score", "value", "seeds", "compares with ours", "protocol")
+    return [Table(title, header, tuple(lines), words=frozenset({0, 1, 4, 5})) for title, lines in blocks.items()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -11,7 +13,7 @@ from leaderboards.schema import Boards
 from leaderboards.tables import facts, heading, legend, parts
 from leaderboards.text import Table, plain
 
-__all__ = ["print_boards"]
+__all__ = ["print_boards", "print_tables"]
 
 _PIPE_WIDTH = 120
 """Columns where the output is no terminal, and so has no width."""
@@ -24,17 +26,23 @@ def print_boards(boards: Boards, console: Console | None = None) -> None:
         console.print(Text(f"\n{heading(board)}", style="bold"))
         if told := facts(board):
             console.print(Text(f"Data: {told}", style="dim"))
-        for table in parts(board):
-            console.print(Text(f"\n{table.title}", style="italic"))
-            console.print(_rich(table))
-            for line in table.under:
-                console.print(Text(f"  {line}", style="dim"))
+        print_tables(parts(board), console)
         _list(console, "Notes", board.notes, "yellow")
     if boards.boards:
         _list(console, "How to read this", legend(boards), "dim")
     _list(console, "Why there are several boards", boards.reasons, "dim")
     _list(console, "Records not counted", boards.notices, "yellow")
     _list(console, "Records not readable", boards.problems, "red")
+
+
+def print_tables(tables: Iterable[Table], console: Console | None = None) -> None:
+    """Print tables, each with its title and what a reader must know."""
+    console = console or _console()
+    for table in tables:
+        console.print(Text(f"\n{table.title}", style="italic"))
+        console.print(_rich(table))
+        for line in table.under:
+            console.print(Text(f"  {line}", style="dim"))
 
 
 def _console() -> Console:
