@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from baselines.common.averages import WeightAverage
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -74,6 +75,7 @@ class ConstantReward(TextGenerator):
         self.config: ConstantReward.Config = config
         self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
         self.optimizers = {"mle": adam(self.generator, config.lr), "generator": adam(self.generator, config.lr)}
+        self.average = WeightAverage(self.generator, config.ema_decay, after=list(self.optimizers.values()))
 
     def phases(self) -> Sequence[Phase]:
         """Pre-training, then as many generator updates as SeqGAN makes."""
@@ -101,8 +103,10 @@ class ConstantReward(TextGenerator):
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw token by token from the generator."""
-        return self.generator.sample(n, temperature=temperature)
+        with self.average.applied():
+            return self.generator.sample(n, temperature=temperature)
 
     def log_prob(self, tokens: Tensor) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
-        return self.generator.log_prob(tokens)
+        with self.average.applied():
+            return self.generator.log_prob(tokens)

@@ -47,8 +47,10 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
+from baselines.common.averages import Histories, WeightAverage
 from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
 from baselines.common.counter import Counter
+from baselines.common.feature_matching import matching_rewards
 from baselines.common.interface import (
     Batches,
     NonNegativeInt,
@@ -119,6 +121,15 @@ class MaliGAN(TextGenerator):
         d_steps: PositiveInt = 45
         """Discriminator updates per round: 15 times 3 steps."""
 
+        def __post_init__(self) -> None:
+            """Refuse settings that contradict each other."""
+            super().__post_init__()
+            if self.feature_matching and self.prefix:
+                raise ValueError(
+                    "feature_matching is about sentences that the generator wrote from the start: "
+                    f"set prefix to 0, got {self.prefix}"
+                )
+
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "batch_size": 16, "mle_steps": 40, "d_pretrain_steps": 8, "iterations": 4, "g_steps": 2, "d_steps": 4,
@@ -139,7 +150,12 @@ class MaliGAN(TextGenerator):
         self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
         filters = {"texygen": TEXYGEN_FILTERS, "seqgan": FILTERS}[config.d_filters]
         self.discriminator = CNNClassifier(
-            spec, embedding_dim=config.d_embedding_dim, keep=config.d_keep, filters=filters
+            spec,
+            embedding_dim=config.d_embedding_dim,
+            keep=config.d_keep,
+            filters=filters,
+            norm=config.d_norm,
+            label_smoothing=config.label_smoothing,
         )
         self.optimizers = {
             "mle": adam(self.generator, config.lr),
@@ -150,6 +166,11 @@ class MaliGAN(TextGenerator):
             spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
         )
         self.adversarial_updates = Counter()
+        sides = {"generator": self.generator, "discriminator": self.discriminator}
+        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
+        self.average = WeightAverage(
+            self.generator, config.ema_decay, after=[self.optimizers["mle"], self.optimizers["generator"]]
+        )
 
     def phases(self) -> Sequence[Phase]:
         """Both pre-trained, then in turn."""
@@ -170,7 +191,8 @@ class MaliGAN(TextGenerator):
         """Equation 2 on the next batch of the pool."""
         tokens, real = self.pool.next(batches, self.generator.sample)
         logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
+        loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
         update(self.optimizers["discriminator"], loss)
         accuracy = (logits.detach().argmax(1) == real).float().mean()
         return {"d_loss": loss.detach(), "d_accuracy": accuracy}
@@ -198,7 +220,10 @@ class MaliGAN(TextGenerator):
         pull = (weights - self.baseline_share(round_number) / m).view(-1, 1).repeat(1, tokens.shape[1])  # (B, T)
         pull[:, :given] = 1 / m  # each prefix is there m times
         inside = counted(tokens, self.spec.eos_id)
-        loss = self.generator.weighted_nll(tokens, pull * inside / len(weights))
+        if self.config.feature_matching:
+            matched = matching_rewards(self.discriminator.features, next(batches), tokens)
+            pull = pull + self.config.feature_matching / m * matched[:, None]
+        loss = self.generator.weighted_nll(tokens, pull * inside / len(weights)) + self.history("generator")
         entropy = self.generator.entropy(tokens)
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
         effective = 1 / weights.square().sum(1).mean()
@@ -223,8 +248,10 @@ class MaliGAN(TextGenerator):
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw token by token from the generator."""
-        return self.generator.sample(n, temperature=temperature)
+        with self.average.applied():
+            return self.generator.sample(n, temperature=temperature)
 
     def log_prob(self, tokens: Tensor) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
-        return self.generator.log_prob(tokens)
+        with self.average.applied():
+            return self.generator.log_prob(tokens)

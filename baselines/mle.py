@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from baselines.common.averages import WeightAverage
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -70,6 +71,7 @@ class MLE(TextGenerator):
         self.config: MLE.Config = config
         self.model = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
         self.optimizers = {"mle": adam(self.model, config.lr)}
+        self.average = WeightAverage(self.model, config.ema_decay, after=[self.optimizers["mle"]])
 
     def phases(self) -> Sequence[Phase]:
         """One phase: equation 2."""
@@ -83,8 +85,10 @@ class MLE(TextGenerator):
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw token by token from equation 1."""
-        return self.model.sample(n, temperature=temperature)
+        with self.average.applied():
+            return self.model.sample(n, temperature=temperature)
 
     def log_prob(self, tokens: Tensor) -> Tensor:
         """Equation 1: (B, T) -> (B,), nats."""
-        return self.model.log_prob(tokens)
+        with self.average.applied():
+            return self.model.log_prob(tokens)

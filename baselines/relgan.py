@@ -51,7 +51,9 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.common.averages import Histories, WeightAverage
 from baselines.common.counter import Counter
+from baselines.common.feature_matching import feature_distance
 from baselines.common.gradient_penalty import gradient_penalty
 from baselines.common.gumbel import Schedule, inverse_temperature
 from baselines.common.interface import (
@@ -63,7 +65,7 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.losses import LOSSES, LossName, clip_weights
+from baselines.common.losses import LossName, clip_weights, smooth_labels
 from baselines.common.multi_cnn import MultiRepresentationCNN
 from baselines.common.optimizer import adam, update
 from baselines.common.recurrent import Core, LSTMCore, RecurrentLanguageModel
@@ -143,6 +145,11 @@ class RelGAN(TextGenerator):
                     f"representations must divide d_embedding_dim, got {self.representations} and "
                     f"{self.d_embedding_dim}"
                 )
+            smooth_labels(self.loss, self.label_smoothing)
+            if self.weight_clip and self.d_norm in ("spectral", "weight"):
+                raise ValueError(
+                    f"weight_clip clips what d_norm = {self.d_norm} rescales: set weight_clip to 0 or d_norm to none"
+                )
             if self.iterations > self.anneal_horizon:
                 raise ValueError(
                     f"anneal_horizon must be at least iterations, got {self.anneal_horizon} and {self.iterations}"
@@ -176,8 +183,9 @@ class RelGAN(TextGenerator):
             filters=config.filters,
             hidden_dim=config.d_hidden_dim,
             keep=config.d_keep,
+            norm=config.d_norm,
         )
-        self.loss = LOSSES[config.loss]
+        self.loss = smooth_labels(config.loss, config.label_smoothing)
         if self.loss.shift_invariant:
             self.discriminator.fix_level()
         self.optimizers = {
@@ -186,6 +194,11 @@ class RelGAN(TextGenerator):
             "discriminator": adam(self.discriminator, config.d_lr),
         }
         self.adversarial_updates = Counter()
+        sides = {"generator": self.generator, "discriminator": self.discriminator}
+        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
+        self.average = WeightAverage(
+            self.generator, config.ema_decay, after=[self.optimizers["mle"], self.optimizers["generator"]]
+        )
 
     def _core(self) -> Core:
         c = self.config
@@ -234,9 +247,11 @@ class RelGAN(TextGenerator):
         """Equation 5 on one batch (B, T) and as many relaxed samples."""
         generated = self.generator.relaxed(len(real), beta)
         with torch.no_grad():
-            real_logits = self.discriminator(self.discriminator.embed(real), dropout=True)
-        logits = self.discriminator(self.discriminator.embed_relaxed(generated), dropout=True)
-        loss = self.loss.generator(real_logits, logits)
+            real_features = self.discriminator.features(self.discriminator.embed(real))
+        features = self.discriminator.features(self.discriminator.embed_relaxed(generated))
+        loss = self.loss.generator(*self.discriminator.compare(real_features, features)) + self.history("generator")
+        if self.config.feature_matching:
+            loss = loss + self.config.feature_matching * feature_distance(real_features, features)
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
         return {
             "g_loss": loss.detach(),
@@ -250,7 +265,7 @@ class RelGAN(TextGenerator):
             generated = self.generator.relaxed(len(real), beta)
         embedded = [self.discriminator.embed(real), self.discriminator.embed_relaxed(generated)]
         real_logits, logits = self.discriminator(torch.cat(embedded), dropout=True).chunk(2)
-        loss = self.loss.discriminator(real_logits, logits)
+        loss = self.loss.discriminator(real_logits, logits) + self.history("discriminator")
         if self.config.gradient_penalty:
             one_hot = functional.one_hot(real, self.spec.vocab_size).to(generated)
             loss = loss + self.config.gradient_penalty * gradient_penalty(self._critic, one_hot, generated)
@@ -266,8 +281,10 @@ class RelGAN(TextGenerator):
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw token by token from the generator."""
-        return self.generator.sample(n, temperature=temperature)
+        with self.average.applied():
+            return self.generator.sample(n, temperature=temperature)
 
     def log_prob(self, tokens: Tensor) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
-        return self.generator.log_prob(tokens)
+        with self.average.applied():
+            return self.generator.log_prob(tokens)

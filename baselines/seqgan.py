@@ -38,8 +38,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
+from baselines.common.averages import Histories, WeightAverage
 from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
 from baselines.common.counter import Counter
+from baselines.common.feature_matching import matching_rewards
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -119,7 +121,12 @@ class SeqGAN(TextGenerator):
         self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
         filters = {"seqgan": FILTERS, "texygen": TEXYGEN_FILTERS}[config.d_filters]
         self.discriminator = CNNClassifier(
-            spec, embedding_dim=config.d_embedding_dim, keep=config.d_keep, filters=filters
+            spec,
+            embedding_dim=config.d_embedding_dim,
+            keep=config.d_keep,
+            filters=filters,
+            norm=config.d_norm,
+            label_smoothing=config.label_smoothing,
         )
         self.optimizers = {
             "mle": adam(self.generator, config.lr),
@@ -130,6 +137,11 @@ class SeqGAN(TextGenerator):
             spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
         )
         self.adversarial_updates = Counter()
+        sides = {"generator": self.generator, "discriminator": self.discriminator}
+        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
+        self.average = WeightAverage(
+            self.generator, config.ema_decay, after=[self.optimizers["mle"], self.optimizers["generator"]]
+        )
 
     def phases(self) -> Sequence[Phase]:
         """Algorithm 1 of the paper: both pre-trained, then in turn."""
@@ -150,7 +162,8 @@ class SeqGAN(TextGenerator):
         """Equation 2 on the next batch of the pool; where the pool is used up, on the first of a new one."""
         tokens, real = self.pool.next(batches, self.generator.sample)
         logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
+        loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
         update(self.optimizers["discriminator"], loss)
         accuracy = (logits.detach().argmax(1) == real).float().mean()
         return {"d_loss": loss.detach(), "d_accuracy": accuracy}
@@ -159,22 +172,28 @@ class SeqGAN(TextGenerator):
         """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
         position = self.adversarial_updates.value % (self.config.g_steps + self.config.d_steps)
         self.adversarial_updates.advance()
-        return self.generator_step() if position < self.config.g_steps else self.discriminator_step(batches)
+        return self.generator_step(batches) if position < self.config.g_steps else self.discriminator_step(batches)
 
-    def generator_step(self) -> Mapping[str, Tensor]:
-        """Equations 3 and 4 on one batch of own samples."""
+    def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equations 3 and 4 on one batch of own samples; real sentences are taken for feature matching alone."""
         tokens = self.generator.sample(self.config.batch_size)
         rewards = rollout_rewards(self.generator, tokens, self.discriminator.score, self.config.rollouts)
+        inside = counted(tokens, self.spec.eos_id)
+        reward = rewards.sum() / inside.sum()
+        if self.config.feature_matching:
+            matched = matching_rewards(self.discriminator.features, next(batches), tokens)
+            rewards = rewards + self.config.feature_matching * matched[:, None] * inside
         entropy = self.generator.entropy(tokens)
-        loss = self.generator.weighted_nll(tokens, rewards)
+        loss = self.generator.weighted_nll(tokens, rewards) + self.history("generator")
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
-        reward = rewards.sum() / counted(tokens, self.spec.eos_id).sum()
         return {"g_loss": loss.detach(), "reward": reward, "entropy": entropy}
 
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw token by token from the generator."""
-        return self.generator.sample(n, temperature=temperature)
+        with self.average.applied():
+            return self.generator.sample(n, temperature=temperature)
 
     def log_prob(self, tokens: Tensor) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
-        return self.generator.log_prob(tokens)
+        with self.average.applied():
+            return self.generator.log_prob(tokens)

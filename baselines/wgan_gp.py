@@ -37,7 +37,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.common.averages import Histories, WeightAverage
 from baselines.common.counter import Counter
+from baselines.common.feature_matching import feature_distance
 from baselines.common.gradient_penalty import gradient_penalty
 from baselines.common.interface import (
     Batches,
@@ -88,10 +90,16 @@ class WGANGP(TextGenerator):
         """Each has one generator update, but for the first, and `critic_steps` of the critic."""
 
         def __post_init__(self) -> None:
-            """Refuse a critic of unbounded slope."""
+            """Refuse a critic of unbounded slope, and labels where there are none."""
+            if self.d_norm == "batch":
+                raise ValueError("d_norm = batch does not bound the critic's slope: use spectral, weight or none")
+            if not self.gradient_penalty and self.d_norm != "spectral":
+                raise ValueError("the critic's slope must be bounded: by gradient_penalty over 0 or d_norm = spectral")
+            if self.label_smoothing:
+                raise ValueError(
+                    f"wgan_gp's critic has no labels: leave label_smoothing at 0, got {self.label_smoothing}"
+                )
             super().__post_init__()
-            if not self.gradient_penalty:
-                raise ValueError("gradient_penalty must be over 0: nothing else bounds the slope of wgan_gp's critic")
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"batch_size": 16, "dim": 16, "blocks": 2, "noise_dim": 8, "critic_steps": 3, "iterations": 6},
@@ -105,13 +113,16 @@ class WGANGP(TextGenerator):
         super().__init__(config, spec)
         self.config: WGANGP.Config = config
         self.generator = ConvGenerator(spec, noise_dim=config.noise_dim, dim=config.dim, blocks=config.blocks)
-        self.critic = ConvCritic(spec, dim=config.dim, blocks=config.blocks)
+        self.critic = ConvCritic(spec, dim=config.dim, blocks=config.blocks, keep=config.d_keep, norm=config.d_norm)
         betas = (config.beta1, config.beta2)
         self.optimizers = {
             "generator": adam(self.generator, config.lr, betas),
             "critic": adam(self.critic, config.lr, betas),
         }
         self.updates = Counter()
+        sides = {"generator": self.generator, "critic": self.critic}
+        self.history = Histories(config.historical_averaging, self.updates, sides)
+        self.average = WeightAverage(self.generator, config.ema_decay, after=[self.optimizers["generator"]])
 
     def phases(self) -> Sequence[Phase]:
         """One phase from nothing; the generator's update of iteration 0 is missing."""
@@ -122,25 +133,36 @@ class WGANGP(TextGenerator):
         """One update: `critic_steps` of the critic, then in turn one of the generator and `critic_steps`."""
         position = self.updates.value % (1 + self.config.critic_steps)
         self.updates.advance()
-        return self.generator_step() if position == self.config.critic_steps else self.critic_step(next(batches))
+        return self.generator_step(batches) if position == self.config.critic_steps else self.critic_step(next(batches))
 
     def critic_step(self, tokens: Tensor) -> Mapping[str, Tensor]:
         """Equation 1 on one batch (B, T) and as many samples, which the generator gets no gradient from."""
         with torch.no_grad():
             generated = self.generator(self._noise(len(tokens)))
-        real = functional.one_hot(tokens, self.spec.vocab_size).to(generated.dtype)
+        real = self._one_hot(tokens)
         distance = self.critic(real).mean() - self.critic(generated).mean()
-        penalty = gradient_penalty(self.critic, real, generated)
-        loss = self.config.gradient_penalty * penalty - distance
+        loss = -distance + self.history("critic")
+        values = {"distance": distance.detach()}
+        if self.config.gradient_penalty:
+            penalty = gradient_penalty(self.critic, real, generated)
+            loss = loss + self.config.gradient_penalty * penalty
+            values["penalty"] = penalty.detach()
         update(self.optimizers["critic"], loss)
-        return {"critic_loss": loss.detach(), "distance": distance.detach(), "penalty": penalty.detach()}
+        return {"critic_loss": loss.detach(), **values}
 
-    def generator_step(self) -> Mapping[str, Tensor]:
-        """Equation 2 on one batch."""
+    def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Equation 2 on one batch; real sentences are taken for feature matching alone."""
         generated = self.generator(self._noise(self.config.batch_size))
-        loss = -self.critic(generated).mean()
+        features = self.critic.features(generated)
+        loss = -self.critic.judge(features).mean() + self.history("generator")
+        if self.config.feature_matching:
+            real_features = self.critic.features(self._one_hot(next(batches))).detach()
+            loss = loss + self.config.feature_matching * feature_distance(real_features, features)
         update(self.optimizers["generator"], loss)
         return {"g_loss": loss.detach(), "top_probability": generated.detach().amax(2).mean()}
+
+    def _one_hot(self, tokens: Tensor) -> Tensor:
+        return functional.one_hot(tokens, self.spec.vocab_size).to(self.generator.input.weight.dtype)
 
     def _noise(self, n: int) -> Tensor:
         return torch.randn(n, self.config.noise_dim, device=self.generator.input.weight.device)
@@ -151,7 +173,8 @@ class WGANGP(TextGenerator):
         if temperature != 1:
             raise ValueError(f"wgan_gp has no temperature: its samples are most likely words; got {temperature}")
         parts = self._noise(n).split(_SAMPLED_AT_ONCE)
-        tokens = torch.cat([self.generator(noise).argmax(2) for noise in parts])
+        with self.average.applied():
+            tokens = torch.cat([self.generator(noise).argmax(2) for noise in parts])
         if self.spec.pad_id is None:
             return tokens
         return tokens.where(counted(tokens, self.spec.eos_id), self.spec.pad_id)

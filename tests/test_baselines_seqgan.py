@@ -201,7 +201,7 @@ def test_each_step_moves_its_own_side_with_its_own_optimiser() -> None:
     moments = {key: {k: v.clone() for k, v in state.items()} for key, state in mle.state.items()}
 
     before_g, before_d = copies(gan.generator), copies(gan.discriminator)
-    gan.generator_step()
+    gan.generator_step(batches)
     assert unchanged(gan.discriminator, before_d)
     assert not unchanged(gan.generator, before_g)
     assert all(torch.equal(mle.state[key][k], v) for key, state in moments.items() for k, v in state.items())
@@ -234,7 +234,7 @@ def test_policy_gradient_is_the_sum_over_batch_and_time(clip: float, monkeypatch
     assert 0.5 < norm < 1e9
     monkeypatch.setattr(model, "sample", lambda n: tokens)
     monkeypatch.setattr("baselines.seqgan.rollout_rewards", lambda *_: rewards)
-    values = gan.generator_step()
+    values = gan.generator_step(stream(gan))
     assert values["g_loss"].item() == pytest.approx(expected_loss.item(), abs=1e-9)
     assert values["reward"].item() == pytest.approx(rewards.mean().item())
     for parameter, gradient in zip(trained, expected, strict=True):
@@ -252,7 +252,7 @@ def test_discriminator_beats_chance_and_the_generator_earns_its_reward() -> None
     assert accuracy[-16:].mean() > 0.95
     before = (gan.sample(500) == 5).float().mean()
     for _ in range(60):
-        gan.generator_step()
+        gan.generator_step(batches)
     assert (gan.sample(500) == 5).float().mean() > before + 0.5
 
 

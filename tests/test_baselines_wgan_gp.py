@@ -221,7 +221,7 @@ def test_gradient_of_the_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "_noise", lambda n: noise[:n])
     loss = -sum(score_by_hand(critic, sentence_by_hand(generator, z)) for z in noise) / 2
     expected = torch.autograd.grad(loss, list(generator.parameters()))
-    assert model.generator_step()["g_loss"].item() == pytest.approx(loss.item(), abs=1e-10)
+    assert model.generator_step(stream(model))["g_loss"].item() == pytest.approx(loss.item(), abs=1e-10)
     for parameter, gradient in zip(generator.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-7, atol=1e-10)
     assert all(p.grad is None for p in critic.parameters())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,37 @@ FIXED = SequenceSpec(vocab_size=4, max_len=3, bos_id=0, pad_id=None, eos_id=None
 ENDING = SequenceSpec(vocab_size=4, max_len=3, bos_id=0, pad_id=0, eos_id=0)
 OWN_IDS = SequenceSpec(vocab_size=5, max_len=3, bos_id=1, pad_id=2, eos_id=3)
 SPECS = {"fixed": FIXED, "ending": ENDING, "own_ids": OWN_IDS}
-MODELS = registry.names("models")
+STABILISED: dict[str, tuple[str, dict[str, Any]]] = {
+    "mle, averaged": ("mle", {"ema_decay": 0.9}),
+    "seqgan, spectral": (
+        "seqgan",
+        {"d_norm": "spectral", "gradient_penalty": 10.0, "feature_matching": 1.0, "historical_averaging": 1.0}
+        | {"label_smoothing": 0.1, "ema_decay": 0.9},
+    ),
+    "seqgan, batch": ("seqgan", {"d_norm": "batch", "feature_matching": 1.0}),
+    "maligan, weight": (
+        "maligan",
+        {"d_norm": "weight", "gradient_penalty": 1.0, "feature_matching": 1.0, "historical_averaging": 1.0}
+        | {"d_keep": 0.5, "ema_decay": 0.5, "prefix": 0},
+    ),
+    "leakgan, spectral": (
+        "leakgan",
+        {"d_norm": "spectral", "gradient_penalty": 1.0, "feature_matching": 1.0, "historical_averaging": 1.0}
+        | {"label_smoothing": 0.1, "d_keep": 0.5, "ema_decay": 0.9},
+    ),
+    "relgan, batch": (
+        "relgan",
+        {"d_norm": "batch", "loss": "non_saturating", "feature_matching": 1.0, "historical_averaging": 1.0}
+        | {"label_smoothing": 0.1, "ema_decay": 0.9},
+    ),
+    "relgan, spectral": ("relgan", {"d_norm": "spectral", "loss": "wasserstein", "gradient_penalty": 10.0}),
+    "wgan_gp, spectral": (
+        "wgan_gp",
+        {"d_norm": "spectral", "feature_matching": 1.0, "historical_averaging": 1.0, "ema_decay": 0.9, "d_keep": 0.5},
+    ),
+}
+"""Every stabiliser in at least one model: name -> the model and its settings."""
+MODELS = [*registry.names("models"), *STABILISED]
 
 
 class Stream(Iterator[Tensor]):
@@ -51,9 +82,10 @@ def all_sentences(spec: SequenceSpec) -> Tensor:
 
 
 def build(name: str, spec: SequenceSpec, seed: int = 0) -> TextGenerator:
+    name, settings = STABILISED.get(name, (name, {}))
     found = registry.find("models", name)
     torch.manual_seed(seed)
-    return found(found.Config(**found.scales["smoke"]), spec)
+    return found(found.Config(**found.scales["smoke"] | settings), spec)
 
 
 def advance(model: TextGenerator, stream: Stream, first: int = 0, last: int | None = None) -> None:

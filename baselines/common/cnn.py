@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.common.gradient_penalty import gradient_penalty
+from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 
 __all__ = ["FILTERS", "TEXYGEN_FILTERS", "CNNClassifier"]
@@ -24,7 +26,8 @@ _SCORED_AT_ONCE = 512
 class CNNClassifier(nn.Module):
     """Real or generated, from complete sentences, padding included.
 
-    embedding -> per window size: convolution, ReLU, maximum over time -> highway -> dropout -> two-way softmax.
+    embedding -> per window size: convolution, ReLU, maximum over time -> highway -> dropout -> two-way softmax. What
+    the highway gives are the features; `norm` batch stands between them and dropout.
     Windows longer than a sentence are left out, because no position could hold them; where all are, the shortest is cut
     to a sentence. Initial values as LantaoYu/SeqGAN discriminator.py: embedding U(-1, 1), convolutions and output
     truncated N(0, 0.1^2) with bias 0.1, highway glorot-uniform, its biases too (TensorFlow's default), and no extra
@@ -38,9 +41,11 @@ class CNNClassifier(nn.Module):
         embedding_dim: int = 64,
         keep: float = 0.75,
         filters: Mapping[int, int] = FILTERS,
+        norm: Norm = "none",
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.drop = 1 - keep
+        self.drop, self.smoothing = 1 - keep, label_smoothing
         windows = {size: n for size, n in filters.items() if size <= spec.max_len}
         windows = windows or {spec.max_len: filters[min(filters)]}
         width = sum(windows.values())
@@ -51,6 +56,8 @@ class CNNClassifier(nn.Module):
         self.gate = nn.Linear(width, width)
         self.output = nn.Linear(width, 2)
         self._initialise()
+        normalise_weights(self, norm)
+        self.norm = BatchNorm(width) if norm == "batch" else None
 
     def _initialise(self) -> None:
         nn.init.uniform_(self.embedding.weight, -1, 1)
@@ -65,20 +72,54 @@ class CNNClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, *, dropout: bool) -> Tensor:
         """(B, T) -> (B, 2): logits of generated (0) and real (1). `dropout` is explicit: no mode to forget."""
-        words = self.embedding(tokens).transpose(1, 2).contiguous()  # (B, E, T)
+        return self.judge(self.features(tokens), dropout=dropout)
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, F)."""
+        return self._read(self.embedding(tokens))
+
+    def _read(self, words: Tensor) -> Tensor:
+        """Embedded sentences (B, T, E) -> (B, F)."""
+        words = words.transpose(1, 2).contiguous()  # (B, E, T)
         maxima = [
             functional.conv1d(words, *bank).max(2).values for bank in zip(self.filters, self.filter_biases, strict=True)
         ]
         features = functional.relu(torch.cat(maxima, 1))  # relu(max) = max(relu), on far fewer numbers
         gate = self.gate(features).sigmoid()
-        mixed = gate * functional.relu(self.transform(features)) + (1 - gate) * features
-        logits: Tensor = self.output(functional.dropout(mixed, self.drop, training=dropout))
+        return gate * functional.relu(self.transform(features)) + (1 - gate) * features
+
+    def judge(self, features: Tensor, *, dropout: bool) -> Tensor:
+        """(B, F) -> (B, 2). Where there is dropout, a batch norm is by the batch; else by its running statistics."""
+        if self.norm is not None:
+            features = self.norm(features, learning=dropout)
+        logits: Tensor = self.output(functional.dropout(features, self.drop, training=dropout))
         return logits
 
     def loss(self, logits: Tensor, real: Tensor, *, l2: float) -> Tensor:
         """Cross-entropy of logits (B, 2) and labels (B,), plus `l2` / 2 times the squared norm of the output layer."""
         penalty = self.output.weight.square().sum() + self.output.bias.square().sum()
-        return functional.cross_entropy(logits, real) + l2 / 2 * penalty
+        target = real
+        if self.smoothing:
+            share = real * (1 - self.smoothing)  # of the label "real"
+            target = torch.stack([1 - share, share], 1)
+        return functional.cross_entropy(logits, target) + l2 / 2 * penalty
+
+    def slope_penalty(self, tokens: Tensor, real: Tensor, *, weight: float) -> Tensor | float:
+        """Sentences (B, T), labels (B,) -> `weight` times the gradient penalty of log D - log(1 - D), dropout on.
+
+        Points are sentences of word vectors between a real and a generated one, the first with the first, and so on;
+        0 where there are none of a kind.
+        """
+        n = min(int(real.sum()), int((1 - real).sum())) if weight else 0
+        if not n:
+            return 0.0
+        words = self.embedding(tokens)
+
+        def critic(between: Tensor) -> Tensor:
+            generated, genuine = self.judge(self._read(between), dropout=True).unbind(1)
+            return genuine - generated
+
+        return weight * gradient_penalty(critic, words[real == 1][:n], words[real == 0][:n])
 
     @torch.no_grad()
     def score(self, tokens: Tensor) -> Tensor:

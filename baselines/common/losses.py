@@ -8,7 +8,7 @@ of the one is paired with row b of the other, which matters to `relativistic` al
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
-__all__ = ["LOSSES", "AdversarialLoss", "LossName", "clip_weights"]
+__all__ = ["LOSSES", "AdversarialLoss", "LossName", "clip_weights", "smooth_labels"]
 
 LossName = Literal[
     "standard",
@@ -39,6 +39,8 @@ class AdversarialLoss:
     generator: Callable[[Tensor, Tensor], Tensor]
     shift_invariant: bool = False
     """Only differences of logits count, so that a constant added to all of them has no gradient."""
+    labelled: bool = False
+    """The discriminator's is the cross-entropy of labels, which can be smoothed."""
 
 
 def logistic_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -123,9 +125,9 @@ def relativistic_average_g(real: Tensor, fake: Tensor) -> Tensor:
 
 LOSSES: Mapping[LossName, AdversarialLoss] = MappingProxyType(
     {
-        "standard": AdversarialLoss(logistic_d, standard_g),
-        "non_saturating": AdversarialLoss(logistic_d, non_saturating_g),
-        "reverse_kl": AdversarialLoss(logistic_d, mean_g),
+        "standard": AdversarialLoss(logistic_d, standard_g, labelled=True),
+        "non_saturating": AdversarialLoss(logistic_d, non_saturating_g, labelled=True),
+        "reverse_kl": AdversarialLoss(logistic_d, mean_g, labelled=True),
         "least_squares": AdversarialLoss(least_squares_d, least_squares_g),
         "hinge": AdversarialLoss(hinge_d, mean_g),
         "total_variation": AdversarialLoss(total_variation_d, total_variation_g),
@@ -134,6 +136,27 @@ LOSSES: Mapping[LossName, AdversarialLoss] = MappingProxyType(
         "relativistic_average": AdversarialLoss(relativistic_average_d, relativistic_average_g, shift_invariant=True),
     }
 )
+
+
+def smooth_labels(name: LossName, smoothing: float) -> AdversarialLoss:
+    """The loss with the target 1 - `smoothing` for D(x) of real sentences: one-sided label smoothing.
+
+    Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 3.4. The cross-entropy of the target
+    1 - s is -(1 - s) log D - s log(1 - D) = -log D + s C. Raises ValueError for losses of other kinds. Their papers
+    have no labels; least squares has targets, but a lower one only gives C another unit; relativistic losses judge
+    pairs, where one side cannot be smoothed alone.
+    """
+    loss = LOSSES[name]
+    if not smoothing:
+        return loss
+    if not loss.labelled:
+        known = ", ".join(other for other, its in LOSSES.items() if its.labelled)
+        raise ValueError(f"label_smoothing needs a loss with labels ({known}), and {name} has none: leave it at 0")
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        return loss.discriminator(real, fake) + smoothing * real.mean()
+
+    return replace(loss, discriminator=discriminator)
 
 
 @torch.no_grad()

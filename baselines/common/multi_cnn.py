@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.initial import fan_in_linear, fan_in_normal_
+from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 
 __all__ = ["MultiRepresentationCNN"]
@@ -20,6 +21,7 @@ class MultiRepresentationCNN(nn.Module):
 
     The E numbers of a word are R representations of S = E / R numbers. Each: per window of 2 to 5 words convolution,
     ReLU, maximum over time -> highway -> dropout -> linear -> linear. Windows longer than a sentence are cut to it.
+    What the highway gives are the features; `norm` batch stands between them and dropout.
     Initial values as weilinie/RelGAN models/rmc_vanilla.py:96-143 and utils/ops.py: truncated normal with variance
     1 / inputs, 2 / inputs for convolutions; biases 0; the highway has none.
     """
@@ -33,6 +35,7 @@ class MultiRepresentationCNN(nn.Module):
         filters: int = 300,
         hidden_dim: int = 100,
         keep: float = 0.75,
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
         if embedding_dim % representations:
@@ -51,6 +54,8 @@ class MultiRepresentationCNN(nn.Module):
         fan_in_normal_(self.embedding.weight, spec.vocab_size)
         for weight in self.filters:
             fan_in_normal_(weight, weight.shape[1], gain=2.0)
+        normalise_weights(self, norm)
+        self.norm = BatchNorm(width) if norm == "batch" else None
 
     def fix_level(self) -> None:
         """Keep the biases behind the last nonlinearity at 0: under a loss of differences they cancel.
@@ -71,14 +76,31 @@ class MultiRepresentationCNN(nn.Module):
 
     def forward(self, words: Tensor, *, dropout: bool) -> Tensor:
         """(B, T, E) -> (B, R). `dropout` is explicit: no mode to forget."""
+        return self._judge(self._normed(self.features(words), learning=dropout), dropout=dropout)
+
+    def features(self, words: Tensor) -> Tensor:
+        """(B, T, E) -> (B, R, F)."""
         rows = words.unflatten(2, (self.representations, -1)).transpose(1, 2).flatten(2).flatten(0, 1)  # (B R, T S)
         parts = rows.split(_CPU_ROWS) if rows.device.type == "cpu" else [rows]
         maxima = torch.cat([self._maxima(part) for part in parts])  # (B R, F)
         features = functional.relu(maxima + self.filter_bias)  # relu(max) = max(relu), on far fewer numbers
         gate = self.gate(features).sigmoid()
-        mixed = gate * functional.relu(self.transform(features)) + (1 - gate) * features
-        logits: Tensor = self.output(self.summary(functional.dropout(mixed, self.drop, training=dropout)))
-        return logits.view(len(words), self.representations)
+        mixed: Tensor = gate * functional.relu(self.transform(features)) + (1 - gate) * features
+        return mixed.view(len(words), self.representations, -1)
+
+    def compare(self, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, R, F) of either kind -> their logits (B, R), dropout on; to a batch norm they are one batch."""
+        real, generated = self._normed(torch.cat([real, generated]), learning=True).chunk(2)
+        return self._judge(real, dropout=True), self._judge(generated, dropout=True)
+
+    def _normed(self, features: Tensor, *, learning: bool) -> Tensor:
+        if self.norm is None:
+            return features
+        return self.norm(features.flatten(0, 1), learning=learning).view_as(features)
+
+    def _judge(self, features: Tensor, *, dropout: bool) -> Tensor:
+        logits: Tensor = self.output(self.summary(functional.dropout(features, self.drop, training=dropout)))
+        return logits.squeeze(2)
 
     def _maxima(self, rows: Tensor) -> Tensor:
         """(N, T S) -> (N, F): the maximum over time of every filter, a window being a row of a matrix product."""

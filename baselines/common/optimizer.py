@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from baselines.common.normalisation import iterate_after
+
 __all__ = ["adam", "update"]
 
 _FUSED = {"cpu", "cuda"}
 
 
 def adam(module: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Adam:
-    """Adam over what the module trains, in one fused kernel where there is one."""
+    """Adam over what the module trains, in one fused kernel where there is one; spectral norms follow its steps."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return Adam(parameters, lr=lr, betas=betas, fused=all(p.device.type in _FUSED for p in parameters))
+    optimizer = Adam(parameters, lr=lr, betas=betas, fused=all(p.device.type in _FUSED for p in parameters))
+    iterate_after(optimizer, module)
+    return optimizer
 
 
 def update(optimizer: Optimizer, loss: Tensor, *, max_norm: float | None = None) -> None:

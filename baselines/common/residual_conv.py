@@ -12,6 +12,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.common.normalisation import Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 
 __all__ = ["ConvCritic", "ConvGenerator", "ResidualBlock"]
@@ -52,24 +53,34 @@ class ConvGenerator(nn.Module):
 
 
 class ConvCritic(nn.Module):
-    """conv1 -> residual blocks -> linear over all positions.
+    """conv1 -> residual blocks -> dropout -> linear over all positions. It is used in training alone: dropout is on.
 
     Two biases only add a constant to every score, which a difference of scores and a slope do not see: the last
     layer has none, and the last convolution's is zero and stays zero.
     """
 
-    def __init__(self, spec: SequenceSpec, *, dim: int, blocks: int) -> None:
+    def __init__(self, spec: SequenceSpec, *, dim: int, blocks: int, keep: float = 1.0, norm: Norm = "none") -> None:
         super().__init__()
+        self.drop = 1 - keep
         self.input = _conv(spec.vocab_size, dim, 1)
         self.blocks = nn.Sequential(*(ResidualBlock(dim) for _ in range(blocks)))
         self.blocks[-1].get_parameter("second.bias").requires_grad_(False)
         self.output = nn.Linear(spec.max_len * dim, 1, bias=False)
         nn.init.xavier_uniform_(self.output.weight)
+        normalise_weights(self, norm)
 
     def forward(self, sentences: Tensor) -> Tensor:
         """(B, T, V) -> (B,): higher is more real."""
-        states = self.blocks(self.input(sentences.transpose(1, 2)))  # (B, E, T)
-        scores: Tensor = self.output(states.flatten(1))
+        return self.judge(self.features(sentences))
+
+    def features(self, sentences: Tensor) -> Tensor:
+        """(B, T, V) -> (B, E T): what the last layer reads."""
+        states: Tensor = self.blocks(self.input(sentences.transpose(1, 2)))  # (B, E, T)
+        return states.flatten(1)
+
+    def judge(self, features: Tensor) -> Tensor:
+        """(B, E T) -> (B,)."""
+        scores: Tensor = self.output(functional.dropout(features, self.drop))
         return scores.squeeze(1)
 
 

@@ -1,17 +1,34 @@
-"""Settings that steady the training of a GAN, the same for every model that has a discriminator."""
+"""Settings that steady the training of a GAN, the same for every model that has a discriminator.
+
+By default all are off, or as the model's paper has them. What makes no sense for a model is refused before training.
+
+- `d_norm`: spectral norm bounds how fast each layer can change its output (Miyato et al., ICLR 2018,
+  https://arxiv.org/abs/1802.05957); weight norm trains length and direction of each filter apart (Salimans and Kingma,
+  NeurIPS 2016, https://arxiv.org/abs/1602.07868); batch norm is of the features before the output layer (Ioffe and
+  Szegedy, ICML 2015, https://arxiv.org/abs/1502.03167). `common/normalisation.py`
+- `d_keep`: dropout on the same features (Srivastava et al., JMLR 2014, https://jmlr.org/papers/v15/srivastava14a.html)
+- `gradient_penalty`: Gulrajani et al., NeurIPS 2017, https://arxiv.org/abs/1704.00028; there, as usual, 10. Between
+  what the discriminator reads: word vectors (SeqGAN, MaliGAN, LeakGAN), or relaxed words (RelGAN, WGAN-GP).
+  `common/gradient_penalty.py`
+- `feature_matching`: Salimans et al., NeurIPS 2016, https://arxiv.org/abs/1606.03498, section 3.1, there in place of
+  the generator's loss, here beside it; through relaxed samples, or as a reward. `common/feature_matching.py`
+- `historical_averaging`: the same, section 3.3. `common/averages.py`
+- `label_smoothing`: the same, section 3.4: one-sided, .1 there. For discriminators that are trained with labels.
+- `ema_decay`: Yazici et al., ICLR 2019, https://arxiv.org/abs/1806.04498. The average is over all updates, those of
+  pre-training too; training and roll-outs go on with the live generator. `common/averages.py`
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Interval
 
 from baselines.common.interface import BaseConfig, NonNegativeFloat
+from baselines.common.normalisation import Norm
 
-__all__ = ["AveragedConfig", "Norm", "StabilisedConfig"]
-
-Norm = Literal["none", "spectral", "weight", "batch"]
+__all__ = ["AveragedConfig", "StabilisedConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +37,6 @@ class AveragedConfig(BaseConfig):
 
     ema_decay: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Samples and likelihood are those of a moving average of the generator's weights with this decay; 0: the last."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is not there yet."""
-        if self.ema_decay:
-            raise ValueError(f"ema_decay is not available yet, leave it at 0; got {self.ema_decay}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +57,12 @@ class StabilisedConfig(AveragedConfig):
     """By how much the discriminator's target for real sentences is less than 1; generated ones keep 0."""
 
     def __post_init__(self) -> None:
-        """Refuse what is not there yet."""
-        super().__post_init__()
-        if self.d_norm != "none":
-            raise ValueError(f"d_norm is not available yet, leave it at none; got {self.d_norm}")
-        for name in ("feature_matching", "historical_averaging", "label_smoothing"):
-            if value := getattr(self, name):
-                raise ValueError(f"{name} is not available yet, leave it at 0; got {value}")
-        model = type(self).__qualname__.partition(".")[0]
-        if self.gradient_penalty and model not in ("RelGAN", "WGANGP"):
-            raise ValueError(f"gradient_penalty is not available for {model} yet; leave it at 0")
-        if self.d_keep != 1 and model == "WGANGP":
-            raise ValueError(f"d_keep is not available for {model} yet; leave it at 1")
+        """Refuse settings that contradict each other."""
+        if self.d_norm == "batch" and self.gradient_penalty:
+            raise ValueError(
+                "d_norm = batch mixes the sentences of a batch, and gradient_penalty is about each by itself: "
+                "set gradient_penalty to 0, or d_norm to spectral, weight or none"
+            )
+        for name, on in (("d_norm = batch", self.d_norm == "batch"), ("feature_matching", self.feature_matching)):
+            if on and self.batch_size < 2:
+                raise ValueError(f"{name} compares the sentences of a batch: batch_size must be at least 2, got 1")

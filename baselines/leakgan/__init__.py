@@ -50,8 +50,10 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.common.averages import Histories, WeightAverage
 from baselines.common.cnn import FILTERS, CNNClassifier
 from baselines.common.counter import Counter
+from baselines.common.feature_matching import matching_rewards
 from baselines.common.interface import (
     Batches,
     NonNegativeInt,
@@ -61,7 +63,7 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.likelihood import counted, log_likelihood, token_entropy, weighted_nll
+from baselines.common.likelihood import counted, log_likelihood
 from baselines.common.optimizer import adam, update
 from baselines.common.pool import DiscriminatorPool
 from baselines.common.stabilisers import StabilisedConfig
@@ -163,7 +165,12 @@ class LeakGAN(TextGenerator):
         filters = FILTERS | ({config.d_long_window: 160} if config.d_long_window else {})
         with_unread = replace(spec, vocab_size=spec.vocab_size + 1)
         self.discriminator = CNNClassifier(
-            with_unread, embedding_dim=config.d_embedding_dim, keep=config.d_keep, filters=filters
+            with_unread,
+            embedding_dim=config.d_embedding_dim,
+            keep=config.d_keep,
+            filters=filters,
+            norm=config.d_norm,
+            label_smoothing=config.label_smoothing,
         )
         self.generator = Generator(
             spec,
@@ -186,6 +193,10 @@ class LeakGAN(TextGenerator):
         )
         self.pretraining_updates = Counter()
         self.adversarial_updates = Counter()
+        sides = {"manager": manager, "worker": worker, "discriminator": self.discriminator}
+        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
+        managers = [self.optimizers["manager_mle"], self.optimizers["manager"]]  # they move after the worker
+        self.average = WeightAverage(self.generator, config.ema_decay, after=managers)
 
     def phases(self) -> Sequence[Phase]:
         """Discriminator and generator pre-trained in turn, then trained against each other."""
@@ -223,7 +234,8 @@ class LeakGAN(TextGenerator):
         """Equation 1 on the next batch of the pool."""
         tokens, real = self.pool.next(batches, lambda n: self._draw(n, self.config.d_multiplier))
         logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
+        loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
         update(self.optimizers["discriminator"], loss)
         accuracy = (logits.detach().argmax(1) == real).float().mean()
         return {"d_loss": loss.detach(), "d_accuracy": accuracy}
@@ -234,7 +246,7 @@ class LeakGAN(TextGenerator):
         features, goals, inside, begun = self._read(tokens, all_features=False)
         cosines = agreement(features, goals, self.config.horizon, self._last(tokens))
         cosine = (cosines * begun).sum() / begun.sum()
-        nll = self._worker_loss(tokens, goals, inside / inside.sum())
+        nll = self.generator.weighted_nll(tokens, goals, inside / inside.sum())
         update(self.optimizers["worker_mle"], nll, max_norm=self.config.clip_norm)
         update(self.optimizers["manager_mle"], -cosine, max_norm=self.config.clip_norm)
         return {"nll": nll.detach(), "cosine": cosine.detach()}
@@ -252,10 +264,14 @@ class LeakGAN(TextGenerator):
             blocks = ((blocks * begun).sum() / begun.sum()).expand_as(blocks)
             words = ((words * inside).sum() / inside.sum()).expand_as(words)
         manager_loss = -(rewards * blocks).sum() / begun.sum()
-        worker_loss = self._worker_loss(tokens, goals, words * inside / inside.sum())
-        entropy = self._entropy(tokens, goals, inside)
-        update(self.optimizers["worker"], worker_loss, max_norm=c.clip_norm)
-        update(self.optimizers["manager"], manager_loss, max_norm=c.clip_norm)
+        pull = words * inside / inside.sum()
+        if c.feature_matching:
+            matched = matching_rewards(self.discriminator.features, next(batches), tokens)
+            pull = pull + c.feature_matching / len(tokens) * matched[:, None] * inside
+        worker_loss = self.generator.weighted_nll(tokens, goals, pull)
+        entropy = self.generator.entropy(tokens, goals, inside)
+        update(self.optimizers["worker"], worker_loss + self.history("worker"), max_norm=c.clip_norm)
+        update(self.optimizers["manager"], manager_loss + self.history("manager"), max_norm=c.clip_norm)
         return {
             "manager_loss": manager_loss.detach(),
             "worker_loss": worker_loss.detach(),
@@ -304,30 +320,18 @@ class LeakGAN(TextGenerator):
         take_part = torch.cat([begun, begun.new_ones(n_real, scores.shape[1])])
         return rescaled(among, take_part, c.rank)[: len(tokens)], scores
 
-    def _worker_loss(self, tokens: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
-        """-sum of weights (B, T) x log p, with the worker's gradient."""
-        loss = tokens.new_zeros((), dtype=weights.dtype)
-        for at, hidden, weight, bias in self.generator.outputs(tokens, goals):
-            loss = loss + weighted_nll(hidden, weight, bias, tokens[:, at].flatten(), weights[:, at].flatten())
-        return loss
-
-    @torch.no_grad()
-    def _entropy(self, tokens: Tensor, goals: Tensor, inside: Tensor) -> Tensor:
-        """The mean over tokens of the entropy of p(. | s_t), nats."""
-        parts = [token_entropy(o.hidden, o.weight, o.bias) for o in self.generator.outputs(tokens, goals)]
-        entropy = torch.cat([part.view(len(tokens), -1) for part in parts], 1)
-        return (entropy * inside).sum() / inside.sum()
-
     def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         """Draw word by word; logits are multiplied by `evaluation_temperature` and divided by `temperature`."""
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
-        return self._draw(n, self.config.evaluation_temperature / temperature)
+        with self.average.applied():
+            return self._draw(n, self.config.evaluation_temperature / temperature)
 
     @torch.no_grad()
     def log_prob(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B,), nats: of the model that `sample` draws from, `evaluation_temperature` included."""
-        return torch.cat([self._log_prob(part) for part in tokens.split(_SCORED_AT_ONCE)])
+        with self.average.applied():
+            return torch.cat([self._log_prob(part) for part in tokens.split(_SCORED_AT_ONCE)])
 
     def _log_prob(self, tokens: Tensor) -> Tensor:
         inside, sharp = counted(tokens, self.spec.eos_id), self.config.evaluation_temperature

@@ -99,7 +99,7 @@ class PrefixReader:
     @torch.no_grad()
     def score(self, reading: Reading) -> Tensor:
         """The probability (N,) that complete sentences are real."""
-        return self._discriminator.output(self.features(reading.best)).softmax(1)[:, 1]
+        return self._discriminator.judge(self.features(reading.best), dropout=False).softmax(1)[:, 1]
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.cnn import CNNClassifier
-from baselines.common.likelihood import tiles
+from baselines.common.likelihood import tiles, token_entropy, weighted_nll
 from baselines.common.sampling import BLOCK, draw
 from baselines.common.spec import SequenceSpec
 from baselines.leakgan.features import PrefixReader, Reading
@@ -130,6 +130,20 @@ class Generator(nn.Module):
             heading = self.worker.heading(goals).repeat_interleave(self.horizon, 1)[:, then]
             inputs = self.worker.inputs(hidden[:, then].flatten(0, 1), heading.flatten(0, 1))
             yield Outputs(then, inputs, self.worker.output, inputs.new_zeros(self.spec.vocab_size))
+
+    def weighted_nll(self, tokens: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
+        """-sum of weights (B, T) x log p, with the worker's gradient."""
+        loss = tokens.new_zeros((), dtype=weights.dtype)
+        for at, hidden, weight, bias in self.outputs(tokens, goals):
+            loss = loss + weighted_nll(hidden, weight, bias, tokens[:, at].flatten(), weights[:, at].flatten())
+        return loss
+
+    @torch.no_grad()
+    def entropy(self, tokens: Tensor, goals: Tensor, inside: Tensor) -> Tensor:
+        """The mean over tokens of the entropy of p(. | s_t), nats."""
+        parts = [token_entropy(o.hidden, o.weight, o.bias) for o in self.outputs(tokens, goals)]
+        entropy = torch.cat([part.view(len(tokens), -1) for part in parts], 1)
+        return (entropy * inside).sum() / inside.sum()
 
     @torch.no_grad()
     def sample(self, discriminator: CNNClassifier, n: int, multiplier: Callable[[int], float]) -> Tensor:
