@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from baselines.common.kernels import product, shifted_exp
+
 __all__ = ["counted", "log_likelihood", "tiles", "token_entropy", "weighted_nll"]
 
 _WIDE = 256
@@ -50,26 +52,30 @@ class _WeightedNLL(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        weighted = hidden * weights[:, None]
-        d_hidden, d_weight, d_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
-        loss = hidden.new_zeros(())
+        inputs = torch.cat([hidden, torch.ones_like(hidden[:, :1])], 1)  # (N, H + 1): the bias is one more weight
+        d_hidden, log_total = torch.empty_like(hidden), torch.empty_like(weights)
+        d_output = hidden.new_zeros(inputs.shape[1], len(weight))  # (H + 1, V)
         for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
-            log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)  # (n, V)
-            target = targets[tile, None]
-            loss -= (log_p.gather(1, target).squeeze(1) * weights[tile]).sum()
-            slope = log_p.exp_()
-            slope.scatter_add_(1, target, torch.full_like(target, -1, dtype=slope.dtype))
-            d_hidden[tile] = slope @ weight
-            d_weight.addmm_(slope.t(), weighted[tile])
-            d_bias.addmv_(slope.t(), weights[tile])
-        ctx.save_for_backward(d_hidden.mul_(weights[:, None]), d_weight, d_bias)
-        return loss
+            logits = product(hidden[tile], weight, bias)  # (n, V)
+            mass, top = shifted_exp(logits, out=logits)
+            total = mass.sum(1, keepdim=True)
+            log_total[tile] = (top + total.log()).squeeze(1)
+            share = weights[tile, None] / total  # p_n weights_n = mass_n share_n
+            d_hidden[tile] = product(mass, weight.t()) * share
+            d_output += product((inputs[tile] * share).t(), mass.t())
+        weighted, chosen = weights[:, None], weight[targets]  # the other term: the one-hot rows
+        log_p = (hidden * chosen).sum(1) + bias[targets] - log_total
+        d_hidden -= weighted * chosen
+        d_output = d_output.t().contiguous().index_add_(0, targets, inputs * weighted, alpha=-1)
+        ctx.save_for_backward(d_hidden, d_output)
+        return -(weights * log_p).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        d_hidden, d_weight, d_bias = ctx.saved_tensors
-        return d_hidden * d_loss, d_weight * d_loss, d_bias * d_loss, None, None
+        d_hidden, d_output = ctx.saved_tensors
+        d_output = d_output * d_loss
+        return d_hidden * d_loss, d_output[:, :-1], d_output[:, -1], None, None
 
 
 @torch.no_grad()
@@ -77,7 +83,7 @@ def log_likelihood(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
     """log softmax(weight hidden_n + bias)[targets_n], nats: shapes as in `weighted_nll` -> (N,). No gradient."""
     out = hidden.new_empty(len(hidden))
     for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
-        log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)
+        log_p = product(hidden[tile], weight, bias).log_softmax(1)
         out[tile] = log_p.gather(1, targets[tile, None]).squeeze(1)
     return out
 
@@ -87,6 +93,8 @@ def token_entropy(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(N, H) -> (N,): entropy of softmax(weight hidden_n + bias), nats. No gradient."""
     out = hidden.new_empty(len(hidden))
     for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
-        log_p = torch.addmm(bias, hidden[tile], weight.t()).log_softmax(1)
-        out[tile] = -(log_p.exp() * log_p).sum(1)
+        logits = product(hidden[tile], weight, bias)
+        mass, top = shifted_exp(logits)
+        total = mass.sum(1, keepdim=True)
+        out[tile] = (top + total.log() - mass.mul_(logits).sum(1, keepdim=True) / total).squeeze(1)
     return out

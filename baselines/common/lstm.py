@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.common.kernels import product
 from baselines.common.likelihood import counted, log_likelihood, tiles, token_entropy, weighted_nll
 from baselines.common.sampling import BLOCK, draw
 from baselines.common.spec import SequenceSpec
@@ -107,7 +108,7 @@ class Decoder:
         self._gates = functional.linear(model.embedding.weight, weights, bias)  # (V, 4H)
         self._recurrent = lstm.get_parameter("weight_hh_l0").detach().t().contiguous()
         padding = -output.out_features % BLOCK
-        self._weight = (functional.pad(output.weight, (0, 0, 0, padding)) / temperature).t()
+        self._weight = functional.pad(output.weight, (0, 0, 0, padding)) / temperature
         self._bias = functional.pad(output.bias / temperature, (0, padding), value=-math.inf)
 
     @torch.no_grad()
@@ -129,5 +130,5 @@ class Decoder:
         """(N, H) -> (n, N) int64: n independent next tokens per row."""
         out = torch.empty(n, len(hidden), dtype=torch.int64, device=self.device)
         for tile in tiles(len(hidden), self.device):
-            out[:, tile] = draw(torch.addmm(self._bias, hidden[tile], self._weight), n)
+            out[:, tile] = draw(product(hidden[tile], self._weight, self._bias), n)
         return out

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.common.kernels import shifted_exp
+
 __all__ = ["BLOCK", "draw"]
 
 BLOCK = 64
@@ -27,7 +29,7 @@ def draw(logits: Tensor, n: int = 1) -> Tensor:
         return (logits - noise.log_()).argmax(-1)
     if short := -logits.shape[1] % BLOCK:
         logits = functional.pad(logits, (0, short), value=-math.inf)
-    mass = (logits - logits.amax(1, keepdim=True)).exp_().unflatten(1, (-1, BLOCK))  # (B, V / BLOCK, BLOCK)
+    mass = shifted_exp(logits)[0].unflatten(1, (-1, BLOCK))  # (B, V / BLOCK, BLOCK)
     blocks = mass.sum(2).cumsum(1)  # (B, V / BLOCK)
     point = torch.rand(n, len(logits), 1, dtype=logits.dtype) * blocks[:, -1:]
     block, point = _locate(blocks, point)
