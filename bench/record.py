@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 import math
@@ -267,8 +268,14 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     required = [n for n, f in known.items() if f.default is f.default_factory is dataclasses.MISSING]
     if absent := [n for n in required if n not in value]:
         raise ValueError(f"{where} lacks {absent[0]!r}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     return kind(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Annotations as types. Evaluating them anew for each score took most of the time of reading a record."""
+    return typing.get_type_hints(kind)
 
 
 def _build_plain(kind: Any, value: Any, where: str) -> Any:
