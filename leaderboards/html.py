@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
-from leaderboards.page.charts import Style, board_figures, run_figures, styles
+from leaderboards.page.charts import Style, curves, learning, run_figures, styles
 from leaderboards.page.citation import bibtex
 from leaderboards.page.files import read_diary, read_lines, read_nearest
 from leaderboards.page.glossary import definition
@@ -100,7 +100,7 @@ class _Site:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            finalize=lambda value: plain(value) if type(value) is str else value,
+            finalize=_shown,
         )
         self.environment.filters |= {"lines": _lines, "json": _embedded, "duration": duration, "setting": _setting}
         self.names = names
@@ -169,14 +169,14 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
     run.sets = [name for name, _ in sets]
     nearest = _or_problem(lambda: read_nearest(folder), problems) or {}
     shown = {line for _, lines in sets for line in lines}
-    figures = run_figures(record, _or_problem(lambda: read_diary(folder, _POINTS), problems) or {})
+    drawing = run_figures(record, _or_problem(lambda: read_diary(folder, _POINTS), problems) or {})
     data = {
         "sets": [{"name": name, "lines": lines} for name, lines in sets],
         "nearest": {line: found for line, found in nearest.items() if line in shown},
         "ids": bool(shown) and all(line.replace(" ", "").isdigit() for line in list(shown)[:20]),
-        "figures": figures,
+        **drawing,
     }
-    if sets or figures:
+    if sets or drawing["figures"]:
         site.data(run.name, data)
     board, row = run.homes[0]
     site.page(
@@ -189,7 +189,7 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
         row=row,
         siblings=[site.runs[view.path] for view in row.runs],
         problems=problems,
-        has_figures=bool(figures),
+        has_figures=bool(drawing["figures"]),
         has_nearest=bool(data["nearest"]),
         seed=_seed,
         evaluation_name=_evaluation_name,
@@ -200,9 +200,11 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
 
 def _write_board(site: _Site, board: Board) -> None:
     name = site.names[board.number]
-    pages = {path: f"runs/{run.name}.html" for path, run in site.runs.items()}
-    figures = board_figures(board, site.looks, pages)
-    site.data(name, figures)
+    pages = {path: run.name for path, run in site.runs.items()}
+    drawings = {"curves": curves(board, site.looks, pages), "learning": learning(board, site.looks)}
+    for kind, drawing in drawings.items():
+        if drawing["figures"]:
+            site.data(f"{name}-{kind}", drawing)
     site.page(
         "board.html",
         f"{name}.html",
@@ -213,7 +215,7 @@ def _write_board(site: _Site, board: Board) -> None:
         front=front_keys(board.rows),
         published=[table for table in parts(board) if table.title.startswith("reported")],
         signatures=signatures(board),
-        figures={kind: [figure["name"] for figure in found] for kind, found in figures.items()},
+        figures={kind: [figure["name"] for figure in found["figures"]] for kind, found in drawings.items()},
         seed=_seed,
         metrics=site.definitions(board),
     )
@@ -298,6 +300,12 @@ def _embedded(value: Any) -> Markup:
 def _lines(text: str) -> Markup:
     """Text of several lines, escaped, its line ends kept."""
     return Markup("\n").join(escape(plain(line)) for line in text.split("\n"))
+
+
+def _shown(value: Any) -> Any:
+    """Every text of a template without control and bidirectional characters; most have none."""
+    odd = type(value) is str and not (value.isascii() and value.isprintable())
+    return plain(value) if odd else value
 
 
 def _setting(value: Any) -> str:

@@ -31,7 +31,7 @@ def read_lines(folder: Path, name: str, n: int) -> list[str] | None:
     """
     for candidate in (name, f"{name}.bz2", f"{name}.gz", f"{name}.xz"):
         if (path := _inside(folder, candidate)) is not None:
-            lines = _text(path).split("\n")
+            lines = _text(path, min(_LIMIT, 4 * _WIDTH * n)).split("\n")
             return [line.rstrip("\r")[:_WIDTH] + "…" * (len(line) > _WIDTH) for line in lines[: min(n, len(lines) - 1)]]
     return None
 
@@ -94,18 +94,18 @@ def _inside(folder: Path, name: str) -> Path | None:
     return path if path.resolve().parent == folder.resolve() else None
 
 
-def _text(path: Path) -> str:
-    """Its first `_LIMIT` bytes, decompressed. A last line without an end stays only if the file ends there."""
+def _text(path: Path, limit: int = _LIMIT) -> str:
+    """Its first `limit` bytes, decompressed. A last line without an end stays only if the file ends there."""
     with path.open("rb") as file:
-        raw = file.read(_LIMIT)
+        raw = file.read(limit)
     try:
         if path.suffix == ".bz2":
-            raw = bz2.BZ2Decompressor().decompress(raw, _LIMIT)
+            raw = bz2.BZ2Decompressor().decompress(raw, limit)
         elif path.suffix == ".gz":
-            raw = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(raw, _LIMIT)
+            raw = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(raw, limit)
         elif path.suffix == ".xz":
-            raw = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY).decompress(raw, _LIMIT)
+            raw = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY).decompress(raw, limit)
     except (OSError, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{path} cannot be decompressed: {error}") from error
     text = raw.decode("utf-8", errors="replace")
-    return text[: text.rfind("\n") + 1] if len(raw) == _LIMIT else text + "\n" * (not text.endswith("\n"))
+    return text[: text.rfind("\n") + 1] if len(raw) == limit else text + "\n" * (not text.endswith("\n"))

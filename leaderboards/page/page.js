@@ -178,22 +178,41 @@
     return all;
   }
 
-  function themed(figure, narrow) {
+  const KINDS = {
+    mean: { mode: "lines+markers", marker: { opacity: 1 }, hovertemplate: "<b>%{fullData.name}</b>, T = %{customdata[0]}, seeds: %{customdata[3]}<br>"
+      + "%{yaxis.title.text} %{y}%{customdata[1]}<br>%{xaxis.title.text} %{x}%{customdata[2]}<extra></extra>" },
+    seed: { mode: "markers", showlegend: false, marker: { size: 5, opacity: 0.55 }, hovertemplate: "%{fullData.name}, T = %{customdata[0]}, seed %{customdata[1]}<br>%{y} against %{x}<extra></extra>" },
+    line: { mode: "lines+markers", marker: { size: 6 }, hovertemplate: "<b>%{fullData.name}</b><br>step %{x}: %{y}<extra></extra>" },
+    point: { mode: "markers", showlegend: false, marker: { size: 6 }, opacity: 0.5, hoverinfo: "skip" },
+    border: { mode: "lines", showlegend: false, yaxis: "y2", line: { dash: "dot", width: 1 }, opacity: 0.6, hovertemplate: "end of %{text}, step %{x}<extra></extra>" },
+    front: { mode: "lines", name: "Pareto front", line: { dash: "dot", width: 1 }, hoverinfo: "skip" },
+  };
+
+  function dressed({ kind, row, ...trace }, rows, colour) {
+    const look = KINDS[kind];
+    const owner = rows[row] ?? { colour: "ref" };
+    const named = owner.name ? { name: owner.name, legendgroup: owner.name, visible: owner.waits ? "legendonly" : true } : {};
+    return {
+      type: "scatter", ...named, ...look, ...trace,
+      line: { color: colour[owner.colour], dash: owner.dash, width: owner.width, ...look.line, ...trace.line },
+      marker: { color: colour[owner.colour], symbol: owner.symbol, ...look.marker, ...trace.marker },
+      meta: owner.pages ?? {},
+    };
+  }
+
+  function themed({ data, layout }, rows, narrow) {
     const colour = colours();
     const axis = { gridcolor: colour.line, linecolor: colour.line, zeroline: false, automargin: true };
-    const { layout } = figure;
-    const under = 13 * figure.data.filter((trace) => trace.showlegend !== false).length; // two names on a line of 26 pixels
     const named = (a) => ({ ...axis, ...a, title: { text: a.title, font: { size: 13 } } });
+    const traces = data.map((trace) => dressed(trace, rows, colour));
+    const under = 13 * traces.filter((trace) => trace.showlegend !== false).length; // two names on a line of 26 pixels
     return {
-      data: figure.data.map((trace) => ({
-        type: "scatter", ...trace,
-        line: { ...trace.line, color: colour[trace.meta.colour] },
-        marker: { ...trace.marker, color: colour[trace.meta.colour] },
-      })),
+      traces,
       layout: {
         ...layout,
-        shapes: (layout.shapes ?? []).map((shape) => ({ ...shape, line: { ...shape.line, color: colour.soft } })),
+        shapes: (layout.shapes ?? []).map((shape) => ({ ...shape, line: { width: 1, dash: "dot", color: colour.soft } })),
         xaxis: named(layout.xaxis), yaxis: named(layout.yaxis),
+        yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
         paper_bgcolor: "transparent", plot_bgcolor: "transparent", hovermode: "closest",
         font: { color: colour.ink, family: getComputedStyle(document.body).fontFamily, size: 12 },
         hoverlabel: { bgcolor: colour.paper, font: { color: colour.ink, size: 12 }, align: "left", namelength: -1 },
@@ -207,11 +226,9 @@
 
   async function draw(box, menu) {
     const [data] = await Promise.all([load(box.dataset.source), script("data/plotly.min.js")]);
-    const figures = data[box.dataset.kind];
-    if ("names" in menu.dataset && !menu.options.length)
-      menu.append(...figures.map((figure, i) => new Option(figure.name, i)));
-    const figure = figures[Number(menu.value)];
-    const { data: traces, layout } = themed(figure, box.clientWidth < 600);
+    if (!menu.options.length) menu.append(...data.figures.map((figure, i) => new Option(figure.name, i)));
+    const figure = data.figures[Number(menu.value)];
+    const { traces, layout } = themed(figure, data.rows, box.clientWidth < 600);
     box.setAttribute("aria-label", figure.name);
     box.style.height = layout.legend.orientation ? `${300 + layout.margin.b}px` : "";
     const first = !box.classList.contains("js-plotly-plot");
@@ -221,7 +238,8 @@
       toImageButtonOptions: { format: "svg", filename: figure.name.replace(/\W+/g, "-") },
     });
     if (first) box.on("plotly_click", ({ points: [point] }) => {
-      if (/^runs\/run-[0-9a-f]+\.html$/.test(point.customdata)) location.href = document.body.dataset.root + point.customdata;
+      const page = point.data.meta[point.customdata?.[1]];
+      if (page) location.href = `${document.body.dataset.root}runs/${page}.html`;
     });
     box.dataset.drawn = figure.name;
   }
