@@ -18,7 +18,7 @@ The generator is a language model: likelihood and samples are exact, and beta is
 
 **Published settings**: defaults are those of the synthetic task, length 20 (6.680 +- .343 over 6 seeds on the authors'
 own oracle, `oracle_lstm` with `parameters=relgan`); length 40: `beta_max` 2; COCO and EMNLP News: `iterations` 2,000,
-`beta_max` 100 or 1,000, `padding` word. Suites `relgan_oracle20` and `relgan_image_coco`.
+`beta_max` 100 or 1,000, `padding` word. Suites `paper/relgan-*`.
 
 **Differences** (released code: weilinie/RelGAN)
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m bench run | suite | score | explain-score | sample | list | show | sync`."""
+"""The command line: `python -m bench run | suite | reproduce | score | explain-score | sample | list | show | sync`."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import typer
 from bench.config import Resolved, Scale, assign, make_runs, parse_settings
 from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
+from bench.reproduce_cli import reproduce_command
 from bench.scoring_cli import explain_command, score_command
 from bench.suite import read_suite
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
@@ -134,6 +135,7 @@ def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: Track
 
 app.command("score")(score_command)
 app.command("explain-score")(explain_command)
+app.command("reproduce")(reproduce_command)
 
 
 @app.command("sample")

@@ -50,6 +50,8 @@ class Outcome:
     status: str
     """completed, failed, stopped (it goes on when the command is given again) or killed (likewise)."""
     detail: str = ""
+    at_deadline: bool = False
+    """Stopped because the command's time was up, not by a signal."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def _one_by_one(
     for resolved in runs:
         title, place = resolved.run.title(), resolved.folder(way.folder)
         if stopped():
-            outcome = Outcome(title, place, "stopped", "not started")
+            outcome = Outcome(title, place, "stopped", "not started", time.time() >= way.deadline)
         else:
             report = _throttled(lambda *state, title=title: display.show(title, *state))
             outcome = _attempt(resolved, way, report, stopped)
@@ -201,7 +203,7 @@ def _attempt(resolved: Resolved, way: Way, report: Report, stopped: Callable[[],
             save_every=way.save_every,
         )
     except Interrupted as interrupted:
-        return Outcome(title, place, "stopped", str(interrupted))
+        return Outcome(title, place, "stopped", str(interrupted), clock.is_up())
     except (OSError, ValueError, KeyError) as error:
         return Outcome(title, place, "failed", str(error.args[0] if isinstance(error, KeyError) else error))
     return _outcome(title, place, record)
@@ -242,7 +244,8 @@ def _side_by_side(
         if stopped() and not told_to_stop:
             told_to_stop = True
             titles = {i: (runs[i].run.title(), runs[i].folder(way.folder)) for i in waiting}
-            outcomes |= {i: Outcome(*title, "stopped", "not started") for i, title in titles.items()}
+            late = time.time() >= way.deadline
+            outcomes |= {i: Outcome(*title, "stopped", "not started", late) for i, title in titles.items()}
             waiting.clear()
             for worker in workers:
                 worker.process.terminate()  # SIGTERM: save and stop

@@ -85,6 +85,11 @@ class Row:
         return self.configs[0].scale if self.configs else "samples"
 
     @property
+    def reduced(self) -> bool:
+        """Whether it is a rehearsal at another scale than the published one."""
+        return self.scale not in ("paper", "samples")
+
+    @property
     def n_samples(self) -> int | None:
         """Sentences that are scored; None: as many as the file has."""
         return self.configs[0].n_samples if self.configs else self.real_text.n_samples if self.real_text else None
@@ -118,6 +123,14 @@ class Preset:
                 row.check()
         except (KeyError, ValueError) as error:
             raise ValueError(f"{self.name}: {error.args[0]}") from error
+
+    def only(self, labels: Sequence[str]) -> Preset:
+        """The rows with these labels; all, if none is named. Raises KeyError with the nearest label."""
+        known = [row.label for row in self.rows]
+        for label in labels:
+            if label not in known:
+                raise KeyError(f"{self.name} has no row {label!r}; {suggest(label, known)}")
+        return replace(self, rows=tuple(row for row in self.rows if row.label in (labels or known)))
 
     def at(
         self, scale: Scale = "paper", seeds: Sequence[int] = (), overrides: Mapping[str, Any] | None = None, **run: Any

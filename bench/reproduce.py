@@ -14,7 +14,7 @@ from bench.presets import Number, Preset, Row
 from bench.record import Evaluation, RunRecord, Score, find_documents, read_record
 from bench.verdict import Judgement, Mean, judge, mean_of
 
-__all__ = ["COMMITTED", "Begun", "Found", "Result", "RowState", "read_found", "state_of"]
+__all__ = ["COMMITTED", "Begun", "Found", "Result", "RowState", "belongs", "read_found", "state_of", "states_of"]
 
 COMMITTED = Path(__file__).parent.parent / "leaderboards" / "results"
 """The records that are part of the project; a wheel has none."""
@@ -91,7 +91,7 @@ def _begun(path: Path) -> Begun | None:
 
 def state_of(row: Row, found: Found) -> RowState:
     """What was measured of a row, and what it says about each of its numbers."""
-    records = _by_seed(record for record in found.records if _belongs(record, row))
+    records = _by_seed(record for record in found.records if belongs(record, row))
     done = {seed: record for seed, record in records.items() if record.status == "completed"}
     failed = tuple(sorted(set(records) - set(done)))
     begun: dict[int, str] = {}
@@ -126,7 +126,7 @@ def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
     return best
 
 
-def _belongs(record: RunRecord, row: Row) -> bool:
+def belongs(record: RunRecord, row: Row) -> bool:
     """Whether a record is of the row: same model, task, settings and scale.
 
     A setting that is newer than the record must stand at its default, which is what the record was made with.
@@ -164,7 +164,7 @@ def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Seq
     against += _differences(row, number, scores.values(), {record.data_sha256 for record in done.values()})
     values = {seed: scores[seed].value for seed in sorted(scores)}
     measured = mean_of(list(values.values()))
-    if measured is None and (done or failed):
+    if row.reduced or (measured is None and (done or failed)):  # a rehearsal decides nothing at all
         judgement = Judgement("not comparable", "; ".join(against))
     else:
         judgement = judge(number.value, number.tolerance, measured, seeded=bool(row.configs), against=against)
@@ -174,7 +174,7 @@ def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Seq
 def _against(row: Row, number: Number, failed: Sequence[int]) -> list[str]:
     """Reasons that need no score."""
     reasons = []
-    if row.scale not in ("paper", "samples"):
+    if row.reduced:
         reasons.append(f"scale {row.scale}, not the published one")
     if row.changed:
         reasons.append(f"other settings: {row.changed}")

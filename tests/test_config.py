@@ -9,7 +9,7 @@ import pytest
 from bench import config
 from bench.config import RunConfig, assign, make_runs, parse_settings
 from bench.registry import find, names
-from bench.suite import read_suite
+from bench.suite import SuiteConfig, read_suite
 
 TOY = f"{Path(__file__).parent / 'toy_gan.py'}:ToyGAN"
 
@@ -127,7 +127,7 @@ def test_seeds_must_not_be_negative() -> None:
         make_runs({"model": TOY, "task": "oracle_lstm"}, [-1])
 
 
-SUITES = sorted(Path(config.__file__).parent.glob("suites/**/*.toml"))
+SUITES = [path for path in sorted(Path(config.__file__).parent.glob("suites/**/*.toml")) if SuiteConfig.read(path).runs]
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: f"{path.parent.name}-{path.stem}")
