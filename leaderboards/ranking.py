@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,19 +79,29 @@ class _Draws:
         if n not in self._weights:
             generator = np.random.default_rng(zlib.crc32(self._label.encode()))
             self._weights[n] = generator.multinomial(n, [1 / n] * n, size=_DRAWS) / n
-        widen = math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
         mean = array.mean()
-        return np.asarray(mean + widen * (self._weights[n] @ (array - mean)))
+        return np.asarray(mean + _widening(n) * (self._weights[n] @ (array - mean)))
+
+
+@cache
+def _widening(n: int) -> float:
+    return float(math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975))
 
 
 def _clearly_below(loss: Floats) -> NDArray[np.bool_]:
-    """(rows, draws) -> (rows, rows): whether row i is below row j in nearly all draws."""
+    """(rows, draws) -> (rows, rows): whether row i has the lower mean and is below row j in nearly all draws."""
+    order = np.argsort(loss.mean(axis=1), kind="stable")
+    loss = loss[order]
     low, high = loss.min(axis=1), loss.max(axis=1)
     clear = high[:, None] < low[None, :]
-    for j in range(len(loss)):
-        open_ = np.flatnonzero(~clear[:, j] & (low < high[j]))  # rows whose draws overlap: few on a wide board
-        clear[open_, j] = (loss[open_] < loss[j]).mean(axis=1) >= _CLEAR
-    return clear
+    for j in range(1, len(loss)):
+        overlapping = np.flatnonzero(~clear[:j, j])  # a few neighbours: the others are told apart by their extremes
+        if len(overlapping):
+            first = overlapping[0]
+            clear[first:j, j] = np.count_nonzero(loss[first:j] < loss[j], axis=1) >= _CLEAR * _DRAWS
+    unsorted = np.empty_like(clear)
+    unsorted[np.ix_(order, order)] = clear
+    return unsorted
 
 
 def _real(rows: Iterable[Row]) -> Row | None:
