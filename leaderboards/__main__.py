@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from leaderboards.commands import add_command, published_command, verify_command
+from leaderboards.schema import Boards
 
 __all__ = ["app"]
 
@@ -25,6 +29,11 @@ def build(
     out: Annotated[
         Path | None, typer.Option(help="Folder of leaderboard.md and leaderboard.csv. Default: RUNS/leaderboard.")
     ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Also leaderboard.tex, with booktabs.")] = False,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Also plots/, PNG and SVG, as wide as a paper's column.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Also a page, in this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document in place of the tables.")] = False,
 ) -> None:
     """Print the tables of all runs below RUNS, and write them as Markdown and CSV.
@@ -32,7 +41,6 @@ def build(
     Exit status 1: a record could not be read, or there was none; the tables of the others are made all the same.
     """
     from leaderboards.aggregate import build as build_boards  # pandas and scipy: not for --help
-    from leaderboards.markdown import write
     from leaderboards.terminal import print_boards
 
     try:
@@ -47,17 +55,42 @@ def build(
     if boards.boards:
         folder = out or (runs[0].parent if runs[0].is_file() else runs[0]) / "leaderboard"
         try:
-            markdown, table = write(boards, folder)
+            for path in _write(boards, folder, latex=latex, plots=plots, html=html):
+                typer.echo(f"written: {path}", err=True)
         except OSError as error:
             typer.echo(
-                f"error: the tables cannot be written to {folder}: {error}; name another folder with --out", err=True
+                f"error: the tables cannot be written: {error}; name another folder with --out or --html", err=True
             )
             raise typer.Exit(1) from error
-        typer.echo(f"written: {markdown}, {table}", err=True)
     if boards.problems:
         typer.echo(f"error: {len(boards.problems)} problem(s) with records, named above", err=True)
     if boards.problems or not boards.boards:
         raise typer.Exit(1)
+
+
+def _write(boards: Boards, folder: Path, *, latex: bool, plots: bool, html: Path | None) -> Iterator[Path]:
+    """Write what was asked for; each part loads its libraries only then."""
+    from leaderboards import markdown
+
+    yield from markdown.write(boards, folder)
+    if latex:
+        from leaderboards.latex import write as write_latex
+
+        yield write_latex(boards, folder)
+    if plots:
+        from leaderboards.plots import write as write_plots
+
+        write_plots(boards, folder / "plots")
+        yield folder / "plots"
+    if html is not None:
+        from leaderboards.html import write_page
+
+        yield write_page(boards, html)
+
+
+app.command("add")(add_command)
+app.command("verify")(verify_command)
+app.command("published")(published_command)
 
 
 if __name__ == "__main__":
