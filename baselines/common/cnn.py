@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.gradient_penalty import gradient_penalty
+from baselines.common.kernels import linear
 from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
+from baselines.common.windows import highest_responses
 
 __all__ = ["FILTERS", "TEXYGEN_FILTERS", "CNNClassifier"]
 
@@ -80,13 +82,14 @@ class CNNClassifier(nn.Module):
 
     def _read(self, words: Tensor) -> Tensor:
         """Embedded sentences (B, T, E) -> (B, F)."""
-        words = words.transpose(1, 2).contiguous()  # (B, E, T)
-        maxima = [
-            functional.conv1d(words, *bank).max(2).values for bank in zip(self.filters, self.filter_biases, strict=True)
-        ]
-        features = functional.relu(torch.cat(maxima, 1))  # relu(max) = max(relu), on far fewer numbers
-        gate = self.gate(features).sigmoid()
-        return gate * functional.relu(self.transform(features)) + (1 - gate) * features
+        return self._highway(torch.cat([highest_responses(words, weight) for weight in self.filters], 1))
+
+    def _highway(self, highest: Tensor) -> Tensor:
+        """Highest responses of all filters (B, F), without their biases -> (B, F)."""
+        pooled = functional.relu(highest + torch.cat(list(self.filter_biases)))  # max and ReLU commute
+        gate = linear(pooled, self.gate.weight, self.gate.bias).sigmoid()
+        candidate = functional.relu(linear(pooled, self.transform.weight, self.transform.bias))
+        return gate * candidate + (1 - gate) * pooled
 
     def judge(self, features: Tensor, *, dropout: bool) -> Tensor:
         """(B, F) -> (B, 2). Where there is dropout, a batch norm is by the batch; else by its running statistics."""
