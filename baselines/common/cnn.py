@@ -103,7 +103,7 @@ class CNNClassifier(nn.Module):
         penalty = self.output.weight.square().sum() + self.output.bias.square().sum()
         target = real
         if self.smoothing:
-            share = real * (1 - self.smoothing)  # of the label "real"
+            share = real.to(logits.dtype) * (1 - self.smoothing)  # of the label "real"
             target = torch.stack([1 - share, share], 1)
         return functional.cross_entropy(logits, target) + l2 / 2 * penalty
 
