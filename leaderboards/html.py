@@ -213,12 +213,25 @@ def _write_board(site: _Site, board: Board) -> None:
         name=name,
         tables=board_tables(board),
         front=front_keys(board.rows),
+        unmatched=_unmatched(board),
         published=[table for table in parts(board) if table.title.startswith("reported")],
         signatures=signatures(board),
         figures={kind: [figure["name"] for figure in found["figures"]] for kind, found in drawings.items()},
         seed=_seed,
         metrics=site.definitions(board),
     )
+
+
+def _unmatched(board: Board) -> dict[str, list[str]]:
+    """Label of a row -> why its qualities at matched diversity are absent, curves with the same reason together."""
+    found: dict[str, dict[str, list[str]]] = {row.label: {} for row in (*board.rows, *board.apart)}
+    for curve in board.curves:
+        for trace in (trace for trace in curve.traces if trace.matched is None and trace.reason):
+            found[trace.label].setdefault(trace.reason, []).append(curve.y)
+    return {
+        label: [f"No matched {', '.join(keys)}: {reason}." for reason, keys in why.items()]
+        for label, why in found.items()
+    }
 
 
 def _samples(record: RunRecord, folder: Path, n: int, problems: list[str]) -> list[tuple[str, list[str]]]:

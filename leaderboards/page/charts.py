@@ -69,9 +69,10 @@ def curves(board: Board, looks: Mapping[str, Style], pages: Mapping[str, str]) -
 
     `pages` gives the page of each run by the path of its record.
     """
-    place = {row.label: i for i, row in enumerate(board.rows)}
+    everybody = [*board.rows, *board.apart]
+    place = {row.label: i for i, row in enumerate(everybody)}
     rows = _rows(board, looks)
-    for entry, row in zip(rows, board.rows, strict=True):
+    for entry, row in zip(rows, everybody, strict=True):
         entry["pages"] = {str(run.seed): pages[run.path] for run in row.runs if run.path in pages}
     return {"rows": rows, "figures": [_curve(curve, place) for curve in board.curves]}
 
@@ -172,13 +173,12 @@ def run_figures(record: RunRecord, diary: Mapping[str, Mapping[str, Points]]) ->
 
 def _rows(board: Board, looks: Mapping[str, Style]) -> list[dict[str, Any]]:
     """Name and look of every row; of many only the most telling are shown at first."""
-    order = sorted(
-        board.rows, key=lambda r: (r.status != "reference", not r.baseline, not r.front, r.status != "ranked")
-    )
+    rows = [*board.rows, *board.apart]
+    order = sorted(rows, key=lambda r: (r.status != "reference", not r.baseline, not r.front, r.status != "ranked"))
     shown = {row.label for row in order[:_SHOWN]}
     return [
         {"name": _safe(row.label), **asdict(looks[row.model])} | ({} if row.label in shown else {"waits": True})
-        for row in board.rows
+        for row in rows
     ]
 
 

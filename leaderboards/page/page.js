@@ -134,9 +134,9 @@
       tip.replaceChildren(...[...source.childNodes].map((node) => node.cloneNode(true)));
       tip.showPopover();
       const [at, size] = [owner.getBoundingClientRect(), tip.getBoundingClientRect()];
-      const below = at.bottom + 6 + size.height < innerHeight;
+      const above = at.top - size.height - 6; // over the tools rather than over the numbers
       tip.style.left = `${Math.max(8, Math.min(at.left, innerWidth - size.width - 8))}px`;
-      tip.style.top = `${below ? at.bottom + 6 : Math.max(8, at.top - size.height - 6)}px`;
+      tip.style.top = `${above > 8 ? above : at.bottom + 6}px`;
     };
     const owner = (event) => event.target.closest?.("[aria-describedby^='def-']");
     for (const [name, act] of [["mouseover", show], ["focusin", show], ["mouseout", later], ["focusout", later]])
@@ -195,7 +195,10 @@
     return {
       type: "scatter", ...named, ...look, ...trace,
       line: { color: colour[owner.colour], dash: owner.dash, width: owner.width, ...look.line, ...trace.line },
-      marker: { color: colour[owner.colour], symbol: owner.symbol, ...look.marker, ...trace.marker },
+      marker: {
+        color: colour[owner.colour], symbol: owner.symbol, line: { color: colour[owner.colour], width: 1 },
+        ...look.marker, ...trace.marker,
+      },
       meta: owner.pages ?? {},
     };
   }

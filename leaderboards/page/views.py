@@ -211,7 +211,7 @@ def _curves(board: Board) -> list[Made]:
     made: list[Made] = []
     for curve in board.curves:
         traces = {trace.label: trace for trace in curve.traces}
-        for field, title in (("matched", "{y} at MLE's {x}"), ("over_baseline", "{y} at MLE's {x}, minus MLE")):
+        for field, title in (("matched", "{y} matched"), ("over_baseline", "{y} matched − MLE")):
             if any(getattr(trace, field) is not None for trace in curve.traces):
 
                 def view(row: Row, _: float, field: str = field, traces: dict = traces) -> View:  # type: ignore[type-arg]
@@ -221,7 +221,7 @@ def _curves(board: Board) -> list[Made]:
                     match = _MEAN.fullmatch(as_part(cell, signed=field == "over_baseline").text)
                     return View(match[1] if match else "", match[2] if match else "", f"{cell.mean:.6g}")
 
-                name = title.format(x=plain(curve.x), y=plain(curve.y))
+                name = title.format(y=plain(curve.y))
                 metric = board.metrics.get(curve.y, "")
                 made.append((Column(name, ("Curves",), metric, higher_first=curve.y_better == "higher"), view))
     return made
