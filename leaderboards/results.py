@@ -68,7 +68,7 @@ def kept(record: RunRecord) -> list[Evaluation]:
         for e in record.evaluations
         if e.samples_sha256 is not None
         and e.temperature == 1.0
-        and (e.at in END or (e.at == "phase_end" and e.phase == PRETRAINING))
+        and (e.at in END or (e.at == "phase_end" and e.phase in PRETRAINING))
     ]
 
 

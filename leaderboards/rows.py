@@ -24,8 +24,8 @@ from leaderboards.store import Entry
 
 __all__ = ["choose_baseline", "labels", "members", "notes", "order", "row", "shortcomings"]
 
-PRETRAINING = "mle"
-"""Name of the phase that ends pre-training."""
+PRETRAINING = ("mle", "pretraining")
+"""Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
 
 _LABEL = 60
 """Characters of settings in a label."""
@@ -182,9 +182,9 @@ def kept(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, flo
 
 def _pretrained(record: RunRecord) -> Evaluation | None:
     """The evaluation at the end of pre-training; None where nothing follows it."""
-    if not record.phases or record.phases[-1].name == PRETRAINING:
+    if not record.phases or record.phases[-1].name in PRETRAINING:
         return None
-    found = [e for e in record.evaluations if e.at == "phase_end" and e.phase == PRETRAINING and e.temperature == 1.0]
+    found = [e for e in record.evaluations if e.at == "phase_end" and e.phase in PRETRAINING and e.temperature == 1.0]
     return found[-1] if found else None
 
 

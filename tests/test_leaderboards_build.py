@@ -115,6 +115,12 @@ def test_gain_is_paired_by_seed_and_absent_for_pretraining_alone(tmp_path: Path)
     assert row(board, "mle").gain == {}
 
 
+def test_gain_is_counted_from_leakgans_pretraining_too(tmp_path: Path) -> None:
+    before = evaluation("phase_end", phase="pretraining", bleu_2=0.5)
+    board = only(tables(tmp_path, record("leakgan", 0, before, evaluation(bleu_2=0.6))))
+    assert row(board, "leakgan").gain["bleu_2"].mean == pytest.approx(0.1)
+
+
 def test_temperatures_stay_out_of_the_main_table(tmp_path: Path) -> None:
     seqgan = row(only(tables(tmp_path, *example())), "seqgan")
     assert seqgan.final["bleu_2"].mean == pytest.approx(0.71)
