@@ -82,7 +82,7 @@ def _panel(axes: Axes, row: Row, key: str, look: Style) -> None:
                   linewidth=0.6, alpha=0.5)  # fmt: skip
     whole = [(_place(step, ends), statistics.fmean(v)) for step, v in of_step.items() if len(v) == row.n_completed]
     whole.sort()
-    axes.plot([x for x, _ in whole], [y for _, y in whole], color=look.colour, linewidth=1.4, linestyle=look.dashes,
+    axes.plot([x for x, _ in whole], [y for _, y in whole], color=look.colour, linewidth=1.4,
               marker=look.marker, markersize=3, zorder=3)  # fmt: skip
     for border in range(1, len(ends) - 1):
         axes.axvline(border, color="0.7", linewidth=0.6, zorder=0)
@@ -104,7 +104,7 @@ def _place(step: int, ends: Sequence[int]) -> float:
 
 def _name_phases(axes: Axes, row: Row, ends: Sequence[int]) -> None:
     """The row's name, and below it each phase's above its part of the panel, where they fit."""
-    axes.set_title(short(row.label, 34), fontsize=8, pad=11)
+    axes.set_title(short(row.label, 30), fontsize=8, pad=11)
     names: dict[int, str] = {}
     for name, step in _completed(row)[0].borders:
         names.setdefault(step, name)

@@ -23,7 +23,7 @@ RC: Any = {
     "axes.titlesize": 8,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "legend.fontsize": 6.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -41,7 +41,7 @@ _DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)
 _GREYS = ("0.62", "0.42", "0.75", "0.52")
 _OF_REFERENCES = dict(zip(REFERENCES, ("*", "x", "+", ">", "<"), strict=True))
 _DOTS = dict(zip(REFERENCES, (":", ":", ":", (0, (1, 1)), (0, (4, 1, 1, 1))), strict=True))
-_LETTERS = 27
+_LETTERS = 24
 """Of a name in a legend of two columns."""
 
 

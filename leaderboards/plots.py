@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -62,7 +61,7 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
 
 
 def quality_diversity(curve: Curve, looks: Mapping[str, Style]) -> Figure:
-    """Quality over diversity: means joined over temperature, seeds as small points, the front ringed.
+    """Quality over diversity: means joined over temperature, seeds as small points, the front as a band.
 
     Both axes point to the better side, so up and to the right is better.
     """
@@ -73,21 +72,14 @@ def quality_diversity(curve: Curve, looks: Mapping[str, Style]) -> Figure:
     axes: Axes = figure.subplots()
     for trace in sorted(traces, key=lambda t: t.label == curve.baseline):  # the reference line lies above the others
         _draw(axes, trace, looks[trace.label])
-    front = [point for trace in traces for point in trace.points if point.front]
+    front = sorted((p.x.mean, p.y.mean) for trace in traces for p in trace.points if p.front)
     if front:
-        ring: dict[str, Any] = {
-            "marker": "o",
-            "markersize": 8,
-            "fillstyle": "none",
-            "color": "0.2",
-            "linestyle": "",
-            "markeredgewidth": 0.6,
-        }
-        axes.plot([p.x.mean for p in front], [p.y.mean for p in front], zorder=5, **ring)
-        entries.append((Line2D([], [], **ring), "front of the ranked rows"))
+        band = Line2D(*zip(*front, strict=True), color="0.87", linewidth=5, solid_capstyle="round", zorder=0)
+        axes.add_line(band)
+        entries.append((band, "front of the ranked rows"))
     _say_temperatures(axes, next((t for t in traces if t.label == curve.baseline), None))
     if curve.diversity is not None:
-        line = axes.axvline(curve.diversity, color="0.75", linewidth=0.7, zorder=0)
+        line = axes.axvline(curve.diversity, color="0.6", linewidth=0.6, zorder=1)
         entries.append((line, "matched diversity"))
     axes.set_xlabel(f"{curve.x} {ARROWS[curve.x_better]}")
     axes.set_ylabel(f"{curve.y} {ARROWS[curve.y_better]}")
@@ -120,7 +112,9 @@ def _draw(axes: Axes | None, trace: Trace, look: Style) -> Line2D:
 
 
 def _say_temperatures(axes: Axes, baseline: Trace | None) -> None:
-    for point in baseline.points if baseline is not None and len(baseline.points) > 1 else ():
+    """The coldest, 1 and the hottest, beside the baseline's points."""
+    points = baseline.points if baseline is not None and len(baseline.points) > 1 else []
+    for point in (p for i, p in enumerate(points) if i in (0, len(points) - 1) or p.temperature == 1.0):
         axes.annotate(
             f"T={point.temperature:g}", (point.x.mean, point.y.mean), xytext=(-4, -3), textcoords="offset points",
             ha="right", va="top", fontsize=6, zorder=6,

@@ -74,7 +74,7 @@ def only(boards: Boards) -> Board:
 def example() -> list[RunRecord]:
     records = []
     for seed, bleu in enumerate((0.70, 0.72, 0.71)):
-        before = evaluation("phase_end", phase="mle", bleu_2=bleu - 0.01, self_bleu_2=0.80)
+        before = replace(evaluation("phase_end", phase="mle", bleu_2=bleu - 0.01, self_bleu_2=0.80), step=3)
         cool = evaluation(temperature=0.5, bleu_2=0.9, self_bleu_2=0.99)
         hot = evaluation(temperature=1.5, bleu_2=0.5 + seed / 50, self_bleu_2=0.70)
         end = evaluation(bleu_2=bleu, self_bleu_2=0.85 + seed / 100, unique=0.9)
