@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.common.cnn import CNNClassifier
-from baselines.common.likelihood import tiles
+from baselines.common.kernels import product
 
 __all__ = ["PrefixReader", "Reading", "prefix_features"]
 
@@ -37,11 +37,13 @@ class PrefixReader:
     @torch.no_grad()
     def __init__(self, discriminator: CNNClassifier, length: int) -> None:
         self._discriminator = discriminator
+        self._gate = discriminator.gate.weight, discriminator.gate.bias
+        self._transform = discriminator.transform.weight, discriminator.transform.bias
         banks = list(zip(discriminator.filters, discriminator.filter_biases, strict=True))
         unread = discriminator.embedding.weight[-1]
         self._words = discriminator.embedding.weight - unread  # (V + 1, E)
-        # Per window size (E, size x n), last word of the window first: the order of the windows that hold a token.
-        self._kernels = torch.cat([weight.flip(2).permute(1, 2, 0).flatten(1) for weight, _ in banks], 1)
+        # Per window size (size x n, E), last word of the window first: the order of the windows that hold a token.
+        self._kernels = torch.cat([weight.flip(2).permute(2, 0, 1).flatten(0, 1) for weight, _ in banks])
         self._sizes = [(weight.shape[2], weight.shape[0]) for weight, _ in banks]
         unread_responses = [unread @ weight.sum(2).t() + bias for weight, bias in banks]
         read = torch.arange(length + 1, device=unread.device)[:, None]  # t
@@ -67,18 +69,14 @@ class PrefixReader:
     @torch.no_grad()
     def read(self, reading: Reading, tokens: Tensor, position: int) -> Reading:
         """The tokens (N,) stand at `position`, from 0."""
-        windows, best = tokens.new_empty(reading.windows.shape, dtype=reading.windows.dtype), reading.best.clone()
-        for rows in tiles(len(tokens), tokens.device):
-            now, before, highest = windows[rows], reading.windows[rows], best[rows]
-            torch.addmm(self._opened[position], self._words[tokens[rows]], self._kernels, out=now)
-            at = first = 0
-            for size, n in self._sizes:
-                stop = at + size * n
-                now[:, at : stop - n] += before[:, at + n : stop]
-                ended = highest[:, first : first + n]
-                torch.maximum(ended, now[:, at : at + n], out=ended)
-                at, first = stop, first + n
-        return Reading(windows, best)
+        windows = product(self._words[tokens], self._kernels, self._opened[position])
+        ended, at = [], 0
+        for size, n in self._sizes:
+            stop = at + size * n
+            windows[:, at : stop - n] += reading.windows[:, at + n : stop]
+            ended.append(windows[:, at : at + n])
+            at = stop
+        return Reading(windows, torch.maximum(reading.best, torch.cat(ended, 1)))
 
     @torch.no_grad()
     def pooled(self, reading: Reading, read: int) -> Tensor:
@@ -92,9 +90,8 @@ class PrefixReader:
     @torch.no_grad()
     def features(self, pooled: Tensor) -> Tensor:
         """(N, F) -> (N, F): what is leaked, the discriminator's last layer before its output."""
-        d = self._discriminator
-        gate = d.gate(pooled).sigmoid_()
-        return torch.lerp(pooled, d.transform(pooled).relu_(), gate)
+        gate = product(pooled, *self._gate).sigmoid_()
+        return torch.lerp(pooled, product(pooled, *self._transform).relu_(), gate)
 
     @torch.no_grad()
     def score(self, reading: Reading) -> Tensor:

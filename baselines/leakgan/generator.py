@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.cnn import CNNClassifier
+from baselines.common.kernels import product
 from baselines.common.likelihood import tiles, token_entropy, weighted_nll
 from baselines.common.sampling import BLOCK, draw
 from baselines.common.spec import SequenceSpec
@@ -62,9 +63,10 @@ class Worker(nn.Module):
         """(.., F) -> (.., k): the projected goal, of length 1."""
         return functional.normalize(self.project(goal), dim=-1)
 
-    def directed(self, heading: Tensor) -> Tensor:
-        """(k,) -> (V, H + 1): weights and biases of the words where all sentences have one heading."""
-        return self.output.unflatten(1, (-1, len(heading))) @ heading
+    def directed(self, heading: Tensor) -> tuple[Tensor, Tensor]:
+        """(k,) -> (V, H) and (V,): weights and biases of the words where all sentences have one heading."""
+        table = self.output.unflatten(1, (-1, len(heading))) @ heading
+        return table[:, :-1].contiguous(), table[:, -1]
 
     @staticmethod
     def inputs(hidden: Tensor, heading: Tensor) -> Tensor:
@@ -124,8 +126,8 @@ class Generator(nn.Module):
         before = functional.pad(tokens[:, :-1], (1, 0), value=self.spec.bos_id)
         hidden = self.worker.lstm(self.worker.embedding(before))[0]
         goals, first, then = goals.detach(), slice(self.horizon), slice(self.horizon, tokens.shape[1])
-        table = self.worker.directed(self.worker.heading(goals[0, 0]))
-        yield Outputs(first, hidden[:, first].flatten(0, 1), table[:, :-1], table[:, -1])
+        weight, bias = self.worker.directed(self.worker.heading(goals[0, 0]))
+        yield Outputs(first, hidden[:, first].flatten(0, 1), weight, bias)
         if goals.shape[1] > 1:
             heading = self.worker.heading(goals).repeat_interleave(self.horizon, 1)[:, then]
             inputs = self.worker.inputs(hidden[:, then].flatten(0, 1), heading.flatten(0, 1))
@@ -200,10 +202,11 @@ class Walk:
             worker.embedding.weight, lstm.get_parameter("weight_ih_l0"), lstm.get_parameter("bias_ih_l0")
         )  # (V, 4H)
         padding = -self._spec.vocab_size % BLOCK  # impossible words, to the width that `draw` likes
-        self._output = functional.pad(worker.output, (0, 0, 0, padding)).t()
+        self._output = functional.pad(worker.output, (0, 0, 0, padding))
         self._bias = functional.pad(worker.output.new_zeros(self._spec.vocab_size), (0, padding), value=-math.inf)
-        table = functional.pad(worker.directed(worker.heading(generator.manager.first_goal)), (0, 0, 0, padding))
-        self._first_output, self._first_bias = table[:, :-1].t(), table[:, -1] + self._bias
+        weight, bias = worker.directed(worker.heading(generator.manager.first_goal))
+        self._first_output = functional.pad(weight, (0, 0, 0, padding))
+        self._first_bias = functional.pad(bias, (0, padding), value=-math.inf)
 
     @torch.no_grad()
     def start(self, n: int) -> State:
@@ -229,8 +232,7 @@ class Walk:
             inputs, output, bias = Worker.inputs(inputs, state.heading[first:]), self._output, self._bias
         out = torch.empty(len(inputs), dtype=torch.int64, device=self.device)
         for tile in tiles(len(inputs), self.device, inputs.shape[1]):
-            logits = torch.addmm(bias, inputs[tile], output, beta=multiplier, alpha=multiplier)
-            out[tile] = draw(logits)[0]
+            out[tile] = draw(product(inputs[tile] * multiplier, output, bias * multiplier))[0]
         return out if self._spec.pad_id is None else out.masked_fill_(state.ended[first:], self._spec.pad_id)
 
     @torch.no_grad()
@@ -254,11 +256,9 @@ class Walk:
         if read >= self._generator.goals_read:
             return state
         features = self._reader.features(self._reader.pooled(Reading(state.windows, state.best), read))
-        gates = functional.linear(
-            features, manager.lstm.get_parameter("weight_ih_l0"), manager.lstm.get_parameter("bias_ih_l0")
-        )
+        gates = product(features, manager.lstm.get_parameter("weight_ih_l0"), manager.lstm.get_parameter("bias_ih_l0"))
         advanced = _step(manager.lstm, gates, state.manager)
-        goal = functional.normalize(manager.goal(advanced.chunk(2, 1)[0]), dim=1)
+        goal = functional.normalize(product(advanced.chunk(2, 1)[0], manager.goal.weight, manager.goal.bias), dim=1)
         return state._replace(manager=advanced, goals=state.goals + goal)
 
     @torch.no_grad()
