@@ -1,0 +1,115 @@
+"""`leaderboards published`: every number has a source, and what compares with ours is decided by a rule."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from leaderboards.__main__ import app
+from leaderboards.published import Published, published_for, read_published
+
+COCO = {"split": "published"}
+BLEU = "bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1"
+SELF_BLEU = "self_bleu|orders:2-5|smoothing:method1|samples:{}|v:1"
+NOT_PUBLISHED = ("recomputed for this project", "survey notes")
+"""Reporters of the collection whose numbers are no publication: our own, and notes of a survey that nobody names."""
+
+
+def number(row: Published | dict[str, str]) -> tuple[str, ...]:
+    if isinstance(row, Published):
+        n_seeds = "" if row.n_seeds is None else str(row.n_seeds)
+        return (row.model, row.published_task, row.published_metric, row.value, row.std, n_seeds)
+    return tuple(row[key] for key in ("model", "task", "metric", "value", "std", "n_seeds"))
+
+
+def test_all_collected_numbers_that_were_seen_in_a_source_and_no_others(study_data: Path) -> None:
+    with (study_data / "published_results.csv").open(encoding="utf-8", newline="") as file:
+        collected = list(csv.DictReader(file))
+    unverified = [row for row in collected if "UNVERIFIED" in " ".join(row.values()).upper()]
+    seen = [row for row in collected if row not in unverified and row["value"]]
+    ours = Counter(map(number, read_published()))
+    assert len(unverified) == 40
+    assert not ours.keys() & ({number(row) for row in unverified} - {number(row) for row in seen})
+    assert ours == Counter(number(row) for row in seen if row["reported_by"] not in NOT_PUBLISHED)
+    by_number = {number(row): row for row in seen}
+    for row in read_published():
+        assert float(row.value) == float(by_number[number(row)]["value"])
+
+
+def test_a_number_compares_or_says_why_not() -> None:
+    for row in read_published():
+        assert row.comparable == (not row.reason)
+        assert row.comparable == (row.task != "" and row.kind == "final" and row.differs == "")
+        assert all(part.count(":") == 1 for part in row.needs.split("|") if part)
+
+
+def found(signatures: dict[str, str], source: str, **settings: object) -> dict[tuple[str, str], Published]:
+    task, config = ("oracle_lstm", settings) if settings else ("image_coco", COCO)
+    return {(row.model, row.key): row for row in published_for(task, config, signatures)[source]}
+
+
+def test_texygens_numbers_compare_where_the_counts_are_texygens() -> None:
+    source = "Texygen README / docs/evaluation.md"
+    rows = found({"bleu_2": BLEU, "self_bleu_2": SELF_BLEU.format(9984)}, source)
+    assert (rows["SeqGAN", "bleu_2"].value, rows["SeqGAN", "bleu_2"].comparable) == ("0.745", True)
+    assert rows["SeqGAN", "self_bleu_2"].comparable
+    assert rows["LeakGAN", "bleu_2"].reason == "samples were drawn with logits x 1.5"
+    other = found({"bleu_2": BLEU.replace("refs:10000", "refs:500"), "self_bleu_2": SELF_BLEU.format(10000)}, source)
+    assert other["SeqGAN", "bleu_2"].reason == "refs:10000, here refs:500"
+    assert other["SeqGAN", "self_bleu_2"].reason == "samples:9984, here samples:10000"
+    assert not any(row.comparable for row in other.values())
+
+
+def test_bleu_of_a_hundred_samples_stands_apart() -> None:
+    rows = found({"bleu_2": BLEU}, "RelGAN paper Table 2")
+    assert rows["MLE", "bleu_2"].comparable
+    assert rows["RelGAN(100)", "bleu_2"].reason.startswith("BLEU of 100 samples")
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "comparable"),
+    [
+        ("SeqGAN paper Table 1", "SeqGAN", True),
+        ("RelGAN paper Table 1 (OpenReview submission version)", "RankGAN", True),
+        ("RelGAN paper Table 1 (OpenReview submission version)", "LeakGAN", False),
+        ("CR-Gjx/LeakGAN issue #17", "LeakGAN", False),
+        ("GansFallingShort csv/oracle (T=1 row)", "RL-GAN(beta)", False),
+        ("GansFallingShort csv/oracle (T=1 row)", "LeakGAN(original repo)", True),
+        ("CoT issue #4", "CoT", False),
+    ],
+)
+def test_oracle_numbers(source: str, model: str, comparable: bool) -> None:
+    signatures = {"nll_oracle": "nll_oracle|samples:10000|v:1"}
+    row = found(signatures, source, parameters="seqgan", length=20)[model, "nll_oracle"]
+    assert row.comparable is comparable
+    assert bool(row.reason) is not comparable
+
+
+def test_numbers_of_another_oracle_are_not_there() -> None:
+    signatures = {"nll_oracle": "nll_oracle|samples:10000|v:1"}
+    assert published_for("oracle_lstm", {"parameters": "seeded", "length": 20}, signatures) == {}
+    assert published_for("oracle_lstm", {"parameters": "seqgan", "length": 40}, signatures) == {}
+    relgan = published_for("oracle_lstm", {"parameters": "relgan", "length": 20}, signatures)
+    assert {row.model for rows in relgan.values() for row in rows} == {"RelGAN"}
+
+
+def command(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["published", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_command() -> None:
+    everything = json.loads(command("--json"))
+    assert len(everything) == len(read_published())
+    assert {row["task"] for row in json.loads(command("--task", "image_coco", "--json"))} == {"image_coco"}
+    told = command("--task", "oracle_lstm")
+    assert "reported · SeqGAN paper Table 1 · by SeqGAN paper" in told
+    assert "8.736" in told
+    assert "apart:" in told
+    assert "image_coco, oracle_lstm" in command("--task", "image_cocoa", code=2)
