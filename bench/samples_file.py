@@ -1,4 +1,4 @@
-"""A file of samples (or of references) as `Tokens`: text, ids or JSON lines, plain or `.gz`, one sentence a line.
+"""A file of samples (or of references) as `Tokens`: text, ids or JSON lines, plain, `.gz` or `.bz2`, a line each.
 
 Lines are read one by one and kept as numbers. The memory that scoring will take is known from the number of words, so
 a file that is too large is refused early, by what its first lines promise, and not killed late. Tokenising costs more
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench import data
 from bench.config import plain, source_hash
-from bench.lines import read_lines
+from bench.lines import PACKED, read_lines
 from bench.registry import suggest
 from bench.task import Task, Vocabulary, digest
 from metrics.common.tokens import Tokens
@@ -120,14 +120,14 @@ def read_samples(
 
 def is_text(path: Path) -> bool:
     """Whether the file's name is not one of JSON lines."""
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
     return suffix not in (".jsonl", ".ndjson", ".json")
 
 
 def _key(path: Path, task: Task, kind: str, field: str | None) -> str:
     """Everything that the words of a file depend on."""
     tokenizer = [type(task).__qualname__, source_hash(type(task)), plain(task), version("nltk")]
-    parts = [data.checksum(path, "sha256"), path.suffix == ".gz", kind, field, tokenizer]
+    parts = [data.checksum(path, "sha256"), path.suffix in PACKED, kind, field, tokenizer]
     return digest(json.dumps(parts, sort_keys=True).encode(), b"1")[:32]
 
 

@@ -23,8 +23,8 @@ __all__ = ["explain_command", "score_command"]
 Files = Annotated[
     list[str],
     typer.Argument(
-        help="One or more files of samples, one sentence a line: text, .jsonl, either also .gz. The task comes last, "
-        "unless --references is given.",
+        help="One or more files of samples, one sentence a line: text, .jsonl, also as .gz or .bz2. The task comes "
+        "last, unless --references is given.",
         metavar="FILES... TASK",
         show_default=False,
     ),

@@ -35,6 +35,8 @@ def add_command(
         files = find_runs(runs)
         if (source_file is None) != (source_url is None) or (source_file and len(files) != 1):
             raise ValueError("--source-file and --source-url go together, with one run")
+        if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
+            raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
     except (FileNotFoundError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

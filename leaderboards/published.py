@@ -14,7 +14,8 @@ A number is comparable with a board's if one model would be expected to get one 
 - nothing else is known to differ, such as samples drawn with sharpened logits or a state chosen by its test score:
   `differs` says what.
 
-What is not comparable is shown apart, with the reason.
+What is not comparable is shown apart, with the reason. Not here at all: numbers that were not seen in a source that
+anybody can open (quoted from memory, or from a survey that nobody names), and our own.
 """
 
 from __future__ import annotations

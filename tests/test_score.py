@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
@@ -50,7 +51,8 @@ def write(tmp_path: Path) -> Write:
         content = content if isinstance(content, bytes) else content.encode()
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(path.suffix, bytes)
+        path.write_bytes(pack(content))
         return path
 
     return write
@@ -82,6 +84,8 @@ def as_words(lines: list[str]) -> list[dict[str, Any]]:
         ("a.txt", "\r\n".join(LINES)),
         ("a.txt", b"\xef\xbb\xbf" + "\n".join(LINES).encode()),  # a byte order mark is no word
         ("a.txt.gz", LINES),
+        ("a.txt.bz2", LINES),
+        ("a.jsonl.bz2", [json.dumps(line) for line in LINES]),
         ("a.jsonl", [json.dumps(line) for line in LINES]),
         ("a.ndjson", [json.dumps({"text": line, "tokens": ["not", "these"]}) for line in LINES]),
         ("a.jsonl.gz", [json.dumps({"text": line}) for line in LINES]),

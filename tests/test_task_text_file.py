@@ -1,5 +1,6 @@
 """Anybody's file: good ones, small ones, broken ones."""
 
+import bz2
 import gzip
 
 import numpy as np
@@ -143,11 +144,12 @@ def test_random_bytes_are_refused(write):
         TextFile(path=write(np.random.RandomState(0).bytes(5000))).load()
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda _: b"no gzip"])
-def test_a_broken_gzip_file(write, spoil):
-    packed = gzip.compress("\n".join(LINES).encode())
-    with pytest.raises(ValueError, match="no whole gzip file"):
-        TextFile(path=write(spoil(packed), "text.gz")).load()
+@pytest.mark.parametrize(("kind", "pack"), [("gzip", gzip.compress), ("bzip2", bz2.compress)])
+@pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda _: b"not packed"])
+def test_a_broken_packed_file(write, kind, pack, spoil):
+    packed = pack("\n".join(LINES).encode())
+    with pytest.raises(ValueError, match=f"no whole {kind} file"):
+        TextFile(path=write(spoil(packed), {"gzip": "text.gz", "bzip2": "text.bz2"}[kind])).load()
 
 
 def test_no_file(tmp_path):
