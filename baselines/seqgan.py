@@ -177,7 +177,8 @@ class SeqGAN(TextGenerator):
     def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equations 3 and 4 on one batch of own samples; real sentences are taken for feature matching alone."""
         tokens = self.generator.sample(self.config.batch_size)
-        rewards = rollout_rewards(self.generator, tokens, self.discriminator.score, self.config.rollouts)
+        d = self.discriminator
+        rewards = rollout_rewards(self.generator, tokens, d.score, self.config.rollouts, d.score_completions)
         inside = counted(tokens, self.spec.eos_id)
         reward = rewards.sum() / inside.sum()
         if self.config.feature_matching:

@@ -95,9 +95,9 @@ class Bench:
     def rollout(self) -> Contestants:
         """Rewards of a batch of own samples."""
         ours, tokens = self.seqgan(), self.tokens()
-        score, n = ours.discriminator.score, self.rollouts
+        d, n = ours.discriminator, self.rollouts
         found = {
-            "ours": [Work(lambda: rollout_rewards(ours.generator, tokens, score, n))],
+            "ours": [Work(lambda: rollout_rewards(ours.generator, tokens, d.score, n, d.score_completions))],
             "plain": [self.plain_rollout(self.plain_generator()[0])],
         }
         return self.with_textgan(found, lambda: Peer(self.setting).rollout())
@@ -109,10 +109,10 @@ class Bench:
 
     def seqgan_generator(self) -> Contestants:
         """Samples, roll-outs, update."""
-        ours = self.seqgan()
+        ours, batches = self.seqgan(), self.stream()
         model, optimizer = self.plain_generator()
         plain = [self.plain_rollout(model), self.plain_policy_step(model, optimizer)]
-        found = {"ours": [Work(ours.generator_step)], "plain": plain}
+        found = {"ours": [Work(lambda: ours.generator_step(batches))], "plain": plain}
 
         def textgan() -> list[Work]:
             peer = Peer(self.setting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -82,14 +83,24 @@ class CNNClassifier(nn.Module):
 
     def _read(self, words: Tensor) -> Tensor:
         """Embedded sentences (B, T, E) -> (B, F)."""
-        return self._highway(torch.cat([highest_responses(words, weight) for weight in self.filters], 1))
+        return self._highway(self._highest(words))
+
+    def _highest(self, words: Tensor, first: int = 0) -> Tensor:
+        """(B, T, E) -> (B, F): over windows with a word at position `first` or behind it; -inf where there is none."""
+        highest = []
+        for weight in self.filters:
+            n, _, size = weight.shape
+            rest = words[:, max(0, first - size + 1) :]
+            fits = rest.shape[1] >= size
+            highest.append(highest_responses(rest, weight) if fits else words.new_full((len(words), n), -math.inf))
+        return torch.cat(highest, 1)
 
     def _highway(self, highest: Tensor) -> Tensor:
         """Highest responses of all filters (B, F), without their biases -> (B, F)."""
         pooled = functional.relu(highest + torch.cat(list(self.filter_biases)))  # max and ReLU commute
         gate = linear(pooled, self.gate.weight, self.gate.bias).sigmoid()
         candidate = functional.relu(linear(pooled, self.transform.weight, self.transform.bias))
-        return gate * candidate + (1 - gate) * pooled
+        return pooled.lerp(candidate, gate)
 
     def judge(self, features: Tensor, *, dropout: bool) -> Tensor:
         """(B, F) -> (B, 2). Where there is dropout, a batch norm is by the batch; else by its running statistics."""
@@ -129,3 +140,17 @@ class CNNClassifier(nn.Module):
         """(N, T) -> (N,): the probability that a sentence is real, without dropout."""
         chunks = tokens.split(_SCORED_AT_ONCE)
         return torch.cat([self(chunk, dropout=False).softmax(1)[:, 1] for chunk in chunks])
+
+    @torch.no_grad()
+    def score_completions(self, tokens: Tensor, shared: int) -> Tensor:
+        """(n, K, T) -> (n, K): `score` of n completions of each of K prefixes, which are the first `shared` words.
+
+        Windows inside a prefix are read once.
+        """
+        prefixes = self._highest(self.embedding(tokens[0, :, :shared]))  # (K, F)
+        scores = []
+        for chunk in tokens.split(max(1, _SCORED_AT_ONCE // tokens.shape[1])):
+            highest = self._highest(self.embedding(chunk.flatten(0, 1)), shared).unflatten(0, chunk.shape[:2])
+            features = self._highway(highest.maximum(prefixes).flatten(0, 1))
+            scores.append(self.judge(features, dropout=False).softmax(1)[:, 1].view(chunk.shape[:2]))
+        return torch.cat(scores)
