@@ -181,7 +181,7 @@ class SeqGAN(TextGenerator):
         rewards = rollout_rewards(self.generator, tokens, d.score, self.config.rollouts, d.score_completions)
         inside = counted(tokens, self.spec.eos_id)
         reward = rewards.sum() / inside.sum()
-        if self.config.feature_matching:
+        if self.config.feature_matching:  # like the rewards per sentence: the loss is a sum over sentences
             matched = matching_rewards(self.discriminator.features, next(batches), tokens)
             rewards = rewards + self.config.feature_matching * matched[:, None] * inside
         entropy = self.generator.entropy(tokens)

@@ -265,7 +265,7 @@ class LeakGAN(TextGenerator):
             words = ((words * inside).sum() / inside.sum()).expand_as(words)
         manager_loss = -(rewards * blocks).sum() / begun.sum()
         pull = words * inside / inside.sum()
-        if c.feature_matching:
+        if c.feature_matching:  # the worker's part; exact if own samples have multipliers of 1
             matched = matching_rewards(self.discriminator.features, next(batches), tokens)
             pull = pull + c.feature_matching / len(tokens) * matched[:, None] * inside
         worker_loss = self.generator.weighted_nll(tokens, goals, pull)
