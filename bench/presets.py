@@ -96,6 +96,8 @@ class Row:
 
     def check(self) -> None:
         """Look every name and every score key up. Raises KeyError or ValueError that says what would be right."""
+        if self.configs and self.configs[0].device != "auto":
+            assert self.resolved.device  # looking it up raises, before any data are loaded
         names = [metric.name for metric in self.metrics]
         for number in self.numbers:
             if not any(number.key == name or number.key.startswith(f"{name}_") for name in names):

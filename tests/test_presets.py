@@ -68,7 +68,7 @@ def test_a_tolerance_of_a_published_interval_is_that_interval() -> None:
                     assert number.published is not None
                     assert number.published.n_seeds == 6
                     assert number.tolerance is not None
-                    assert 0 <= number.tolerance - 2.570582 * number.std / 6**0.5 < 0.0011
+                    assert 0 <= number.tolerance - 2.570582 * number.std / 6**0.5 < 0.001
 
 
 @pytest.mark.parametrize("name", preset_names())
