@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jinja2
-from markupsafe import Markup, escape
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
 from leaderboards.page.charts import Style, curves, learning, run_figures, styles
 from leaderboards.page.citation import bibtex
 from leaderboards.page.files import read_diary, read_lines, read_nearest
 from leaderboards.page.glossary import definition
-from leaderboards.page.views import board_tables, duration, main_table
+from leaderboards.page.views import board_tables, main_table
 from leaderboards.ranking import front_keys
 from leaderboards.schema import Board, Boards, Row, RunView
-from leaderboards.tables import legend, parts, plain, signatures
+from leaderboards.tables import legend, parts, signatures
+from leaderboards.text import duration, plain
 
 __all__ = ["write_page"]
 
@@ -102,7 +102,7 @@ class _Site:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self.environment.filters |= {"lines": _lines, "json": _embedded, "duration": duration, "setting": _setting}
+        self.environment.filters |= {"json": _json, "duration": duration, "setting": _setting}
         self.names = names
         self.environment.globals |= {
             "boards": boards,
@@ -304,15 +304,6 @@ def _json(value: Any) -> str:
     """JSON that is also harmless inside HTML and JavaScript: no `<`, `>`, `&`, no line separators."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _embedded(value: Any) -> Markup:
-    return Markup(_json(value))  # noqa: S704 - nothing that ends a script is left
-
-
-def _lines(text: str) -> Markup:
-    """Text of several lines, escaped, its line ends kept."""
-    return Markup("\n").join(escape(plain(line)) for line in text.split("\n"))
 
 
 def _shown(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.record import RunRecord
 from leaderboards.schema import BASELINE, REFERENCES, Board, Boards, Curve, Row, Trace
-from leaderboards.tables import as_part, plain
+from leaderboards.text import as_part, plain
 
 __all__ = ["Drawing", "Style", "curves", "learning", "run_figures", "styles"]
 

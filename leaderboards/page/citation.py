@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from leaderboards.schema import Board, Row
-from leaderboards.tables import plain
+from leaderboards.text import plain
 
 __all__ = ["AUTHOR", "TITLE", "VERSION", "bibtex"]
 

@@ -152,7 +152,7 @@
     const text = $("pre", button.parentElement);
     const label = button.firstChild;
     try {
-      await navigator.clipboard.writeText(text.textContent);
+      await navigator.clipboard.writeText(text.textContent.trim());
       label.textContent = "Copied";
     } catch {
       getSelection().selectAllChildren(text);

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from leaderboards.schema import Board, Cell, Row
-from leaderboards.tables import MAIN, as_part, columns, is_best, plain
+from leaderboards.tables import MAIN, columns, is_best
+from leaderboards.text import as_part, column, duration, places, plain
 
 __all__ = ["Column", "Group", "Line", "TableView", "View", "board_tables", "main_table"]
 
@@ -176,8 +177,6 @@ def _score(
     *,
     signed: bool = False,
 ) -> Made:
-    arrow = {"higher": " ↑", "lower": " ↓", "real": " ="}[board.better[key]]
-
     def view(row: Row, temperature: float) -> View:
         found = cell(row, temperature)
         if found is None:
@@ -187,8 +186,8 @@ def _score(
         text, small = (match[1], match[2]) if match else (part.text, "")
         return View(text, small, f"{found.mean:.6g}", part.strong)
 
-    column = Column(plain(key) + arrow, views, board.metrics.get(key, ""), higher_first=board.better[key] == "higher")
-    return column, view
+    metric = board.metrics.get(key, "")
+    return Column(column(board, key), views, metric, higher_first=board.better[key] == "higher"), view
 
 
 def _ranked(row: Row, key: str) -> bool:
@@ -200,8 +199,8 @@ def _rank(board: Board, key: str) -> Made:
         cell = row.final.get(key)
         if cell is None or cell.rank is None:
             return View("")
-        span = f"{cell.rank}–{cell.rank_high}" if cell.rank_high not in (None, cell.rank) else f"{cell.rank}"
-        return View(span, value=f"{cell.rank}.{cell.rank_high or cell.rank:04d}")
+        part = places(cell)
+        return View(part.text, value=f"{cell.rank}.{cell.rank_high or cell.rank:04d}", strong=part.strong)
 
     return Column(f"rank in {plain(key)}", ("Ranks",), board.metrics.get(key, "")), view
 
@@ -251,13 +250,6 @@ def _costs(board: Board) -> list[Made]:
     if any(row.devices for row in board.rows):
         made.append((Column("device", ("Cost",), text=True), device))
     return made
-
-
-def duration(seconds: float) -> str:
-    """`0.8 s`, `85 s`, `12.4 min`, `3.1 h`."""
-    if seconds < 100:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _table(
