@@ -23,7 +23,10 @@ def highest_responses(words: Tensor, weight: Tensor) -> Tensor:
     """
     if words.device.type != "cpu":
         return _by_convolution(words, weight)
-    parts: list[Tensor] = [_HighestResponses.apply(part, weight) for part in words.split(_CPU_ROWS)]
+    if torch.is_grad_enabled():
+        parts: list[Tensor] = [_HighestResponses.apply(part, weight) for part in words.split(_CPU_ROWS)]
+    else:
+        parts = [_responses(part, weight).amax(1) for part in words.split(_CPU_ROWS)]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
@@ -42,18 +45,21 @@ def _kernels(weight: Tensor) -> Tensor:
     return weight.transpose(1, 2).flatten(1)
 
 
+def _responses(words: Tensor, weight: Tensor) -> Tensor:
+    """(B, T, E), (n, E, f) -> (B, L, n)."""
+    return product(_windows(words, weight.shape[2]), _kernels(weight)).view(len(words), -1, len(weight))
+
+
 class _HighestResponses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, words: Tensor, weight: Tensor) -> Tensor:
-        windows = _windows(words, weight.shape[2])
-        responses = product(windows, _kernels(weight)).view(len(words), -1, len(weight))  # (B, L, n)
+        responses = _responses(words, weight)
         highest = responses.amax(1)
-        if any(ctx.needs_input_grad):
-            # `max` would give the positions too, but takes eight times as long as `amax`.
-            length = responses.shape[1]
-            before_end = torch.arange(length, 0, -1, dtype=torch.int16)[:, None]
-            position = length - (before_end * (responses == highest[:, None])).amax(1).long()  # (B, n)
-            ctx.save_for_backward(words, weight, position)
+        # `max` would give the positions too, but takes eight times as long as `amax`.
+        length = responses.shape[1]
+        before_end = torch.arange(length, 0, -1, dtype=torch.int16)[:, None]
+        position = length - (before_end * (responses == highest[:, None])).amax(1).long()  # (B, n)
+        ctx.save_for_backward(words, weight, position)
         return highest
 
     @staticmethod
