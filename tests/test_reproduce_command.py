@@ -102,7 +102,7 @@ def test_stopped_and_continued_it_gives_the_record_of_an_uninterrupted_run(tmp_p
     records = [read_record(next((tmp_path / name).glob("*seqgan*/record.json"))) for name in ("whole", "cut")]
     assert records[0].content() == records[1].content()
     for text in (whole, out):
-        verdicts = [line for line in text.splitlines() if "published" in line]
+        verdicts = [line for line in text.splitlines() if ": published " in line]
         assert verdicts
         assert all("not comparable" in line and "scale smoke" in line for line in verdicts)
         for line in text.splitlines():
