@@ -67,7 +67,7 @@ from baselines.common.interface import (
 )
 from baselines.common.losses import LossName, clip_weights, smooth_labels
 from baselines.common.multi_cnn import MultiRepresentationCNN
-from baselines.common.optimizer import adam, update
+from baselines.common.optimizer import adam, frozen, update
 from baselines.common.recurrent import Core, LSTMCore, RecurrentLanguageModel
 from baselines.common.relational_memory import RelationalMemory
 from baselines.common.stabilisers import StabilisedConfig
@@ -246,10 +246,11 @@ class RelGAN(TextGenerator):
     def generator_step(self, real: Tensor, beta: float) -> Mapping[str, Tensor]:
         """Equation 5 on one batch (B, T) and as many relaxed samples."""
         generated = self.generator.relaxed(len(real), beta)
-        with torch.no_grad():
+        with frozen(self.discriminator):
             real_features = self.discriminator.features(self.discriminator.embed(real))
-        features = self.discriminator.features(self.discriminator.embed_relaxed(generated))
-        loss = self.loss.generator(*self.discriminator.compare(real_features, features)) + self.history("generator")
+            features = self.discriminator.features(self.discriminator.embed_relaxed(generated))
+            loss = self.loss.generator(*self.discriminator.compare(real_features, features))
+        loss = loss + self.history("generator")
         if self.config.feature_matching:
             loss = loss + self.config.feature_matching * feature_distance(real_features, features)
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)

@@ -140,11 +140,12 @@ class WGANGP(TextGenerator):
         with torch.no_grad():
             generated = self.generator(self._noise(len(tokens)))
         real = self._one_hot(tokens)
-        distance = self.critic(real).mean() - self.critic(generated).mean()
+        real_scores, scores = self.critic(torch.cat([real, generated])).chunk(2)
+        distance = real_scores.mean() - scores.mean()
         loss = -distance + self.history("critic")
         values = {"distance": distance.detach()}
         if self.config.gradient_penalty:
-            penalty = gradient_penalty(self.critic, real, generated)
+            penalty = gradient_penalty(self.critic, real, generated, slope=self.critic.slope)
             loss = loss + self.config.gradient_penalty * penalty
             values["penalty"] = penalty.detach()
         update(self.optimizers["critic"], loss)

@@ -12,10 +12,10 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["linear", "product", "shifted_exp"]
+__all__ = ["applied", "linear", "product", "shifted_exp"]
 
 
 @cache
@@ -45,6 +45,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y: Tensor = _Linear.apply(x, weight, bias)
         return y
     return functional.linear(x, weight, bias)
+
+
+def applied(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The layer on (..., K), by `linear`."""
+    y = linear(x.flatten(0, -2), layer.weight, layer.bias)
+    return y.view(*x.shape[:-1], len(layer.weight))
 
 
 class _Linear(torch.autograd.Function):

@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.initial import fan_in_linear, fan_in_normal_
+from baselines.common.kernels import applied, linear
 from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
+from baselines.common.windows import highest_responses
 
 __all__ = ["MultiRepresentationCNN"]
 
 _WINDOWS = (2, 3, 4, 5)
-_CPU_ROWS = 128  # representations of sentences whose (positions x filters) stay in the second-level cache
 
 
 class MultiRepresentationCNN(nn.Module):
@@ -72,7 +73,7 @@ class MultiRepresentationCNN(nn.Module):
 
     def embed_relaxed(self, words: Tensor) -> Tensor:
         """Relaxed or one-hot words (B, T, V) -> (B, T, E)."""
-        return words @ self.embedding.weight
+        return linear(words.flatten(0, 1), self.embedding.weight.t()).view(*words.shape[:2], -1)
 
     def forward(self, words: Tensor, *, dropout: bool) -> Tensor:
         """(B, T, E) -> (B, R). `dropout` is explicit: no mode to forget."""
@@ -80,12 +81,12 @@ class MultiRepresentationCNN(nn.Module):
 
     def features(self, words: Tensor) -> Tensor:
         """(B, T, E) -> (B, R, F)."""
-        rows = words.unflatten(2, (self.representations, -1)).transpose(1, 2).flatten(2).flatten(0, 1)  # (B R, T S)
-        parts = rows.split(_CPU_ROWS) if rows.device.type == "cpu" else [rows]
-        maxima = torch.cat([self._maxima(part) for part in parts])  # (B R, F)
+        rows = words.unflatten(2, (self.representations, -1)).transpose(1, 2).flatten(0, 1)  # (B R, T, S)
+        banks = [weight.unflatten(1, (-1, self.stride)).transpose(1, 2) for weight in self.filters]
+        maxima = torch.cat([highest_responses(rows, bank) for bank in banks], 1)  # (B R, F)
         features = functional.relu(maxima + self.filter_bias)  # relu(max) = max(relu), on far fewer numbers
-        gate = self.gate(features).sigmoid()
-        mixed: Tensor = gate * functional.relu(self.transform(features)) + (1 - gate) * features
+        gate = applied(self.gate, features).sigmoid()
+        mixed = torch.lerp(features, functional.relu(applied(self.transform, features)), gate)
         return mixed.view(len(words), self.representations, -1)
 
     def compare(self, real: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,10 +100,6 @@ class MultiRepresentationCNN(nn.Module):
         return self.norm(features.flatten(0, 1), learning=learning).view_as(features)
 
     def _judge(self, features: Tensor, *, dropout: bool) -> Tensor:
-        logits: Tensor = self.output(self.summary(functional.dropout(features, self.drop, training=dropout)))
+        summary = applied(self.summary, functional.dropout(features, self.drop, training=dropout))
+        logits: Tensor = self.output(summary)
         return logits.squeeze(2)
-
-    def _maxima(self, rows: Tensor) -> Tensor:
-        """(N, T S) -> (N, F): the maximum over time of every filter, a window being a row of a matrix product."""
-        windows = [rows.unfold(1, weight.shape[1], self.stride) for weight in self.filters]
-        return torch.cat([(w @ f.t()).max(1).values for w, f in zip(windows, self.filters, strict=True)], 1)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from baselines.common.normalisation import iterate_after
 
-__all__ = ["adam", "update"]
+__all__ = ["adam", "frozen", "update"]
 
 _FUSED = {"cpu", "cuda"}
 
@@ -31,3 +32,16 @@ def update(optimizer: Optimizer, loss: Tensor, *, max_norm: float | None = None)
     if max_norm is not None:
         nn.utils.clip_grad_norm_(parameters, max_norm)
     optimizer.step()
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """What is computed inside has no gradient in the module's parameters, and none is prepared for."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

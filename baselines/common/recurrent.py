@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from baselines.common.gumbel import gumbel_softmax
 from baselines.common.initial import fan_in_linear, fan_in_normal_
+from baselines.common.kernels import applied
 from baselines.common.likelihood import counted, log_likelihood, weighted_nll
 from baselines.common.sampling import draw
 from baselines.common.spec import SequenceSpec
@@ -53,13 +54,12 @@ class LSTMCore(Core):
 
     def project(self, x: Tensor) -> Tensor:
         """(..., E) -> (..., 4 H): the input's part of the gates."""
-        gates: Tensor = self.input(x)
-        return gates
+        return applied(self.input, x)
 
     def step(self, projected: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Gates (B, 4 H) and state (B, 2, H) -> output (B, H) and the next state."""
         hidden, cell = state.unbind(1)
-        admit, keep, candidate, show = (projected + self.recurrent(hidden)).chunk(4, 1)
+        admit, keep, candidate, show = (projected + applied(self.recurrent, hidden)).chunk(4, 1)
         cell = keep.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
         hidden = show.sigmoid() * cell.tanh()
         return hidden, torch.stack([hidden, cell], 1)
@@ -122,7 +122,7 @@ class RecurrentLanguageModel(nn.Module):
         tokens, state = torch.full_like(rows, self.spec.bos_id), self.core.initial_state(n)
         for position in range(self.spec.max_len):
             output, state = self.core.step(self.core.project(self.embedding(tokens)), state)
-            tokens = draw(self.output(output) / temperature)[0]
+            tokens = draw(applied(self.output, output) / temperature)[0]
             out[rows, position] = tokens
             if self.spec.eos_id is not None:
                 going = tokens != self.spec.eos_id
@@ -140,7 +140,7 @@ class RecurrentLanguageModel(nn.Module):
         state = self.core.initial_state(n)
         for _ in range(self.spec.max_len):
             output, state = self.core.step(self.core.project(self.embedding(token)), state)
-            word, token = gumbel_softmax(self.output(output), beta)
+            word, token = gumbel_softmax(applied(self.output, output), beta)
             words.append(word)
             drawn.append(token)
         relaxed = torch.stack(words, 1)

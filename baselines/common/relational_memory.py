@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.initial import fan_in_linear
+from baselines.common.kernels import applied
 from baselines.common.recurrent import Core
 
 __all__ = ["JointLayerNorm", "RelationalMemory"]
@@ -56,14 +57,14 @@ class RelationalMemory(Core):
 
     def project(self, x: Tensor) -> Tensor:
         """(..., E) -> (..., 3 M): r and U r, for one step or for many at once."""
-        row = self.input(x)
-        return torch.cat([row, self.input_gates(row)], -1)
+        row = applied(self.input, x)
+        return torch.cat([row, applied(self.input_gates, row)], -1)
 
     def step(self, projected: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Projected input (B, 3 M) and memory (B, S, M) -> output (B, S M) and the next memory."""
         row, gates = projected[:, None].split([self.size, 2 * self.size], -1)
         attended = self.blocks(torch.cat([memory, row], 1))[:, :-1]  # (B, S, M)
-        admit, keep = (gates + self.memory_gates(memory.tanh())).chunk(2, -1)
+        admit, keep = (gates + applied(self.memory_gates, memory.tanh())).chunk(2, -1)
         memory = (admit + _INPUT_BIAS).sigmoid() * attended.tanh() + (keep + _FORGET_BIAS).sigmoid() * memory
         return memory.flatten(1), memory
 
@@ -84,12 +85,17 @@ class _Block(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, N, M) -> (B, N, M)."""
-        qkv = self.norm_qkv(self.qkv(rows)).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, 3 head_dim)
+        qkv = (
+            self.norm_qkv(applied(self.qkv, rows)).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        )  # (B, heads, N, 3 head_dim)
         query, key, value = qkv.chunk(3, -1)
         weights = (query * self.scale @ key.transpose(2, 3)).softmax(-1)  # (B, heads, N, N)
         attended = (weights @ value).transpose(1, 2).flatten(2)
         rows = self.norm_attended(rows + attended)
-        mixed: Tensor = self.norm_mixed(rows + self.mlp(rows))
+        hidden = rows
+        for layer in self.mlp:
+            hidden = applied(layer, hidden) if isinstance(layer, nn.Linear) else layer(hidden)
+        mixed: Tensor = self.norm_mixed(rows + hidden)
         return mixed
 
 

@@ -8,7 +8,9 @@ V words per position, one-hot where the sentence is real. Biases start at 0; con
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,6 +33,22 @@ class ResidualBlock(nn.Module):
         """(B, E, T) -> (B, E, T)."""
         change: Tensor = self.second(functional.relu(self.first(functional.relu(x))))
         return x + _SHARE * change
+
+    def slope(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The block at x, without gradient, and its transposed derivative there: (B, E, T) -> (B, E, T).
+
+        The derivative is differentiable in the weights; where a ReLU is on does not depend on them.
+        """
+        with torch.no_grad():
+            inner = self.first(functional.relu(x))
+            y = x + _SHARE * self.second(functional.relu(inner))
+            on, inner_on = x > 0, inner > 0
+
+        def transposed(d_y: Tensor) -> Tensor:
+            d_inner = _transposed(self.second, d_y) * inner_on
+            return d_y + _SHARE * (_transposed(self.first, d_inner) * on)
+
+        return y, transposed
 
 
 class ConvGenerator(nn.Module):
@@ -78,10 +96,33 @@ class ConvCritic(nn.Module):
         states: Tensor = self.blocks(self.input(sentences.transpose(1, 2)))  # (B, E, T)
         return states.flatten(1)
 
+    def slope(self, sentences: Tensor) -> Tensor:
+        """(B, T, V) -> (B, T, V): the gradient of each score in its sentence, differentiable in the parameters.
+
+        The critic is linear wherever no ReLU switches: its gradient is a chain of transposed convolutions, and the
+        gradient of that is one backward pass, where a second derivative would take the whole critic two more times.
+        """
+        with torch.no_grad():
+            states = self.input(sentences.transpose(1, 2))
+        blocks = []
+        for block in self.blocks.children():
+            assert isinstance(block, ResidualBlock)
+            states, transposed = block.slope(states)
+            blocks.append(transposed)
+        slopes = functional.dropout(self.output.weight.expand(len(sentences), -1), self.drop).view_as(states)
+        for transposed in reversed(blocks):
+            slopes = transposed(slopes)
+        return _transposed(self.input, slopes).transpose(1, 2)
+
     def judge(self, features: Tensor) -> Tensor:
         """(B, E T) -> (B,)."""
         scores: Tensor = self.output(functional.dropout(features, self.drop))
         return scores.squeeze(1)
+
+
+def _transposed(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    """(B, outputs, T) -> (B, inputs, T): the convolution's transpose, without its bias."""
+    return functional.conv1d(x, conv.weight.flip(2).transpose(0, 1), padding=conv.weight.shape[2] // 2)
 
 
 def _conv(inputs: int, outputs: int, width: int) -> nn.Conv1d:
