@@ -122,6 +122,13 @@ class PlainDiscriminator(nn.Module):
         return logits.squeeze(2)
 
 
+def _update(module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+    optimizer.step()
+
+
 def cases(setting: Setting) -> Iterable[Case]:
     """MLE step, sampling, adversarial steps."""
     quick = setting.quick
@@ -138,19 +145,13 @@ def cases(setting: Setting) -> Iterable[Case]:
     def ours() -> RelGAN:
         return RelGAN(config, spec).to(setting.device)
 
-    def update(module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 5.0)
-        optimizer.step()
-
     def mle_step() -> dict[str, list[Work]]:
         gan, model = ours(), generator()
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
         batches = itertools.repeat(tokens)
 
         def plain() -> None:
-            update(model, optimizer, functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten()))
+            _update(model, optimizer, functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten()))
 
         return {"ours": [Work(lambda: gan.mle_step(batches))], "plain": [Work(plain)]}
 
@@ -176,7 +177,7 @@ def cases(setting: Setting) -> Iterable[Case]:
             real = functional.one_hot(tokens, spec.vocab_size).float()
             difference = judge(generated) - judge(real)
             sign = 1 if side == "generator" else -1
-            update(trained, optimizer, -functional.logsigmoid(sign * difference).mean())
+            _update(trained, optimizer, -functional.logsigmoid(sign * difference).mean())
 
         step = gan.generator_step if side == "generator" else gan.discriminator_step
         return {"ours": [Work(lambda: step(tokens, 1.0))], "plain": [Work(plain)]}
