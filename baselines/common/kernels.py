@@ -34,7 +34,10 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     On a CPU the wide side is better M than the rows of x.
     """
     if _is_fast(x) and weight.numel() > 0:
-        y: Tensor = _onednn()(x, weight, bias, "none", [], "")
+        if not (weight.is_contiguous() or weight.t().is_contiguous()):
+            weight = weight.contiguous()  # else a thousand times slower
+        # A bias with strides is read as if it had none: the result is wrong, and nothing says so.
+        y: Tensor = _onednn()(x, weight, None if bias is None else bias.contiguous(), "none", [], "")
         return y
     return functional.linear(x, weight, bias)
 

@@ -66,7 +66,7 @@ class Worker(nn.Module):
     def directed(self, heading: Tensor) -> tuple[Tensor, Tensor]:
         """(k,) -> (V, H) and (V,): weights and biases of the words where all sentences have one heading."""
         table = self.output.unflatten(1, (-1, len(heading))) @ heading
-        return table[:, :-1].contiguous(), table[:, -1]
+        return table[:, :-1].contiguous(), table[:, -1].contiguous()
 
     @staticmethod
     def inputs(hidden: Tensor, heading: Tensor) -> Tensor:
