@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +27,8 @@ __all__ = ["reproduce_command"]
 
 _BUDGET_SPENT = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
+_LEAVING = 0.02
+"""Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Say = Callable[[str], None]
@@ -55,7 +56,7 @@ def reproduce_command(
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
-        deadline = time.time() + _seconds(budget) if budget else math.inf
+        deadline = _deadline(budget) if budget else math.inf
         if as_list:
             _list([name] if name else preset_names(), runs, as_markdown=as_markdown, as_json=as_json, out=out)
             return
@@ -68,6 +69,15 @@ def reproduce_command(
         preset.check()
         tracking = TrackingOptions(tracker, tracking_uri, EXPERIMENT)
         _do(preset, runs, jobs, tracking, deadline=deadline, save_every=save_every, as_json=as_json)
+
+
+def _deadline(budget: str) -> float:
+    """Seconds since the epoch. Loading this program counts, and what comes after the training is left room for."""
+    import psutil  # type: ignore[import-untyped]
+
+    started: float = psutil.Process().create_time()
+    seconds = _seconds(budget)
+    return started + seconds - max(2.0, _LEAVING * seconds)
 
 
 def _seconds(text: str) -> float:
