@@ -263,7 +263,9 @@ def main(
         for name, value in peaks(setting.device, quick=quick).items():
             best[name] = max(value, best.get(name, 0.0))
         torch.manual_seed(0)
-        rows += measure(case, setting, turns=1 if quick else turns, budget=budget)
+        rows += (found := measure(case, setting, turns=1 if quick else turns, budget=budget))
+        for row in found:  # what is lost if the run is stopped can be read here
+            console.print(f"  {row.contestant}: {_short(row.seconds)}", highlight=False)
         loads.append(os.getloadavg()[0])
     if not rows:
         raise typer.BadParameter(f"no case contains {only!r}")
