@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from bench.record import write_atomic
 from leaderboards.commands import add_command, published_command, verify_command
 from leaderboards.schema import Boards
 
@@ -34,6 +35,9 @@ def build(
         bool, typer.Option("--plots", help="Also plots/, PNG and SVG, as wide as a paper's column.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Also a page, in this folder.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Only the Markdown, in this file; with --out both, and the CSV.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document in place of the tables.")] = False,
 ) -> None:
     """Print the tables of all runs below RUNS, and write them as Markdown and CSV.
@@ -41,6 +45,7 @@ def build(
     Exit status 1: a record could not be read, or there was none; the tables of the others are made all the same.
     """
     from leaderboards.aggregate import build as build_boards  # pandas and scipy: not for --help
+    from leaderboards.markdown import to_markdown
     from leaderboards.terminal import print_boards
 
     try:
@@ -55,7 +60,11 @@ def build(
     if boards.boards:
         folder = out or (runs[0].parent if runs[0].is_file() else runs[0]) / "leaderboard"
         try:
-            for path in _write(boards, folder, latex=latex, plots=plots, html=html):
+            if markdown is not None:
+                write_atomic(markdown, to_markdown(boards).encode())
+                typer.echo(f"written: {markdown}", err=True)
+            tables = markdown is None or out is not None
+            for path in _write(boards, folder, tables=tables, latex=latex, plots=plots, html=html):
                 typer.echo(f"written: {path}", err=True)
         except OSError as error:
             typer.echo(
@@ -68,11 +77,14 @@ def build(
         raise typer.Exit(1)
 
 
-def _write(boards: Boards, folder: Path, *, latex: bool, plots: bool, html: Path | None) -> Iterator[Path]:
+def _write(
+    boards: Boards, folder: Path, *, tables: bool, latex: bool, plots: bool, html: Path | None
+) -> Iterator[Path]:
     """Write what was asked for; each part loads its libraries only then."""
-    from leaderboards import markdown
+    if tables:
+        from leaderboards.markdown import write as write_tables
 
-    yield from markdown.write(boards, folder)
+        yield from write_tables(boards, folder)
     if latex:
         from leaderboards.latex import write as write_latex
 

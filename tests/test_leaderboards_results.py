@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from leaderboards.__main__ import app
+from leaderboards.aggregate import build
+from leaderboards.markdown import to_markdown
 from leaderboards.results import RESULTS
 from leaderboards.store import VERIFIED, read_store
 from leaderboards.verify import verify
@@ -30,3 +34,18 @@ def test_what_is_said_to_be_verified_is_what_is_stored() -> None:
         entry.path.relative_to(RESULTS).as_posix() for entry in store.entries if entry.verified
     }
     assert all(entry.verified for entry in store.entries)
+
+
+def test_the_published_table_is_that_of_the_stored_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = RESULTS.parents[1]
+    monkeypatch.chdir(root)
+    written = (root / "LEADERBOARD.md").read_text(encoding="utf-8")
+    made = to_markdown(build([RESULTS.relative_to(root)]))
+    assert written == made, "run: python -m leaderboards build leaderboards/results --markdown LEADERBOARD.md"
+
+
+def test_one_table_in_a_file_of_its_own(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["build", str(RESULTS), "--markdown", str(tmp_path / "TABLE.md")])
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["TABLE.md"]
+    assert not (RESULTS / "leaderboard").exists()
