@@ -62,7 +62,7 @@ class MLE(TextGenerator):
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"batch_size": 16, "steps": 60},
-        # One core, V = 5000, T = 20: 25 epochs of 156 batches at 30 ms a step, 117 s; SeqGAN takes 130 s at this scale.
+        # 25 epochs of 156 batches: with V = 5000 and T = 20 a minute or two on one core, as SeqGAN at this scale.
         "small": {"steps": 3_900},
     }
 
