@@ -107,8 +107,8 @@ class SeqGAN(TextGenerator):
             "batch_size": 16, "mle_steps": 40, "pool_batches": 2, "pool_epochs": 1, "d_pretrain_steps": 8,
             "iterations": 2, "d_steps": 4, "rollouts": 2,
         },
-        # 10 epochs of MLE, 5 pools of 60 discriminator steps, 10 rounds of one generator step and one pool: with V = 5000
-        # and T = 20 less than two minutes on one core.
+        # 10 epochs of MLE, 5 pools of 60 discriminator steps, 10 rounds of one generator step and one pool: with
+        # V = 5000 and T = 20 less than two minutes on one core.
         "small": {
             "mle_steps": 1_560, "pool_batches": 10, "d_pretrain_steps": 300,
             "iterations": 10, "d_steps": 60, "rollouts": 4,

@@ -151,7 +151,7 @@ class LeakGAN(TextGenerator):
             "batch_size": 16, "horizon": 2, "pool_batches": 2, "pool_epochs": 1, "rounds": 2, "d_pretrain_steps": 4,
             "mle_steps": 10, "iterations": 2, "d_steps": 4, "mle_every": 2, "mle_interleaved": 1, "rollouts": 2,
         },
-        # Two rounds of pre-training and six of adversarial training: on captions a minute and a half on one core, but an
+        # Two rounds of pre-training and six of adversarial training: on captions a minute and a half on one core; each
         # evaluation of 10,000 samples takes half a minute more.
         "small": {
             "pool_batches": 10, "rounds": 2, "d_pretrain_steps": 60, "mle_steps": 90,
