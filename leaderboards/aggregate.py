@@ -10,7 +10,7 @@ from leaderboards.cells import fill
 from leaderboards.curves import curves_of
 from leaderboards.published import published_for
 from leaderboards.ranking import mark_beyond_real, mark_front, rank
-from leaderboards.rows import choose_baseline, labels, members, notes, order, row, shortcomings
+from leaderboards.rows import choose_baseline, labels, members, notes, once, order, row, shortcomings
 from leaderboards.schema import Board, Boards
 from leaderboards.store import read_store
 
@@ -30,14 +30,15 @@ def build(paths: Iterable[Path]) -> Boards:
 
 
 def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
-    entries_of = members(group.entries)
+    entries, repeated = once(group.entries)
+    entries_of = members(entries)
     names = labels([entries[0].record for entries in entries_of])
     rows = [row(entries, label, unfinished, group.signatures) for entries, label in zip(entries_of, names, strict=True)]
     said: dict[str, list[str]] = {}
     for entries, label in zip(entries_of, names, strict=True):
         for note in notes(entries, group.signatures):
             said.setdefault(note, []).append(label)
-    remarks = [f"{', '.join(who)}: {note}" for note, who in said.items()] + fill(rows) + shortcomings(rows)
+    remarks = [f"{', '.join(who)}: {note}" for note, who in said.items()] + repeated + fill(rows) + shortcomings(rows)
     if (baseline := choose_baseline(rows)) is not None:
         baseline.baseline = True
     rows.sort(key=order)

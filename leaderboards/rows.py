@@ -22,13 +22,35 @@ from leaderboards.schema import (
 )
 from leaderboards.store import Entry
 
-__all__ = ["choose_baseline", "labels", "members", "notes", "order", "row", "shortcomings"]
+__all__ = ["choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
 
 PRETRAINING = ("mle", "pretraining")
 """Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
 
 _LABEL = 60
 """Characters of settings in a label."""
+
+
+def once(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Without samples whose every score stands, equal, in another record of the same samples; and a line on each."""
+    samples = [entry for entry in entries if entry.record.origin == "samples" and entry.record.evaluations]
+    kept_entries, lines = list(entries), []
+    for entry in samples:
+        for other in samples:
+            if other is not entry and other in kept_entries and _repeats(entry.record, other.record):
+                kept_entries.remove(entry)
+                ids = entry.record.run_id[:6], other.record.run_id[:6]
+                lines.append(
+                    f"{entry.record.model} #{ids[0]}: left out, #{ids[1]} has all its scores, of the same samples"
+                )
+                break
+    return kept_entries, lines
+
+
+def _repeats(record: RunRecord, other: RunRecord) -> bool:
+    ours, theirs = record.evaluations[-1], other.evaluations[-1]
+    same = record.model == other.model and ours.samples_sha256 == theirs.samples_sha256 is not None
+    return same and ours.scores.items() <= theirs.scores.items()
 
 
 def members(entries: Iterable[Entry]) -> list[list[Entry]]:

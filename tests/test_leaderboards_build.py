@@ -66,6 +66,22 @@ def test_failed_and_unfinished_seeds_count_as_started(tmp_path: Path) -> None:
     assert any("alarm (non_finite) in phase adversarial, step 7" in note for note in board.notes)
 
 
+def test_samples_that_were_scored_twice_stand_once_with_most_scores(tmp_path: Path) -> None:
+    def scored(run_id: str, sha256: str, **values: float) -> object:
+        final = replace(evaluation("samples", **values), samples_file="samples.txt", samples_sha256=sha256)
+        return record("real_text", None, final, run_id=run_id)
+
+    more = scored("more-scores", "a" * 64, bleu_2=0.7, unique=1.0)
+    same = scored("same", "a" * 64, bleu_2=0.7)
+    equal = scored("equal", "a" * 64, bleu_2=0.7, unique=1.0)
+    other = scored("other-samples", "b" * 64, bleu_2=0.7)
+    moved = scored("moved", "a" * 64, bleu_2=0.71)
+    board = only(tables(tmp_path, more, same, equal, other, moved))
+    assert {r.label for r in board.rows} == {"real_text #equal", "real_text #other-", "real_text #moved"}
+    assert any("#same: left out" in note for note in board.notes)
+    assert any("#more-s: left out, #equal has all its scores, of" in note for note in board.notes)
+
+
 def test_scores_of_a_failed_run_are_not_used(tmp_path: Path) -> None:
     bad = record("seqgan", 1, evaluation(bleu_2=0.1), status="failed", error="diverged")
     cell = row(only(tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7)), bad)), "seqgan").final["bleu_2"]
