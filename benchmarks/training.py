@@ -15,7 +15,8 @@ next to this one. Each has one function, found by its name:
 phase would take minutes, `run` does a part of it and `times` says how often the phase does that part; a contestant
 with several `Work`s takes the sum. `setting.textgan_pytorch` is the path of a checkout of williamSYSU/TextGAN-PyTorch,
 or None. The floating-point operations of products and convolutions are counted while each contestant runs once, not
-estimated, so a contestant that shares work is not credited for what it leaves out.
+estimated, so a contestant that shares work is not credited for what it leaves out. What whole runs would take is
+computed from the medians (`whole_runs.py`).
 """
 
 from __future__ import annotations
@@ -270,14 +271,18 @@ def main(
     if not rows:
         raise typer.BadParameter(f"no case contains {only!r}")
     peak = max(best.values())
+    whole = importlib.import_module("benchmarks.whole_runs")
+    runs = whole.computed(rows)
     if json_file:
         document = {"machine": machine(setting.device), "peaks": best, "rows": [asdict(row) for row in rows]}
+        document["whole_runs"] = [asdict(run) for run in runs]
         json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     judged = setting.device.type == "cpu" and threads == 1 and not quick
     products = ", ".join(f"{name} {value:,.0f}" for name, value in best.items())
     typer.echo(f"{machine(setting.device)}; load {min(loads):.1f} to {max(loads):.1f}")
     typer.echo(f"Best matrix product, GFLOP/s: {products}\n")
-    typer.echo("\n".join([markdown(rows, peak), "", *(verdicts(rows, peak) if judged else [])]))
+    goals = [*verdicts(rows, peak), *whole.verdicts(runs)] if judged else []
+    typer.echo("\n".join([markdown(rows, peak), "", whole.markdown(runs), "", *goals]))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from baselines.leakgan import LeakGAN
 from baselines.leakgan.generator import Walk
 from baselines.leakgan.rewards import boundary_scores
 from benchmarks.plain import PlainCNN
+from benchmarks.textgan_pytorch import TEXTGAN, LeakGANPeer, with_textgan
 from benchmarks.training import Case, Setting, Work
 
 __all__ = ["PlainLeakGAN", "cases"]
@@ -78,22 +79,38 @@ class PlainLeakGAN(nn.Module):
         features.append(self.leaked(tokens, self.max_len))
         return tokens, torch.stack(logs, 1), torch.stack(features, 1), torch.stack(goals, 1)
 
+    def cosines(self, features: Tensor, goals: Tensor, at: Tensor) -> Tensor:
+        """Positions (N,) -> (B, N): between the goal of the block and how far the features came since it began."""
+        block = at // self.horizon
+        moved = features[:, at + 1] - features[:, block * self.horizon]
+        return functional.cosine_similarity(moved, goals[:, block], dim=2, eps=1e-12)
+
+    def ends(self, device: torch.device) -> Tensor:
+        """(K,): the last position of each block."""
+        ends = torch.arange(self.horizon, self.max_len + self.horizon, self.horizon, device=device)
+        return ends.clamp(max=self.max_len) - 1
+
     def losses(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Pre-training of worker and manager: equation 5."""
         _, log_p, features, goals = self.walk(tokens, self.max_len)
-        ends = [min(end, self.max_len) for end in range(self.horizon, self.max_len + self.horizon, self.horizon)]
-        moved = features[:, ends] - features[:, : -1 : self.horizon]
         nll = functional.nll_loss(log_p.flatten(0, 1), tokens.flatten())
-        return nll, -functional.cosine_similarity(moved, goals, dim=2, eps=1e-12).mean()
+        return nll, -self.cosines(features, goals, self.ends(tokens.device)).mean()
+
+    def adversarial_losses(self, tokens: Tensor, rewards: Tensor) -> tuple[Tensor, Tensor]:
+        """Worker and manager on own samples (B, T), rewards (B, K): equations 8 and 6."""
+        _, log_p, features, goals = self.walk(tokens, self.max_len)
+        every = torch.arange(self.max_len, device=tokens.device)
+        words = self.cosines(features, goals.detach(), every) * log_p.gather(2, tokens[:, :, None]).squeeze(2)
+        return -words.mean(), -(rewards * self.cosines(features, goals, self.ends(tokens.device))).mean()
 
     def sides(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Parameters of worker and manager."""
         worker = [p for m in (self.embedding, self.worker, self.output, self.project) for p in m.parameters()]
         return worker, [self.first_goal, *self.manager.parameters(), *self.goal.parameters()]
 
-    def mle_step(self, optimizers: Iterable[torch.optim.Optimizer], tokens: Tensor) -> None:
+    def update(self, optimizers: Iterable[torch.optim.Optimizer], losses: Iterable[Tensor]) -> None:
         """One update of both."""
-        for loss, side, optimizer in zip(self.losses(tokens), self.sides(), optimizers, strict=True):
+        for loss, side, optimizer in zip(losses, self.sides(), optimizers, strict=True):
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(side, 5.0)
@@ -114,49 +131,86 @@ class PlainLeakGAN(nn.Module):
         return torch.stack([*scores, self.discriminator(tokens).softmax(1)[:, 1]], 1)
 
 
-def cases(setting: Setting) -> Iterable[Case]:
-    """MLE step, sampling, roll-out reward."""
-    quick = setting.quick
-    spec = SequenceSpec(
-        vocab_size=60 if quick else 5_000, max_len=9 if quick else 20, bos_id=0, pad_id=None, eos_id=None
-    )
-    b, samples, rollouts = (4, 40, 2) if quick else (64, 10_000, 4)
-    config = LeakGAN.Config(batch_size=b, rollouts=rollouts)
+class Bench:
+    """Ours and the plain one in one setting."""
 
-    def models() -> tuple[LeakGAN, PlainLeakGAN, Tensor]:
-        plain = PlainLeakGAN(spec, hidden_dim=32, goal_dim=16, horizon=4, d_embedding_dim=64)
-        tokens = torch.randint(spec.vocab_size, (b, spec.max_len), device=setting.device)
-        return LeakGAN(config, spec).to(setting.device), plain.to(setting.device), tokens
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        quick = setting.quick
+        self.spec = SequenceSpec(
+            vocab_size=60 if quick else 5_000, max_len=9 if quick else 20, bos_id=0, pad_id=None, eos_id=None
+        )
+        self.batch_size, self.samples, self.rollouts = (4, 40, 2) if quick else (64, 10_000, 4)
+        self.config = LeakGAN.Config(batch_size=self.batch_size, rollouts=self.rollouts)
 
-    def mle_step() -> dict[str, list[Work]]:
-        ours, plain, tokens = models()
-        optimizers = [torch.optim.Adam(side, lr=config.lr) for side in plain.sides()]
+    def models(self) -> tuple[LeakGAN, PlainLeakGAN, Tensor]:
+        """Both, and a batch of random words."""
+        plain = PlainLeakGAN(self.spec, hidden_dim=32, goal_dim=16, horizon=4, d_embedding_dim=64)
+        size = self.batch_size, self.spec.max_len
+        tokens = torch.randint(self.spec.vocab_size, size, device=self.setting.device)
+        return LeakGAN(self.config, self.spec).to(self.setting.device), plain.to(self.setting.device), tokens
+
+    def mle_step(self) -> dict[str, list[Work]]:
+        """One update on a batch."""
+        ours, plain, tokens = self.models()
+        optimizers = [torch.optim.Adam(side, lr=self.config.lr) for side in plain.sides()]
         batches = itertools.repeat(tokens)
-        return {
+        found = {
             "ours": [Work(lambda: ours.mle_step(batches))],
-            "plain": [Work(partial(plain.mle_step, optimizers, tokens))],
+            "plain": [Work(lambda: plain.update(optimizers, plain.losses(tokens)))],
         }
+        return with_textgan(self.setting, found, lambda: LeakGANPeer(self.setting).mle())
 
-    def sampling() -> dict[str, list[Work]]:
-        ours, plain, tokens = models()
-        part = min(samples, 1_000)  # as many as evaluations draw at a time
-        return {
-            "ours": [Work(lambda: ours.sample(part), samples / part)],
-            "plain": [Work(lambda: plain.complete(tokens, 0), samples / b)],
+    def sampling(self) -> dict[str, list[Work]]:
+        """In batches of 1,000 and of 64."""
+        ours, plain, tokens = self.models()
+        part = min(self.samples, 1_000)  # as many as evaluations draw at a time
+        found = {
+            "ours": [Work(lambda: ours.sample(part), self.samples / part)],
+            "plain": [Work(lambda: plain.complete(tokens, 0), self.samples / self.batch_size)],
         }
+        return with_textgan(self.setting, found, lambda: LeakGANPeer(self.setting).sampling(self.samples))
 
-    def rollout() -> dict[str, list[Work]]:
-        ours, plain, tokens = models()
+    def rollout(self) -> dict[str, list[Work]]:
+        """Scores of a batch of sentences."""
+        ours, plain, tokens = self.models()
 
         def fast() -> Tensor:
             walk = Walk(ours.generator, ours.discriminator, to_score=True)
-            return boundary_scores(walk, tokens, rollouts, config.horizon)
+            return boundary_scores(walk, tokens, self.rollouts, self.config.horizon)
 
-        return {
+        found = {
             "ours": [Work(fast)],
-            "plain": [Work(partial(plain.boundary_scores, tokens, 1), rollouts)],
+            "plain": [Work(partial(plain.boundary_scores, tokens, 1), self.rollouts)],
+        }
+        return with_textgan(self.setting, found, lambda: LeakGANPeer(self.setting).rollout(self.rollouts))
+
+    def generator_step(self) -> dict[str, list[Work]]:
+        """Samples, roll-outs, update."""
+        ours, plain, tokens = self.models()
+        optimizers = [torch.optim.Adam(side, lr=self.config.lr) for side in plain.sides()]
+        batches = itertools.repeat(tokens)
+        rewards = torch.rand(self.batch_size, len(plain.ends(tokens.device)), device=tokens.device)
+
+        def policy_step() -> None:
+            plain.update(optimizers, plain.adversarial_losses(plain.complete(tokens, 0), rewards))
+
+        found = {
+            "ours": [Work(lambda: ours.generator_step(batches, iteration=0))],
+            "plain": [Work(partial(plain.boundary_scores, tokens, 1), self.rollouts), Work(policy_step)],
         }
 
-    yield Case("leakgan", "MLE step", mle_step, {"plain": 11})
-    yield Case("leakgan", f"sampling {samples:,}", sampling, {"plain": 6.5})
-    yield Case("leakgan", "roll-out reward", rollout, {"plain": 9})
+        def textgan() -> list[Work]:
+            peer = LeakGANPeer(self.setting)
+            return peer.rollout(self.rollouts) + peer.policy_step()
+
+        return with_textgan(self.setting, found, textgan)
+
+
+def cases(setting: Setting) -> Iterable[Case]:
+    """MLE step, sampling, roll-out reward, generator step. The discriminator step is seqgan's, but for one word."""
+    bench = Bench(setting)
+    yield Case("leakgan", "MLE step", bench.mle_step, {TEXTGAN: 11})
+    yield Case("leakgan", f"sampling {bench.samples:,}", bench.sampling, {TEXTGAN: 6.5})
+    yield Case("leakgan", "roll-out reward", bench.rollout, {TEXTGAN: 9})
+    yield Case("leakgan", "adversarial generator step", bench.generator_step)

@@ -7,7 +7,7 @@ baselines, which share that code; constant_reward's generator step is seqgan's w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -20,12 +20,11 @@ from baselines.maligan import MaliGAN
 from baselines.mle import MLE
 from baselines.seqgan import SeqGAN
 from benchmarks.plain import PlainCNN, PlainLSTM, discriminator_step, mle_step, policy_step, rollout
-from benchmarks.textgan_pytorch import Peer
+from benchmarks.textgan_pytorch import TEXTGAN, SeqGANPeer, with_textgan
 from benchmarks.training import Case, Setting, Work
 
 __all__ = ["cases"]
 
-TEXTGAN = "TextGAN-PyTorch"
 Contestants = dict[str, list[Work]]
 
 
@@ -74,7 +73,7 @@ class Bench:
             "ours": [Work(lambda: ours.step(batches))],
             "plain": [Work(lambda: mle_step(model, optimizer, next(others), 5.0))],
         }
-        return self.with_textgan(found, lambda: Peer(self.setting).mle())
+        return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).mle())
 
     def sampling(self) -> Contestants:
         """All samples at once, and in batches of 64."""
@@ -84,7 +83,7 @@ class Bench:
             "ours": [Work(lambda: ours.sample(self.samples))],
             "plain": [Work(lambda: model.sample(self.batch_size), self.samples / self.batch_size)],
         }
-        return self.with_textgan(found, lambda: Peer(self.setting).sampling(self.samples))
+        return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).sampling(self.samples))
 
     def plain_rollout(self, model: PlainLSTM) -> Work:
         """One of the roll-outs."""
@@ -100,7 +99,7 @@ class Bench:
             "ours": [Work(lambda: rollout_rewards(ours.generator, tokens, d.score, n, d.score_completions))],
             "plain": [self.plain_rollout(self.plain_generator()[0])],
         }
-        return self.with_textgan(found, lambda: Peer(self.setting).rollout())
+        return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).rollout(n))
 
     def plain_policy_step(self, model: PlainLSTM, optimizer: torch.optim.Optimizer) -> Work:
         """Own samples and the update, with rewards that are given."""
@@ -115,10 +114,10 @@ class Bench:
         found = {"ours": [Work(lambda: ours.generator_step(batches))], "plain": plain}
 
         def textgan() -> list[Work]:
-            peer = Peer(self.setting)
-            return peer.rollout() + peer.policy_step()
+            peer = SeqGANPeer(self.setting)
+            return peer.rollout(self.rollouts) + peer.policy_step()
 
-        return self.with_textgan(found, textgan)
+        return with_textgan(self.setting, found, textgan)
 
     def seqgan_discriminator(self) -> Contestants:
         """One update on a batch; its sentences are in the pool already."""
@@ -131,7 +130,7 @@ class Bench:
             "ours": [Work(lambda: ours.discriminator_step(batches))],
             "plain": [Work(lambda: discriminator_step(model, optimizer, tokens, real, 0.2))],
         }
-        return self.with_textgan(found, lambda: Peer(self.setting).discriminator_step())
+        return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).discriminator_step())
 
     def maligan_generator(self) -> Contestants:
         """Samples, one score each, update. The discriminator is SeqGAN's, as in TextGAN-PyTorch."""
@@ -149,7 +148,7 @@ class Bench:
             policy_step(model, optimizer, tokens, weights[:, None].expand(tokens.shape), 5.0)
 
         found = {"ours": [Work(lambda: ours.generator_step(0, batches))], "plain": [Work(plain)]}
-        return self.with_textgan(found, lambda: Peer(self.setting, "MaliGAN").maligan_step())
+        return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting, "MaliGAN").maligan_step())
 
     def constant_generator(self) -> Contestants:
         """Samples and update."""
@@ -160,10 +159,6 @@ class Bench:
             "ours": [Work(lambda: ours.generator_step(batches))],
             "plain": [self.plain_policy_step(model, optimizer)],
         }
-
-    def with_textgan(self, found: Contestants, make: Callable[[], list[Work]]) -> Contestants:
-        """Its checkout as a further contestant, where there is one; it has one size."""
-        return found | {TEXTGAN: make()} if self.setting.textgan_pytorch and not self.setting.quick else found
 
 
 def cases(setting: Setting) -> Iterable[Case]:

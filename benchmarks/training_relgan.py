@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from baselines.common.spec import SequenceSpec
 from baselines.relgan import RelGAN
+from benchmarks.textgan_pytorch import TEXTGAN, RelGANPeer, with_textgan
 from benchmarks.training import Case, Setting, Work
 
 __all__ = ["PlainDiscriminator", "PlainMemory", "cases"]
@@ -153,15 +154,17 @@ def cases(setting: Setting) -> Iterable[Case]:
         def plain() -> None:
             _update(model, optimizer, functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten()))
 
-        return {"ours": [Work(lambda: gan.mle_step(batches))], "plain": [Work(plain)]}
+        found = {"ours": [Work(lambda: gan.mle_step(batches))], "plain": [Work(plain)]}
+        return with_textgan(setting, found, lambda: RelGANPeer(setting).mle())
 
     def sampling() -> dict[str, list[Work]]:
         gan, model = ours(), generator()
         part = min(samples, 1_000)  # as many as evaluations draw at a time
-        return {
+        found = {
             "ours": [Work(lambda: gan.sample(part), samples / part)],
             "plain": [Work(lambda: model.sample(b), samples / b)],
         }
+        return with_textgan(setting, found, lambda: RelGANPeer(setting).sampling(samples))
 
     def adversarial_step(side: str) -> dict[str, list[Work]]:
         gan, model = ours(), generator()
@@ -180,9 +183,10 @@ def cases(setting: Setting) -> Iterable[Case]:
             _update(trained, optimizer, -functional.logsigmoid(sign * difference).mean())
 
         step = gan.generator_step if side == "generator" else gan.discriminator_step
-        return {"ours": [Work(lambda: step(tokens, 1.0))], "plain": [Work(plain)]}
+        found = {"ours": [Work(lambda: step(tokens, 1.0))], "plain": [Work(plain)]}
+        return with_textgan(setting, found, lambda: RelGANPeer(setting).adversarial_step(side))
 
     yield Case("relgan", "MLE step", mle_step)
     yield Case("relgan", f"sampling {samples:,}", sampling)
-    yield Case("relgan", "adversarial generator step", lambda: adversarial_step("generator"), {"plain": 2.5})
-    yield Case("relgan", "discriminator step", lambda: adversarial_step("discriminator"), {"plain": 2.5})
+    yield Case("relgan", "adversarial generator step", lambda: adversarial_step("generator"), {TEXTGAN: 2.5})
+    yield Case("relgan", "discriminator step", lambda: adversarial_step("discriminator"), {TEXTGAN: 2.5})

@@ -133,6 +133,21 @@ def test_leakgan_pretraining(device: str, dtype: torch.dtype, horizon: int) -> N
 
 
 @on_each_device
+@pytest.mark.parametrize("horizon", [4, 10])
+def test_leakgan_adversarial_losses(device: str, horizon: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same samples with the same rewards."""
+    gan = leakgan(SPEC, device, torch.float64, horizon=horizon, cosine="per_sample")
+    plain, tokens = plain_leakgan(gan), words(SPEC, 7, device)
+    rewards = torch.rand(7, len(plain.ends(tokens.device)), dtype=torch.float64, device=device)
+    monkeypatch.setattr(gan, "_draw", lambda *_: tokens)
+    monkeypatch.setattr(gan, "_rewards", lambda *_: (rewards, rewards))
+    worker, manager = plain.adversarial_losses(tokens, rewards)
+    found = gan.generator_step(iter([]), iteration=0)
+    close(found["worker_loss"][None], worker.detach()[None], "worker")
+    close(found["manager_loss"][None], manager.detach()[None], "manager")
+
+
+@on_each_device
 @pytest.mark.parametrize("spec", [ENUMERABLE, ENUMERABLE_ENDING], ids=["fixed", "ending"])
 def test_leakgan_samples_have_the_distribution_of_the_model(device: str, spec: SequenceSpec) -> None:
     """All sentences enumerated; sharpened, so that the multiplier matters; more samples than are drawn at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,11 @@ from typer.testing import CliRunner
 from baselines.common.cnn import FILTERS, CNNClassifier
 from baselines.common.lstm import LSTMLanguageModel
 from baselines.common.spec import SequenceSpec
-from benchmarks import plain, textgan_pytorch, training
+from baselines.leakgan import LeakGAN
+from baselines.maligan import MaliGAN
+from baselines.relgan import RelGAN
+from baselines.seqgan import SeqGAN
+from benchmarks import plain, textgan_pytorch, training, whole_runs
 
 SPEC = SequenceSpec(vocab_size=30, max_len=7, bos_id=0, pad_id=None, eos_id=None)
 
@@ -117,4 +122,65 @@ def test_plain_rollout_rewards_each_token_of_its_own_sentence() -> None:
 def test_a_folder_that_is_no_checkout_is_named() -> None:
     setting = training.Setting(torch.device("cpu"), textgan_pytorch=Path(__file__).parent)
     with pytest.raises(FileNotFoundError, match="no checkout of TextGAN-PyTorch"):
-        textgan_pytorch.Peer(setting)
+        textgan_pytorch.SeqGANPeer(setting)
+
+
+def test_both_gradients_are_of_the_parameters_before_either_step() -> None:
+    a, b = (torch.tensor(x, requires_grad=True) for x in (2.0, 3.0))
+    optimizers = [torch.optim.SGD([a], lr=0.1), torch.optim.SGD([b], lr=0.1)]
+    shared = a * a * b
+    textgan_pytorch.update_both(optimizers, [shared + b, 2 * shared + a])
+    assert a.item() == pytest.approx(2 - 0.1 * 2 * 2 * 3)
+    assert b.item() == pytest.approx(3 - 0.1 * 2 * 2 * 2)
+
+
+MODELS: dict[str, Any] = {model.__name__.lower(): model for model in (SeqGAN, MaliGAN, LeakGAN, RelGAN)}
+
+
+@pytest.mark.parametrize("run", whole_runs.RUNS, ids=lambda run: run.name)
+def test_whole_runs_count_the_steps_of_the_phases(run: whole_runs.Run) -> None:
+    model = MODELS[run.name.split(",")[0]](run.config, SPEC)
+    counts = whole_runs.counts(run)
+    assert counts["MLE"] + counts["generator"] + counts["discriminator"] == sum(p.steps for p in model.phases())
+    cases = {(case.baseline, case.phase) for case in training.all_cases(training.Setting(torch.device("cpu")))}
+    assert cases.issuperset(run.cases.values())
+    assert run.cases.keys() == counts.keys()
+
+
+def test_whole_runs_draw_pools_and_evaluations() -> None:
+    counts = {run.name: whole_runs.counts(run) for run in whole_runs.RUNS}
+    assert counts["seqgan"] == {
+        "MLE": 120 * 156,
+        "sampling": pytest.approx((50 + 200 * 5) * 0.9984 + 120 // 5 + 200 // 5),
+        "generator": 200,
+        "discriminator": 50 * 936 + 200 * 5 * 936,
+    }
+    assert counts["leakgan"]["sampling"] == pytest.approx((10 * 5 + 90 * 5) * 0.9984 + 80 // 5 + 90 // 5)
+    assert counts["relgan"]["sampling"] == 150 // 5 + 3_000 // 20  # no pools
+
+
+def row(baseline: str, phase: str, contestant: str, seconds: float) -> training.Row:
+    return training.Row(baseline, phase, contestant, seconds, seconds, seconds, 1, 1.0, None, None, None)
+
+
+def test_whole_runs_are_counts_times_medians() -> None:
+    cases = {run.name: run for run in whole_runs.RUNS}["seqgan"].cases
+    counts = whole_runs.counts(whole_runs.RUNS[0])
+    rows = [row(*case, name, s) for s, case in enumerate(cases.values(), 1) for name in ("ours", "plain")]
+    rows += [row(*case, "TextGAN-PyTorch", 4.0 * s) for s, case in enumerate(cases.values(), 1)]
+    ours, plain, textgan = whole_runs.computed(rows)
+    assert ours.total * 3600 == pytest.approx(sum(s * counts[phase] for s, phase in enumerate(cases, 1)))
+    assert [run.ratio for run in (ours, plain, textgan)] == [None, pytest.approx(1), pytest.approx(4)]
+    assert [run.goal for run in (ours, plain, textgan)] == [None, None, 3.2]
+    assert whole_runs.verdicts([ours, plain, textgan]) == [
+        "met    whole run of seqgan, computed: 4.0 times faster than TextGAN-PyTorch (at least 3.2)"
+    ]
+    assert len(whole_runs.markdown([ours, plain, textgan]).splitlines()) == 4 + 3
+
+
+def test_a_run_with_an_unmeasured_phase_is_not_computed() -> None:
+    cases = list(whole_runs.RUNS[0].cases.values())
+    rows = [row(*case, name, 1.0) for case in cases for name in ("ours", "plain")]
+    assert [run.contestant for run in whole_runs.computed(rows[:-1])] == ["ours"]
+    assert whole_runs.computed(rows[1:]) == []
+    assert whole_runs.markdown([]) == ""
