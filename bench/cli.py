@@ -14,8 +14,9 @@ from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
 from bench.reproduce_cli import reproduce_command
 from bench.scoring_cli import explain_command, score_command
+from bench.slots import slots
 from bench.suite import read_suite
-from bench.terminal import Metrics, Settings, UserErrors, console, errors
+from bench.terminal import Jobs, JobsPerGpu, Metrics, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
 __all__ = ["app", "spread"]
@@ -30,7 +31,6 @@ app = typer.Typer(
 Listed = Literal["models", "tasks", "metrics", "suites"]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2.", min=0)]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Runs side by side, each in its own process.")]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
 TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
@@ -65,7 +65,8 @@ def run_command(
     temperature: Annotated[list[float] | None, typer.Option(help="Temperatures scored at the end, beside 1.")] = None,
     metric: Metrics = None,
     runs: Runs = Path("runs"),
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    jobs_per_gpu: JobsPerGpu = None,
     rerun: Rerun = False,
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
@@ -77,9 +78,10 @@ def run_command(
         config: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metric or ())}
         config["temperatures"] = tuple(temperature or (1.0,))
         configs = make_runs(assign(parse_settings(settings or ()), config), list(dict.fromkeys(seed)))
+        at_once = slots(configs, jobs, jobs_per_gpu)
         resolved = [config.resolve() for config in configs]
         tracking = TrackingOptions(tracker, tracking_uri, experiment)
-        _launch(resolved, jobs, runs, tracking, rerun=rerun, save_every=save_every)
+        _launch(resolved, at_once, runs, tracking, rerun=rerun, save_every=save_every)
 
 
 @app.command("suite")
@@ -87,7 +89,8 @@ def suite_command(
     path: Annotated[Path, typer.Argument(help="A suite file, or the name of one of `list suites`.")],
     settings: Settings = None,
     runs: Runs = Path("runs"),
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    jobs_per_gpu: JobsPerGpu = None,
     rerun: Rerun = False,
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
@@ -97,9 +100,10 @@ def suite_command(
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with UserErrors():
         configs = read_suite(_suite_path(path), parse_settings(settings or ()))
+        at_once = slots(configs, jobs, jobs_per_gpu)
         resolved = [config.resolve() for config in configs]
         tracking = TrackingOptions(tracker, tracking_uri, experiment)
-        _launch(resolved, jobs, runs, tracking, rerun=rerun, save_every=save_every)
+        _launch(resolved, at_once, runs, tracking, rerun=rerun, save_every=save_every)
 
 
 def _suite_path(path: Path) -> Path:
@@ -117,11 +121,13 @@ def _suites() -> list[str]:
     return sorted(path.relative_to(_SUITES).with_suffix("").as_posix() for path in _SUITES.rglob("*.toml"))
 
 
-def _launch(resolved: Sequence[Resolved], jobs: int, runs: Path, tracking: TrackingOptions, **how: Any) -> None:
+def _launch(
+    resolved: Sequence[Resolved], at_once: Sequence[str], runs: Path, tracking: TrackingOptions, **how: Any
+) -> None:
     """Train, say where the records are, and end with the exit code of how it went."""
     from bench.start import start, table_hint
 
-    outcomes = start(resolved, jobs=jobs, runs=runs, tracking=tracking, console=console, **how)
+    outcomes = start(resolved, slots=at_once, runs=runs, tracking=tracking, console=console, **how)
     console.print(f"\n{len(outcomes)} runs in {runs}. Table: {table_hint(runs)}", highlight=False)
     if hint := tracking.hint(runs):
         console.print(hint, highlight=False)

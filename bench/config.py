@@ -132,7 +132,7 @@ class Resolved:
 
     @cached_property
     def run_id(self) -> str:
-        """What makes a run: the row, the seed, when it is evaluated, the device, and the sources of model and task.
+        """What makes a run: the row, the seed, when it is evaluated, CPU or GPU, and the sources of model and task.
 
         A finished run is found by it and not run again; after a change of a source it is another run.
         """
@@ -141,7 +141,7 @@ class Resolved:
         alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
         sources = [source_hash(self.model_class), source_hash(type(self.task))]
         version = package_version("textgan-bench")
-        return short_hash([self.config_hash, how, alarms, self.device, sources, version])
+        return short_hash([self.config_hash, how, alarms, self.device_kind, sources, version])
 
     @cached_property
     def device(self) -> str:
@@ -157,6 +157,11 @@ class Resolved:
             raise ValueError(f"no device {self.run.device!r} here ({reason}); use cpu, cuda or auto") from error
         return self.run.device
 
+    @property
+    def device_kind(self) -> str:
+        """`cpu` or `cuda`: a run that goes on with another GPU is the same run."""
+        return self.device.partition(":")[0]
+
     def folder(self, runs: Path) -> Path:
         """`runs/<task>-<model>-<seed>-<run_id>`."""
         names = [Path(name.partition(":")[0]).stem for name in (self.run.task, self.run.model)]
@@ -165,6 +170,7 @@ class Resolved:
     def params(self) -> dict[str, Any]:
         """Every resolved setting, flat, for a tracker: `model.lr`, `task.length`, `n_samples`."""
         flat = self.run.model_dump(mode="json", exclude={"model_settings", "task_settings", "metrics"})
+        flat["device"] = self.device_kind
         flat |= {f"model.{key}": value for key, value in self.model_settings.items()}
         flat |= {f"task.{key}": value for key, value in self.task_settings.items()}
         return flat | {"metrics": [m.name for m in self.metrics]}

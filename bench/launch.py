@@ -77,8 +77,11 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "", style="progress.data.speed")
 
 
-def launch(runs: Sequence[Resolved], way: Way, *, jobs: int, console: Console) -> list[Outcome]:
+def launch(runs: Sequence[Resolved], way: Way, *, slots: Sequence[str] = ("",), console: Console) -> list[Outcome]:
     """Do all runs, show their progress, say how each ended.
+
+    There is one run at a time for each slot (`bench.slots`), each in a process with generators of its own: what goes on
+    beside a run does not change its record.
 
     Ctrl-C, SIGTERM and `way.deadline` save what is under way and stop.
     """
@@ -96,9 +99,10 @@ def launch(runs: Sequence[Resolved], way: Way, *, jobs: int, console: Console) -
         def stopped() -> bool:
             return signalled() or time.time() >= way.deadline
 
-        if jobs == 1 or len(runs) == 1:
-            return list(_one_by_one(runs, way, display, stopped))
-        return _side_by_side(runs, way, jobs, display, stopped)
+        if len(slots) == 1 or len(runs) == 1:
+            placed = [_placed(each.run, slots[0]).resolve() if slots[0] else each for each in runs]
+            return list(_one_by_one(placed, way, display, stopped))
+        return _side_by_side(runs, way, slots, display, stopped)
 
 
 @contextmanager
@@ -228,17 +232,19 @@ class _Worker:
 
     process: BaseProcess
     pipe: Connection
+    slot: str
     run: int = -1
     """Index of the run under way; -1: none."""
 
 
 def _side_by_side(
-    runs: Sequence[Resolved], way: Way, jobs: int, display: _Display, stopped: Callable[[], bool]
+    runs: Sequence[Resolved], way: Way, slots: Sequence[str], display: _Display, stopped: Callable[[], bool]
 ) -> list[Outcome]:
-    """At most `jobs` processes, each with a pipe of its own: the death of one leaves the others' whole."""
+    """A process for each slot, each with a pipe of its own: the death of one leaves the others' whole."""
     waiting = list(range(len(runs)))
     outcomes: dict[int, Outcome] = {}
     workers: list[_Worker] = []
+    free = list(slots)
     told_to_stop = False
     while len(outcomes) < len(runs):
         if stopped() and not told_to_stop:
@@ -252,28 +258,33 @@ def _side_by_side(
         for worker in workers:
             if waiting and worker.run < 0:
                 with suppress(OSError):  # it has just died: the run stays in the queue
-                    worker.pipe.send(runs[waiting[0]].run)
+                    worker.pipe.send(_placed(runs[waiting[0]].run, worker.slot))
                     worker.run = waiting.pop(0)
-        while waiting and len(workers) < jobs:
-            workers.append(_start(way, waiting.pop(0), runs))
+        while waiting and free:
+            workers.append(_start(way, free.pop(0), waiting.pop(0), runs))
         wait([worker.pipe for worker in workers], timeout=0.2)
         for worker in list(workers):
             if not _listen(worker, runs, way, outcomes, display):
                 workers.remove(worker)
+                free.append(worker.slot)
     for worker in workers:
         worker.pipe.close()
         worker.process.join()
     return [outcomes[index] for index in range(len(runs))]
 
 
-def _start(way: Way, index: int, runs: Sequence[Resolved]) -> _Worker:
+def _placed(run: RunConfig, slot: str) -> RunConfig:
+    return run.model_copy(update={"device": slot}) if slot else run
+
+
+def _start(way: Way, slot: str, index: int, runs: Sequence[Resolved]) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(way, theirs))
     process.start()
     theirs.close()  # the worker's end: closed here, its death reads as the end of the stream
-    ours.send(runs[index].run)
-    return _Worker(process, ours, index)
+    ours.send(_placed(runs[index].run, slot))
+    return _Worker(process, ours, slot, index)
 
 
 def _listen(

@@ -17,7 +17,8 @@ import typer
 from bench.config import Scale, parse_settings
 from bench.presets import Preset, Row, preset_names, read_preset
 from bench.record import write_atomic
-from bench.terminal import Settings, UserErrors, console, errors
+from bench.slots import slots
+from bench.terminal import Jobs, JobsPerGpu, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def reproduce_command(
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side, each in its own process.")] = 1,
+    jobs: Jobs = None,
+    jobs_per_gpu: JobsPerGpu = None,
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
     tracker: Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown.")] = TrackerName.mlflow,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI.")] = None,
@@ -66,9 +68,10 @@ def reproduce_command(
             raise ValueError("--markdown and --out go with --list")
         preset = read_preset(name)
         preset = preset.only(row or ()).at(scale, seed or (), parse_settings(settings or ()), device=device)
+        at_once = slots([config for row in preset.rows for config in row.configs], jobs, jobs_per_gpu)
         preset.check()
         tracking = TrackingOptions(tracker, tracking_uri, EXPERIMENT)
-        _do(preset, runs, jobs, tracking, deadline=deadline, save_every=save_every, as_json=as_json)
+        _do(preset, runs, at_once, tracking, deadline=deadline, save_every=save_every, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -112,7 +115,9 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
 
 
-def _do(preset: Preset, runs: Path, jobs: int, tracking: TrackingOptions, *, as_json: bool, **how: Any) -> None:
+def _do(
+    preset: Preset, runs: Path, at_once: Sequence[str], tracking: TrackingOptions, *, as_json: bool, **how: Any
+) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
     from bench import reproduce_report as report
     from bench.plan import make_plan
@@ -127,12 +132,12 @@ def _do(preset: Preset, runs: Path, jobs: int, tracking: TrackingOptions, *, as_
 
     say(f"{preset.name}: {preset.description}")
     plans = make_plan(preset, read_found([COMMITTED, runs]), runs)
-    for line in report.plan_lines(plans, jobs):
+    for line in report.plan_lines(plans, len(at_once)):
         say(line)
     for row in preset.rows:
         if not row.configs:
             _score(row, runs, say)
-    outcomes = _train(preset, jobs=jobs, runs=runs, tracking=tracking, console=screen, **how)
+    outcomes = _train(preset, slots=at_once, runs=runs, tracking=tracking, console=screen, **how)
     found = read_found([runs])  # what was measured here, and not what the project says
     states = states_of(preset, found)
     for line in report.result_lines(states):

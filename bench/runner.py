@@ -136,6 +136,8 @@ class _Session:
         resolved, run = self.resolved, self.resolved.run
         torch.set_num_threads(run.threads)
         device = torch.device(resolved.device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))
         self.model = resolved.model_class(resolved.model_config, self.data.spec).to(device)
         self.n_parameters = sum(p.numel() for p in self.model.parameters())

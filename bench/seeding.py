@@ -35,16 +35,15 @@ def isolated(seed: int) -> Iterator[None]:
 
 
 def random_state() -> dict[str, Tensor]:
-    """The state of torch's global generators, as tensors that a checkpoint can hold."""
+    """The state of torch's global generators, of the CPU and of the GPU in use, as a checkpoint can hold it."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"cuda:{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.cuda.is_initialized():
+        states["cuda"] = torch.cuda.get_rng_state()
     return states
 
 
 def restore_random_state(states: Mapping[str, Tensor]) -> None:
-    """Undo of `random_state`, on a machine with at least the same devices."""
+    """Undo of `random_state`; the GPU now in use may be another one."""
     torch.set_rng_state(states["cpu"].cpu())
-    for name, state in states.items():
-        if name != "cpu":
-            torch.cuda.set_rng_state(state.cpu(), name)
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"].cpu())

@@ -19,9 +19,15 @@ __all__ = ["start", "table_hint"]
 
 
 def start(
-    resolved: Sequence[Resolved], *, jobs: int, runs: Path, tracking: TrackingOptions, console: Console, **how: Any
+    resolved: Sequence[Resolved],
+    *,
+    slots: Sequence[str],
+    runs: Path,
+    tracking: TrackingOptions,
+    console: Console,
+    **how: Any,
 ) -> list[Outcome]:
-    """Do all runs and say how each ended; `how` is handed to `Way`.
+    """Do all runs, as many at once as there are `slots`, and say how each ended; `how` is handed to `Way`.
 
     Tasks are loaded first, so that what is missing is said now. Raises ValueError, KeyError or OSError before any run.
     """
@@ -37,7 +43,7 @@ def start(
     first = {each.config_hash: each for each in reversed(resolved)}
     infos = [run_info(each, boards[_board_key(each)].data) for each in first.values()]
     way = Way(runs, trackers_of=tracking.prepare(infos, runs), **how)
-    return launch(resolved, way, jobs=jobs, console=console)
+    return launch(resolved, way, slots=slots, console=console)
 
 
 def table_hint(runs: Path) -> str:

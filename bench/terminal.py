@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-__all__ = ["Metrics", "Settings", "UserErrors", "console", "errors"]
+__all__ = ["Jobs", "JobsPerGpu", "Metrics", "Settings", "UserErrors", "console", "errors"]
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -19,6 +19,10 @@ Settings = Annotated[
         help="A setting of model, task, run or metric: rollouts=8, task.length=40, lm_score.order=3.",
         metavar="KEY=VALUE",
     ),
+]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Runs side by side, each in its own process.", show_default="1")]
+JobsPerGpu = Annotated[
+    int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
 

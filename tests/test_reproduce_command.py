@@ -74,7 +74,7 @@ def test_a_deadline_saves_and_stops_and_what_follows_is_as_if_it_had_not(
     console, stops = Console(file=(tmp_path / "log").open("w")), 0
     for _ in range(30):
         way = Way(tmp_path / "cut", deadline=clock.time() + 1.0)  # about 50 steps
-        outcomes = launch(resolved, way, jobs=1, console=console)
+        outcomes = launch(resolved, way, console=console)
         assert all(outcome.at_deadline == (outcome.status == "stopped") for outcome in outcomes)
         stops += any(outcome.status == "stopped" for outcome in outcomes)
     assert 5 < stops < 29

@@ -1,0 +1,34 @@
+"""How many runs go on at once, and on which device each of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.config import RunConfig
+
+__all__ = ["slots"]
+
+
+def slots(runs: Sequence[RunConfig], jobs: int | None, jobs_per_gpu: int | None) -> tuple[str, ...]:
+    """One entry for each run at a time: the GPU it is put on, or "" where its settings say the device.
+
+    With `jobs_per_gpu`, GPUs take turns, so that a few runs are spread over all. Raises ValueError where both numbers
+    are given, and where runs cannot share GPUs.
+    """
+    if jobs_per_gpu is None:
+        return ("",) * (jobs or 1)
+    if jobs is not None:
+        raise ValueError("--jobs and --jobs-per-gpu both say how many runs go on at once: give one of them")
+    devices = sorted({run.device for run in runs}) or ["auto"]
+    if len(devices) > 1:
+        raise ValueError(f"--jobs-per-gpu takes runs that are all set to one device, got {' and '.join(devices)}")
+    kind, _, index = devices[0].partition(":")
+    if kind not in ("auto", "cuda"):
+        raise ValueError(f"--jobs-per-gpu is for runs on GPUs, and device is {devices[0]}: use --jobs")
+    import torch  # a wrong option is said without it
+
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not found:
+        raise ValueError("--jobs-per-gpu is for runs on GPUs, and there is none here: use --jobs")
+    gpus = [index] if index else [str(i) for i in range(found)]
+    return tuple(f"cuda:{gpu}" for _ in range(jobs_per_gpu) for gpu in gpus)
