@@ -40,6 +40,11 @@ class BatchStream(Iterator[Tensor]):
         self._order = torch.empty(0, dtype=torch.int64)
 
     @property
+    def device(self) -> torch.device:
+        """Where the sentences are."""
+        return self._sentences.device
+
+    @property
     def sentences_taken(self) -> int:
         """Real sentences handed out so far."""
         return self._batches_taken * self._batch_size

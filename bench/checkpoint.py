@@ -41,6 +41,8 @@ class PhaseProgress:
     seconds: float = 0.0
     """Time in steps; evaluation and saving left out."""
     real_sentences: int = 0
+    peak_resident_bytes: int | None = None
+    peak_gpu_bytes: int | None = None
 
 
 @dataclasses.dataclass

@@ -90,6 +90,11 @@ class PhaseCost:
     seconds: float
     real_sentences: int
     """Real sentences taken from the stream."""
+    peak_resident_bytes: int | None = None
+    """Most memory that the process had resident at once, libraries included; evaluation and saving left out, as in
+    `peak_gpu_bytes`. None: not measured."""
+    peak_gpu_bytes: int | None = None
+    """Most memory that tensors had on the GPU at once. None: no GPU, or not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,12 +152,13 @@ class RunRecord:
         )
 
     def content(self) -> dict[str, Any]:
-        """The document without what a clock or the place tells: equal for a killed and resumed run and a whole one."""
+        """The document without what clock, place and memory tell: equal for a killed, resumed run and a whole one."""
         document = json.loads(self.to_json())
         document.pop("created_at")
         document.pop("environment")
         for phase in document["phases"]:
-            phase.pop("seconds")
+            for name in ("seconds", "peak_resident_bytes", "peak_gpu_bytes"):
+                phase.pop(name)
         return typing.cast(dict[str, Any], document)
 
     def write(self, path: Path) -> None:

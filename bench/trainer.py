@@ -14,6 +14,7 @@ from baselines.common.interface import Phase, TextGenerator
 from bench.batches import BatchStream
 from bench.checkpoint import PhaseProgress, Progress
 from bench.config import RunConfig
+from bench.memory import PeakMemory
 from bench.record import Alarm, Evaluation
 
 __all__ = ["AlarmError", "DivergedError", "Hooks", "Interrupted", "train"]
@@ -122,6 +123,7 @@ def _run_phase(
     readings = _Readings(progress.pending)
     progress.pending = {}
     last_save = clock()
+    memory = PeakMemory(stream.device)
     model.train()
     while done.steps < phase.steps:
         started, taken = clock(), stream.sentences_taken
@@ -134,14 +136,19 @@ def _run_phase(
         done.real_sentences += stream.sentences_taken - taken
         hooks.report(phase.name, done.steps, phase.steps)
         if run.evaluate_every and progress.step % run.evaluate_every == 0 and done.steps < phase.steps:
+            memory.note(done)
             _evaluate(phase.name, "cadence", run, progress, hooks)
+            memory.restart()
         stop = hooks.should_stop()
         if stop or clock() - last_save >= save_every:
+            memory.note(done)
             progress.pending = readings.read(clear=False)
             hooks.save(progress)
+            memory.restart()
             last_save = clock()
         if stop:
             raise Interrupted(f"stopped after step {progress.step}, state saved")
+    memory.note(done)
 
 
 def _log(readings: _Readings, phase: Phase, progress: Progress, run: RunConfig, hooks: Hooks) -> None:
