@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from baselines.common.optimizer import frozen
 from benchmarks.training import Setting, Work
 
 __all__ = ["TEXTGAN", "LeakGANPeer", "Peer", "RelGANPeer", "SeqGANPeer", "update_both", "with_textgan"]
@@ -177,7 +178,7 @@ class SeqGANPeer(Peer):
 
 
 class LeakGANPeer(Peer):
-    """LeakGAN."""
+    """LeakGAN. Where it has gradients switched off, parameters are frozen: the counter of operations wants it."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -200,7 +201,12 @@ class LeakGANPeer(Peer):
     def rollout(self, n: int) -> list[Work]:
         """One of its n roll-outs of all prefixes, scaled."""
         roll = self._modules["utils.rollout"].ROLLOUT(self.generator, gpu=self.config.CUDA)
-        return [Work(lambda: roll.get_reward_leakgan(self.batch, 1, self.discriminator, 0), n)]
+
+        def run() -> None:
+            with frozen(self.generator):
+                roll.get_reward_leakgan(self.batch, 1, self.discriminator, 0)
+
+        return [Work(run, n)]
 
     def policy_step(self) -> list[Work]:
         """Own samples and the update, without the roll-outs."""
@@ -208,7 +214,7 @@ class LeakGANPeer(Peer):
         rewards = torch.rand(b, c.max_seq_len // c.step_size)
 
         def run() -> None:
-            with torch.no_grad():
+            with torch.no_grad(), frozen(self.generator):
                 tokens = self.generator.sample(b, b, self.discriminator, train=True).to(self.device)
             update_both(self.optimizers, self.generator.adversarial_loss(tokens, rewards, self.discriminator))
 
