@@ -82,7 +82,7 @@ class LSTMLanguageModel(nn.Module):
                 tokens = decoder.draw(hidden)[0]
             out[rows, position] = tokens
             if self.spec.eos_id is not None:
-                going = tokens != self.spec.eos_id
+                going = (tokens != self.spec.eos_id).nonzero().squeeze(1)  # once, and not for each of the four
                 rows, tokens, hidden, cell = rows[going], tokens[going], hidden[going], cell[going]
             if position < self.spec.max_len - 1:
                 hidden, cell = decoder.step(tokens, hidden, cell)

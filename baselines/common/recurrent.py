@@ -125,7 +125,7 @@ class RecurrentLanguageModel(nn.Module):
             tokens = draw(applied(self.output, output) / temperature)[0]
             out[rows, position] = tokens
             if self.spec.eos_id is not None:
-                going = tokens != self.spec.eos_id
+                going = (tokens != self.spec.eos_id).nonzero().squeeze(1)
                 rows, tokens, state = rows[going], tokens[going], state[going]
         return out
 
@@ -146,6 +146,5 @@ class RecurrentLanguageModel(nn.Module):
         relaxed = torch.stack(words, 1)
         if not self.ends or self.spec.pad_id is None:
             return relaxed
-        padding = relaxed.new_zeros(self.spec.vocab_size)
-        padding[self.spec.pad_id] = 1
+        padding = (torch.arange(self.spec.vocab_size, device=relaxed.device) == self.spec.pad_id).to(relaxed)
         return relaxed.where(counted(torch.stack(drawn, 1), self.spec.eos_id)[..., None], padding)

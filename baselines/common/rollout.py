@@ -38,11 +38,11 @@ def rollout_rewards(
     last = counted(tokens, model.spec.eos_id).sum(1) - 1  # (B,)
     rewards = torch.zeros(tokens.shape, device=tokens.device)
     rewards.scatter_(1, last[:, None], score(tokens)[:, None])
-    position, sentence = (torch.arange(tokens.shape[1], device=tokens.device)[:, None] < last).nonzero(as_tuple=True)
+    position, sentence, sizes = _prefixes(tokens, last, always_full=model.spec.eos_id is None)
     if len(sentence):
-        completed = _complete(model, tokens, position, sentence, n)  # (n, K, T)
+        completed = _complete(model, tokens, position, sentence, sizes, n)  # (n, K, T)
         if score_completions and tokens.device.type == "cpu":
-            groups = completed.split(position.bincount().tolist(), 1)  # by the length of the prefix
+            groups = completed.split(sizes, 1)
             scores = torch.cat([score_completions(group, s) for s, group in enumerate(groups, 1) if group.numel()], 1)
         else:
             scores = score(completed.flatten(0, 1)).view(n, -1)
@@ -50,17 +50,30 @@ def rollout_rewards(
     return rewards
 
 
-def _complete(model: LSTMLanguageModel, tokens: Tensor, position: Tensor, sentence: Tensor, n: int) -> Tensor:
-    """n completions of K prefixes -> (n, K, T). Prefix k is `tokens[sentence[k], : position[k] + 1]`.
-
-    Prefixes are sorted by length, shortest first.
+def _prefixes(tokens: Tensor, last: Tensor, *, always_full: bool) -> tuple[Tensor, Tensor, list[int]]:
+    """The K prefixes behind which a sentence goes on, shortest first: the position of the last word (K,), the sentence
+    (K,), and how many there are of 1, 2, .. T - 1 words.
     """
+    (b, width), device = tokens.shape, tokens.device
+    positions = torch.arange(width - 1, device=device)
+    if always_full:  # known without a look at the device
+        return positions.repeat_interleave(b), torch.arange(b, device=device).repeat(width - 1), [b] * (width - 1)
+    goes_on = positions[:, None] < last
+    position, sentence = goes_on.nonzero(as_tuple=True)
+    return position, sentence, goes_on.sum(1).tolist()
+
+
+def _complete(
+    model: LSTMLanguageModel, tokens: Tensor, position: Tensor, sentence: Tensor, sizes: list[int], n: int
+) -> Tensor:
+    """n completions of K prefixes -> (n, K, T). Prefix k is `tokens[sentence[k], : position[k] + 1]`."""
     decoder, spec = Decoder(model), model.spec
     (b, width), k = tokens.shape, len(sentence)
     out = tokens[sentence].repeat(n, 1)  # (n K, T); what is beyond a prefix is overwritten below
     if spec.pad_id is not None:
         out[torch.arange(width, device=tokens.device) > position.repeat(n)[:, None]] = spec.pad_id
-    ids = torch.arange(n * k, device=tokens.device).view(n, k)
+    ids = torch.arange(n * k, device=tokens.device).view(n, k).split(sizes, 1)
+    joining = sentence.split(sizes)
     read = decoder.start(b)  # the state of the sentences themselves
     rows = torch.empty(0, dtype=torch.int64, device=tokens.device)
     hidden = cell = read[0].new_empty(0, decoder.hidden_dim)
@@ -68,15 +81,14 @@ def _complete(model: LSTMLanguageModel, tokens: Tensor, position: Tensor, senten
     for t in range(1, width):
         read = decoder.step(tokens[:, t - 1], *read)
         hidden, cell = decoder.step(drawn, hidden, cell)
-        new = (position == t - 1).nonzero().squeeze(1)
-        joined = sentence[new]
+        joined = joining[t - 1]
         first = decoder.draw(read[0][joined], n).flatten()  # n draws from one distribution
         drawn = torch.cat([decoder.draw(hidden)[0], first])
-        rows = torch.cat([rows, ids[:, new].flatten()])
+        rows = torch.cat([rows, ids[t - 1].flatten()])
         hidden = torch.cat([hidden, read[0][joined].repeat(n, 1)])
         cell = torch.cat([cell, read[1][joined].repeat(n, 1)])
         out[rows, t] = drawn
         if spec.eos_id is not None:
-            going = drawn != spec.eos_id
+            going = (drawn != spec.eos_id).nonzero().squeeze(1)
             rows, drawn, hidden, cell = rows[going], drawn[going], hidden[going], cell[going]
     return out.view(n, k, width)

@@ -178,7 +178,7 @@ class State(NamedTuple):
         return State(*(torch.cat([x, x[:first].repeat(times, *[1] * (x.dim() - 1))]) for x in self))
 
     def only(self, rows: Tensor) -> State:
-        """The rows (N,) bool that are left."""
+        """The rows (N,) int64 that are left."""
         return State(*(x[rows] for x in self))
 
 
@@ -270,7 +270,7 @@ class Walk:
             words = self.draw(state, position, multiplier(position))
             out[rows, position] = words
             if self._spec.eos_id is not None:
-                going = words != self._spec.eos_id
+                going = (words != self._spec.eos_id).nonzero().squeeze(1)
                 rows, words, state = rows[going], words[going], state.only(going)
             state = self.read(state, words, position)
         return out
