@@ -41,8 +41,8 @@ def test_every_case_runs_and_is_in_the_table() -> None:
 def test_only_chooses_and_unknown_is_an_error() -> None:
     app = Typer()
     app.command()(training.main)
-    done = CliRunner().invoke(app, ["--quick", "--only", "mle, MLE"])
-    assert "seqgan" not in done.output
+    done = CliRunner().invoke(app, ["--quick", "--only", "mle, MLE", "--only", "maligan"])
+    assert {line.split(" | ")[0] for line in done.output.splitlines() if " ours " in line} == {"| mle", "| maligan"}
     assert CliRunner().invoke(app, ["--quick", "--only", "no such case"]).exit_code == 2
 
 
