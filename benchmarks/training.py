@@ -242,7 +242,7 @@ def verdicts(rows: Iterable[Row], peak: float) -> list[str]:
         what = f"{row.baseline}, {row.phase}"
         if row.ratio is not None and row.goal is not None:
             met = "met   " if row.ratio >= row.goal else "MISSED"
-            lines.append(f"{met} {what}: {row.ratio:.1f} times faster than {row.contestant} (at least {row.goal:g})")
+            lines.append(f"{met} {what}: {row.ratio:.2f} times faster than {row.contestant} (at least {row.goal:g})")
         if row.contestant == "ours" and row.peak_goal is not None:
             share = row.gflops / peak
             met = "met   " if share >= row.peak_goal else "MISSED"

@@ -147,6 +147,6 @@ def verdicts(runs: Iterable[WholeRun]) -> list[str]:
     for run in runs:
         if run.ratio is not None and run.goal is not None:
             met = "met   " if run.ratio >= run.goal else "MISSED"
-            times = f"{run.ratio:.1f} times faster than {run.contestant} (at least {run.goal:g})"
+            times = f"{run.ratio:.2f} times faster than {run.contestant} (at least {run.goal:g})"
             lines.append(f"{met} whole run of {run.name}, computed: {times}")
     return lines
