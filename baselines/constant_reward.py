@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from baselines.common.averages import WeightAverage
+from baselines.common.graphs import replayed
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -85,8 +86,13 @@ class ConstantReward(TextGenerator):
         ]
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Equation 1 on one batch."""
-        loss = self.generator.mean_nll(next(batches))
+        """One update on one batch."""
+        return self.imitate(next(batches))
+
+    @replayed()
+    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
+        """Equation 1 on real sentences (B, T)."""
+        loss = self.generator.mean_nll(tokens)
         update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
         return {"nll": loss.detach()}
 

@@ -51,6 +51,7 @@ from baselines.common.averages import Histories, WeightAverage
 from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
 from baselines.common.counter import Counter
 from baselines.common.feature_matching import matching_rewards
+from baselines.common.graphs import replayed
 from baselines.common.interface import (
     Batches,
     NonNegativeInt,
@@ -182,14 +183,23 @@ class MaliGAN(TextGenerator):
         ]
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Equation 1 on one batch."""
-        loss = self.generator.mean_nll(next(batches))
+        """One update on one batch."""
+        return self.imitate(next(batches))
+
+    @replayed()
+    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
+        """Equation 1 on real sentences (B, T)."""
+        loss = self.generator.mean_nll(tokens)
         update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
         return {"nll": loss.detach()}
 
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Equation 2 on the next batch of the pool."""
-        tokens, real = self.pool.next(batches, self.generator.sample)
+        """One update on the next batch of the pool."""
+        return self.discriminate(*self.pool.next(batches, self.generator.sample))
+
+    @replayed(unless=["gradient_penalty"])
+    def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
+        """Equation 2 on sentences (B, T) with their labels (B,), 1 for real."""
         logits = self.discriminator(tokens, dropout=True)
         loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
         loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)

@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from baselines.common.averages import WeightAverage
+from baselines.common.graphs import replayed
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -78,8 +79,13 @@ class MLE(TextGenerator):
         return [Phase("mle", self.config.steps, self.step)]
 
     def step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on one batch: equation 2."""
-        loss = self.model.mean_nll(next(batches))
+        """One update on one batch."""
+        return self.imitate(next(batches))
+
+    @replayed()
+    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
+        """Equation 2 on sentences (B, T)."""
+        loss = self.model.mean_nll(tokens)
         update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
         return {"nll": loss.detach()}
 

@@ -55,6 +55,7 @@ from baselines.common.averages import Histories, WeightAverage
 from baselines.common.counter import Counter
 from baselines.common.feature_matching import feature_distance
 from baselines.common.gradient_penalty import gradient_penalty
+from baselines.common.graphs import replayed
 from baselines.common.gumbel import Schedule, inverse_temperature
 from baselines.common.interface import (
     Batches,
@@ -221,8 +222,13 @@ class RelGAN(TextGenerator):
         ]
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Equation 7 on one batch."""
-        loss = self.generator.mean_nll(next(batches))
+        """One update on one batch."""
+        return self.imitate(next(batches))
+
+    @replayed()
+    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
+        """Equation 7 on real sentences (B, T)."""
+        loss = self.generator.mean_nll(tokens)
         update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
         return {"nll": loss.detach()}
 

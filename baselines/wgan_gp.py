@@ -41,6 +41,7 @@ from baselines.common.averages import Histories, WeightAverage
 from baselines.common.counter import Counter
 from baselines.common.feature_matching import feature_distance
 from baselines.common.gradient_penalty import gradient_penalty
+from baselines.common.graphs import replayed
 from baselines.common.interface import (
     Batches,
     Fraction,
@@ -134,6 +135,7 @@ class WGANGP(TextGenerator):
         self.updates.advance()
         return self.generator_step(batches) if position == self.config.critic_steps else self.critic_step(next(batches))
 
+    @replayed()
     def critic_step(self, tokens: Tensor) -> Mapping[str, Tensor]:
         """Equation 1 on one batch (B, T) and as many samples, which the generator gets no gradient from."""
         with torch.no_grad():

@@ -74,6 +74,8 @@ class RunConfig(BaseModel):
     """`stop`: an alarm ends the run, which is then recorded as failed."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`; `auto`: a GPU if there is one."""
+    cuda_graphs: bool = False
+    """On a GPU, record steps of fixed shapes as CUDA graphs and replay them. Off: it has not been tried on one."""
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
 
@@ -138,6 +140,8 @@ class Resolved:
         """
         run = self.run
         how = run.model_dump(include={"seed", "temperatures", "evaluate_every", "log_every", "on_alarm", "threads"})
+        if run.cuda_graphs and self.device_kind == "cuda":
+            how["cuda_graphs"] = True
         alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
         sources = [source_hash(self.model_class), source_hash(type(self.task))]
         version = package_version("textgan-bench")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from baselines.common.graphs import Graphs, Recorder
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.checkpoint import Progress, load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -140,6 +141,8 @@ class _Session:
             torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))
         self.model = resolved.model_class(resolved.model_config, self.data.spec).to(device)
+        if run.cuda_graphs and device.type == "cuda":
+            self.model.graphs = Graphs(self.model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in self.model.parameters())
         config = resolved.model_config
         self.stream = BatchStream(

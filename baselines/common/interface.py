@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from baselines.common.graphs import Graphs
 from baselines.common.spec import SequenceSpec
 
 __all__ = [
@@ -82,6 +83,8 @@ class TextGenerator(nn.Module, ABC):
 
     optimizers: dict[str, Optimizer]
     """By name, so that checkpoints find them."""
+    graphs: Graphs | None = None
+    """Where steps that are marked `replayed` are recorded; None: every step is done as it is."""
 
     def __init__(self, config: BaseConfig, spec: SequenceSpec) -> None:
         super().__init__()

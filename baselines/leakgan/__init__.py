@@ -54,6 +54,7 @@ from baselines.common.averages import Histories, WeightAverage
 from baselines.common.cnn import FILTERS, CNNClassifier
 from baselines.common.counter import Counter
 from baselines.common.feature_matching import matching_rewards
+from baselines.common.graphs import replayed
 from baselines.common.interface import (
     Batches,
     NonNegativeInt,
@@ -231,8 +232,12 @@ class LeakGAN(TextGenerator):
         return self.discriminator_step(batches)
 
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Equation 1 on the next batch of the pool."""
-        tokens, real = self.pool.next(batches, lambda n: self._draw(n, self.config.d_multiplier))
+        """One update on the next batch of the pool."""
+        return self.discriminate(*self.pool.next(batches, lambda n: self._draw(n, self.config.d_multiplier)))
+
+    @replayed(unless=["gradient_penalty"])
+    def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
+        """Equation 1 on sentences (B, T) with their labels (B,), 1 for real."""
         logits = self.discriminator(tokens, dropout=True)
         loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
         loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
