@@ -20,7 +20,10 @@ Settings = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Runs side by side, each in its own process.", show_default="1")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs side by side, each in its own process; 1 if not given.", show_default=False),
+]
 JobsPerGpu = Annotated[
     int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
 ]
