@@ -76,6 +76,9 @@ class RunConfig(BaseModel):
     """`cpu`, `cuda`, `cuda:1`; `auto`: a GPU if there is one."""
     cuda_graphs: bool = False
     """On a GPU, record steps of fixed shapes as CUDA graphs and replay them. Off: it has not been tried on one."""
+    fp32_precision: Literal["ieee", "tf32"] = "ieee"
+    """Products of float32 matrices on a GPU. PyTorch's own default is TF32, 10 bits after the point, in convolutions
+    and LSTMs. What it does to scores has not been measured, so it makes another row."""
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
 
@@ -119,18 +122,19 @@ class Resolved:
     @cached_property
     def config_hash(self) -> str:
         """What makes a row of a table: all that can move a score, but the seed, the code and the machine."""
-        return short_hash(
-            {
-                "schema": SCHEMA_VERSION,
-                "model": self.run.model,
-                "model_settings": self.model_settings,
-                "task": f"{self.run.task}@{self.task.version}",
-                "task_settings": self.task_settings,
-                "scale": self.run.scale,
-                "n_samples": self.run.n_samples,
-                "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
-            }
-        )
+        row = {
+            "schema": SCHEMA_VERSION,
+            "model": self.run.model,
+            "model_settings": self.model_settings,
+            "task": f"{self.run.task}@{self.task.version}",
+            "task_settings": self.task_settings,
+            "scale": self.run.scale,
+            "n_samples": self.run.n_samples,
+            "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
+        }
+        if self.run.fp32_precision != "ieee":
+            row["fp32_precision"] = self.run.fp32_precision
+        return short_hash(row)
 
     @cached_property
     def run_id(self) -> str:

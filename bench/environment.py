@@ -33,6 +33,7 @@ def describe_environment(device: str | None = None, threads: int | None = None) 
         facts |= {"torch": torch.__version__, "device": device, "threads": threads}
         if device.startswith("cuda"):
             facts["device_name"] = torch.cuda.get_device_name(device)
+            facts["fp32_precision"] = torch.backends.fp32_precision  # type: ignore[attr-defined]
     return facts
 
 

@@ -110,6 +110,8 @@ class _Session:
 
     def execute(self, save_every: float) -> RunRecord:
         """Load, build, resume, train, record."""
+        # Of all libraries at once: PyTorch itself would have TF32 in a GPU's convolutions and LSTMs.
+        torch.backends.fp32_precision = self.resolved.run.fp32_precision  # type: ignore[attr-defined]
         self.data = self.resolved.task.load()
         self.diary.start(run_info(self.resolved, self.data), self.folder)
         try:

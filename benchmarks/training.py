@@ -262,6 +262,7 @@ def main(
 ) -> None:
     """Measure, and print a Markdown table and which goals are met."""
     torch.set_num_threads(threads)
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # as in a run: no TF32 on a GPU
     setting = Setting(torch.device(device), quick, textgan_pytorch)
     console = Console(stderr=True)
     rows: list[Row] = []

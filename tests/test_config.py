@@ -76,6 +76,14 @@ def test_the_row_does_not_depend_on_the_seed_but_the_run_does() -> None:
     assert resolve(task_settings={"n_train": 300}).config_hash != one.config_hash
 
 
+def test_another_precision_is_another_row() -> None:
+    usual, given, tf32 = (resolve(**s) for s in ({}, {"fp32_precision": "ieee"}, {"fp32_precision": "tf32"}))
+    assert (usual.config_hash, usual.run_id) == (given.config_hash, given.run_id)
+    assert usual.config_hash != tf32.config_hash
+    with pytest.raises(ValueError, match="'ieee' or 'tf32'"):
+        resolve(fp32_precision="fp16")
+
+
 def test_a_change_of_the_source_is_another_run(tmp_path: Path) -> None:
     source = Path(__file__).with_name("toy_gan.py").read_text()
     ids = []

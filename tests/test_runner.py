@@ -77,6 +77,14 @@ def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     assert set(again.skipped) == {"nll_gen"}
 
 
+def test_products_are_exact_unless_tf32_is_asked_for(tmp_path: Path) -> None:
+    backends = torch.backends
+    parts = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
+    for precision in ("tf32", "ieee"):
+        run(toy(fp32_precision=precision), tmp_path)
+        assert {part.fp32_precision for part in parts} == {precision}
+
+
 def test_evaluation_does_not_disturb_training(tmp_path: Path) -> None:
     often, never = toy(evaluate_every=3), toy()
     run(often, tmp_path / "a")
