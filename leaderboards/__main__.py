@@ -28,7 +28,10 @@ def main() -> None:
 def build(
     runs: Annotated[list[Path], typer.Argument(help="Folders with record.json at any depth, or record files.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of leaderboard.md and leaderboard.csv. Default: RUNS/leaderboard.")
+        Path | None,
+        typer.Option(
+            help="Folder of leaderboard.md and .csv. Default: RUNS/leaderboard; of the kept rows ./leaderboard."
+        ),
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Also leaderboard.tex, with booktabs.")] = False,
     plots: Annotated[
@@ -58,7 +61,7 @@ def build(
     else:
         print_boards(boards)
     if boards.boards:
-        folder = out or (runs[0].parent if runs[0].is_file() else runs[0]) / "leaderboard"
+        folder = out or _usual_folder(runs[0]) / "leaderboard"
         try:
             if markdown is not None:
                 write_atomic(markdown, to_markdown(boards).encode())
@@ -75,6 +78,17 @@ def build(
         typer.echo(f"error: {len(boards.problems)} problem(s) with records, named above", err=True)
     if boards.problems or not boards.boards:
         raise typer.Exit(1)
+
+
+def _usual_folder(first: Path) -> Path:
+    """Beside the records; but among the rows of the repository nothing else may lie."""
+    from leaderboards.results import holds_rows
+
+    folder = first.parent if first.is_file() else first
+    within = any(
+        "@" in place.name for place in (folder, *list(folder.parents)[:2])
+    )  # <task>@<version>/<model>/<run_id>
+    return Path() if within or holds_rows(folder) else folder
 
 
 def _write(

@@ -33,6 +33,7 @@ __all__ = [
     "SOURCE",
     "check_record",
     "find_samples",
+    "holds_rows",
     "kept",
     "n_samples",
     "pack",
@@ -50,6 +51,11 @@ _MOST_SAMPLES = 1_000_000
 _SENTENCE = 4096
 """Bytes of a sentence on average, at most; captions have 60, news 150."""
 _WORD = re.compile(r"[\w.+-]{1,100}")
+
+
+def holds_rows(path: Path) -> bool:
+    """Whether it is a folder of `<task>@<version>` folders, in which nothing else may lie."""
+    return path.is_dir() and any("@" in child.name for child in path.iterdir())
 
 
 def place(record: RunRecord) -> Path:

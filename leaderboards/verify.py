@@ -20,7 +20,17 @@ from typing import Any, Literal
 
 from bench.record import Evaluation, RunRecord, find_documents, read_record, write_atomic
 from leaderboards import rescore
-from leaderboards.results import RESULTS, SOURCE, check_record, find_samples, kept, n_samples, place, read_samples
+from leaderboards.results import (
+    RESULTS,
+    SOURCE,
+    check_record,
+    find_samples,
+    holds_rows,
+    kept,
+    n_samples,
+    place,
+    read_samples,
+)
 from leaderboards.schema import END
 from leaderboards.store import VERIFIED
 from leaderboards.text import plain
@@ -82,7 +92,7 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
 
 def _root(path: Path) -> Path | None:
     """The folder of `<task>@<version>` folders that a path is, or lies in; None for a folder of runs."""
-    if path.is_dir() and any("@" in child.name for child in path.iterdir()):
+    if holds_rows(path):
         return path
     return next((parent.parent for parent in (path, *path.parents) if "@" in parent.name), None)
 

@@ -5,11 +5,13 @@ import importlib.util
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html import escape
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 from markdown_it import MarkdownIt
 from rich.console import Console
@@ -175,6 +177,19 @@ def test_command(tmp_path: Path) -> None:
     assert broken.exit_code == 1
     assert "r00/record.json" in broken.stdout.replace("\n", "")
     assert "seqgan" in broken.stdout
+
+
+def test_nothing_is_written_among_kept_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it would be a stray file, which `verify` refuses."""
+    model = tmp_path / "results" / "image_coco@1" / "seqgan"
+    record("seqgan", 0, evaluation(bleu_2=0.5)).write(model / "c0ffee" / "record.json")
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path / "results", model.parent, model, model / "c0ffee", model / "c0ffee" / "record.json"):
+        assert command("build", place).exit_code == 0
+        written = {path.name for path in (tmp_path / "leaderboard").iterdir()}
+        assert written == {"leaderboard.md", "leaderboard.csv"}
+        shutil.rmtree(tmp_path / "leaderboard")
+    assert [path.name for path in (tmp_path / "results").rglob("*") if path.is_file()] == ["record.json"]
 
 
 def test_command_without_records(tmp_path: Path) -> None:
