@@ -82,13 +82,11 @@ def build(
 
 def _usual_folder(first: Path) -> Path:
     """Beside the records; but among the rows of the repository nothing else may lie."""
-    from leaderboards.results import holds_rows
+    from leaderboards.results import root_of
 
-    folder = first.parent if first.is_file() else first
-    within = any(
-        "@" in place.name for place in (folder, *list(folder.parents)[:2])
-    )  # <task>@<version>/<model>/<run_id>
-    return Path() if within or holds_rows(folder) else folder
+    if root_of(first) is not None:
+        return Path()
+    return first.parent if first.is_file() else first
 
 
 def _write(

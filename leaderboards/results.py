@@ -33,15 +33,16 @@ __all__ = [
     "SOURCE",
     "check_record",
     "find_samples",
-    "holds_rows",
     "kept",
     "n_samples",
     "pack",
     "place",
     "read_samples",
+    "root_of",
 ]
 
 RESULTS = Path(__file__).parent / "results"
+_TASK = re.compile(r".+@\d+")
 SOURCE = "source.json"
 """Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from."""
 
@@ -53,9 +54,12 @@ _SENTENCE = 4096
 _WORD = re.compile(r"[\w.+-]{1,100}")
 
 
-def holds_rows(path: Path) -> bool:
-    """Whether it is a folder of `<task>@<version>` folders, in which nothing else may lie."""
-    return path.is_dir() and any("@" in child.name for child in path.iterdir())
+def root_of(path: Path) -> Path | None:
+    """The folder of `<task>@<version>` folders, in which nothing else may lie, that a path is or lies in."""
+    if path.is_dir() and any(_TASK.fullmatch(child.name) for child in path.iterdir()):
+        return path
+    around = (path, *path.parents)[:4]  # <task>@<version>/<model>/<run_id>/record.json
+    return next((place.parent for place in around if _TASK.fullmatch(place.name)), None)
 
 
 def place(record: RunRecord) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.record import Evaluation, RunRecord
+from bench.record import Evaluation, RunRecord, Score
 from leaderboards.command import reproduce
 from leaderboards.schema import (
     BASELINE,
@@ -31,26 +31,27 @@ _LABEL = 60
 """Characters of settings in a label."""
 
 
-def once(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+def once(entries: Iterable[Entry]) -> tuple[list[Entry], list[str]]:
     """Without samples whose every score stands, equal, in another record of the same samples; and a line on each."""
-    samples = [entry for entry in entries if entry.record.origin == "samples" and entry.record.evaluations]
-    kept_entries, lines = list(entries), []
-    for entry in samples:
-        for other in samples:
-            if other is not entry and other in kept_entries and _repeats(entry.record, other.record):
-                kept_entries.remove(entry)
-                ids = entry.record.run_id[:6], other.record.run_id[:6]
-                lines.append(
-                    f"{entry.record.model} #{ids[0]}: left out, #{ids[1]} has all its scores, of the same samples"
-                )
-                break
+    shown: dict[tuple[str, str], list[RunRecord]] = {}
+    kept_entries, lines = [], []
+    for entry in sorted(entries, key=lambda e: -len(_last_scores(e.record))):
+        record = entry.record
+        sha256 = record.evaluations[-1].samples_sha256 if record.evaluations else None
+        if record.origin == "samples" and sha256 is not None:
+            same = shown.setdefault((record.model, sha256), [])
+            mine = _last_scores(record).items()
+            if (host := next((other for other in same if mine <= _last_scores(other).items()), None)) is not None:
+                ids = record.run_id[:6], host.run_id[:6]
+                lines.append(f"{record.model} #{ids[0]}: left out, #{ids[1]} has all its scores, of the same samples")
+                continue
+            same.append(record)
+        kept_entries.append(entry)
     return kept_entries, lines
 
 
-def _repeats(record: RunRecord, other: RunRecord) -> bool:
-    ours, theirs = record.evaluations[-1], other.evaluations[-1]
-    same = record.model == other.model and ours.samples_sha256 == theirs.samples_sha256 is not None
-    return same and ours.scores.items() <= theirs.scores.items()
+def _last_scores(record: RunRecord) -> Mapping[str, Score]:
+    return record.evaluations[-1].scores if record.evaluations else {}
 
 
 def members(entries: Iterable[Entry]) -> list[list[Entry]]:

@@ -25,11 +25,11 @@ from leaderboards.results import (
     SOURCE,
     check_record,
     find_samples,
-    holds_rows,
     kept,
     n_samples,
     place,
     read_samples,
+    root_of,
 )
 from leaderboards.schema import END
 from leaderboards.store import VERIFIED
@@ -75,7 +75,7 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; name a folder with records or a record.json")
         found = [path] if path.is_file() else find_documents(path, "record.json")
-        root = _root(path)
+        root = root_of(path)
         files |= dict.fromkeys(found, root)
         if root == path:
             strays += _strays(path, found)
@@ -88,13 +88,6 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
         return [*strays, *pool.map(_check, files, files.values(), chunksize=max(1, len(files) // (8 * jobs)))]
-
-
-def _root(path: Path) -> Path | None:
-    """The folder of `<task>@<version>` folders that a path is, or lies in; None for a folder of runs."""
-    if holds_rows(path):
-        return path
-    return next((parent.parent for parent in (path, *path.parents) if "@" in parent.name), None)
 
 
 def _strays(root: Path, records: Sequence[Path]) -> Iterator[Report]:
