@@ -22,6 +22,7 @@ from bench.record import SCHEMA_VERSION, short_hash
 from bench.registry import find, names, suggest
 
 __all__ = [
+    "Precision",
     "Resolved",
     "RunConfig",
     "Scale",
@@ -37,6 +38,7 @@ __all__ = [
     "split_metrics",
 ]
 
+Precision = Literal["ieee", "tf32", "bf16"]
 Scale = Literal["smoke", "small", "paper"]
 
 
@@ -76,9 +78,10 @@ class RunConfig(BaseModel):
     """`cpu`, `cuda`, `cuda:1`; `auto`: a GPU if there is one."""
     cuda_graphs: bool = False
     """On a GPU, record steps of fixed shapes as CUDA graphs and replay them. Off: it has not been tried on one."""
-    fp32_precision: Literal["ieee", "tf32"] = "ieee"
-    """Products of float32 matrices on a GPU. PyTorch's own default is TF32, 10 bits after the point, in convolutions
-    and LSTMs. What it does to scores has not been measured, so it makes another row."""
+    fp32_precision: Precision = "ieee"
+    """Products of float32 matrices in training; in evaluations they are always exact. `tf32` rounds to 10 bits after
+    the point on a GPU (PyTorch's own default in convolutions and LSTMs), `bf16` to 7 bits anywhere; both sum in
+    float32. Another precision makes another row."""
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
 

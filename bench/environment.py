@@ -30,10 +30,10 @@ def describe_environment(device: str | None = None, threads: int | None = None) 
     if device is not None:
         import torch  # a machine that only scores has no need of it
 
-        facts |= {"torch": torch.__version__, "device": device, "threads": threads}
+        precision = torch.backends.fp32_precision  # type: ignore[attr-defined]
+        facts |= {"torch": torch.__version__, "device": device, "threads": threads, "fp32_precision": precision}
         if device.startswith("cuda"):
             facts["device_name"] = torch.cuda.get_device_name(device)
-            facts["fp32_precision"] = torch.backends.fp32_precision  # type: ignore[attr-defined]
     return facts
 
 

@@ -20,6 +20,7 @@ from bench.checkpoint import Progress, load_checkpoint, load_weights, save_check
 from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.evaluation import collapse, draw, log_prob_of, state_problem
+from bench.precision import exact_products, use_precision
 from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, read_record
 from bench.registry import find
 from bench.scoring import metric_inputs, score, write_samples
@@ -110,8 +111,7 @@ class _Session:
 
     def execute(self, save_every: float) -> RunRecord:
         """Load, build, resume, train, record."""
-        # Of all libraries at once: PyTorch itself would have TF32 in a GPU's convolutions and LSTMs.
-        torch.backends.fp32_precision = self.resolved.run.fp32_precision  # type: ignore[attr-defined]
+        use_precision(self.resolved.run.fp32_precision)
         self.data = self.resolved.task.load()
         self.diary.start(run_info(self.resolved, self.data), self.folder)
         try:
@@ -216,7 +216,8 @@ class _Session:
             raise DivergedError(f"{broken} is not finite after step {step}, so the model cannot be sampled")
         evaluations, collapsed = [], None
         for temperature in run.temperatures if at == "end" else (1.0,):
-            evaluation, samples = self._evaluate_at(phase, step, at, temperature)
+            with exact_products(otherwise=run.fp32_precision):
+                evaluation, samples = self._evaluate_at(phase, step, at, temperature)
             evaluations.append(evaluation)
             if samples is not None and temperature == 1.0:
                 collapsed = collapse(samples, self.data.training, run.alarm_unique, run.alarm_entropy)
@@ -265,6 +266,7 @@ def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData
         raise ValueError(
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
+    use_precision("ieee")
     model_class, task_class = find("models", record.model), find("tasks", record.task)
     task = build(task_class, record.task_config, record.task)
     data = task.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
-from baselines.common.kernels import linear, product, shifted_exp
+from baselines.common.kernels import drop_out, linear, product, shifted_exp
 from baselines.common.likelihood import log_likelihood, token_entropy, weighted_nll
-from baselines.common.lstm import LSTMLanguageModel
+from baselines.common.lstm import Decoder, LSTMLanguageModel
 from baselines.common.rollout import rollout_rewards
+from baselines.common.sampling import draw
 from baselines.common.spec import SequenceSpec
 from baselines.common.windows import highest_responses
 from benchmarks.plain import PlainCNN, PlainLSTM
@@ -72,6 +74,25 @@ def test_linear(device: str, dtype: torch.dtype, bias: bool) -> None:
         close(mine, theirs)
 
 
+@on_each_device
+def test_products_rounded_to_bf16(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Factors and product have 8 significant bits, in both directions; what is added to it, and float64, are exact."""
+    monkeypatch.setattr(torch.backends, "fp32_precision", "bf16")
+    x, weight, b = random((33, 17), (29, 17), (29,), like=torch.empty(0, device=device))
+    rounded = [v.detach().bfloat16().float() for v in (x, weight)]
+    y = linear(x, weight, b)
+    assert torch.equal(product(x.detach(), weight.detach(), b.detach()), y)
+    expected = rounded[0] @ rounded[1].t()
+    assert ((y - b - expected).abs() <= 2**-8 * expected.abs() + 1e-6).all()
+    assert not torch.allclose(y, functional.linear(x, weight, b), rtol=1e-4)
+    for mine, theirs in zip(
+        gradients(y.sum(), [x, weight]), gradients((x @ weight.t()).sum(), [x, weight]), strict=True
+    ):
+        assert mine.dtype == torch.float32
+        assert 0 < (mine - theirs).abs().max() < 0.02 * theirs.abs().max()
+    assert torch.equal(linear(x.double(), weight.double()), functional.linear(x.double(), weight.double()))
+
+
 @in_each_precision
 def test_linear_takes_views_and_nothing(dtype: torch.dtype) -> None:
     x, weight = (v.detach() for v in random((40, 34), (58, 34), like=torch.empty(0, dtype=dtype)))
@@ -97,6 +118,19 @@ def test_shifted_exp(device: str, dtype: torch.dtype) -> None:
 
 @on_each_device
 @in_each_precision
+def test_dropout(device: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    (x,) = random((200, 500), like=torch.empty(0, device=device, dtype=dtype))
+    y = drop_out(x, 0.3)
+    kept = y != 0
+    close(y, x * kept / 0.7)
+    close(*gradients(y.sum(), [x]), kept / x.new_tensor(0.7))
+    assert abs(kept.double().mean().item() - 0.7) < 5 * math.sqrt(0.7 * 0.3 / x.numel())
+    assert torch.equal(drop_out(x, 0.0), x)
+
+
+@on_each_device
+@in_each_precision
 def test_likelihood_in_tiles(device: str, dtype: torch.dtype) -> None:
     like = torch.empty(0, device=device, dtype=dtype)
     inputs = random((250, 16), (300, 16), (300,), like=like)
@@ -115,22 +149,43 @@ def test_likelihood_in_tiles(device: str, dtype: torch.dtype) -> None:
     close(token_entropy(*(v.detach() for v in inputs)), -(log_p.exp() * log_p).sum(1).detach())
 
 
+def slow_highest(words: Tensor, banks: Any) -> Tensor:
+    return torch.cat([functional.conv1d(words.transpose(1, 2), bank).max(2).values for bank in banks], 1)
+
+
 @on_each_device
 @in_each_precision
-@pytest.mark.parametrize("size", [1, 3, 9])
-def test_highest_responses(device: str, dtype: torch.dtype, size: int) -> None:
+def test_highest_responses(device: str, dtype: torch.dtype) -> None:
     """Over several tiles; with gradients, and gradients of gradients, as a gradient penalty takes them."""
     like = torch.empty(0, device=device, dtype=dtype)
-    words, weight, slope = random((150, 9, 5), (11, 5, size), (150, 11), like=like)
+    words, slope, *banks = random((150, 9, 5), (150, 20), (11, 5, 1), (6, 5, 3), (3, 5, 9), like=like)
     results = []
-    for highest in (highest_responses, lambda x, w: functional.conv1d(x.transpose(1, 2), w).max(2).values):
-        y = highest(words, weight)
-        first = gradients((y * slope).sum(), [words, weight])
-        y = highest(words, weight)
+    for highest in (highest_responses, slow_highest):
+        y = highest(words, banks)
+        first = gradients((y * slope).sum(), [words, *banks])
+        y = highest(words, banks)
         (graph,) = torch.autograd.grad((y.square() * slope).sum(), words, create_graph=True)
-        results.append([y.detach(), *first, *gradients(graph.square().sum(), [words, weight])])
+        results.append([y.detach(), *first, *gradients(graph.square().sum(), [words, *banks])])
     for mine, theirs in zip(*results, strict=True):
         close(mine, theirs)
+
+
+@pytest.mark.parametrize("frozen", ["words", "banks", "one bank"])
+def test_highest_responses_of_what_is_not_trained(frozen: str) -> None:
+    words, *banks = random((3, 6, 5), (4, 5, 2), (2, 5, 3), like=torch.empty(0, dtype=torch.float64))
+    for still in {"words": [words], "banks": banks, "one bank": banks[:1]}[frozen]:
+        still.requires_grad_(False)
+    trained = [x for x in (words, *banks) if x.requires_grad]
+    ours, slow = (gradients(f(words, banks).square().sum(), trained) for f in (highest_responses, slow_highest))
+    for mine, theirs in zip(ours, slow, strict=True):
+        close(mine, theirs)
+
+
+def test_highest_responses_of_what_is_not_a_number() -> None:
+    """A training that has diverged is told by its loss, and not by an index out of range."""
+    words, bank = random((3, 6, 5), (4, 5, 2), like=torch.empty(0))
+    y = highest_responses(words * math.nan, [bank])
+    assert all(x.isnan().all() for x in (y, *gradients(y.sum(), [bank])))
 
 
 def test_repeated_words_share_one_gradient() -> None:
@@ -138,8 +193,8 @@ def test_repeated_words_share_one_gradient() -> None:
     words, weight = random((4, 6, 3), (5, 3, 2), like=torch.empty(0, dtype=torch.float64))
     with torch.no_grad():
         words[:, 2:] = words[:, 2:3]
-    ours = gradients(highest_responses(words, weight).sum(), [words, weight])
-    slow = gradients(functional.conv1d(words.transpose(1, 2), weight).max(2).values.sum(), [words, weight])
+    ours = gradients(highest_responses(words, [weight]).sum(), [words, weight])
+    slow = gradients(slow_highest(words, [weight]).sum(), [words, weight])
     close(ours[1], slow[1])
     close(ours[0].sum(1), slow[0].sum(1))
 
@@ -260,3 +315,20 @@ def blanked(rows: Iterable[tuple[int, ...]], spec: SequenceSpec) -> Iterator[lis
     for row in rows:
         stop = row.index(spec.eos_id) + 1 if spec.eos_id in row else len(row)
         yield [*row[:stop], *[spec.pad_id or 0] * (len(row) - stop)]
+
+
+def test_words_are_drawn_alike_with_and_without_their_highest_logit() -> None:
+    """Where no logit can be far from 0, none is looked for; elsewhere, as when cold, each row is shifted by it."""
+    torch.manual_seed(0)
+    model = LSTMLanguageModel(SPEC, embedding_dim=8, hidden_dim=12).double()
+    hidden = torch.rand(600, 12, dtype=torch.float64) * 2 - 1
+    decoder = Decoder(model)
+    logits = functional.linear(hidden, model.output.weight, model.output.bias)
+    assert logits.abs().max() / math.log(2) <= decoder._bound() < 100
+    torch.manual_seed(1)
+    drawn = decoder.draw(hidden, 3)
+    torch.manual_seed(1)
+    shifted = torch.cat([draw(tile, 3) for tile in logits.split(256)], 1)
+    assert torch.equal(drawn, shifted)
+    cold = Decoder(model, temperature=1e-6)
+    assert torch.equal(cold.draw(hidden)[0], logits.argmax(1))

@@ -79,8 +79,8 @@ def test_the_row_does_not_depend_on_the_seed_but_the_run_does() -> None:
 def test_another_precision_is_another_row() -> None:
     usual, given, tf32 = (resolve(**s) for s in ({}, {"fp32_precision": "ieee"}, {"fp32_precision": "tf32"}))
     assert (usual.config_hash, usual.run_id) == (given.config_hash, given.run_id)
-    assert usual.config_hash != tf32.config_hash
-    with pytest.raises(ValueError, match="'ieee' or 'tf32'"):
+    assert len({usual.config_hash, tf32.config_hash, resolve(fp32_precision="bf16").config_hash}) == 3
+    with pytest.raises(ValueError, match="'ieee', 'tf32' or 'bf16'"):
         resolve(fp32_precision="fp16")
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+import bench.runner
 from bench.batches import BatchStream
 from bench.checkpoint import load_weights
 from bench.config import Resolved, RunConfig
@@ -77,12 +79,38 @@ def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     assert set(again.skipped) == {"nll_gen"}
 
 
-def test_products_are_exact_unless_tf32_is_asked_for(tmp_path: Path) -> None:
-    backends = torch.backends
-    parts = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
-    for precision in ("tf32", "ieee"):
-        run(toy(fp32_precision=precision), tmp_path)
-        assert {part.fp32_precision for part in parts} == {precision}
+GPU_PARTS = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+
+
+def test_products_are_exact_unless_asked_for_and_always_in_evaluations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    draw = bench.runner.draw
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        seen.extend(part.fp32_precision for part in (torch.backends.mkldnn.matmul, *GPU_PARTS))
+        return draw(*args, **kwargs)
+
+    monkeypatch.setattr(bench.runner, "draw", spy)
+    for precision, on_gpu in (("tf32", "tf32"), ("bf16", "tf32"), ("ieee", "ieee")):
+        record = run(toy(fp32_precision=precision), tmp_path)
+        assert record.environment["fp32_precision"] == precision
+        assert torch.backends.mkldnn.matmul.fp32_precision == precision
+        assert {part.fp32_precision for part in GPU_PARTS} == {on_gpu}
+    assert set(seen) == {"ieee"}
+
+
+def test_bf16_trains_another_model(tmp_path: Path) -> None:
+    small = {"model": "mle", "task": "grammar", "model_settings": {"steps": 2, "batch_size": 4}, "n_samples": 64}
+    weights = []
+    for precision in ("ieee", "bf16"):
+        resolved = RunConfig(**small, fp32_precision=precision, task_settings={"n_train": 100}).resolve()
+        assert run(resolved, tmp_path).status == "completed"
+        weights.append(load_file(resolved.folder(tmp_path) / "weights.safetensors"))
+    torch.backends.fp32_precision = "ieee"
+    difference = max(float((a - weights[1][name]).abs().max()) for name, a in weights[0].items())
+    assert 0 < difference < 0.05
 
 
 def test_evaluation_does_not_disturb_training(tmp_path: Path) -> None:

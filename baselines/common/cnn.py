@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.gradient_penalty import gradient_penalty
-from baselines.common.kernels import linear
+from baselines.common.kernels import drop_out, linear
 from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 from baselines.common.windows import highest_responses
@@ -53,7 +53,9 @@ class CNNClassifier(nn.Module):
         windows = windows or {spec.max_len: filters[min(filters)]}
         width = sum(windows.values())
         self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
-        self.filters = nn.ParameterList(torch.empty(n, embedding_dim, size) for size, n in windows.items())
+        # In memory words lie outside of their embeddings' numbers, as products with windows want them.
+        banks = (torch.empty(n, size, embedding_dim).transpose(1, 2) for size, n in windows.items())
+        self.filters = nn.ParameterList(banks)
         self.filter_biases = nn.ParameterList(torch.empty(n) for n in windows.values())
         self.transform = nn.Linear(width, width)
         self.gate = nn.Linear(width, width)
@@ -83,16 +85,16 @@ class CNNClassifier(nn.Module):
 
     def _read(self, words: Tensor) -> Tensor:
         """Embedded sentences (B, T, E) -> (B, F)."""
-        return self._highway(self._highest(words))
+        return self._highway(highest_responses(words, self.filters))
 
-    def _highest(self, words: Tensor, first: int = 0) -> Tensor:
+    def _highest_from(self, words: Tensor, first: int) -> Tensor:
         """(B, T, E) -> (B, F): over windows with a word at position `first` or behind it; -inf where there is none."""
         highest = []
         for weight in self.filters:
             n, _, size = weight.shape
             rest = words[:, max(0, first - size + 1) :]
             fits = rest.shape[1] >= size
-            highest.append(highest_responses(rest, weight) if fits else words.new_full((len(words), n), -math.inf))
+            highest.append(highest_responses(rest, [weight]) if fits else words.new_full((len(words), n), -math.inf))
         return torch.cat(highest, 1)
 
     def _highway(self, highest: Tensor) -> Tensor:
@@ -106,7 +108,7 @@ class CNNClassifier(nn.Module):
         """(B, F) -> (B, 2). Where there is dropout, a batch norm is by the batch; else by its running statistics."""
         if self.norm is not None:
             features = self.norm(features, learning=dropout)
-        logits: Tensor = self.output(functional.dropout(features, self.drop, training=dropout))
+        logits: Tensor = self.output(drop_out(features, self.drop) if dropout else features)
         return logits
 
     def loss(self, logits: Tensor, real: Tensor, *, l2: float) -> Tensor:
@@ -147,10 +149,10 @@ class CNNClassifier(nn.Module):
 
         Windows inside a prefix are read once.
         """
-        prefixes = self._highest(self.embedding(tokens[0, :, :shared]))  # (K, F)
+        prefixes = self._highest_from(self.embedding(tokens[0, :, :shared]), 0)  # (K, F)
         scores = []
         for chunk in tokens.split(max(1, _SCORED_AT_ONCE // tokens.shape[1])):
-            highest = self._highest(self.embedding(chunk.flatten(0, 1)), shared).unflatten(0, chunk.shape[:2])
+            highest = self._highest_from(self.embedding(chunk.flatten(0, 1)), shared).unflatten(0, chunk.shape[:2])
             features = self._highway(highest.maximum(prefixes).flatten(0, 1))
             scores.append(self.judge(features, dropout=False).softmax(1)[:, 1].view(chunk.shape[:2]))
         return torch.cat(scores)

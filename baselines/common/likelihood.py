@@ -24,13 +24,15 @@ def counted(tokens: Tensor, eos_id: int | None) -> Tensor:
     return end.cumsum(1) == end
 
 
-def tiles(rows: int, device: torch.device, inner: int = 0) -> Iterator[slice]:
-    """Slices of the rows of a product (N, inner) x (inner, V): on a CPU few enough for the second-level cache.
-
-    Where `inner` is large, time goes to the product, which is faster with more rows.
-    """
-    size = (96 if inner < _WIDE else 256) if device.type == "cpu" else 8192
+def tiles(rows: int, device: torch.device, on_cpu: int) -> Iterator[slice]:
+    """Slices of the rows of a product with as many columns as there are words: on a CPU of `on_cpu` rows each."""
+    size = on_cpu if device.type == "cpu" else 8192
     return (slice(start, start + size) for start in range(0, rows, size))
+
+
+def _tiles(hidden: Tensor) -> Iterator[slice]:
+    """So few rows that they stay in the second-level cache; more where wide states make the product what takes time."""
+    return tiles(len(hidden), hidden.device, 96 if hidden.shape[1] < _WIDE else 256)
 
 
 def weighted_nll(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -55,7 +57,7 @@ class _WeightedNLL(torch.autograd.Function):
         inputs = torch.cat([hidden, torch.ones_like(hidden[:, :1])], 1)  # (N, H + 1): the bias is one more weight
         d_hidden, log_total = torch.empty_like(hidden), torch.empty_like(weights)
         d_output = hidden.new_zeros(inputs.shape[1], len(weight))  # (H + 1, V)
-        for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
+        for tile in _tiles(hidden):
             logits = product(hidden[tile], weight, bias)  # (n, V)
             mass, top = shifted_exp(logits, out=logits)
             total = mass.sum(1, keepdim=True)
@@ -82,7 +84,7 @@ class _WeightedNLL(torch.autograd.Function):
 def log_likelihood(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """log softmax(weight hidden_n + bias)[targets_n], nats: shapes as in `weighted_nll` -> (N,). No gradient."""
     out = hidden.new_empty(len(hidden))
-    for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
+    for tile in _tiles(hidden):
         log_p = product(hidden[tile], weight, bias).log_softmax(1)
         out[tile] = log_p.gather(1, targets[tile, None]).squeeze(1)
     return out
@@ -92,7 +94,7 @@ def log_likelihood(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
 def token_entropy(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(N, H) -> (N,): entropy of softmax(weight hidden_n + bias), nats. No gradient."""
     out = hidden.new_empty(len(hidden))
-    for tile in tiles(len(hidden), hidden.device, hidden.shape[1]):
+    for tile in _tiles(hidden):
         logits = product(hidden[tile], weight, bias)
         mass, top = shifted_exp(logits)
         total = mass.sum(1, keepdim=True)

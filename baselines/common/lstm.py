@@ -10,10 +10,13 @@ from torch.nn import functional
 
 from baselines.common.kernels import product
 from baselines.common.likelihood import counted, log_likelihood, tiles, token_entropy, weighted_nll
-from baselines.common.sampling import BLOCK, draw
+from baselines.common.sampling import BLOCK, draw, draw_by_mass
 from baselines.common.spec import SequenceSpec
 
 __all__ = ["Decoder", "LSTMLanguageModel"]
+
+_MOST_BITS = 100
+"""Powers of 2 up to that, and sums of them, are float32 numbers: no row need be shifted by its highest logit."""
 
 
 class LSTMLanguageModel(nn.Module):
@@ -110,6 +113,14 @@ class Decoder:
         padding = -output.out_features % BLOCK
         self._weight = functional.pad(output.weight, (0, 0, 0, padding)) / temperature
         self._bias = functional.pad(output.bias / temperature, (0, padding), value=-math.inf)
+        self._bounded = self.device.type == "cpu" and self._bound() < _MOST_BITS
+        if self._bounded:
+            self._weight, self._bias = self._weight / math.log(2), self._bias / math.log(2)
+
+    def _bound(self) -> float:
+        """No logit is farther from 0 than that, in bits: the numbers of a hidden state are between -1 and 1."""
+        farthest = self._weight.abs().sum(1) + self._bias.abs()
+        return float(farthest[self._bias.isfinite()].max()) / math.log(2)
 
     @torch.no_grad()
     def start(self, n: int) -> tuple[Tensor, Tensor]:
@@ -129,6 +140,7 @@ class Decoder:
     def draw(self, hidden: Tensor, n: int = 1) -> Tensor:
         """(N, H) -> (n, N) int64: n independent next tokens per row."""
         out = torch.empty(n, len(hidden), dtype=torch.int64, device=self.device)
-        for tile in tiles(len(hidden), self.device):
-            out[:, tile] = draw(product(hidden[tile], self._weight, self._bias), n)
+        for tile in tiles(len(hidden), self.device, 256):
+            logits = product(hidden[tile], self._weight, self._bias)
+            out[:, tile] = draw_by_mass(logits.exp2_(), n) if self._bounded else draw(logits, n)
         return out

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.initial import fan_in_linear, fan_in_normal_
-from baselines.common.kernels import applied, linear
+from baselines.common.kernels import applied, drop_out, linear
 from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 from baselines.common.windows import highest_responses
@@ -83,7 +83,7 @@ class MultiRepresentationCNN(nn.Module):
         """(B, T, E) -> (B, R, F)."""
         rows = words.unflatten(2, (self.representations, -1)).transpose(1, 2).flatten(0, 1)  # (B R, T, S)
         banks = [weight.unflatten(1, (-1, self.stride)).transpose(1, 2) for weight in self.filters]
-        maxima = torch.cat([highest_responses(rows, bank) for bank in banks], 1)  # (B R, F)
+        maxima = highest_responses(rows, banks)  # (B R, F)
         features = functional.relu(maxima + self.filter_bias)  # relu(max) = max(relu), on far fewer numbers
         gate = applied(self.gate, features).sigmoid()
         mixed = torch.lerp(features, functional.relu(applied(self.transform, features)), gate)
@@ -100,6 +100,6 @@ class MultiRepresentationCNN(nn.Module):
         return self.norm(features.flatten(0, 1), learning=learning).view_as(features)
 
     def _judge(self, features: Tensor, *, dropout: bool) -> Tensor:
-        summary = applied(self.summary, functional.dropout(features, self.drop, training=dropout))
+        summary = applied(self.summary, drop_out(features, self.drop) if dropout else features)
         logits: Tensor = self.output(summary)
         return logits.squeeze(2)

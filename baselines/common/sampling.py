@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from baselines.common.kernels import shifted_exp
 
-__all__ = ["BLOCK", "draw"]
+__all__ = ["BLOCK", "draw", "draw_by_mass"]
 
 BLOCK = 64
 """Columns of one block of the two-level search; logits whose width is a multiple of it are not copied."""
@@ -29,11 +29,16 @@ def draw(logits: Tensor, n: int = 1) -> Tensor:
         return (logits - noise.log_()).argmax(-1)
     if short := -logits.shape[1] % BLOCK:
         logits = functional.pad(logits, (0, short), value=-math.inf)
-    mass = shifted_exp(logits)[0].unflatten(1, (-1, BLOCK))  # (B, V / BLOCK, BLOCK)
+    return draw_by_mass(shifted_exp(logits)[0], n)
+
+
+def draw_by_mass(mass: Tensor, n: int = 1) -> Tensor:
+    """(B, V) on a CPU -> (n, B) int64: the same from numbers in proportion to probabilities, V a multiple of BLOCK."""
+    mass = mass.unflatten(1, (-1, BLOCK))  # (B, V / BLOCK, BLOCK)
     blocks = mass.sum(2).cumsum(1)  # (B, V / BLOCK)
-    point = torch.rand(n, len(logits), 1, dtype=logits.dtype) * blocks[:, -1:]
+    point = torch.rand(n, len(mass), 1, dtype=mass.dtype) * blocks[:, -1:]
     block, point = _locate(blocks, point)
-    rows = torch.arange(len(logits)).expand(n, -1)
+    rows = torch.arange(len(mass)).expand(n, -1)
     column, _ = _locate(mass[rows, block].cumsum(2), point)
     return block * BLOCK + column
 

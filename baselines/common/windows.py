@@ -1,7 +1,8 @@
-"""The highest response of a filter to any window of words: a convolution over a sentence and its maximum over time."""
+"""The highest response of each filter to any window of words: a convolution over a sentence, its maximum over time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -12,27 +13,33 @@ from baselines.common.kernels import product
 
 __all__ = ["highest_responses"]
 
-_CPU_ROWS = 128  # sentences whose responses stay in the cache
+# Sentences at once on a CPU: the responses of so many stay in the cache.
+_LEARNED_AT_ONCE = 128
+_SCORED_AT_ONCE = 64
 
 
-def highest_responses(words: Tensor, weight: Tensor) -> Tensor:
-    """Embedded sentences (B, T, E) and n filters of f words (n, E, f), f <= T -> (B, n).
+def highest_responses(words: Tensor, banks: Iterable[Tensor]) -> Tensor:
+    """Embedded sentences (B, T, E) and banks of n filters of f words (n, E, f), f <= T -> (B, sum of all n).
 
     On a CPU windows are rows of a matrix product, and the gradient is computed only where it is not zero: at the
     window with the highest response. Of several equally high ones on the same words any has the same gradient.
     """
+    banks = list(banks)
     if words.device.type != "cpu":
-        return _by_convolution(words, weight)
+        return _by_convolution(words, banks)
     if torch.is_grad_enabled():
-        parts: list[Tensor] = [_HighestResponses.apply(part, weight) for part in words.split(_CPU_ROWS)]
+        parts: list[Tensor] = [_HighestResponses.apply(part, *banks) for part in words.split(_LEARNED_AT_ONCE)]
     else:
-        parts = [_responses(part, weight).amax(1) for part in words.split(_CPU_ROWS)]
+        parts = [_highest(part, banks) for part in words.split(_SCORED_AT_ONCE)]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _by_convolution(words: Tensor, weight: Tensor) -> Tensor:
-    highest: Tensor = functional.conv1d(words.transpose(1, 2), weight).max(2).values
-    return highest
+def _by_convolution(words: Tensor, banks: Sequence[Tensor]) -> Tensor:
+    return torch.cat([functional.conv1d(words.transpose(1, 2), bank).max(2).values for bank in banks], 1)
+
+
+def _highest(words: Tensor, banks: Sequence[Tensor]) -> Tensor:
+    return torch.cat([_responses(words, bank).amax(1) for bank in banks], 1)
 
 
 def _windows(words: Tensor, size: int) -> Tensor:
@@ -40,48 +47,78 @@ def _windows(words: Tensor, size: int) -> Tensor:
     return words.unfold(1, size, 1).transpose(2, 3).reshape(-1, size * words.shape[2])
 
 
-def _kernels(weight: Tensor) -> Tensor:
-    """(n, E, f) -> (n, f E)."""
-    return weight.transpose(1, 2).flatten(1)
+def _kernels(bank: Tensor) -> Tensor:
+    """(n, E, f) -> (n, f E); a view where words are the second dimension in memory."""
+    return bank.transpose(1, 2).flatten(1)
 
 
-def _responses(words: Tensor, weight: Tensor) -> Tensor:
+def _responses(words: Tensor, bank: Tensor) -> Tensor:
     """(B, T, E), (n, E, f) -> (B, L, n)."""
-    return product(_windows(words, weight.shape[2]), _kernels(weight)).view(len(words), -1, len(weight))
+    return product(_windows(words, bank.shape[2]), _kernels(bank)).view(len(words), -1, len(bank))
+
+
+def _positions(responses: Tensor, highest: Tensor) -> Tensor:
+    """(B, L, n) and their maxima (B, n) -> (B, n): the first window that has each. Overwrites the responses.
+
+    `max` would give the positions too, but takes eight times as long as `amax`; comparisons are slow as well.
+    """
+    length = responses.shape[1]
+    before_end = torch.arange(length, 0, -1, dtype=responses.dtype)[:, None]
+    below = responses.sub_(highest[:, None]).sign_()  # 0 at the maximum, else -1
+    last_first = torch.add(before_end, below, alpha=length).amax(1)
+    return (length - last_first).long().clamp_(0, length - 1)  # what is not a number has a position, too
 
 
 class _HighestResponses(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, words: Tensor, weight: Tensor) -> Tensor:
-        responses = _responses(words, weight)
-        highest = responses.amax(1)
-        # `max` would give the positions too, but takes eight times as long as `amax`.
-        length = responses.shape[1]
-        before_end = torch.arange(length, 0, -1, dtype=torch.int16)[:, None]
-        position = length - (before_end * (responses == highest[:, None])).amax(1).long()  # (B, n)
-        ctx.save_for_backward(words, weight, position)
-        return highest
+    def forward(ctx: Any, words: Tensor, *banks: Tensor) -> Tensor:
+        highest, positions = [], []
+        for bank in banks:
+            responses = _responses(words, bank)
+            highest.append(responses.amax(1))
+            positions.append(_positions(responses, highest[-1]))
+        ctx.save_for_backward(words, *banks, *positions)
+        return torch.cat(highest, 1)
 
     @staticmethod
-    def backward(ctx: Any, d_highest: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        words, weight, position = ctx.saved_tensors
-        need_words, need_weight = ctx.needs_input_grad
+    def backward(ctx: Any, d_highest: Tensor) -> tuple[Tensor | None, ...]:
+        words, *saved = ctx.saved_tensors
+        need_words, *need_banks = ctx.needs_input_grad
+        banks, positions = saved[: len(need_banks)], saved[len(need_banks) :]
         if torch.is_grad_enabled():  # the gradient will be differentiated itself
-            wanted = [x for x, need in ((words, need_words), (weight, need_weight)) if need]
-            found = iter(torch.autograd.grad(_by_convolution(words, weight), wanted, d_highest, create_graph=True))
-            return next(found) if need_words else None, next(found) if need_weight else None
-        (n, width, size), length = weight.shape, words.shape[1] - weight.shape[2] + 1
-        d_words = d_weight = None
-        if need_weight:
-            rows = torch.arange(len(words))[:, None] * length + position  # (B, n)
-            d_kernels = functional.embedding_bag(
-                rows.t().contiguous(), _windows(words, size), per_sample_weights=d_highest.t().contiguous(), mode="sum"
-            )
-            d_weight = d_kernels.view(n, size, width).transpose(1, 2)
-        if need_words:
-            slopes = words.new_zeros(len(words), length, n).scatter_(1, position[:, None], d_highest[:, None])
-            d_windows = product(slopes.flatten(0, 1), _kernels(weight).t()).view(len(words), length, size, width)
-            d_words = torch.zeros_like(words)
-            for k in range(size):
-                d_words[:, k : k + length] += d_windows[:, :, k]
-        return d_words, d_weight
+            inputs = [words, *banks]
+            wanted = [x for x, need in zip(inputs, ctx.needs_input_grad, strict=True) if need]
+            found = iter(torch.autograd.grad(_by_convolution(words, banks), wanted, d_highest, create_graph=True))
+            return tuple(next(found) if need else None for need in ctx.needs_input_grad)
+        d_words = torch.zeros_like(words) if need_words else None
+        d_banks: list[Tensor | None] = []
+        slopes = d_highest.split([len(bank) for bank in banks], 1)
+        for bank, position, slope, need in zip(banks, positions, slopes, need_banks, strict=True):
+            d_banks.append(_bank_gradient(words, bank, position, slope) if need else None)
+            if d_words is not None:
+                _add_words_gradient(d_words, bank, position, slope)
+        return d_words, *d_banks
+
+
+def _bank_gradient(words: Tensor, bank: Tensor, position: Tensor, slope: Tensor) -> Tensor:
+    """(B, T, E), (n, E, f), (B, n), (B, n) -> (n, E, f), in memory as `_kernels` has it."""
+    n, width, size = bank.shape
+    windows, length = _windows(words, size), words.shape[1] - size + 1
+    if length == 1:
+        d_kernels = product(slope.t(), windows.t())
+    else:
+        rows = torch.arange(len(words))[:, None] * length + position  # (B, n)
+        d_kernels = functional.embedding_bag(
+            rows.t().contiguous(), windows, per_sample_weights=slope.t().contiguous(), mode="sum"
+        )
+    return d_kernels.view(n, size, width).transpose(1, 2)
+
+
+def _add_words_gradient(d_words: Tensor, bank: Tensor, position: Tensor, slope: Tensor) -> None:
+    """The same of one bank's words, added to (B, T, E)."""
+    n, width, size = bank.shape
+    length = d_words.shape[1] - size + 1
+    slopes = slope.new_zeros(len(slope), length, n).scatter_(1, position[:, None], slope[:, None])
+    d_windows = product(slopes.flatten(0, 1), _kernels(bank).t()).view(len(slope), length, size, width)
+    for k, d_word in enumerate(d_windows.unbind(2)):
+        d_words[:, k : k + length].add_(d_word)

@@ -231,7 +231,7 @@ class Walk:
         if position >= self._generator.horizon:
             inputs, output, bias = Worker.inputs(inputs, state.heading[first:]), self._output, self._bias
         out = torch.empty(len(inputs), dtype=torch.int64, device=self.device)
-        for tile in tiles(len(inputs), self.device, inputs.shape[1]):
+        for tile in tiles(len(inputs), self.device, 256):
             out[tile] = draw(product(inputs[tile] * multiplier, output, bias * multiplier))[0]
         return out if self._spec.pad_id is None else out.masked_fill_(state.ended[first:], self._spec.pad_id)
 
