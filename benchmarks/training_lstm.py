@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from baselines.common.cnn import FILTERS
+from baselines.common.cnn import FILTERS, CNNClassifier
+from baselines.common.kernels import linear
+from baselines.common.optimizer import adam
 from baselines.common.rollout import rollout_rewards
 from baselines.common.spec import SequenceSpec
 from baselines.constant_reward import ConstantReward
@@ -26,6 +29,22 @@ from benchmarks.training import Case, Setting, Work
 __all__ = ["cases"]
 
 Contestants = dict[str, list[Work]]
+
+
+class OneMatrix(CNNClassifier):
+    """With the highway of TextGAN-PyTorch, whose gate and candidate come from one matrix; SeqGAN's has two.
+
+    So it does the same work as TextGAN-PyTorch's discriminator; no baseline uses it.
+    """
+
+    def __init__(self, spec: SequenceSpec) -> None:
+        super().__init__(spec)
+        del self.gate
+
+    def _highway(self, highest: Tensor) -> Tensor:
+        pooled = functional.relu(highest + torch.cat(list(self.filter_biases)))
+        both = linear(pooled, self.transform.weight, self.transform.bias)
+        return pooled.lerp(functional.relu(both), both.sigmoid())
 
 
 class Bench:
@@ -130,6 +149,10 @@ class Bench:
             "ours": [Work(lambda: ours.discriminator_step(batches))],
             "plain": [Work(lambda: discriminator_step(model, optimizer, tokens, real, 0.2))],
         }
+        alike = self.seqgan()
+        alike.discriminator = OneMatrix(self.spec).to(self.setting.device)
+        alike.optimizers["discriminator"] = adam(alike.discriminator, alike.config.d_lr)
+        found["ours, one matrix in the highway"] = [Work(lambda: alike.discriminate(tokens, real))]
         return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).discriminator_step())
 
     def maligan_generator(self) -> Contestants:

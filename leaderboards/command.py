@@ -14,9 +14,10 @@ from typing import Any
 from bench.record import RunRecord
 from leaderboards.schema import END
 
-__all__ = ["reproduce"]
+__all__ = ["precision", "reproduce"]
 
 _PROGRAM = "python -m bench" if (__package__ or "").partition(".")[0] == "leaderboards" else "textgan-bench"
+_USUAL = "ieee"
 _SAMPLES = re.compile(r"(?:^|\|)samples:(\d+)(?:\||$)")
 
 
@@ -50,10 +51,16 @@ def _score(record: RunRecord, path: Path) -> str:
     return f"{_PROGRAM} {shlex.join(words)}"
 
 
-def _run_settings(records: Sequence[RunRecord]) -> dict[str, int]:
-    """What the records tell of the run's own settings: samples drawn, steps between evaluations, threads."""
+def precision(record: RunRecord) -> dict[str, str]:
+    """`fp32_precision` where a run had another than the usual one, which a record does not mention on every machine."""
+    found = record.environment.get("fp32_precision", _USUAL)
+    return {} if found == _USUAL else {"fp32_precision": str(found)}
+
+
+def _run_settings(records: Sequence[RunRecord]) -> dict[str, int | str]:
+    """What the records tell of the run's own settings: samples drawn, steps between evaluations, threads, precision."""
     evaluations = [e for record in records for e in record.evaluations]
-    found: dict[str, int] = {}
+    found: dict[str, int | str] = {**precision(records[0])}
     signatures = (s.signature for e in evaluations if e.at in END for s in e.scores.values())
     if (match := next(filter(None, map(_SAMPLES.search, signatures)), None)) is not None:
         found["n_samples"] = int(match[1])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.record import Evaluation, RunRecord, Score
-from leaderboards.command import reproduce
+from leaderboards.command import precision, reproduce
 from leaderboards.schema import (
     BASELINE,
     END,
@@ -65,15 +65,16 @@ def members(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def labels(records: Sequence[RunRecord]) -> list[str]:
-    """The model's name, with the settings that differ where a board has several rows of one model."""
+    """The model's name, the settings that differ where a board has several rows of one model, and a precision."""
     of_model: dict[str, list[RunRecord]] = {}
     for record in records:
         of_model.setdefault(record.model, []).append(record)
     told_of = {model: _told(same) for model, same in of_model.items()}
     found = []
     for record in records:
-        settings = record.model_config
-        told = ", ".join(f"{key}={settings[key]}" for key in told_of[record.model] if key in settings)
+        config = record.model_config
+        settings = {key: config[key] for key in told_of[record.model] if key in config} | precision(record)
+        told = ", ".join(f"{key}={value}" for key, value in settings.items())
         told = told if len(told) <= _LABEL else told[: _LABEL - 1] + "…"
         found.append(f"{record.model} ({told})" if told else record.model)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]

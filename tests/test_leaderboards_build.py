@@ -227,6 +227,20 @@ def test_settings_that_differ_are_in_the_label(tmp_path: Path) -> None:
     assert [r.label for r in board.rows] == ["seqgan (rollouts=16)", "seqgan (rollouts=4)"]
 
 
+def test_another_precision_is_in_label_and_command(tmp_path: Path) -> None:
+    usual, none, bf16 = (
+        record("mle", 0, evaluation(bleu_2=0.7), config_hash=name, run_id=name, environment=environment)
+        for name, environment in (
+            ("a", {"fp32_precision": "ieee"}),
+            ("b", {}),
+            ("c", {"fp32_precision": "bf16"}),
+        )
+    )
+    rows = only(tables(tmp_path, usual, none, bf16)).rows
+    assert [r.label for r in rows] == ["mle #a", "mle #b", "mle (fp32_precision=bf16)"]
+    assert ["fp32_precision=bf16" in r.command for r in rows] == [False, False, True]
+
+
 def test_malformed_record_is_named_and_the_rest_is_printed(tmp_path: Path) -> None:
     bad = tmp_path / "runs" / "bad" / "record.json"
     bad.parent.mkdir(parents=True)
