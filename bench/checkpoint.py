@@ -115,8 +115,9 @@ def _progress(document: dict[str, Any]) -> Progress:
 
 def save_weights(path: Path, model: TextGenerator) -> None:
     """Parameters and buffers as safetensors: what `sample` reads from a finished run."""
-    tensors = {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if isinstance(t, torch.Tensor)}
-    write_atomic(path, save(tensors))
+    state = {name: value for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+    # The format takes each tensor alone and in the order of its dimensions, whatever it is in memory.
+    write_atomic(path, save({name: t.cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}))
 
 
 def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None:

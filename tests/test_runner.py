@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import bench.runner
 from bench.batches import BatchStream
-from bench.checkpoint import load_weights
+from bench.checkpoint import load_weights, save_weights
 from bench.config import Resolved, RunConfig
 from bench.evaluation import collapse, draw
 from bench.record import RunRecord, read_record
@@ -246,6 +246,23 @@ def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
             other.model_class(other.model_config, other.task.load().spec),
             torch.device("cpu"),
         )
+
+
+def test_weights_are_saved_however_they_lie_in_memory(tmp_path: Path) -> None:
+    """Transposed, tied and part of a larger tensor: a model is not lost for that when it is trained."""
+
+    class Odd(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.transposed = torch.nn.Parameter(torch.randn(3, 2).t())
+            self.tied = self.transposed
+            self.register_buffer("part", torch.randn(4, 4)[:, 1])
+
+    odd, other = Odd(), Odd()
+    save_weights(tmp_path / "weights.safetensors", odd)
+    load_weights(tmp_path / "weights.safetensors", other, torch.device("cpu"))
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in odd.state_dict().items())
+    assert other.transposed.stride() == odd.transposed.stride()
 
 
 def test_the_stream_is_the_seed_and_the_position() -> None:

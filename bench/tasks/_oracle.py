@@ -24,7 +24,7 @@ __all__ = ["TENSORS", "Oracle", "leakgan40", "read_pickle", "relgan", "seeded"]
 TENSORS = ("embedding", "Wi", "Ui", "bi", "Wf", "Uf", "bf", "Wog", "Uog", "bog", "Wc", "Uc", "bc", "Wo", "bo")
 """The tensors in the order of the published file."""
 
-_BLOCK = 128  # sentences at a time: the logits of one step stay in the cache
+_BLOCK = 64  # sentences at a time: the logits of one step stay in the cache
 _GROUP = 64  # words whose odds are summed first
 _FLOAT32_ERROR = 3e-7  # of a cumulated probability, per hidden unit; ten times what was measured
 
