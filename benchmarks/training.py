@@ -38,8 +38,8 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 HERE = Path(__file__).resolve().parent
-TURN_SECONDS = 0.1
-"""A contestant's turn is at least that long: short steps are repeated."""
+TURN_SECONDS = 0.5
+"""A contestant's turn is at least that long: short steps are repeated, so that caches hold what they do in training."""
 FEWEST_TURNS = 3
 SLOW_SECONDS = 1.0
 """A call that takes longer is not timed on its own before the turns."""
