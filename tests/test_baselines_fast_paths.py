@@ -258,9 +258,9 @@ def spread(model: nn.Module) -> None:
 
 
 @on_each_device
-@pytest.mark.parametrize("shared", [1, 2, 10, 19])
+@pytest.mark.parametrize("shared", [1, 2, 10, 15, 19])
 def test_scores_of_completions(device: str, shared: int) -> None:
-    """Windows inside a prefix are read once, whatever their size."""
+    """Windows inside a prefix, across its end and behind it, whatever their size."""
     torch.manual_seed(0)
     model = CNNClassifier(SPEC, embedding_dim=8).to(device).double()
     spread(model)

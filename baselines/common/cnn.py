@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -13,7 +12,7 @@ from baselines.common.gradient_penalty import gradient_penalty
 from baselines.common.kernels import drop_out, linear
 from baselines.common.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
-from baselines.common.windows import highest_responses
+from baselines.common.windows import Completions, highest_responses
 
 __all__ = ["FILTERS", "TEXYGEN_FILTERS", "CNNClassifier"]
 
@@ -87,16 +86,6 @@ class CNNClassifier(nn.Module):
         """Embedded sentences (B, T, E) -> (B, F)."""
         return self._highway(highest_responses(words, self.filters))
 
-    def _highest_from(self, words: Tensor, first: int) -> Tensor:
-        """(B, T, E) -> (B, F): over windows with a word at position `first` or behind it; -inf where there is none."""
-        highest = []
-        for weight in self.filters:
-            n, _, size = weight.shape
-            rest = words[:, max(0, first - size + 1) :]
-            fits = rest.shape[1] >= size
-            highest.append(highest_responses(rest, [weight]) if fits else words.new_full((len(words), n), -math.inf))
-        return torch.cat(highest, 1)
-
     def _highway(self, highest: Tensor) -> Tensor:
         """Highest responses of all filters (B, F), without their biases -> (B, F)."""
         pooled = functional.relu(highest + torch.cat(list(self.filter_biases)))  # max and ReLU commute
@@ -147,12 +136,12 @@ class CNNClassifier(nn.Module):
     def score_completions(self, tokens: Tensor, shared: int) -> Tensor:
         """(n, K, T) -> (n, K): `score` of n completions of each of K prefixes, which are the first `shared` words.
 
-        Windows inside a prefix are read once.
+        What a prefix adds to the windows is computed once.
         """
-        prefixes = self._highest_from(self.embedding(tokens[0, :, :shared]), 0)  # (K, F)
+        completions = Completions(self.embedding(tokens[0, :, :shared]), self.filters)
         scores = []
         for chunk in tokens.split(max(1, _SCORED_AT_ONCE // tokens.shape[1])):
-            highest = self._highest_from(self.embedding(chunk.flatten(0, 1)), shared).unflatten(0, chunk.shape[:2])
-            features = self._highway(highest.maximum(prefixes).flatten(0, 1))
+            highest = completions.highest(self.embedding(chunk[:, :, shared:]))
+            features = self._highway(highest.flatten(0, 1))
             scores.append(self.judge(features, dropout=False).softmax(1)[:, 1].view(chunk.shape[:2]))
         return torch.cat(scores)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from baselines.common.kernels import product
 
-__all__ = ["highest_responses"]
+__all__ = ["Completions", "highest_responses"]
 
 # Sentences at once on a CPU: the responses of so many stay in the cache.
 _LEARNED_AT_ONCE = 128
@@ -67,6 +67,46 @@ def _positions(responses: Tensor, highest: Tensor) -> Tensor:
     below = responses.sub_(highest[:, None]).sign_()  # 0 at the maximum, else -1
     last_first = torch.add(before_end, below, alpha=length).amax(1)
     return (length - last_first).long().clamp_(0, length - 1)  # what is not a number has a position, too
+
+
+class Completions:
+    """Highest responses of sentences of which many begin alike: what a prefix adds to a window is computed once.
+
+    Embedded prefixes (K, s, E) and banks as in `highest_responses`. No gradients.
+    """
+
+    @torch.no_grad()
+    def __init__(self, prefixes: Tensor, banks: Iterable[Tensor]) -> None:
+        _, self._read, self._width = prefixes.shape
+        words = prefixes.flatten(1)
+        self._banks = []
+        for bank in banks:
+            size = bank.shape[2]
+            kernels = _kernels(bank).t().contiguous()  # (f E, n): those of some words lie together
+            inside = highest_responses(prefixes, [bank]) if size <= self._read else None
+            # For windows with k words of the prefix: k E, and what these words add (K, n).
+            known = range(self._width, self._width * min(size, self._read + 1), self._width)
+            across = [(k, product(words[:, -k:], kernels[:k].t())) for k in known]
+            self._banks.append((bank, kernels, inside, across))
+
+    @torch.no_grad()
+    def highest(self, rest: Tensor) -> Tensor:
+        """What n completions add to each prefix (n, K, T - s, E) -> (n, K, sum of all filters), of whole sentences."""
+        shape, sentences, words = rest.shape[:2], rest.flatten(0, 1), rest.flatten(2).flatten(0, 1)
+        added = rest.shape[2]
+        highest = []
+        for bank, kernels, inside, across in self._banks:
+            size = bank.shape[2]
+            found = [highest_responses(sentences, [bank]).unflatten(0, shape)] if size <= added else []
+            for known, before in across:
+                behind = kernels[known:]
+                if len(behind) <= words.shape[1]:
+                    found.append(product(words[:, : len(behind)], behind.t()).unflatten(0, shape).add_(before))
+            best, *others = found
+            for other in others if inside is None else [*others, inside]:
+                torch.maximum(best, other, out=best)
+            highest.append(best)
+        return torch.cat(highest, 2)
 
 
 class _HighestResponses(torch.autograd.Function):
