@@ -79,9 +79,9 @@ class RunConfig(BaseModel):
     cuda_graphs: bool = False
     """On a GPU, record steps of fixed shapes as CUDA graphs and replay them. Off: it has not been tried on one."""
     fp32_precision: Precision = "ieee"
-    """Products of float32 matrices in training; in evaluations they are always exact. `tf32` rounds to 10 bits after
-    the point on a GPU (PyTorch's own default in convolutions and LSTMs), `bf16` to 7 bits anywhere; both sum in
-    float32. Another precision makes another row."""
+    """Products of float32 matrices in training; evaluations have exact ones always. `tf32` rounds factors to 10 bits
+    after the point, on a GPU alone (PyTorch's own default for its convolutions and LSTMs); `bf16` rounds factors and
+    results of linear layers to 7 bits, and has TF32 in a GPU's convolutions and LSTMs. Each makes a row of its own."""
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
 
