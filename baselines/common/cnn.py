@@ -52,7 +52,7 @@ class CNNClassifier(nn.Module):
         windows = windows or {spec.max_len: filters[min(filters)]}
         width = sum(windows.values())
         self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
-        # In memory words lie outside of their embeddings' numbers, as products with windows want them.
+        # In memory a filter is word after word, as a window of words is: a product takes both as they lie.
         banks = (torch.empty(n, size, embedding_dim).transpose(1, 2) for size, n in windows.items())
         self.filters = nn.ParameterList(banks)
         self.filter_biases = nn.ParameterList(torch.empty(n) for n in windows.values())
