@@ -16,6 +16,7 @@ from bench.batches import BatchStream
 from bench.checkpoint import load_weights, save_weights
 from bench.config import Resolved, RunConfig
 from bench.evaluation import collapse, draw
+from bench.precision import use_precision
 from bench.record import RunRecord, read_record
 from bench.runner import load_run, run
 from bench.seeding import derive, isolated
@@ -108,7 +109,7 @@ def test_bf16_trains_another_model(tmp_path: Path) -> None:
         resolved = RunConfig(**small, fp32_precision=precision, task_settings={"n_train": 100}).resolve()
         assert run(resolved, tmp_path).status == "completed"
         weights.append(load_file(resolved.folder(tmp_path) / "weights.safetensors"))
-    torch.backends.fp32_precision = "ieee"
+    use_precision("ieee")
     difference = max(float((a - weights[1][name]).abs().max()) for name, a in weights[0].items())
     assert 0 < difference < 0.05
 
