@@ -25,8 +25,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from baselines.common.averages import WeightAverage
-from baselines.common.graphs import replayed
+from baselines.common.fast.graphs import replayed
+from baselines.common.fast.likelihood import counted
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -35,10 +35,10 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.likelihood import counted
-from baselines.common.lstm import LSTMLanguageModel
-from baselines.common.optimizer import adam, update
-from baselines.common.stabilisers import AveragedConfig
+from baselines.common.networks.lstm import LSTMLanguageModel
+from baselines.common.training.averages import WeightAverage
+from baselines.common.training.optimizer import adam, update
+from baselines.common.training.stabilisers import AveragedConfig
 
 __all__ = ["ConstantReward"]
 

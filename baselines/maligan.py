@@ -47,11 +47,8 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from baselines.common.averages import Histories, WeightAverage
-from baselines.common.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
-from baselines.common.counter import Counter
-from baselines.common.feature_matching import matching_rewards
-from baselines.common.graphs import replayed
+from baselines.common.fast.graphs import replayed
+from baselines.common.fast.likelihood import counted
 from baselines.common.interface import (
     Batches,
     NonNegativeInt,
@@ -61,11 +58,14 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.likelihood import counted
-from baselines.common.lstm import LSTMLanguageModel
-from baselines.common.optimizer import adam, update
-from baselines.common.pool import DiscriminatorPool
-from baselines.common.stabilisers import StabilisedConfig
+from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
+from baselines.common.networks.lstm import LSTMLanguageModel
+from baselines.common.training.averages import Histories, WeightAverage
+from baselines.common.training.counter import Counter
+from baselines.common.training.feature_matching import matching_rewards
+from baselines.common.training.optimizer import adam, update
+from baselines.common.training.pool import DiscriminatorPool
+from baselines.common.training.stabilisers import StabilisedConfig
 
 __all__ = ["MaliGAN"]
 

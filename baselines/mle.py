@@ -26,8 +26,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from baselines.common.averages import WeightAverage
-from baselines.common.graphs import replayed
+from baselines.common.fast.graphs import replayed
 from baselines.common.interface import (
     Batches,
     Phase,
@@ -36,9 +35,10 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.lstm import LSTMLanguageModel
-from baselines.common.optimizer import adam, update
-from baselines.common.stabilisers import AveragedConfig
+from baselines.common.networks.lstm import LSTMLanguageModel
+from baselines.common.training.averages import WeightAverage
+from baselines.common.training.optimizer import adam, update
+from baselines.common.training.stabilisers import AveragedConfig
 
 __all__ = ["MLE"]
 

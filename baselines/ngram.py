@@ -30,6 +30,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.common.fast.likelihood import counted
+from baselines.common.fast.sampling import draw
 from baselines.common.interface import (
     BaseConfig,
     Batches,
@@ -39,9 +41,7 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.likelihood import counted
-from baselines.common.sampling import draw
-from baselines.common.store import SentenceStore
+from baselines.common.training.store import SentenceStore
 
 __all__ = ["NGram"]
 

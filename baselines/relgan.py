@@ -5,7 +5,7 @@ https://openreview.net/forum?id=rJedV3R5tm
 
 **Equations** (o_t logits of the generator, C_r(x) the discriminator's logit in representation r = 1..R)
 
-1. memory: (o_t, m_t) = RMC(embedding of x_{t-1}, m_{t-1}) (`common/relational_memory.py`)
+1. memory: (o_t, m_t) = RMC(embedding of x_{t-1}, m_{t-1}) (`common/networks/relational_memory.py`)
 2. word: x_t = argmax_v (o_t + g_t)_v, g_t Gumbel noise, so that x_t is an exact draw from softmax(o_t)
 3. relaxed word: y_t = softmax(beta (o_t + g_t)), beta the inverse temperature; this is what the discriminator reads,
    and x_t, without gradient, what the generator reads next
@@ -51,12 +51,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.averages import Histories, WeightAverage
-from baselines.common.counter import Counter
-from baselines.common.feature_matching import feature_distance
-from baselines.common.gradient_penalty import gradient_penalty
-from baselines.common.graphs import replayed
-from baselines.common.gumbel import Schedule, inverse_temperature
+from baselines.common.fast.graphs import replayed
 from baselines.common.interface import (
     Batches,
     NonNegativeFloat,
@@ -66,12 +61,17 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.losses import LossName, clip_weights, smooth_labels
-from baselines.common.multi_cnn import MultiRepresentationCNN
-from baselines.common.optimizer import adam, frozen, update
-from baselines.common.recurrent import Core, LSTMCore, RecurrentLanguageModel
-from baselines.common.relational_memory import RelationalMemory
-from baselines.common.stabilisers import StabilisedConfig
+from baselines.common.networks.multi_cnn import MultiRepresentationCNN
+from baselines.common.networks.recurrent import Core, LSTMCore, RecurrentLanguageModel
+from baselines.common.networks.relational_memory import RelationalMemory
+from baselines.common.training.averages import Histories, WeightAverage
+from baselines.common.training.counter import Counter
+from baselines.common.training.feature_matching import feature_distance
+from baselines.common.training.gradient_penalty import gradient_penalty
+from baselines.common.training.gumbel import Schedule, inverse_temperature
+from baselines.common.training.losses import LossName, clip_weights, smooth_labels
+from baselines.common.training.optimizer import adam, frozen, update
+from baselines.common.training.stabilisers import StabilisedConfig
 
 __all__ = ["RelGAN"]
 
@@ -122,7 +122,7 @@ class RelGAN(TextGenerator):
         anneal_horizon: Annotated[int, Ge(2)] = 5_000
         """N: rounds in which beta would reach `beta_max`; at least `iterations`."""
         loss: LossName = "relativistic"
-        """Adversarial loss (`common/losses.py`)."""
+        """Adversarial loss (`common/training/losses.py`)."""
         weight_clip: NonNegativeFloat = 0.0
         """Largest weight of the discriminator; 0.01 is usual with `loss` wasserstein. 0: no limit."""
         padding: Literal["blank", "word"] = "blank"

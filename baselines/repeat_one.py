@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.common.counter import Counter
 from baselines.common.interface import BaseConfig, Batches, Phase, SequenceSpec, TextGenerator
+from baselines.common.training.counter import Counter
 
 __all__ = ["RepeatOne"]
 

@@ -37,11 +37,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.averages import Histories, WeightAverage
-from baselines.common.counter import Counter
-from baselines.common.feature_matching import feature_distance
-from baselines.common.gradient_penalty import gradient_penalty
-from baselines.common.graphs import replayed
+from baselines.common.fast.graphs import replayed
+from baselines.common.fast.likelihood import counted
 from baselines.common.interface import (
     Batches,
     Fraction,
@@ -52,10 +49,13 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.likelihood import counted
-from baselines.common.optimizer import adam, update
-from baselines.common.residual_conv import ConvCritic, ConvGenerator
-from baselines.common.stabilisers import StabilisedConfig
+from baselines.common.networks.residual_conv import ConvCritic, ConvGenerator
+from baselines.common.training.averages import Histories, WeightAverage
+from baselines.common.training.counter import Counter
+from baselines.common.training.feature_matching import feature_distance
+from baselines.common.training.gradient_penalty import gradient_penalty
+from baselines.common.training.optimizer import adam, update
+from baselines.common.training.stabilisers import StabilisedConfig
 
 __all__ = ["WGANGP"]
 

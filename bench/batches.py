@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.seeding import derive
+from bench.randomness import derive
 
 __all__ = ["BatchStream"]
 

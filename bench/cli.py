@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
+import itertools
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -10,16 +15,48 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 
 from bench.config import Resolved, Scale, assign, make_runs, parse_settings
+from bench.launch.slots import slots
+from bench.places import SUITES
 from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
-from bench.reproduce_cli import reproduce_command
-from bench.scoring_cli import explain_command, score_command
-from bench.slots import slots
+from bench.reproduce.cli import reproduce_command
+from bench.score.cli import explain_command, score_command
 from bench.suite import read_suite
 from bench.terminal import Jobs, JobsPerGpu, Metrics, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
-__all__ = ["app", "spread"]
+__all__ = ["app", "describe", "spread"]
+
+
+def describe(member: type[Any], name: str) -> str:
+    """Name, docstring, settings with defaults and what they mean."""
+    settings = getattr(member, "Config", member)
+    about = inspect.getdoc(inspect.getmodule(member)) or inspect.getdoc(member) or ""
+    lines = [name, "", about, "", "Settings (--set name=value):"]
+    texts = {key: text for cls in reversed(settings.__mro__[:-1]) for key, text in _field_texts(cls).items()}
+    for field in dataclasses.fields(settings):
+        default = "required" if field.default is dataclasses.MISSING else repr(field.default)
+        lines.append(f"  {field.name} = {default}")
+        lines += textwrap.wrap(texts.get(field.name, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    for scale, changes in getattr(member, "scales", {}).items():
+        lines.append(f"Scale {scale}: {', '.join(f'{k}={v!r}' for k, v in changes.items()) or 'as published'}")
+    return "\n".join(lines)
+
+
+def _field_texts(cls: type[Any]) -> dict[str, str]:
+    """Field -> the string that stands below it in the class body."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (OSError, TypeError):
+        return {}
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    texts: dict[str, str] = {}
+    for field, text in itertools.pairwise(body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                texts[name] = " ".join(words.split())
+    return texts
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -110,22 +147,19 @@ def _suite_path(path: Path) -> Path:
     if path.is_file():
         return path
     if str(path) in _suites():
-        return _SUITES / f"{path}.toml"
+        return SUITES / f"{path}.toml"
     raise ValueError(f"no suite file {str(path)!r}; {suggest(str(path), _suites())}")
 
 
-_SUITES = Path(__file__).parent / "suites"
-
-
 def _suites() -> list[str]:
-    return sorted(path.relative_to(_SUITES).with_suffix("").as_posix() for path in _SUITES.rglob("*.toml"))
+    return sorted(path.relative_to(SUITES).with_suffix("").as_posix() for path in SUITES.rglob("*.toml"))
 
 
 def _launch(
     resolved: Sequence[Resolved], at_once: Sequence[str], runs: Path, tracking: TrackingOptions, **how: Any
 ) -> None:
     """Train, say where the records are, and end with the exit code of how it went."""
-    from bench.start import start, table_hint
+    from bench.launch.start import start, table_hint
 
     outcomes = start(resolved, slots=at_once, runs=runs, tracking=tracking, console=console, **how)
     console.print(f"\n{len(outcomes)} runs in {runs}. Table: {table_hint(runs)}", highlight=False)
@@ -153,8 +187,8 @@ def sample_command(
 ) -> None:
     """Print sentences from a finished run."""
     with UserErrors():
-        from bench.evaluation import draw
-        from bench.runner import load_run
+        from bench.run.runner import load_run
+        from bench.score.drawing import draw
         from metrics.common.tokens import Tokens
 
         model, data, task = load_run(run)
@@ -175,8 +209,6 @@ def list_command(kind: Annotated[Listed | None, typer.Argument(help="One kind on
 @app.command("show")
 def show_command(name: Annotated[str, typer.Argument(help="A model, task or metric.")]) -> None:
     """What a model, task or metric is, with its settings and their defaults."""
-    from bench.help import describe
-
     with UserErrors():
         kinds: list[Kind] = [k for k in get_args(Kind) if name in names(k)]
         if not kinds and ":" not in name:

@@ -307,9 +307,9 @@ def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig
 def source_hash(member: type[Any]) -> str:
     """Hash of the file of a class and of the parts it may share (`common/` and `_*.py` beside it)."""
     source = Path(inspect.getfile(member))
-    shared = [*source.parent.glob("common/*.py"), *source.parent.glob("_*.py")]
+    shared = [*source.parent.glob("common/**/*.py"), *source.parent.glob("_*.py")]
     if source.name == "__init__.py":
-        shared += [*source.parent.glob("*.py"), *source.parent.parent.glob("common/*.py")]
+        shared += [*source.parent.glob("*.py"), *source.parent.parent.glob("common/**/*.py")]
     total = hashlib.sha256()
     for path in sorted({source, *shared}):
         total.update(path.read_bytes())

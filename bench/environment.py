@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench.places import ROOT
+
 __all__ = ["describe_environment", "package_version"]
 
 _PACKAGES = ("numpy", "nltk", "sacrebleu", "mlflow")
@@ -39,13 +41,12 @@ def describe_environment(device: str | None = None, threads: int | None = None) 
 
 def _commit() -> dict[str, Any]:
     """Commit of the checkout that holds this code, not of the folder one stands in; empty for an installed wheel."""
-    root = Path(__file__).parent.parent
-    if not (root / ".git").exists():
+    if not (ROOT / ".git").exists():
         return {}
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = _git(ROOT, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"git.sha": commit.strip(), "git.dirty": bool(_git(root, "status", "--porcelain"))}
+    return {"git.sha": commit.strip(), "git.dirty": bool(_git(ROOT, "status", "--porcelain"))}
 
 
 def _git(root: Path, *arguments: str) -> str | None:

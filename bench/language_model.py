@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from baselines.common.interface import SequenceSpec
 from baselines.mle import MLE
 from bench.batches import BatchStream
-from bench.seeding import derive, isolated
+from bench.randomness import derive, isolated
 from metrics.common.tokens import Tokens
 
 __all__ = ["fit_lstm"]

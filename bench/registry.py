@@ -18,11 +18,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from bench.places import ROOT
+
 __all__ = ["Kind", "find", "names", "suggest"]
 
 Kind = Literal["models", "tasks", "metrics"]
 
-_ROOT = Path(__file__).parent.parent
 _PREFIX = __package__.rpartition(".")[0]  # "" in the checkout, "textgan_bench" in a wheel
 _PACKAGES: dict[Kind, str] = {"models": "baselines", "tasks": "bench.tasks", "metrics": "metrics"}
 _BASES: dict[Kind, tuple[str, str]] = {
@@ -34,7 +35,7 @@ _BASES: dict[Kind, tuple[str, str]] = {
 
 def names(kind: Kind) -> list[str]:
     """Every public name of a kind, sorted: the files of its folder and the installed plug-ins."""
-    folder = _ROOT.joinpath(*_PACKAGES[kind].split("."))
+    folder = ROOT.joinpath(*_PACKAGES[kind].split("."))
     found = {p.parent.name for p in folder.glob("*/metric.py")}
     if kind != "metrics":
         found = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}

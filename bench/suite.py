@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench.config import RunConfig, assign, explain_error, make_runs
 from bench.registry import suggest
-from bench.samples_file import Format
+from bench.sample_files import Format
 
 __all__ = ["Expected", "RealText", "RowNotes", "RunsRow", "SamplesFile", "SuiteConfig", "read_rows", "read_suite"]
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bench.record import write_atomic
-from leaderboards.commands import add_command, published_command, verify_command
+from leaderboards.repository.cli import add_command, published_command, verify_command
 from leaderboards.schema import Boards
 
 __all__ = ["app"]
@@ -47,9 +47,9 @@ def build(
 
     Exit status 1: a record could not be read, or there was none; the tables of the others are made all the same.
     """
-    from leaderboards.aggregate import build as build_boards  # pandas and scipy: not for --help
-    from leaderboards.markdown import to_markdown
-    from leaderboards.terminal import print_boards
+    from leaderboards.boards import build as build_boards  # pandas and scipy: not for --help
+    from leaderboards.render.markdown import to_markdown
+    from leaderboards.render.terminal import print_boards
 
     try:
         boards = build_boards(runs)
@@ -82,7 +82,7 @@ def build(
 
 def _usual_folder(first: Path) -> Path:
     """Beside the records; but among the rows of the repository nothing else may lie."""
-    from leaderboards.results import root_of
+    from leaderboards.repository.results import root_of
 
     if root_of(first) is not None:
         return Path()
@@ -94,20 +94,20 @@ def _write(
 ) -> Iterator[Path]:
     """Write what was asked for; each part loads its libraries only then."""
     if tables:
-        from leaderboards.markdown import write as write_tables
+        from leaderboards.render.markdown import write as write_tables
 
         yield from write_tables(boards, folder)
     if latex:
-        from leaderboards.latex import write as write_latex
+        from leaderboards.render.latex import write as write_latex
 
         yield write_latex(boards, folder)
     if plots:
-        from leaderboards.plots import write as write_plots
+        from leaderboards.render.plots import write as write_plots
 
         write_plots(boards, folder / "plots")
         yield folder / "plots"
     if html is not None:
-        from leaderboards.html import write_page
+        from leaderboards.render.page.site import write_page
 
         yield write_page(boards, html)
 

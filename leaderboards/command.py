@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.places import program
 from bench.record import RunRecord
 from leaderboards.schema import END
 
 __all__ = ["precision", "reproduce"]
 
-_PROGRAM = "python -m bench" if (__package__ or "").partition(".")[0] == "leaderboards" else "textgan-bench"
 _USUAL = "ieee"
 _SAMPLES = re.compile(r"(?:^|\|)samples:(\d+)(?:\||$)")
 
@@ -39,7 +39,7 @@ def reproduce(records: Sequence[RunRecord], path: Path) -> str:
     settings = _assignments("model", record.model_config) + _assignments("task", record.task_config)
     settings += [f"{key}={value}" for key, value in _run_settings(records).items()]
     words += ["--set", *settings] if settings else []
-    return f"{_PROGRAM} {shlex.join(words)}"
+    return f"{program('bench')} {shlex.join(words)}"
 
 
 def _score(record: RunRecord, path: Path) -> str:
@@ -48,7 +48,7 @@ def _score(record: RunRecord, path: Path) -> str:
         return ""
     settings = [f"--set={text}" for text in _assignments("", record.task_config)]
     words = ["score", str(path.parent / files[-1]), record.task, "--name", record.model, "--runs", "runs", *settings]
-    return f"{_PROGRAM} {shlex.join(words)}"
+    return f"{program('bench')} {shlex.join(words)}"
 
 
 def precision(record: RunRecord) -> dict[str, str]:

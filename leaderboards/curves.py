@@ -25,9 +25,8 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from leaderboards.cells import cell
-from leaderboards.ranking import pareto
 from leaderboards.schema import Board, Cell, Curve, CurvePoint, Row, Trace
+from leaderboards.statistics import cell, pareto
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
 

@@ -25,12 +25,11 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Published", "published_for", "read_published"]
+from bench.places import PUBLISHED
 
-_FOLDER = Path(__file__).parent / "published"
+__all__ = ["Published", "published_for", "read_published"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,7 @@ class Published:
 def read_published() -> tuple[Published, ...]:
     """Every published number. Raises ValueError that names the file and the line of a bad row."""
     rows = []
-    for path in sorted(_FOLDER.glob("*.csv")):
+    for path in sorted(PUBLISHED.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             rows += [_row(row, f"{path.name} row {i}") for i, row in enumerate(csv.DictReader(file), 2)]
     return tuple(rows)

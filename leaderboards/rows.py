@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.record import Evaluation, RunRecord, Score
 from leaderboards.command import precision, reproduce
+from leaderboards.records import Entry
 from leaderboards.schema import (
     BASELINE,
     END,
@@ -20,7 +21,6 @@ from leaderboards.schema import (
     SamplesView,
     Status,
 )
-from leaderboards.store import Entry
 
 __all__ = ["choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
 

@@ -244,7 +244,7 @@ class Board:
 
 @dataclass(kw_only=True)
 class Boards:
-    """What `leaderboards.aggregate.build` returns."""
+    """What `leaderboards.boards.build` returns."""
 
     boards: list[Board]
     reasons: list[str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from leaderboards.comparisons import cost, quality_diversity, reported
-from leaderboards.ranking import front_keys
 from leaderboards.schema import RANKED_SEEDS, TEMPERATURE_SETTING, Board, Boards, Row
+from leaderboards.statistics import front_keys
 from leaderboards.text import Part, Table, as_part, breaks, column, head, places, plain
 
 __all__ = [

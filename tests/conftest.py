@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("baselines", "bench", "leaderboards", "metrics")
 
 # The same examples at every run and no time limit per example: a test fails because of the code, not of the day.

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from baselines.common.graphs import Graphs
+from baselines.common.fast.graphs import Graphs
 from baselines.common.spec import SequenceSpec
 
 __all__ = [

@@ -50,11 +50,8 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.averages import Histories, WeightAverage
-from baselines.common.cnn import FILTERS, CNNClassifier
-from baselines.common.counter import Counter
-from baselines.common.feature_matching import matching_rewards
-from baselines.common.graphs import replayed
+from baselines.common.fast.graphs import replayed
+from baselines.common.fast.likelihood import counted, log_likelihood
 from baselines.common.interface import (
     Batches,
     NonNegativeInt,
@@ -64,10 +61,13 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.likelihood import counted, log_likelihood
-from baselines.common.optimizer import adam, update
-from baselines.common.pool import DiscriminatorPool
-from baselines.common.stabilisers import StabilisedConfig
+from baselines.common.networks.cnn import FILTERS, CNNClassifier
+from baselines.common.training.averages import Histories, WeightAverage
+from baselines.common.training.counter import Counter
+from baselines.common.training.feature_matching import matching_rewards
+from baselines.common.training.optimizer import adam, update
+from baselines.common.training.pool import DiscriminatorPool
+from baselines.common.training.stabilisers import StabilisedConfig
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.cnn import CNNClassifier
-from baselines.common.kernels import product
+from baselines.common.fast.kernels import product
+from baselines.common.networks.cnn import CNNClassifier
 
 __all__ = ["PrefixReader", "Reading", "prefix_features"]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.cnn import CNNClassifier
-from baselines.common.kernels import product
-from baselines.common.likelihood import tiles, token_entropy, weighted_nll
-from baselines.common.sampling import BLOCK, draw
+from baselines.common.fast.kernels import product
+from baselines.common.fast.likelihood import tiles, token_entropy, weighted_nll
+from baselines.common.fast.sampling import BLOCK, draw
+from baselines.common.networks.cnn import CNNClassifier
 from baselines.common.spec import SequenceSpec
 from baselines.leakgan.features import PrefixReader, Reading
 

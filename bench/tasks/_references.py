@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import PlainSerializer
 
 from baselines.common.spec import SequenceSpec
-from bench.samples_file import is_text, read_samples
+from bench.sample_files import is_text, read_samples
 from bench.task import Task, TextData, Vocabulary, digest
 from bench.tasks import _text
 from metrics.common.tokens import Tokens

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from annotated_types import Gt, Interval
 
-from bench.lines import read_lines
+from bench.sample_files import read_lines
 from bench.task import Task, TextData
 from bench.tasks import _text
 from metrics.common.tokens import Tokens

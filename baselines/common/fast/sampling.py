@@ -1,0 +1,55 @@
+"""Draw from categorical distributions given by logits, fast on every device."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from baselines.common.fast.kernels import shifted_exp
+
+__all__ = ["BLOCK", "draw", "draw_by_mass"]
+
+BLOCK = 64
+"""Columns of one block of the two-level search; logits whose width is a multiple of it are not copied."""
+
+
+def draw(logits: Tensor, n: int = 1) -> Tensor:
+    """(B, V) -> (n, B) int64: n independent draws per row from softmax(logits). A logit of -inf is never drawn.
+
+    `torch.multinomial` draws one random number per entry, serially on a CPU: three quarters of the time of sampling
+    a small language model. On a CPU one uniform number per draw is searched for in the cumulative sums, first of
+    the blocks and then inside one block. Uniforms have 24 bits: probabilities below 6e-8 are not resolved. On other
+    devices the Gumbel-max trick is used, which is deterministic there, while cumulative sums are not.
+    """
+    if logits.device.type != "cpu":
+        noise = torch.empty(n, *logits.shape, device=logits.device, dtype=logits.dtype).exponential_()
+        return (logits - noise.log_()).argmax(-1)
+    if short := -logits.shape[1] % BLOCK:
+        logits = functional.pad(logits, (0, short), value=-math.inf)
+    return draw_by_mass(shifted_exp(logits)[0], n)
+
+
+def draw_by_mass(mass: Tensor, n: int = 1) -> Tensor:
+    """(B, V) on a CPU -> (n, B) int64: the same from numbers in proportion to probabilities, V a multiple of BLOCK."""
+    mass = mass.unflatten(1, (-1, BLOCK))  # (B, V / BLOCK, BLOCK)
+    blocks = mass.sum(2).cumsum(1)  # (B, V / BLOCK)
+    point = torch.rand(n, len(mass), 1, dtype=mass.dtype) * blocks[:, -1:]
+    block, point = _locate(blocks, point)
+    rows = torch.arange(len(mass)).expand(n, -1)
+    column, _ = _locate(mass[rows, block].cumsum(2), point)
+    return block * BLOCK + column
+
+
+def _locate(cumulative: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
+    """Cumulative sums ([n,] B, K) and points (n, B, 1) -> index of the interval (n, B), and how far into it (n, B, 1).
+
+    A point is kept strictly under the total, so that rounding never selects an interval of no mass at the end.
+    """
+    total = cumulative[..., -1:]
+    point = point.minimum(total.nextafter(torch.zeros_like(total)))
+    index = (cumulative <= point).sum(-1, keepdim=True)
+    before = cumulative.expand(*point.shape[:2], -1).gather(2, (index - 1).clamp(min=0)).where(index > 0, 0.0)
+    return index.squeeze(2), point - before

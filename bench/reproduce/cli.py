@@ -1,0 +1,187 @@
+"""The command `reproduce`: what a paper printed, what comes out here, and whether they agree.
+
+Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed; 2 a wrong name or setting, or missing data;
+75 the budget is used up; 130 stopped. After 75 and 130 the state is saved, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.config import Scale, parse_settings
+from bench.launch.slots import slots
+from bench.places import RESULTS
+from bench.record import write_atomic
+from bench.reproduce.presets import Preset, Row, preset_names, read_preset
+from bench.terminal import Jobs, JobsPerGpu, Settings, UserErrors, console, errors
+from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
+
+if TYPE_CHECKING:
+    from bench.launch.workers import Outcome  # torch: not where verdicts are only listed
+
+__all__ = ["reproduce_command"]
+
+_BUDGET_SPENT = 75
+"""EX_TEMPFAIL of sysexits.h: try again later."""
+_LEAVING = 0.02
+"""Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Say = Callable[[str], None]
+
+
+def reproduce_command(
+    name: Annotated[str | None, typer.Argument(help="A preset from --list, such as seqgan-oracle20.")] = None,
+    as_list: Annotated[bool, typer.Option("--list", help="Only say how far it is, of this preset or of all.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --list: as REPRODUCTION.md, from the project's own records only.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
+    scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
+    seed: Annotated[list[int] | None, typer.Option(help="Default: the preset's own seeds.", min=0)] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
+    settings: Settings = None,
+    budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = "auto",
+    runs: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
+    jobs: Jobs = None,
+    jobs_per_gpu: JobsPerGpu = None,
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
+    tracker: Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown.")] = TrackerName.mlflow,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
+) -> None:
+    """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
+    with UserErrors():
+        deadline = _deadline(budget) if budget else math.inf
+        if as_list:
+            _list([name] if name else preset_names(), runs, as_markdown=as_markdown, as_json=as_json, out=out)
+            return
+        if name is None:
+            raise ValueError(f"which preset? Known: {', '.join(preset_names())}. --list says how far each is")
+        if as_markdown or out:
+            raise ValueError("--markdown and --out go with --list")
+        preset = read_preset(name)
+        preset = preset.only(row or ()).at(scale, seed or (), parse_settings(settings or ()), device=device)
+        at_once = slots([config for row in preset.rows for config in row.configs], jobs, jobs_per_gpu)
+        preset.check()
+        tracking = TrackingOptions(tracker, tracking_uri, EXPERIMENT)
+        _do(preset, runs, at_once, tracking, deadline=deadline, save_every=save_every, as_json=as_json)
+
+
+def _deadline(budget: str) -> float:
+    """Seconds since the epoch. Loading this program counts, and what comes after the training is left room for."""
+    import psutil  # type: ignore[import-untyped]
+
+    started: float = psutil.Process().create_time()
+    seconds = _seconds(budget)
+    return started + seconds - max(2.0, _LEAVING * seconds)
+
+
+def _seconds(text: str) -> float:
+    """`9m` -> 540."""
+    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
+        raise ValueError(f"--budget takes a number and s, m, h or d, such as 9m; got {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
+    """What is known of presets, from the records below `runs` and those of the project."""
+    from bench.reproduce import report
+    from bench.reproduce.state import read_found, states_of
+
+    presets = {preset.name: preset for preset in map(read_preset, names)}
+    found = read_found([RESULTS] if as_markdown else [RESULTS, runs])
+    states = {name: (preset, states_of(preset, found)) for name, preset in presets.items()}
+    if as_markdown:
+        text = report.markdown(states)
+    elif as_json:
+        text = report.as_json(states) + "\n"
+    elif len(states) == 1:
+        ((_, rows),) = states.values()
+        text = "\n".join([*names, *report.result_lines(rows)]) + "\n"
+    else:
+        text = "\n".join(report.list_lines(states)) + "\n"
+    if out:
+        write_atomic(out, text.encode())
+    else:
+        typer.echo(text, nl=False)
+    for problem in found.unreadable:
+        errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
+
+
+def _do(
+    preset: Preset, runs: Path, at_once: Sequence[str], tracking: TrackingOptions, *, as_json: bool, **how: Any
+) -> None:
+    """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
+    from bench.reproduce import report
+    from bench.reproduce.plan import make_plan
+    from bench.reproduce.state import read_found, states_of
+
+    screen = errors if as_json else console
+    scale = next((row.scale for row in preset.rows if row.configs), "paper")
+    mark = "" if scale == "paper" else f"[{scale} scale, a rehearsal] "
+
+    def say(line: str) -> None:
+        screen.print(f"{mark}{line}", markup=False, highlight=False)
+
+    say(f"{preset.name}: {preset.description}")
+    plans = make_plan(preset, read_found([RESULTS, runs]), runs)
+    for line in report.plan_lines(plans, len(at_once)):
+        say(line)
+    for row in preset.rows:
+        if not row.configs:
+            _score(row, runs, say)
+    outcomes = _train(preset, slots=at_once, runs=runs, tracking=tracking, console=screen, **how)
+    found = read_found([runs])  # what was measured here, and not what the project says
+    states = states_of(preset, found)
+    for line in report.result_lines(states):
+        say(line)
+    for problem in found.unreadable:
+        say(f"not read: {problem}")
+    if as_json:
+        typer.echo(report.as_json({preset.name: (preset, states)}, plan=plans))
+    _end(outcomes, say)
+
+
+def _train(preset: Preset, **how: Any) -> list[Outcome]:
+    """The runs of all rows; what is finished is not run again, and what was begun goes on."""
+    resolved = [config.resolve() for row in preset.rows for config in row.configs]
+    if not resolved:
+        return []
+    from bench.launch.start import start
+
+    return start(resolved, **how)
+
+
+def _end(outcomes: Sequence[Outcome], say: Say) -> None:
+    statuses = {outcome.status for outcome in outcomes}
+    if "stopped" in statuses:
+        spent = any(outcome.at_deadline for outcome in outcomes)
+        say(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
+        raise typer.Exit(_BUDGET_SPENT if spent else 130)
+    if statuses - {"completed"}:
+        raise typer.Exit(1)
+
+
+def _score(row: Row, runs: Path, say: Say) -> None:
+    """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
+    from bench.sample_files import read_samples
+    from bench.score.compare import Source, score_files
+    from bench.score.records import Board, record_real_text
+
+    path = row.fetch() if row.samples else None
+    say(f"{row.label}: scoring {path.name if path else 'real text'} on {row.task_name}")
+    board = Board(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
+    if row.real_text:
+        record_real_text(board, row.real_text.n_samples, runs)
+    if row.samples and path:
+        vocabulary, eos_id = board.data.vocabulary, board.data.spec.eos_id
+        samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=row.samples.format)
+        score_files([Source(name=row.samples.name, path=path, samples=samples)], board, runs)

@@ -1,0 +1,137 @@
+"""What `reproduce` is going to do: runs, seeds, steps of each phase, and how long that takes as far as it was measured.
+
+A time is never guessed. It comes from records of the same row on the same kind of device, or from what a begun run has
+taken so far; where there is neither, it is unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.config import Resolved
+from bench.record import PhaseCost, RunRecord, read_record
+from bench.reproduce.presets import Preset, Row
+from bench.reproduce.state import Found, belongs
+from bench.run.checkpoint import PhaseProgress, read_progress
+from bench.task import TextData
+
+__all__ = ["PhasePlan", "RowPlan", "RunPlan", "make_plan", "seconds_left"]
+
+_ENOUGH = 0.1
+"""Share of a phase after which its time is believed: its steps differ, and rounds have up to 5,928 of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """One seed of a row."""
+
+    seed: int
+    steps_done: Mapping[str, int]
+    """Phase -> steps that a checkpoint holds, or all, if the run is completed."""
+    completed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasePlan:
+    """One phase of a row's runs."""
+
+    name: str
+    steps: int
+    seconds_per_step: float | None
+    """None: nobody measured it."""
+    measured_on: str
+    """`cpu, record of seed 0`; empty where it is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPlan:
+    """One row that is trained."""
+
+    label: str
+    model: str
+    task: str
+    phases: tuple[PhasePlan, ...]
+    runs: tuple[RunPlan, ...]
+
+
+def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
+    """Loads the tasks, because the number of steps may depend on them. Raises what a task's `load` raises."""
+    loaded: dict[str, TextData] = {}
+    plans = []
+    for row in preset.rows:
+        if not row.configs:
+            continue
+        key = f"{row.task_name} {row.resolved.task_settings}"
+        if key not in loaded:
+            loaded[key] = row.task.load()
+        resolved = [config.resolve() for config in row.configs]
+        plans.append(_row_plan(row, resolved, loaded[key], found, runs))
+    return plans
+
+
+def _row_plan(row: Row, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
+    model = row.resolved.model_class(row.resolved.model_config, data.spec)
+    steps = {phase.name: phase.steps for phase in model.phases()}
+    device = row.resolved.device
+    records = [record for record in found.records if record.status == "completed" and belongs(record, row)]
+    rates = _rates_of_records(records, device)
+    plans = []
+    for each in resolved:
+        folder = each.folder(runs)
+        progress = _progress(folder / "checkpoint.pt")
+        for phase in progress:
+            if phase.name not in rates and phase.steps >= max(1, _ENOUGH * steps[phase.name]):
+                rates[phase.name] = (phase.seconds / phase.steps, f"{device}, seed {each.run.seed} so far")
+        completed = _is_completed(folder / "record.json")
+        done = steps if completed else {phase.name: phase.steps for phase in progress}
+        plans.append(RunPlan(seed=each.run.seed, steps_done=done, completed=completed))
+    unknown: tuple[float | None, str] = (None, "")
+    phases = [
+        PhasePlan(name=name, steps=n, seconds_per_step=rate, measured_on=where)
+        for name, n in steps.items()
+        for rate, where in [rates.get(name, unknown)]
+    ]
+    return RowPlan(label=row.label, model=row.model, task=row.task_name, phases=tuple(phases), runs=tuple(plans))
+
+
+def _progress(checkpoint: Path) -> list[PhaseProgress]:
+    return read_progress(checkpoint).phases if checkpoint.is_file() else []
+
+
+def _is_completed(record: Path) -> bool:
+    return record.is_file() and read_record(record).status == "completed"
+
+
+def _rates_of_records(records: Sequence[RunRecord], device: str) -> dict[str, tuple[float | None, str]]:
+    """Phase -> seconds per step of the first record that was made on such a device, and where that was."""
+    rates: dict[str, tuple[float | None, str]] = {}
+    for record in records:
+        where = str(record.environment.get("device", ""))
+        if where.partition(":")[0] != device.partition(":")[0]:
+            continue
+        name = record.environment.get("device_name", where)
+        for phase in record.phases:
+            rates.setdefault(phase.name, (_rate(phase), f"{name}, record of seed {record.seed}"))
+    return rates
+
+
+def _rate(phase: PhaseCost) -> float | None:
+    return phase.seconds / phase.steps if phase.steps else None
+
+
+def seconds_left(plans: Sequence[RowPlan], jobs: int) -> tuple[float, dict[str, list[str]]]:
+    """Training time that is known, over `jobs` runs side by side, and by row the phases whose time is not."""
+    known, unknown = 0.0, dict[str, list[str]]()
+    for plan in plans:
+        for phase in plan.phases:
+            left = sum(phase.steps - run.steps_done.get(phase.name, 0) for run in plan.runs)
+            if left and phase.seconds_per_step is None:
+                unknown.setdefault(plan.label, []).append(phase.name)
+            elif left and phase.seconds_per_step is not None:
+                known += left * phase.seconds_per_step
+    n_runs = sum(not run.completed for plan in plans for run in plan.runs)
+    rounds = math.ceil(n_runs / min(jobs, n_runs)) / n_runs if n_runs else 0.0
+    return known * rounds, unknown

@@ -1,0 +1,236 @@
+"""What has been measured of a preset: which records belong to which row, how far its runs are, and each verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.config import plain
+from bench.record import Evaluation, RunRecord, Score, find_documents, read_record
+from bench.reproduce.presets import Number, Preset, Row
+from bench.reproduce.verdict import Judgement, Mean, judge, mean_of
+
+__all__ = ["Begun", "Found", "Result", "RowState", "belongs", "read_found", "state_of", "states_of"]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that was begun and has no record yet."""
+
+    config_hash: str
+    seed: int
+    checkpoint: Path
+    """May be absent: killed before it was first saved."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies below some folders."""
+
+    records: tuple[RunRecord, ...]
+    begun: tuple[Begun, ...]
+    unreadable: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One number of one row: what is published, what was measured, and the verdict."""
+
+    number: Number
+    measured: Mean | None
+    values: Mapping[int, float] = field(default_factory=dict)
+    """By seed; 0 for a row without seeds."""
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowState:
+    """How far a row is."""
+
+    row: Row
+    done: tuple[int, ...]
+    """Seeds whose run is completed; (0,) for a row without seeds that is scored."""
+    failed: tuple[int, ...]
+    begun: Mapping[int, str]
+    """Seed -> where it stands: `step 12,345, in adversarial`."""
+    results: tuple[Result, ...]
+
+
+def read_found(folders: Iterable[Path]) -> Found:
+    """All records and begun runs below folders that exist."""
+    records: list[RunRecord] = []
+    begun: list[Begun] = []
+    unreadable: list[str] = []
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for path in find_documents(folder, "record.json"):
+            try:
+                records.append(read_record(path))
+            except (ValueError, OSError) as error:
+                unreadable.append(str(error))
+        without = (p for p in find_documents(folder, "run.json") if not p.with_name("record.json").exists())
+        begun += filter(None, map(_begun, without))
+    return Found(tuple(records), tuple(begun), tuple(unreadable))
+
+
+def _begun(path: Path) -> Begun | None:
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        return Begun(str(info["config_hash"]), int(info["seed"]), path.with_name("checkpoint.pt"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # torn, or of something else: it claims nothing
+
+
+def state_of(row: Row, found: Found) -> RowState:
+    """What was measured of a row, and what it says about each of its numbers."""
+    records = _by_seed(record for record in found.records if belongs(record, row))
+    done = {seed: record for seed, record in records.items() if record.status == "completed"}
+    failed = tuple(sorted(set(records) - set(done)))
+    begun: dict[int, str] = {}
+    if row.configs:
+        waiting = {one.seed: one for one in found.begun if one.config_hash == row.resolved.config_hash}
+        begun = {seed: _where(waiting[seed].checkpoint) for seed in sorted(set(waiting) - set(records))}
+    results = tuple(_result(row, number, done, failed) for number in row.numbers)
+    return RowState(row=row, done=tuple(sorted(done)), failed=failed, begun=begun, results=results)
+
+
+def _where(checkpoint: Path) -> str:
+    if not checkpoint.is_file():
+        return "begun, nothing saved"
+    from bench.run.checkpoint import read_progress  # torch, only where a run is under way
+
+    try:
+        progress = read_progress(checkpoint)
+    except ValueError:
+        return "its checkpoint cannot be read"
+    phase = progress.phases[min(progress.phase, len(progress.phases) - 1)].name
+    return f"step {progress.step:,}, in {phase}"
+
+
+def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
+    """One record for each seed: a completed one rather than a failed one, then the newest."""
+    best: dict[int, RunRecord] = {}
+    for record in records:
+        seed = record.seed or 0
+        rank = (record.status == "completed", record.created_at)
+        if seed not in best or rank > (best[seed].status == "completed", best[seed].created_at):
+            best[seed] = record
+    return best
+
+
+def belongs(record: RunRecord, row: Row) -> bool:
+    """Whether a record is of the row: same model, task, settings and scale.
+
+    A setting that is newer than the record must stand at its default, which is what the record was made with.
+    """
+    same = (record.model, record.task, record.scale) == (row.model, row.task_name, row.scale)
+    if not same or record.task_version != row.task.version:
+        return False
+    if not _equal(record.task_config, plain(row.task), _defaults(type(row.task))):
+        return False
+    if row.configs:
+        config = row.resolved.model_config
+        return record.origin == "run" and _equal(record.model_config, plain(config), _defaults(type(config)))
+    return record.origin == "samples"
+
+
+def _equal(old: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    if set(old) - set(now):
+        return False
+    return all(old[name] == value if name in old else defaults.get(name) == value for name, value in now.items())
+
+
+def _defaults(settings: type[Any]) -> dict[str, Any]:
+    return {f.name: f.default for f in dataclasses.fields(settings) if f.init and f.default is not dataclasses.MISSING}
+
+
+def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Sequence[int]) -> Result:
+    against = _against(row, number, failed)
+    scores: dict[int, Score] = {}
+    for seed, record in done.items():
+        score = _score(record, number)
+        if isinstance(score, Score):
+            scores[seed] = score
+        else:
+            against.append(f"seed {seed}: {score}" if row.configs else score)
+    against += _differences(row, number, scores.values(), {record.data_sha256 for record in done.values()})
+    values = {seed: scores[seed].value for seed in sorted(scores)}
+    measured = mean_of(list(values.values()))
+    if row.reduced or (measured is None and (done or failed)):  # a rehearsal decides nothing at all
+        judgement = Judgement("not comparable", "; ".join(against))
+    else:
+        judgement = judge(number.value, number.tolerance, measured, seeded=bool(row.configs), against=against)
+    return Result(number=number, measured=measured, values=values, judgement=judgement)
+
+
+def _against(row: Row, number: Number, failed: Sequence[int]) -> list[str]:
+    """Reasons that need no score."""
+    reasons = []
+    if row.reduced:
+        reasons.append(f"scale {row.scale}, not the published one")
+    if row.changed:
+        reasons.append(f"other settings: {row.changed}")
+    if number.published and number.published.not_comparable:
+        reasons.append(number.published.not_comparable)
+    if failed:
+        reasons.append(f"failed: seed {', '.join(map(str, failed))}")
+    return reasons
+
+
+def _differences(row: Row, number: Number, scores: Iterable[Score], data: set[str]) -> list[str]:
+    """Reasons why scores are not of one kind, or not of the kind that is asked for."""
+    reasons = []
+    signatures = {score.signature for score in scores}
+    if len(signatures) > 1:
+        reasons.append(f"seeds are scored in different ways: {', '.join(sorted(signatures))}")
+    if len(data) > 1:
+        reasons.append("seeds have different data")
+    for signature in sorted(signatures):
+        parts = dict(part.partition(":")[::2] for part in signature.split("|")[1:])
+        metric = next(m for m in row.metrics if m.name == signature.partition("|")[0])
+        if parts.get("v") != str(metric.version):
+            reasons.append(f"{metric.name} is now of version {metric.version}, the record's of {parts.get('v')}")
+        if row.n_samples is not None and parts.get("samples", str(row.n_samples)) != str(row.n_samples):
+            reasons.append(f"{number.key} of {parts['samples']} samples, asked for are {row.n_samples}")
+    return reasons
+
+
+def _score(record: RunRecord, number: Number) -> Score | str:
+    """The score that a number speaks of, or why there is none."""
+    evaluations = [each for each in record.evaluations if each.temperature == number.temperature]
+    chosen = _place(record, evaluations, number)
+    if isinstance(chosen, str):
+        return chosen
+    if number.key in chosen.scores:
+        return chosen.scores[number.key]
+    why = next((text for name, text in chosen.skipped.items() if number.key.startswith(name)), "it was not measured")
+    return f"no {number.key}: {why}"
+
+
+def _place(record: RunRecord, evaluations: Sequence[Evaluation], number: Number) -> Evaluation | str:
+    kind, _, name = number.where.partition(":")
+    if kind == "end":
+        return record.final(number.temperature) or f"no evaluation at temperature {number.temperature:g}"
+    if kind == "best":
+        scored = [each for each in evaluations if number.key in each.scores]
+        if not any(each.at == "cadence" for each in scored):
+            return "no evaluation on the way, from which the best could be taken"
+        sign = -1 if scored[0].scores[number.key].better == "lower" else 1
+        return max(scored, key=lambda each: sign * each.scores[number.key].value)
+    if kind == "phase":
+        last = record.phases[-1].name if record.phases else ""
+        at = "end" if name == last else "phase_end"
+        found = [each for each in evaluations if each.phase == name and each.at == at]
+    else:
+        found = [each for each in evaluations if each.step == int(name)]
+    return found[-1] if found else f"no evaluation {'after phase' if kind == 'phase' else 'at step'} {name}"
+
+
+def states_of(preset: Preset, found: Found) -> list[RowState]:
+    """Every row of a preset."""
+    return [state_of(row, found) for row in preset.rows]

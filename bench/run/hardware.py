@@ -1,0 +1,77 @@
+"""What the hardware does to a run: how exact its products are, and the most memory it held at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.config import Precision
+from bench.run.checkpoint import PhaseProgress
+
+__all__ = ["PeakMemory", "exact_products", "use_precision"]
+
+
+class PeakMemory:
+    """The peaks since it was made or since `restart`. What cannot be measured stays None."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._gpu = device if device.type == "cuda" else None
+        self.restart()
+
+    def restart(self) -> None:
+        """Leave out what was before: an evaluation, a checkpoint, another run of this process."""
+        if self._gpu is not None:
+            torch.cuda.reset_peak_memory_stats(self._gpu)
+        self._resets = _reset_resident()
+
+    def note(self, phase: PhaseProgress) -> None:
+        """Raise the phase's peaks to those since the last start."""
+        if self._gpu is not None:
+            phase.peak_gpu_bytes = _higher(phase.peak_gpu_bytes, torch.cuda.max_memory_allocated(self._gpu))
+        if self._resets:
+            phase.peak_resident_bytes = _higher(phase.peak_resident_bytes, _peak_resident())
+
+
+def _higher(known: int | None, new: int | None) -> int | None:
+    return max((value for value in (known, new) if value is not None), default=None)
+
+
+def _reset_resident() -> bool:
+    """Lower the peak of the resident set to what it is now (proc(5)): Linux can, and `getrusage` nowhere."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _peak_resident() -> int | None:
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def use_precision(precision: Precision) -> None:
+    """Of all libraries at once: PyTorch itself would have TF32 in a GPU's convolutions and LSTMs.
+
+    `baselines.common.fast.kernels` rounds what it multiplies to bf16 where that is set. On a GPU PyTorch has no such
+    setting; there its own products, convolutions and LSTMs are TF32 then.
+    """
+    backends: Any = torch.backends
+    backends.fp32_precision = precision
+    for part in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
+        part.fp32_precision = "tf32" if precision == "bf16" else precision
+
+
+@contextmanager
+def exact_products(otherwise: Precision) -> Iterator[None]:
+    """Inside, products are exact; behind it, as they are `otherwise`."""
+    use_precision("ieee")
+    try:
+        yield
+    finally:
+        use_precision(otherwise)

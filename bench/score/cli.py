@@ -1,0 +1,211 @@
+"""The commands about samples that anybody hands in. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from bench.config import build, build_metrics, parse_settings, split_metrics
+from bench.registry import find, names
+from bench.sample_files import Format, read_samples
+from bench.score.records import Board
+from bench.task import Task
+from bench.tasks._references import References, Tokenizer
+from bench.terminal import Metrics, Settings, UserErrors, console, errors
+
+__all__ = ["explain_command", "score_command"]
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        help="One or more files of samples, one sentence a line: text, .jsonl, also as .gz or .bz2. The task comes "
+        "last, unless --references is given.",
+        metavar="FILES... TASK",
+        show_default=False,
+    ),
+]
+ReferencesOption = Annotated[
+    Path | None, typer.Option("--references", help="Score against this file instead of a task: all words are FILES.")
+]
+TokenizerOption = Annotated[Tokenizer | None, typer.Option(help="With --references: what a word is. Default: blanks.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="auto goes by the file's ending; ids are rows of the task's ids.")
+]
+Field = Annotated[str | None, typer.Option(help="The field of JSON lines. Default: text, else tokens.")]
+
+
+def score_command(
+    files: Files,
+    references: ReferencesOption = None,
+    training: Annotated[Path | None, typer.Option(help="With --references: the training text, for novelty.")] = None,
+    tokenizer: TokenizerOption = None,
+    name: Annotated[list[str] | None, typer.Option(help="Name of the row, one per file. Default: the file's.")] = None,
+    settings: Settings = None,
+    metric: Metrics = None,
+    file_format: FormatOption = "auto",
+    field: Field = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse files of different numbers of samples.")] = False,
+    runs: Annotated[Path | None, typer.Option(help="Write a record of each file here, for the leaderboard.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row for each file and score.")] = False,
+) -> None:
+    """Score anybody's samples and compare them: score a.txt b.txt image_coco. No model and no torch needed."""
+    from bench.score import report as score_report
+    from bench.score.compare import Source, different_counts, score_files
+
+    with UserErrors():
+        if as_json and as_csv:
+            raise ValueError("--json and --csv exclude each other")
+        values, metric_settings = split_metrics(parse_settings(settings or ()))
+        paths, task_name, task = _resolve(files, references, training, tokenizer, values)
+        rows = _row_names(paths, name)
+        metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
+        with _progress() as (share_of, track):
+            data = task.load()
+            board = Board(name=task_name, task=task, data=data, metrics=metrics)
+            sources = []
+            for path, row in zip(paths, rows, strict=True):
+                samples = read_samples(
+                    path,
+                    task,
+                    data.vocabulary,
+                    eos_id=data.spec.eos_id,
+                    format=file_format,
+                    field=field,
+                    progress=share_of(f"reading {row}"),
+                )
+                sources.append(Source(name=row, path=path, samples=samples))
+            warning = different_counts(sources)
+            if strict and warning:
+                raise ValueError(warning)
+            scored = score_files(sources, board, runs, track)
+        if as_json:
+            typer.echo(score_report.as_json(scored, task_name, warning))
+        elif as_csv:
+            typer.echo(score_report.as_csv(scored, task_name), nl=False)
+        else:
+            score_report.print_table(console, scored, task_name)
+        if warning:
+            errors.print(f"warning: not compared: {warning}", style="yellow", markup=False, highlight=False)
+
+
+def explain_command(
+    samples: Annotated[str, typer.Argument(help="A file of samples.")],
+    task: Annotated[str | None, typer.Argument(help="The task, unless --references is given.")] = None,
+    references: ReferencesOption = None,
+    tokenizer: TokenizerOption = None,
+    settings: Settings = None,
+    file_format: FormatOption = "auto",
+    field: Field = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+) -> None:
+    """One file scored the ways that papers and repositories score it, side by side: why their numbers disagree."""
+    from bench.score import report as score_report
+    from bench.score.explain import explain, texts
+
+    with UserErrors():
+        if as_json and as_markdown:
+            raise ValueError("--json and --markdown exclude each other")
+        if task is not None and references is not None:
+            raise ValueError(f"give a task ({task}) or --references, not both")
+        paths, task_name, loadable = _resolve(
+            [samples, *([task] if task else [])], references, None, tokenizer, parse_settings(settings or ())
+        )
+        with _progress() as (share_of, _):
+            data = loadable.load()
+            read = read_samples(
+                paths[0],
+                loadable,
+                data.vocabulary,
+                eos_id=data.spec.eos_id,
+                format=file_format,
+                field=field,
+                progress=share_of(f"reading {paths[0].name}"),
+            )
+            protocols = explain(texts(read, data.references, loadable.reference_file()))
+        if as_json:
+            typer.echo(score_report.protocols_as_json(protocols))
+        elif as_markdown:
+            typer.echo(score_report.protocols_as_markdown(protocols), nl=False)
+        else:
+            title = f"{paths[0].name} ({len(read):,} sentences) against {task_name} ({len(data.references):,})"
+            score_report.print_protocols(console, protocols, title)
+
+
+def _resolve(
+    files: Sequence[str],
+    references: Path | None,
+    training: Path | None,
+    tokenizer: Tokenizer | None,
+    values: Mapping[str, Any],
+) -> tuple[list[Path], str, Task]:
+    """The samples files, and what they are scored against, all looked up before anything is loaded."""
+    if references is not None:
+        if values:
+            raise ValueError("--set changes a task, and with --references there is none")
+        paths = [Path(file) for file in files]
+        for path in (*paths, references, *([training] if training else [])):
+            _check_file(path)
+        task: Task = References(references=references, training=training, tokenizer=tokenizer or "blanks")
+        return paths, references.name, task
+    if training or tokenizer:
+        raise ValueError(f"--{'training' if training else 'tokenizer'} goes with --references; a task has its own")
+    *others, task_name = files
+    if Path(task_name).is_file() and not task_name.endswith(".py") and task_name not in names("tasks"):
+        raise ValueError(
+            f"{task_name!r} is a file: the task comes last (score {' '.join(files)} image_coco), or give the real text "
+            "by --references"
+        )
+    task = build(find("tasks", task_name), values, task_name)
+    if not others:
+        raise ValueError(f"no samples file: expected score FILES... {task_name}")
+    for other in others:
+        _check_file(Path(other))
+    return [Path(other) for other in others], task_name, task
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+
+
+def _row_names(paths: Sequence[Path], chosen: Sequence[str] | None) -> list[str]:
+    """A name for each file: as chosen, or the file's, with its folder where two would have the same."""
+    if chosen and len(chosen) != len(paths):
+        raise ValueError(f"--name is given once for each file: {len(paths)} files, {len(chosen)} names")
+    short = [path.name for path in paths]
+    found = list(chosen or (short if len(set(short)) == len(short) else map(str, paths)))
+    if doubles := sorted({row for row in found if found.count(row) > 1}):
+        raise ValueError(f"{doubles[0]!r} is given twice; a row's name is its own")
+    return found
+
+
+ShareOf = Callable[[str], Callable[[float], None]]
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[ShareOf, Track]]:
+    """Bars on the terminal while something takes long; nothing in a pipe or a log."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+
+        def share_of(what: str) -> Callable[[float], None]:
+            bar = bars.add_task(what, total=1.0)
+            return lambda share: bars.update(bar, completed=share)
+
+        def track(metrics: Sequence[Any]) -> Iterator[Any]:
+            bar = bars.add_task("scoring", total=len(metrics))
+            for metric in metrics:
+                bars.update(bar, description=f"scoring {metric.name}")
+                yield metric
+                bars.advance(bar)
+            bars.update(bar, visible=False)
+
+        yield share_of, track

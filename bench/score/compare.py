@@ -1,0 +1,128 @@
+"""Files of samples scored side by side, each compared with the first. No torch, nothing printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.record import Evaluation, short_hash
+from bench.sample_files import Samples
+from bench.score.records import Board, record_samples
+from metrics.common.base import Estimate
+from metrics.common.uncertainty import Difference, difference
+
+__all__ = ["SIGNIFICANT", "ScoredFile", "Source", "different_counts", "score_files"]
+
+SIGNIFICANT = 0.05
+"""A difference whose p-value is below this is marked."""
+
+_MANY_UNKNOWN = 0.1
+"""Share of words that a task's text does not hold. Real COCO captions have .04, other English (news, film reviews)
+.22 to .30, rows of ids .99."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A file that was read."""
+
+    name: str
+    """Of the row."""
+    path: Path
+    samples: Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredFile:
+    """A file's scores, and how far they are from the first file's."""
+
+    name: str
+    path: Path
+    n_sentences: int
+    n_empty: int
+    unknown_share: float
+    evaluation: Evaluation
+    folder: Path | None
+    """Where its record is."""
+    warnings: Sequence[str]
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    """Score -> this file's less the first's; only scores of equal signatures are compared."""
+    not_compared: Mapping[str, str] = field(default_factory=dict)
+    """Score -> why there is no difference."""
+
+
+def different_counts(sources: Sequence[Source]) -> str | None:
+    """Why files of different numbers of sentences are not compared; None: the numbers are equal."""
+    counts = [len(source.samples) for source in sources]
+    if len(set(counts)) == 1:
+        return None
+    listed = ", ".join(f"{source.name} {n:,}" for source, n in zip(sources, counts, strict=True))
+    return f"scores depend on the number of samples, and the files have different numbers: {listed}"
+
+
+def score_files(
+    sources: Sequence[Source],
+    board: Board,
+    runs: Path | None = None,
+    track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+) -> list[ScoredFile]:
+    """Score each file; with `runs`, write its record below."""
+    scored: list[ScoredFile] = []
+    for source in sources:
+        samples = source.samples
+        folder = None
+        if runs:
+            stem = Path(board.name.partition(":")[0]).stem
+            folder = runs / f"{stem}-samples-{short_hash([source.name, board.data.sha256, samples.sha256])}"
+        evaluation = record_samples(source.name, board, samples, folder, track).evaluations[0]
+        differences, not_compared = _differences(evaluation, scored[0].evaluation) if scored else ({}, {})
+        scored.append(
+            ScoredFile(
+                name=source.name,
+                path=source.path,
+                n_sentences=len(samples),
+                n_empty=samples.n_empty,
+                unknown_share=samples.unknown_share,
+                evaluation=evaluation,
+                folder=folder,
+                warnings=_warnings(samples, board),
+                differences=differences,
+                not_compared=not_compared,
+            )
+        )
+    return scored
+
+
+def _differences(evaluation: Evaluation, first: Evaluation) -> tuple[dict[str, Difference], dict[str, str]]:
+    differences: dict[str, Difference] = {}
+    reasons: dict[str, str] = {}
+    for key, score in evaluation.scores.items():
+        other = first.scores.get(key)
+        if other is None:
+            reasons[key] = "the first file has no such score"
+        elif other.signature != score.signature:
+            reasons[key] = f"other signatures: {score.signature} and {other.signature}"
+        else:
+            estimates = (Estimate(s.value, s.standard_error) for s in (score, other))
+            differences[key] = difference(*estimates)
+    return differences, reasons
+
+
+def _warnings(samples: Samples, board: Board) -> list[str]:
+    """What suggests that the file is not what it was taken for."""
+    found: list[str] = []
+    if n := samples.n_empty:
+        found.append(
+            f"{n:,} empty line{'s' * (n != 1)}, scored as {'empty sentences' if n != 1 else 'an empty sentence'}"
+        )
+    if (share := samples.unknown_share) > _MANY_UNKNOWN:
+        strange = samples.vocabulary.numbering.keys() - board.data.vocabulary.numbering.keys()
+        numbers = sum(word.isdecimal() for word in strange) > len(strange) / 2
+        question = "are these rows of ids (--format ids)?" if numbers else "is it the right task?"
+        found.append(f"{share:.0%} of the words occur nowhere in the text of {board.name}: {question}")
+    spec = board.data.spec
+    if spec.eos_id is not None and board.data.vocabulary.words and (samples.tokens.flat == spec.eos_id).any():
+        end = board.data.vocabulary.words[spec.eos_id]
+        found.append(f"the word {end!r} names the end of a sentence and is scored as a word: cut sentences before it")
+    return found

@@ -1,0 +1,109 @@
+"""Draw samples from a model and score them, without disturbing its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from baselines.common.interface import HasLogProb, SequenceSpec, TextGenerator
+from bench.randomness import isolated
+from metrics.common.sentences import sentence_keys
+from metrics.common.tokens import Tokens
+
+__all__ = ["collapse", "draw", "log_prob_of", "state_problem", "word_entropy"]
+
+Ids = NDArray[np.int64]
+
+_CHUNK = 1_000
+"""Sentences asked of a model at once: bounds memory, and is part of what a seed means."""
+
+
+def draw(model: TextGenerator, n: int, *, seed: int, temperature: float = 1.0) -> Ids:
+    """n sentences -> (n, T) ids, what follows an end token blanked. Training is as if this had not happened.
+
+    Raises ValueError, naming the model, when `sample` does not return (n, T) int64 ids of the vocabulary.
+    """
+    spec = model.spec
+    was_training = model.training
+    model.eval()
+    chunks = []
+    with isolated(seed), torch.no_grad():
+        for start in range(0, n, _CHUNK):
+            size = min(_CHUNK, n - start)
+            ids = model.sample(size, temperature=temperature)
+            _check(ids, size, spec, type(model).__name__)
+            chunks.append(ids.cpu().numpy())
+    model.train(was_training)
+    return _blank(np.concatenate(chunks), spec)
+
+
+def _check(ids: Any, n: int, spec: SequenceSpec, name: str) -> None:
+    if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or tuple(ids.shape) != (n, spec.max_len):
+        got = f"{ids.dtype} {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
+        raise ValueError(f"{name}.sample({n}) must return int64 ({n}, {spec.max_len}), got {got}")
+    if ids.min() < 0 or ids.max() >= spec.vocab_size:
+        raise ValueError(f"{name}.sample: ids must be in 0..{spec.vocab_size - 1}, got {ids.min()}..{ids.max()}")
+
+
+def _blank(ids: Ids, spec: SequenceSpec) -> Ids:
+    if spec.eos_id is None or spec.pad_id is None:
+        return ids
+    ended = np.zeros_like(ids, dtype=bool)
+    ended[:, 1:] = np.logical_or.accumulate(ids == spec.eos_id, axis=1)[:, :-1]
+    ids[ended] = spec.pad_id
+    return ids
+
+
+def log_prob_of(model: TextGenerator, device: torch.device) -> Callable[[Ids], NDArray[np.float64]] | None:
+    """The model's log-probability for metrics, (N, T) -> (N,) nats; None for an implicit model."""
+    if not isinstance(model, HasLogProb):
+        return None
+    likelihood: HasLogProb = model
+
+    def log_prob(ids: Ids) -> NDArray[np.float64]:
+        was_training = model.training
+        model.eval()
+        with torch.no_grad():
+            parts = [
+                likelihood.log_prob(torch.from_numpy(ids[start : start + _CHUNK]).to(device)).double().cpu().numpy()
+                for start in range(0, len(ids), _CHUNK)
+            ]
+        model.train(was_training)
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    return log_prob
+
+
+def word_entropy(tokens: Tokens) -> float:
+    """Entropy of the words of a text, in nats."""
+    if not len(tokens.flat):
+        return 0.0
+    counts = np.bincount(tokens.flat)
+    share = counts[counts > 0] / len(tokens.flat)
+    return float(-(share * np.log(share)).sum())
+
+
+def collapse(samples: Tokens, training: Tokens, min_unique: float, min_entropy: float) -> str | None:
+    """What looks like a collapse, or None: few distinct sentences, or words far less varied than the training text's.
+
+    Both limits are shares: of distinct sentences, and of the training text's entropy.
+    """
+    distinct = len(set(sentence_keys(samples))) / len(samples)
+    if distinct < min_unique:
+        return f"{distinct:.1%} of the samples are distinct (limit {min_unique:.0%})"
+    entropy, real = word_entropy(samples), word_entropy(training)
+    if entropy < min_entropy * real:
+        return f"words of the samples have an entropy of {entropy:.2f} nats, the training text's {real:.2f}"
+    return None
+
+
+def state_problem(model: TextGenerator) -> str | None:
+    """Name of the first parameter that is not finite, or None."""
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            return name
+    return None

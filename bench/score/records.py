@@ -1,0 +1,92 @@
+"""Samples that anybody hands in: score them and make their record. No torch."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.config import plain
+from bench.environment import describe_environment
+from bench.record import Evaluation, RunRecord, read_record, short_hash
+from bench.sample_files import Samples
+from bench.score.scoring import metric_inputs, real_text, score, write_samples
+from bench.task import Task, TextData
+
+__all__ = ["Board", "record_real_text", "record_samples"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A loaded task under its public name, with the metrics that score it."""
+
+    name: str
+    """As it was asked for: a name in `bench/tasks/`, a plug-in, or `my_task.py:MyTask`."""
+    task: Task
+    data: TextData
+    metrics: Sequence[Any]
+
+
+def record_samples(
+    name: str,
+    board: Board,
+    samples: Samples,
+    folder: Path | None = None,
+    track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+) -> RunRecord:
+    """Score samples as a row that was not trained here.
+
+    Record and samples are written to `folder`, if given. Metrics that need the model are absent, with the reason.
+    `track` hands the metrics on, one by one, and may show how far they are.
+    """
+    inputs = metric_inputs(board.data, samples.tokens, vocabulary=samples.vocabulary)
+    scores, skipped = score(track(board.metrics), inputs)
+    evaluation = Evaluation(
+        phase="samples",
+        step=0,
+        at="samples",
+        temperature=1.0,
+        scores=scores,
+        skipped=skipped,
+        samples_file="samples.txt" if folder else None,
+        samples_sha256=write_samples(folder / "samples.txt", samples.sentences) if folder else samples.sha256,
+    )
+    settings = plain(board.task)
+    identity = [name, board.name, board.task.version, settings, board.data.sha256]
+    record = RunRecord(
+        run_id=short_hash([*identity, samples.sha256, [metric.signature(inputs) for metric in board.metrics]]),
+        config_hash=short_hash(identity),
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        status="completed",
+        origin="samples",
+        model=name,
+        scale="samples",
+        task=board.name,
+        task_version=board.task.version,
+        task_config=settings,
+        data_sha256=board.data.sha256,
+        data_facts=board.data.facts,
+        seed=None,
+        evaluations=(evaluation,),
+        environment=describe_environment(),
+    )
+    if folder:
+        record.write(folder / "record.json")
+    return record
+
+
+def record_real_text(board: Board, n: int, runs: Path) -> RunRecord:
+    """The row of real text, scored as if a model had handed it in: what a perfect copy of the training text gets.
+
+    It is made once for a task, its settings, n and the metrics; what is there is returned as it is.
+    """
+    metrics = [[metric.name, metric.version, plain(metric)] for metric in board.metrics]
+    identity = short_hash([plain(board.task), board.data.sha256, n, metrics])
+    folder = runs / f"{Path(board.name.partition(':')[0]).stem}-real_text-{identity}"
+    if (folder / "record.json").exists():
+        return read_record(folder / "record.json")
+    vocabulary = board.data.vocabulary
+    samples = Samples(tokens=real_text(board.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
+    return record_samples("real_text", board, samples, folder)

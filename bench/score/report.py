@@ -1,0 +1,192 @@
+"""Scores of samples files for people (a table in the terminal) and for programs (JSON, CSV)."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.record import Score
+from bench.score.compare import SIGNIFICANT, ScoredFile
+from bench.score.explain import ORDERS, Protocol
+from metrics.common.uncertainty import Difference
+
+__all__ = [
+    "as_csv",
+    "as_json",
+    "print_protocols",
+    "print_table",
+    "protocols_as_json",
+    "protocols_as_markdown",
+    "with_error",
+]
+
+_COLUMNS = (
+    "file", "name", "task", "sentences", "score", "value", "standard_error", "better", "difference",
+    "difference_standard_error", "p_value", "signature", "absent",
+)  # fmt: skip
+
+
+def with_error(value: float, standard_error: float | None) -> str:
+    """`0.7457 ± 0.0015`; the standard error is left out where it is not known."""
+    return f"{value:.4f}" if standard_error is None else f"{value:.4f} ± {standard_error:.4f}"
+
+
+def print_table(console: Console, files: Sequence[ScoredFile], task: str) -> None:
+    """A column for each file, one for each difference to the first, and below what a reader must know."""
+    first, *others = files
+    scores = _all_scores(files)
+    compared = [file for file in others if file.differences]
+    names = [file.name for file in files]
+    sizes = ", ".join(f"{file.name} ({file.n_sentences:,} sentences)" for file in files)
+    table = Table(title=f"{sizes} on {task}", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("score", no_wrap=True)
+    for title in ("better", *names, *(f"{file.name} − {first.name}" for file in compared)):
+        table.add_column(title, overflow="fold")
+    for key, score in scores.items():
+        cells = [_cell(file.evaluation.scores.get(key)) for file in files]
+        apart = [_difference(file.differences.get(key)) for file in compared]
+        table.add_row(key, {"real": "as real"}.get(score.better, score.better), *cells, *apart)
+    console.print(table)
+    for line in _notes(files):
+        console.print(line, highlight=False, markup=False)
+
+
+def _all_scores(files: Sequence[ScoredFile]) -> dict[str, Score]:
+    """One score of each key that some file has, in the order of the metrics."""
+    found: dict[str, Score] = {}
+    for file in files:
+        for key, score in file.evaluation.scores.items():
+            found.setdefault(key, score)
+    return found
+
+
+def _cell(score: Score | None) -> str:
+    return "" if score is None else with_error(score.value, score.standard_error)
+
+
+def _difference(apart: Difference | None) -> str:
+    if apart is None:
+        return ""
+    if apart.p_value is None:
+        return f"{apart.value:+.4f}"
+    p_value = "p<.001" if apart.p_value < 0.001 else f"p={apart.p_value:.3f}".replace("=0.", "=.")
+    return f"{apart.value:+.4f} {p_value}{' *' * (apart.p_value < SIGNIFICANT)}"
+
+
+def _notes(files: Sequence[ScoredFile]) -> Iterator[str]:
+    if any(score.better == "real" for score in _all_scores(files).values()):
+        yield "as real: neither end is good, the value of real text is"
+    yield "± standard error over the samples of one file; it says nothing of other seeds"
+    if any(file.differences for file in files):
+        yield (
+            f"− difference to {files[0].name}; p by a normal test of two independent sets of samples, not corrected "
+            f"for the number of scores; * p < {SIGNIFICANT:.2f}".replace("0.", ".", 1)
+        )
+    for file in files:
+        for warning in file.warnings:
+            yield f"warning: {file.name}: {warning}"
+        if file.not_compared and file.n_sentences == files[0].n_sentences:
+            yield f"not compared: {file.name}: {'; '.join(f'{k} ({why})' for k, why in file.not_compared.items())}"
+    yield from dict.fromkeys(score.signature for file in files for score in file.evaluation.scores.values())
+    absent: dict[str, list[str]] = {}
+    for file in files:
+        for name, reason in file.evaluation.skipped.items():
+            absent.setdefault(f"absent: {name} ({reason})", []).append(file.name)
+    for line, names in absent.items():
+        yield line if len(names) == len(files) else f"{line}: {', '.join(names)}"
+    yield from (f"record: {file.folder}" for file in files if file.folder)
+
+
+def as_json(files: Sequence[ScoredFile], task: str, warning: str | None) -> str:
+    """One document, the same for one file and for many."""
+    return json.dumps(
+        {"task": task, "warning": warning, "files": [_document(file) for file in files]},
+        indent=2, ensure_ascii=False, allow_nan=False,
+    )  # fmt: skip
+
+
+def _document(file: ScoredFile) -> dict[str, Any]:
+    return {
+        "file": str(file.path),
+        "name": file.name,
+        "sentences": file.n_sentences,
+        "empty_sentences": file.n_empty,
+        "unknown_word_share": file.unknown_share,
+        "scores": {key: dataclasses.asdict(score) for key, score in file.evaluation.scores.items()},
+        "absent": dict(file.evaluation.skipped),
+        "difference_to_first": {key: apart._asdict() for key, apart in file.differences.items()},
+        "not_compared": dict(file.not_compared),
+        "warnings": list(file.warnings),
+        "record": None if file.folder is None else str(file.folder / "record.json"),
+    }
+
+
+def as_csv(files: Sequence[ScoredFile], task: str) -> str:
+    """A row for each file and score; a metric that is absent has a row with the reason."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for file in files:
+        about = {"file": file.path, "name": file.name, "task": task, "sentences": file.n_sentences}
+        for key, score in file.evaluation.scores.items():
+            row = {"score": key, "value": score.value, "standard_error": score.standard_error}
+            row |= {"better": score.better, "signature": score.signature}
+            if apart := file.differences.get(key):
+                row |= {"difference": apart.value, "difference_standard_error": apart.standard_error}
+                row |= {"p_value": apart.p_value}
+            writer.writerow({**about, **row})
+        for key, reason in file.evaluation.skipped.items():
+            writer.writerow({**about, "score": key, "absent": reason})
+    return out.getvalue()
+
+
+def print_protocols(console: Console, protocols: Sequence[Protocol], title: str) -> None:
+    """A row for each way of scoring, and below who uses it and its signature."""
+    table = Table("protocol", *map(str, ORDERS), title=title)
+    for protocol in protocols:
+        if protocol.name == "self_bleu":
+            table.add_section()
+        table.add_row(protocol.name, *_protocol_cells(protocol))
+    console.print(table)
+    console.print(
+        "± standard error over the samples; of each kind the first row is ours, the others are no scores here"
+    )
+    for protocol in protocols:
+        why = f" ABSENT: {protocol.absent}." if protocol.absent else ""
+        line = f"{protocol.name}:{why} {protocol.used_by} [{protocol.source}]\n    {protocol.signature}"
+        console.print(line, highlight=False, markup=False)
+
+
+def _protocol_cells(protocol: Protocol) -> list[str]:
+    cells = [with_error(score.value, score.standard_error) for score in protocol.scores]
+    return cells or ["absent"] * len(ORDERS)
+
+
+def protocols_as_json(protocols: Sequence[Protocol]) -> str:
+    """Protocol -> scores by order, signature, who uses it."""
+    document = {
+        protocol.name: {
+            "scores": {str(n): score._asdict() for n, score in zip(ORDERS, protocol.scores, strict=False)},
+            "signature": protocol.signature,
+            "used_by": protocol.used_by,
+            "source": protocol.source,
+            "absent": protocol.absent,
+        }
+        for protocol in protocols
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def protocols_as_markdown(protocols: Sequence[Protocol]) -> str:
+    """The table of `print_protocols` for a page."""
+    lines = ["| protocol | 2 | 3 | 4 | 5 |", "|---|---|---|---|---|"]
+    lines += [f"| `{protocol.name}` | {' | '.join(_protocol_cells(protocol))} |" for protocol in protocols]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,321 @@
+"""Boards -> a folder of pages that opens from the file system, without a network.
+
+`index.html` leads to a page for each board, a page for each run and one that puts the samples of two runs side by side.
+Sentences and figures lie in `data/`, one script for each run and board, and are loaded where they are looked at; there
+is one copy of plotly. Everything from a record or a samples file is escaped: by jinja2 in pages, as JSON in scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jinja2
+
+from bench.record import Evaluation, RunRecord, read_record, short_hash
+from leaderboards.render.page.charts import Style, curves, learning, run_figures, styles
+from leaderboards.render.page.citation import bibtex
+from leaderboards.render.page.files import read_diary, read_lines, read_nearest
+from leaderboards.render.page.glossary import definition
+from leaderboards.render.page.views import board_tables, main_table
+from leaderboards.schema import Board, Boards, Row, RunView
+from leaderboards.statistics import front_keys
+from leaderboards.tables import legend, parts, signatures
+from leaderboards.text import duration, plain
+
+__all__ = ["write_page"]
+
+_PAGES = Path(__file__).parent
+_STATIC = ("page.css", "page.js")
+_ROWS_AT_FIRST = 14
+"""Rows of a board on the first page; of a longer board the references and the front."""
+_POINTS = 120
+"""Points of a logged value."""
+
+
+@dataclass
+class _Run:
+    """A run with its place among the pages."""
+
+    name: str
+    """Of its page and its data: letters, digits, `-` and `_` only."""
+    view: RunView
+    homes: list[tuple[Board, Row]] = field(default_factory=list)
+    """A file of samples may stand on several boards."""
+    sets: list[str] = field(default_factory=list)
+    """What its samples are of: `end, T = 1`."""
+
+
+def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
+    """Write the pages into a folder and return `index.html`. `samples` sentences are shown of each run's end.
+
+    Pages of an earlier call are written over, and nothing is deleted. Raises OSError where a file cannot be written.
+    """
+    for name in ("", "runs", "data"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    names = _board_names(boards)
+    runs = _runs(boards)
+    looks = styles(boards)
+    site = _Site(folder, boards, names, runs, looks)
+    for run in runs.values():
+        _write_run(site, run, samples)
+    for board in boards.boards:
+        _write_board(site, board)
+    comparable = [run for run in runs.values() if run.sets]
+    site.page("compare.html", "compare.html", title="Compare samples", data=_for_compare(comparable))
+    site.page("metrics.html", "metrics.html", title="Metrics", metrics=site.definitions(*boards.boards))
+    for name in _STATIC:
+        (folder / name).write_bytes((_PAGES / name).read_bytes())
+    _write_plotly(folder / "data" / "plotly.min.js")
+    site.page(
+        "index.html",
+        "index.html",
+        title="Leaderboards",
+        tables={board.number: main_table(board, _ROWS_AT_FIRST) for board in boards.boards},
+        legend=legend(boards),
+        metrics=site.definitions(*boards.boards),
+    )
+    return folder / "index.html"
+
+
+class _Site:
+    """What all pages share: templates, addresses, looks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        boards: Boards,
+        names: Mapping[int, str],
+        runs: Mapping[str, _Run],
+        looks: Mapping[str, Style],
+    ) -> None:
+        self.folder, self.boards, self.runs, self.looks = folder, boards, runs, looks
+        self.environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_PAGES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_shown,
+        )
+        self.environment.filters |= {"json": _json, "duration": duration, "setting": _setting}
+        self.names = names
+        self.environment.globals |= {
+            "boards": boards,
+            "names": names,
+            "runs": runs,
+            "looks": looks,
+            "title_of": _title,
+            "details_of": _details,
+            "bibtex": bibtex,
+        }
+
+    def page(self, template: str, path: str, /, **values: Any) -> None:
+        """Write a page; `root` leads from it to the folder."""
+        text = self.environment.get_template(template).render(root="../" * path.count("/"), here=path, **values)
+        (self.folder / path).write_text(text, encoding="utf-8")
+
+    def data(self, name: str, value: Any) -> None:
+        """Write a script that hands a value to the pages: `fetch` does not work from the file system."""
+        (self.folder / "data" / f"{name}.js").write_text(f'textgan("{name}", {_json(value)});\n', encoding="ascii")
+
+    def definitions(self, *boards: Board) -> list[Any]:
+        """Definitions of the metrics of some boards, by name."""
+        return [definition(name) for name in sorted({name for board in boards for name in board.metrics.values()})]
+
+
+def _title(board: Board) -> str:
+    return plain(f"{board.number}. {board.task}, {board.scale}")
+
+
+def _details(board: Board) -> str:
+    settings = [f"{key}={value}" for key, value in sorted(board.task_config.items())]
+    return plain(" · ".join([f"version {board.task_version}", *settings, f"data {board.data_sha256[:12]}"]))
+
+
+def _board_names(boards: Boards) -> dict[int, str]:
+    """Number of a board -> name of its page, the same for the same board in the next build."""
+    names = {}
+    for board in boards.boards:
+        identity = [board.task, board.task_version, board.task_config, board.data_sha256, board.scale, board.signatures]
+        names[board.number] = f"board-{_slug(board.task)}-{_slug(board.scale)}-{short_hash(identity)[:8]}"
+    return names
+
+
+def _runs(boards: Boards) -> dict[str, _Run]:
+    """Path of a record -> its run."""
+    runs: dict[str, _Run] = {}
+    taken: set[str] = set()
+    for board in boards.boards:
+        for row in (*board.rows, *board.apart):
+            for view in row.runs:
+                if view.path not in runs:
+                    name = view.run_id if re.fullmatch(r"[0-9a-f]{12}", view.run_id) else short_hash(view.run_id)
+                    name = name if name not in taken else short_hash([view.run_id, view.path])
+                    taken.add(name)
+                    runs[view.path] = _Run(f"run-{name}", view)
+                runs[view.path].homes.append((board, row))
+    return runs
+
+
+def _write_run(site: _Site, run: _Run, samples: int) -> None:
+    record, folder = read_record(Path(run.view.path)), Path(run.view.path).parent
+    problems: list[str] = []
+    sets = _samples(record, folder, samples, problems)
+    run.sets = [name for name, _ in sets]
+    nearest = _or_problem(lambda: read_nearest(folder), problems) or {}
+    shown = {line for _, lines in sets for line in lines}
+    drawing = run_figures(record, _or_problem(lambda: read_diary(folder, _POINTS), problems) or {})
+    data = {
+        "sets": [{"name": name, "lines": lines} for name, lines in sets],
+        "nearest": {line: found for line, found in nearest.items() if line in shown},
+        "ids": bool(shown) and all(line.replace(" ", "").isdigit() for line in list(shown)[:20]),
+        **drawing,
+    }
+    if sets or drawing["figures"]:
+        site.data(run.name, data)
+    board, row = run.homes[0]
+    site.page(
+        "run.html",
+        f"runs/{run.name}.html",
+        title=f"{row.label}, {_seed(run.view)}",
+        run=run,
+        record=record,
+        board=board,
+        row=row,
+        siblings=[site.runs[view.path] for view in row.runs],
+        problems=problems,
+        has_figures=bool(drawing["figures"]),
+        has_nearest=bool(data["nearest"]),
+        seed=_seed,
+        evaluation_name=_evaluation_name,
+        scored=_scored(record),
+        metrics=site.definitions(board),
+    )
+
+
+def _write_board(site: _Site, board: Board) -> None:
+    name = site.names[board.number]
+    pages = {path: run.name for path, run in site.runs.items()}
+    drawings = {"curves": curves(board, site.looks, pages), "learning": learning(board, site.looks)}
+    for kind, drawing in drawings.items():
+        if drawing["figures"]:
+            site.data(f"{name}-{kind}", drawing)
+    site.page(
+        "board.html",
+        f"{name}.html",
+        title=_title(board),
+        board=board,
+        name=name,
+        tables=board_tables(board),
+        front=front_keys(board.rows),
+        unmatched=_unmatched(board),
+        published=[table for table in parts(board) if table.title.startswith("reported")],
+        signatures=signatures(board),
+        figures={kind: [figure["name"] for figure in found["figures"]] for kind, found in drawings.items()},
+        seed=_seed,
+        metrics=site.definitions(board),
+    )
+
+
+def _unmatched(board: Board) -> dict[str, list[str]]:
+    """Label of a row -> why its qualities at matched diversity are absent, curves with the same reason together."""
+    found: dict[str, dict[str, list[str]]] = {row.label: {} for row in (*board.rows, *board.apart)}
+    for curve in board.curves:
+        for trace in (trace for trace in curve.traces if trace.matched is None and trace.reason):
+            found[trace.label].setdefault(trace.reason, []).append(curve.y)
+    return {
+        label: [f"No matched {', '.join(keys)}: {reason}." for reason, keys in why.items()]
+        for label, why in found.items()
+    }
+
+
+def _samples(record: RunRecord, folder: Path, n: int, problems: list[str]) -> list[tuple[str, list[str]]]:
+    """(name, sentences) of every set beside the record: `n` of the end at temperature 1, of the others a quarter."""
+    final = record.final()
+    ordered = sorted(record.evaluations, key=lambda e: (e is not final, e.at not in ("end", "samples")))
+    found = []
+    for evaluation in ordered:
+        if evaluation.samples_file is not None:
+            name, count = evaluation.samples_file, n if evaluation is final else n // 4
+            lines = _or_problem(lambda name=name, count=count: read_lines(folder, name, count), problems)  # type: ignore[misc]
+            if lines:
+                found.append((_evaluation_name(evaluation), lines))
+    return found
+
+
+_T = TypeVar("_T")
+
+
+def _or_problem(read: Callable[[], _T], problems: list[str]) -> _T | None:
+    """What is read, or None and the reason among the problems: a page tells of a bad file and shows the rest."""
+    try:
+        return read()
+    except (ValueError, OSError) as error:
+        problems.append(str(error))
+        return None
+
+
+def _evaluation_name(evaluation: Evaluation) -> str:
+    when = {"end": "end of training", "samples": "as handed in", "phase_end": f"after {plain(evaluation.phase)}"}
+    at = when.get(evaluation.at, f"step {evaluation.step}")
+    return at if evaluation.at == "samples" else f"{at}, T = {evaluation.temperature:g}"
+
+
+def _scored(record: RunRecord) -> dict[str, Any]:
+    """The scores of the results and of the ends of phases: a line for each key, a column for each evaluation."""
+    evaluations = [e for e in record.evaluations if e.at != "cadence"]
+    keys = sorted({key for e in evaluations for key in e.scores})
+    lines = []
+    for key in keys:
+        scores = [e.scores.get(key) for e in evaluations]
+        first = next(score for score in scores if score is not None)
+        lines.append({"key": key, "first": first, "scores": scores})
+    skipped = {(name, reason) for e in evaluations for name, reason in e.skipped.items()}
+    return {"evaluations": evaluations, "lines": lines, "skipped": sorted(skipped)}
+
+
+def _seed(view: RunView) -> str:
+    return "samples" if view.seed is None else f"seed {view.seed}"
+
+
+def _for_compare(runs: list[_Run]) -> list[dict[str, Any]]:
+    """What the two menus offer, board by board."""
+    boards: dict[int, dict[str, Any]] = {}
+    for run in runs:
+        for board, row in run.homes:
+            entry = boards.setdefault(board.number, {"board": _title(board), "runs": []})
+            label = f"{plain(row.label)}, {_seed(run.view)}"
+            entry["runs"].append([run.name, label, [plain(name) for name in run.sets], row.status == "reference"])
+    return [boards[number] for number in sorted(boards)]
+
+
+def _write_plotly(path: Path) -> None:
+    from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # slow to import
+
+    path.write_text(get_plotlyjs(), encoding="utf-8")
+
+
+def _json(value: Any) -> str:
+    """JSON that is also harmless inside HTML and JavaScript: no `<`, `>`, `&`, no line separators."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _shown(value: Any) -> Any:
+    """Every text of a template without control and bidirectional characters; most have none."""
+    odd = type(value) is str and not (value.isascii() and value.isprintable())
+    return plain(value) if odd else value
+
+
+def _setting(value: Any) -> str:
+    """A setting as it is read and written: JSON, texts bare."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:40] or "x"

@@ -1,0 +1,147 @@
+"""`leaderboards add`: a run becomes a row of the repository's boards, if anybody can check it.
+
+Refused is what nobody could make again or score again: a checkout with uncommitted changes or without a known commit, a
+task, version or data that are not the ones of this installation, samples that are missing or have another hash, an id
+that is there with other content. A failed run is taken like any other: it counts as started, and rows that leave their
+failures out look better than they are. A run that was begun and has no record is not a row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.places import ROOT
+from bench.record import RunRecord, find_documents, read_record
+from leaderboards.repository import rescore
+from leaderboards.repository.results import SOURCE, check_record, find_samples, kept, pack, place, read_samples
+
+__all__ = ["Added", "Source", "add", "find_runs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """A run in its place."""
+
+    run: str
+    folder: str
+    files: list[str]
+    bytes: int
+    new: bool
+    """False: it was there already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Samples that are published elsewhere and not ours to hand on: address and hash are kept in their place."""
+
+    file: Path
+    url: str
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Record files: of a run's folder, of all folders below one, or as named. Raises FileNotFoundError."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        below = [path] if path.is_file() else find_documents(path, "record.json")
+        if not below:
+            raise FileNotFoundError(f"{path} holds no record.json: it is not the folder of a finished run")
+        found |= dict.fromkeys(below)
+    return list(found)
+
+
+def add(path: Path, results: Path, source: Source | None = None) -> Added:
+    """Check one record and its samples and copy them, all or nothing. Raises ValueError: what is wrong, what to do."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link; a file is expected")
+    record = read_record(path)
+    try:
+        check_record(record)
+        _check_commit(record)
+        loaded = rescore.load(record)
+        files = _source_files(record, source, loaded) if source else _samples(record, path.parent)
+    except rescore.NotCheckable as error:
+        raise ValueError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    folder = results / place(record)
+    files = {"record.json": path.read_bytes(), **files}
+    told = Added(
+        run=str(path),
+        folder=str(folder),
+        files=sorted(files),
+        bytes=sum(map(len, files.values())),
+        new=not folder.exists(),
+    )
+    if told.new:
+        _write(folder, files)
+    elif not _same(folder, record):
+        raise ValueError(
+            f"{path}: {folder} holds another record of this run_id; remove it if this one is to replace it"
+        )
+    return told
+
+
+def _check_commit(record: RunRecord) -> None:
+    sha, dirty = record.environment.get("git.sha"), record.environment.get("git.dirty")
+    if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{40}", sha):
+        raise ValueError("no commit is recorded: the run must be made from a checkout, whose state others can get")
+    if dirty is not False:
+        raise ValueError(f"made from a checkout with uncommitted changes to {sha[:12]}: commit or stash, and run again")
+    if (ROOT / ".git").exists():
+        command = ["git", "-C", str(ROOT), "cat-file", "-e", f"{sha}^{{commit}}"]
+        known = subprocess.run(command, capture_output=True, check=False, timeout=60)  # noqa: S603 - checked digits
+        if known.returncode:
+            raise ValueError(f"this checkout does not know the commit {sha[:12]} of the run: fetch it first")
+
+
+def _samples(record: RunRecord, folder: Path) -> dict[str, bytes]:
+    """File name -> compressed samples."""
+    files = {}
+    for evaluation in kept(record):
+        if (path := find_samples(folder, evaluation)) is None:
+            raise ValueError(f"{evaluation.samples_file or 'the samples file'} is missing beside the record")
+        files[f"{evaluation.samples_file}.bz2"] = pack(read_samples(path, evaluation))
+    return files
+
+
+def _source_files(record: RunRecord, source: Source, loaded: rescore.Loaded) -> dict[str, bytes]:
+    """`source.json` in place of the samples, if the published file gives exactly the record's sentences."""
+    if record.origin != "samples" or len(kept(record)) != 1:
+        raise ValueError("a source is of samples that were handed in, and this is a run of the harness")
+    if not source.url.startswith("https://"):
+        raise ValueError(f"the source must be an https address, got {source.url!r}")
+    sha256 = hashlib.sha256(source.file.read_bytes()).hexdigest()
+    sentences = rescore.read_sentences(loaded, source.file)
+    digest = hashlib.sha256("".join(f"{s}\n" for s in sentences).encode()).hexdigest()
+    if digest != kept(record)[0].samples_sha256:
+        raise ValueError(f"{source.file} does not hold the samples that the record was made of")
+    entry = {"name": source.file.name, "url": source.url, "sha256": sha256}
+    return {SOURCE: (json.dumps(entry, indent=2, sort_keys=True) + "\n").encode()}
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Beside the place, then there by one renaming."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".adding-"))
+    try:
+        for name, content in files.items():
+            (half / name).write_bytes(content)
+        half.chmod(0o755)
+        half.rename(folder)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+
+
+def _same(folder: Path, record: RunRecord) -> bool:
+    """Whether the record that is there is of the same run, clock and machine aside."""
+    stored = folder / "record.json"
+    return stored.is_file() and read_record(stored).content() == record.content()

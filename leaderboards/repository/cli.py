@@ -1,0 +1,123 @@
+"""The commands about the repository's rows: add, verify, published."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["add_command", "published_command", "verify_command"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+_DIFFERENT, _NOT_CHECKED = 1, 3
+
+
+def add_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, at any depth, or record files.")],
+    results: Annotated[Path | None, typer.Option(help="Where rows are kept. Default: leaderboards/results.")] = None,
+    source_file: Annotated[
+        Path | None, typer.Option(help="The published file of the samples, if it may not be handed on.")
+    ] = None,
+    source_url: Annotated[str | None, typer.Option(help="Its address, kept in place of the samples.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy runs with their samples to the rows of the repository, if anybody can make and score them again.
+
+    Exit status 1: some run was refused; the others are added all the same.
+    """
+    from bench.places import RESULTS
+    from leaderboards.repository.add import Source, add, find_runs
+
+    try:
+        files = find_runs(runs)
+        if (source_file is None) != (source_url is None) or (source_file and len(files) != 1):
+            raise ValueError("--source-file and --source-url go together, with one run")
+        if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
+            raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
+    except (FileNotFoundError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    source = Source(file=source_file, url=source_url) if source_file and source_url else None
+    added, refused = [], []
+    for file in files:
+        try:
+            added.append(add(file, results or RESULTS, source))
+        except (ValueError, OSError) as error:
+            refused.append(str(error))
+    if as_json:
+        document = {"added": [dataclasses.asdict(one) for one in added], "refused": refused}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        for one in added:
+            told = f"{len(one.files)} files, {one.bytes / 1000:.0f} kB" if one.new else "there already"
+            typer.echo(f"{'added' if one.new else 'kept '}  {one.folder}: {told}")
+    for reason in refused:
+        typer.echo(f"refused: {reason}", err=True)
+    if refused:
+        raise typer.Exit(_DIFFERENT)
+
+
+def verify_command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with records, or record files. Default: leaderboards/results.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep in verified.json what was verified, for the tables.")
+    ] = False,
+    allow_missing_data: Annotated[
+        bool, typer.Option("--allow-missing-data", help="Exit with 0 though rows were not checked for lack of data.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute every score of every row again, from its samples, and compare.
+
+    Exit status 1: something differs. 3: nothing differs, but some row could not be checked here.
+    """
+    from bench.places import RESULTS
+    from leaderboards.repository.verify import describe, verify, write_verified
+
+    try:
+        reports = verify(paths or [RESULTS], jobs)
+    except FileNotFoundError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(report) for report in reports], indent=2, ensure_ascii=False))
+    else:
+        for report in reports:
+            typer.echo(describe(report))
+    states = [report.state for report in reports]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
+    typer.echo(f"{sum(r.scores for r in reports)} scores equal; records: {counts}", err=True)
+    if write:
+        for file in write_verified(paths or [RESULTS], [r for r in reports if r.sha256]):
+            typer.echo(f"written: {file}", err=True)
+    if "different" in states:
+        raise typer.Exit(_DIFFERENT)
+    if "not checked" in states and not allow_missing_data:
+        raise typer.Exit(_NOT_CHECKED)
+
+
+def published_command(
+    task: Annotated[str | None, typer.Option(help="Only numbers of this task: oracle_lstm, image_coco …")] = None,
+    as_json: Json = False,
+) -> None:
+    """Numbers from papers and their authors' pages: source, protocol, and what keeps them apart from ours."""
+    from leaderboards.published import read_published
+
+    known = sorted({row.task for row in read_published() if row.task})
+    if task is not None and task not in known:
+        typer.echo(f"error: no published numbers of {task!r}; there are some of {', '.join(known)}", err=True)
+        raise typer.Exit(2)
+    rows = [row for row in read_published() if task in (None, row.task)]
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        return
+    from leaderboards.comparisons import listed
+    from leaderboards.render.terminal import print_tables
+
+    print_tables(listed(rows))

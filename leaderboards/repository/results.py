@@ -1,0 +1,164 @@
+"""The rows that are kept in the repository: where they lie, which samples are kept, what is refused at the door.
+
+    <results>/<task>@<version>/<model>/<run_id>/record.json, samples.txt.bz2, samples-after-mle.txt.bz2
+
+Kept are the samples of the end at temperature 1 and of the end of pre-training: with them every score of the tables and
+the gain of the GAN can be computed again. Those of other temperatures are not kept, and their scores stand as recorded:
+10,000 sentences take (gzip -9, xz -9e, bzip2 -9, in kB)
+
+    Image COCO 150, 121, 105 · oracle, length 20: 395, 365, 315 · length 40: 778, 673, 616 · grammar 75, 66, 49
+
+which for 4 boards x 11 rows x 3 seeds with all temperatures and phases is 240 MB at best, and with the kept ones
+70, 61 and 55 MB. bzip2 it is, which has no clock and no operating system in its header either.
+
+Everything here may be anybody's: a name is checked before it becomes a path, a link is not followed, and a compressed
+file is read as far as its record can need.
+"""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench.record import Evaluation, RunRecord
+from leaderboards.rows import PRETRAINING
+from leaderboards.schema import END
+
+__all__ = [
+    "SOURCE",
+    "check_record",
+    "find_samples",
+    "kept",
+    "n_samples",
+    "pack",
+    "place",
+    "read_samples",
+    "root_of",
+]
+
+_TASK = re.compile(r".+@\d+")
+SOURCE = "source.json"
+"""Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from."""
+
+_SUFFIX = ".bz2"
+_COUNT = re.compile(r"(?:^|\|)samples:(\d{1,20})(?:\||$)")
+_MOST_SAMPLES = 1_000_000
+_SENTENCE = 4096
+"""Bytes of a sentence on average, at most; captions have 60, news 150."""
+_WORD = re.compile(r"[\w.+-]{1,100}")
+
+
+def root_of(path: Path) -> Path | None:
+    """The folder of `<task>@<version>` folders, in which nothing else may lie, that a path is or lies in."""
+    if path.is_dir() and any(_TASK.fullmatch(child.name) for child in path.iterdir()):
+        return path
+    around = (path, *path.parents)[:4]  # <task>@<version>/<model>/<run_id>/record.json
+    return next((place.parent for place in around if _TASK.fullmatch(place.name)), None)
+
+
+def place(record: RunRecord) -> Path:
+    """The folder of a record, relative to the results. `my_gan.py:MyGAN` lies in `my_gan-MyGAN`."""
+    return Path(f"{_folder(record.task)}@{record.task_version}", _folder(record.model), record.run_id)
+
+
+def _folder(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "-", name.replace(".py:", "-")).strip("-")[:60] or "unnamed"
+
+
+def kept(record: RunRecord) -> list[Evaluation]:
+    """The evaluations whose samples are kept: the end at temperature 1, and the end of pre-training."""
+    return [
+        e
+        for e in record.evaluations
+        if e.samples_sha256 is not None
+        and e.temperature == 1.0
+        and (e.at in END or (e.at == "phase_end" and e.phase in PRETRAINING))
+    ]
+
+
+def n_samples(evaluation: Evaluation) -> int | None:
+    """How many sentences were scored, by the signatures. None if none tells. Raises ValueError if they disagree."""
+    found = {int(m[1]) for s in evaluation.scores.values() if (m := _COUNT.search(s.signature))}
+    if len(found) > 1 or not all(0 < n <= _MOST_SAMPLES for n in found):
+        raise ValueError(f"scores of one evaluation are of one number of samples up to 1,000,000, got {sorted(found)}")
+    return next(iter(found), None)
+
+
+def find_samples(folder: Path, evaluation: Evaluation) -> Path | None:
+    """The file of an evaluation's samples beside its record, as the run left it or compressed. Raises on a link."""
+    for suffix in ("", _SUFFIX) if evaluation.samples_file else ():
+        path = folder / f"{evaluation.samples_file}{suffix}"
+        if path.is_symlink():
+            raise ValueError(f"{path} is a link; a file is expected")
+        if path.is_file():
+            return path
+    return None
+
+
+def read_samples(path: Path, evaluation: Evaluation) -> list[str]:
+    """The sentences, their hash and number checked. Raises ValueError, OSError."""
+    n = n_samples(evaluation)
+    limit = (n or 10_000) * _SENTENCE
+    try:
+        with bz2.open(path) if path.suffix == _SUFFIX else path.open("rb") as file:
+            content = file.read(limit + 1)
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if len(content) > limit:
+        raise ValueError(f"{path} holds more than {limit:,} bytes, {_SENTENCE} for each sentence of its record")
+    if (got := hashlib.sha256(content).hexdigest()) != evaluation.samples_sha256:
+        raise ValueError(f"{path} has the SHA-256 {got[:12]}, the record says {(evaluation.samples_sha256 or '')[:12]}")
+    try:
+        sentences = content.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text: {error}") from error
+    if sentences.pop():
+        raise ValueError(f"{path} does not end with a line break")
+    if n is not None and len(sentences) != n:
+        raise ValueError(f"{path} holds {len(sentences)} sentences, the record's scores are of {n}")
+    return sentences
+
+
+def pack(sentences: Iterable[str]) -> bytes:
+    """What stands in a compressed file of samples: equal bytes for equal sentences, on every machine."""
+    return bz2.compress("".join(f"{sentence}\n" for sentence in sentences).encode())
+
+
+def check_record(record: RunRecord) -> None:
+    """Refuse what no run of the harness writes though it has the right type. Raises ValueError."""
+    for what, name in (("model", record.model), ("task", record.task), ("scale", record.scale)):
+        odd = [c for c in name if c in "<>" or unicodedata.category(c).startswith("C")]
+        if odd or not 0 < len(name.strip()) <= 200:
+            raise ValueError(
+                f"{what} must be a name of 1 to 200 characters without <, > and control characters: {name[:80]!r}"
+            )
+    for what, word in _words(record):
+        if not _WORD.fullmatch(word):
+            raise ValueError(f"{what} must be a word of letters, digits, '_', '.', '+' and '-': {word[:80]!r}")
+    for e in record.evaluations:
+        n_samples(e)
+        if not 0 < e.temperature <= 100 or e.step < 0:
+            raise ValueError(f"an evaluation has temperature {e.temperature} and step {e.step}")
+    if record.status == "completed" and not any(e.at in END and e.temperature == 1.0 for e in record.evaluations):
+        raise ValueError("a completed run without an evaluation at its end at temperature 1")
+    if (record.origin == "samples") != (record.seed is None):
+        raise ValueError(f"origin {record.origin} with seed {record.seed}: a run has a seed, a samples file has none")
+
+
+def _words(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Every text that names a setting, a phase, a metric or a score."""
+    for what, keys in (
+        ("a setting of the model", record.model_config),
+        ("a setting of the task", record.task_config),
+        ("a fact of the data", record.data_facts),
+    ):
+        yield from ((what, key) for key in keys)
+    yield from (("a phase", phase.name) for phase in record.phases)
+    for e in record.evaluations:
+        yield "a phase", e.phase
+        yield from (("a score", key) for key in (*e.scores, *e.skipped))
+        yield from (("a metric", score.metric) for score in e.scores.values())

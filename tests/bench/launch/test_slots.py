@@ -1,0 +1,199 @@
+"""Runs side by side: which GPU each goes to, that a GPU does not make another run, and what is refused.
+
+No test needs a GPU but those marked so: their number is pretended, and workers are threads that train nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import threading
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers.paths import TOY
+from rich.console import Console
+from typer.testing import CliRunner
+
+import bench.launch.workers
+from bench.cli import app
+from bench.config import RunConfig
+from bench.launch.workers import Outcome, Way, _Worker, launch, slots
+from bench.randomness import isolated, random_state, restore_random_state
+from bench.record import read_record
+from bench.run.runner import run
+
+no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+def toy(seed: int = 0, device: str = "auto") -> RunConfig:
+    settings = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, "seed": seed, "device": device}
+    return RunConfig.model_validate(settings)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
+    """As many GPUs, on which nothing can be computed."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+
+
+def test_gpus_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 2)
+    assert slots([toy(0), toy(1)], None, 3) == ("cuda:0", "cuda:1") * 3
+    assert slots([toy(0, "cuda")], None, 1) == ("cuda:0", "cuda:1")
+    assert slots([toy(0, "cuda:1")], None, 2) == ("cuda:1", "cuda:1")
+    assert slots([], None, 1) == ("cuda:0", "cuda:1")
+
+
+def test_without_gpus_settings_say_the_device() -> None:
+    assert slots([toy()], None, None) == ("",)
+    assert slots([toy(0, "cuda:1")], 3, None) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("devices", "gpus", "jobs", "expected"),
+    [
+        (["auto"], 2, 1, "--jobs and --jobs-per-gpu both say how many"),
+        (["cpu"], 2, None, "device is cpu: use --jobs"),
+        (["auto"], 0, None, "there is none here: use --jobs"),
+        (["cuda:1", "cuda:0"], 2, None, "got cuda:0 and cuda:1"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    devices: list[str], gpus: int, jobs: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, gpus)
+    with pytest.raises(ValueError, match=expected):
+        slots([toy(0, device) for device in devices], jobs, 2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "mle", "grammar", "--set", "device=cpu"],
+        ["suite", "demo", "--set", "device=cpu"],
+        ["reproduce", "seqgan-oracle20", "--device", "cpu"],
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--jobs", "1"]])
+def test_every_command_refuses_before_it_writes(command: list[str], more: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*command, "--jobs-per-gpu", "2", *more, "--runs", str(tmp_path)])
+    assert result.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_which_gpu_it_is_makes_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = {device: toy(0, device).resolve() for device in ("cpu", "auto", "cuda", "cuda:0", "cuda:1")}
+    pretend(monkeypatch, 2)
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)  # there is such a device
+    ids = {device: each.run_id for device, each in resolved.items()}
+    assert len({ids[device] for device in ("auto", "cuda", "cuda:0", "cuda:1")}) == 1
+    assert ids["cpu"] != ids["cuda"]
+    assert resolved["cuda:1"].device == "cuda:1"  # where it goes on
+    assert {resolved[device].params()["device"] for device in ("auto", "cuda:0", "cuda:1")} == {"cuda"}
+
+
+class Workers:
+    """Workers that say at once that a run is completed, and one that dies of its first."""
+
+    def __init__(self, dies: str = "") -> None:
+        self.dies = dies
+        self.taken: list[tuple[str, RunConfig]] = []
+        """Slot of the worker and the run that it was sent."""
+        self.started: list[str] = []
+        self.threads: list[threading.Thread] = []
+
+    def start(self, _way: Way, slot: str, index: int, runs: Any) -> _Worker:
+        ours, theirs = multiprocessing.Pipe()
+        self.started.append(slot)
+        dies = slot == self.dies and self.started.count(slot) == 1
+        thread = threading.Thread(target=self.work, args=(slot, theirs, dies))
+        thread.start()
+        self.threads.append(thread)
+        ours.send(bench.launch.workers._placed(runs[index].run, slot))
+        process: Any = SimpleNamespace(join=thread.join, exitcode=-9, terminate=lambda: None)
+        return _Worker(process, ours, slot, index)
+
+    def work(self, slot: str, pipe: Any, dies: bool) -> None:
+        try:
+            while True:
+                run = pipe.recv()
+                self.taken.append((slot, run))
+                if dies:
+                    break
+                pipe.send(Outcome(run.title(), Path(), "completed"))
+        except EOFError:
+            pass
+        pipe.close()
+
+
+@pytest.mark.parametrize("dies", ["", "cuda:1"])
+def test_each_run_is_sent_to_the_gpu_of_its_worker(dies: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = [toy(seed).resolve() for seed in range(9)]
+    assert len({each.run_id for each in runs}) == 9  # looked up where there is no GPU
+    workers = Workers(dies)
+    monkeypatch.setattr(bench.launch.workers, "_start", workers.start)
+    console = Console(file=io.StringIO())
+    at_once = ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
+    outcomes = launch(runs, Way(tmp_path), slots=at_once, console=console)
+    assert [outcome.title for outcome in outcomes] == [each.run.title() for each in runs]
+    assert Counter(outcome.status for outcome in outcomes) == {
+        "completed": 9 - bool(dies),
+        **({"killed": 1} if dies else {}),
+    }
+    assert all(run.device == slot for slot, run in workers.taken)
+    assert sorted(run.seed for _, run in workers.taken) == list(range(9))
+    assert workers.started[:4] == list(at_once)
+    assert workers.started[4:] in ([], [dies])  # a dead worker's place is taken, on its GPU
+    assert {slot for slot, _ in workers.taken} == {"cuda:0", "cuda:1"}
+
+
+def test_one_run_goes_to_the_first_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In this process; that the device is not there is said as it is."""
+    asked: list[str] = []
+    resolve = RunConfig.resolve
+    monkeypatch.setattr(RunConfig, "resolve", lambda self: asked.append(self.device) or resolve(self))
+    with pytest.raises(ValueError, match="no device 'cuda:3' here"):
+        launch([toy().resolve()], Way(tmp_path), slots=("cuda:3", "cuda:4"), console=Console(file=io.StringIO()))
+    assert asked == ["auto", "cuda:3"]
+
+
+def test_random_state_of_the_gpu_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was saved on one GPU is put back on whichever is in use, and a run on the CPU wakes no GPU."""
+    states = {"now": torch.arange(4, dtype=torch.uint8)}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: states["now"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: states.update(now=state))
+    assert set(random_state()) == {"cpu"}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    before = random_state()
+    assert torch.equal(before["cuda"], torch.arange(4, dtype=torch.uint8))
+    states["now"] = torch.zeros(4, dtype=torch.uint8)
+    restore_random_state(before)
+    assert torch.equal(states["now"], before["cuda"])
+
+
+@pytest.mark.cuda
+@no_gpu
+def test_random_numbers_of_a_gpu_go_on_after_a_look_aside() -> None:
+    torch.manual_seed(5)
+    torch.rand(3, device="cuda")
+    before = random_state()
+    with isolated(1):
+        torch.rand(7, device="cuda")
+    second = torch.rand(3, device="cuda")
+    restore_random_state(before)
+    assert torch.equal(torch.rand(3, device="cuda"), second)
+
+
+@pytest.mark.cuda
+@no_gpu
+def test_seeds_that_share_a_gpu_have_the_records_of_single_runs(tmp_path: Path) -> None:
+    runs = [toy(seed, "cuda").resolve() for seed in (0, 1)]
+    alone = [run(each, tmp_path / "alone").content() for each in runs]
+    outcomes = launch(runs, Way(tmp_path / "shared"), slots=("cuda:0", "cuda:0"), console=Console(file=io.StringIO()))
+    assert [outcome.status for outcome in outcomes] == ["completed", "completed"]
+    assert [read_record(each.folder(tmp_path / "shared") / "record.json").content() for each in runs] == alone

@@ -1,0 +1,171 @@
+"""`reproduce` as a user gives it: deadlines, stopping and going on, errors, and the committed `REPRODUCTION.md`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from helpers.paths import ROOT, TOY
+from rich.console import Console
+
+from bench.config import RunConfig
+from bench.launch.workers import Way, _Clock, launch
+from bench.places import RESULTS
+from bench.record import read_record
+from bench.reproduce.presets import preset_names, read_preset
+from bench.reproduce.report import markdown
+from bench.reproduce.state import read_found, states_of
+from bench.run.runner import run
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+SMOKE = ("seqgan-oracle20", "--scale", "smoke", "--seed", "0", "--tracker", "none")
+SMOKE += ("--set", "n_samples=200", "log_every=1", "iterations=6")
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bench", "reproduce", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def command(*arguments: object) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_the_clock_leaves_room_for_the_longest_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("bench.launch.workers.time", SimpleNamespace(time=lambda: now))
+    clock = _Clock(130.0)
+    assert not clock.is_up()  # nothing is known of pauses yet
+    now = 110.0
+    assert not clock.is_up()  # 110 + 10 < 130
+    now = 112.0
+    assert not clock.is_up()
+    now = 119.0
+    assert not clock.is_up()
+    now = 120.0
+    assert clock.is_up()  # another pause of 10 would end at 130
+
+
+def test_a_deadline_saves_and_stops_and_what_follows_is_as_if_it_had_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time goes on by a hundredth of a second at each look at the clock, however fast the machine is."""
+    ticks = itertools.count()
+    clock = SimpleNamespace(time=lambda: next(ticks) / 100, monotonic=time.monotonic)
+    base = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, "log_every": 7}
+    settings: dict[str, Any] = {**base, "model_settings": {"mle_steps": 200}, "evaluate_every": 60}
+    resolved = [RunConfig.model_validate({**settings, "seed": seed}).resolve() for seed in (0, 1)]
+    whole = [run(each, tmp_path / "whole") for each in resolved]
+    monkeypatch.setattr("bench.launch.workers.time", clock)
+    console, stops = Console(file=(tmp_path / "log").open("w")), 0
+    for _ in range(30):
+        way = Way(tmp_path / "cut", deadline=clock.time() + 1.0)  # about 50 steps
+        outcomes = launch(resolved, way, console=console)
+        assert all(outcome.at_deadline == (outcome.status == "stopped") for outcome in outcomes)
+        stops += any(outcome.status == "stopped" for outcome in outcomes)
+    assert 5 < stops < 29
+    for each, record in zip(resolved, whole, strict=True):
+        assert read_record(each.folder(tmp_path / "cut") / "record.json").content() == record.content()
+
+
+def test_stopped_and_continued_it_gives_the_record_of_an_uninterrupted_run(tmp_path: Path) -> None:
+    code, whole, _ = command(*SMOKE, "--runs", tmp_path / "whole")
+    assert code == 0
+    process = start(*SMOKE, "--runs", tmp_path / "cut", "--save-every", 0)
+    deadline = time.monotonic() + 200
+    while not any('"adversarial"' in path.read_text() for path in (tmp_path / "cut").glob("*seqgan*/train.jsonl")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode in (130, 0)  # 0: it had just finished
+    if process.returncode == 130:
+        assert "Stopped, the state is saved; the same command goes on." in out
+        code, out, _ = command(*SMOKE, "--runs", tmp_path / "cut")
+        assert "goes on at step" in out
+    assert code == 0
+    records = [read_record(next((tmp_path / name).glob("*seqgan*/record.json"))) for name in ("whole", "cut")]
+    assert records[0].content() == records[1].content()
+    for text in (whole, out):
+        verdicts = [line for line in text.splitlines() if ": published " in line]
+        assert verdicts
+        assert all("not comparable" in line and "scale smoke" in line for line in verdicts)
+        for line in text.splitlines():
+            assert "smoke" in line or line.startswith("all runs "), line
+
+
+def test_a_budget_that_is_used_up_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    code, out, err = command(*SMOKE, "--runs", tmp_path, "--budget", "0.1s")
+    assert code == 75, err
+    assert "The budget is used up, the state is saved; the same command goes on." in out
+    assert "not started" in out
+
+
+def test_json_is_one_document(tmp_path: Path) -> None:
+    code, out, err = command(*SMOKE, "--set", "mle_steps=20", "--runs", tmp_path, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    (preset,) = document["presets"]
+    assert preset["name"] == "seqgan-oracle20"
+    first = preset["rows"][0]["numbers"][0]
+    assert (first["key"], first["published"], first["verdict"]) == ("nll_oracle", 8.736, "not comparable")
+    assert first["values"].keys() == {"0"}
+    assert [phase["name"] for phase in document["plan"][0]["phases"]] == ["mle", "discriminator", "adversarial"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["seqgn-oracle20"], "no preset 'seqgn-oracle20'; did you mean 'seqgan-oracle20'?"),
+        ([], "which preset? Known: constant_reward-oracle20, "),
+        (["mle-oracle20", "--budget", "9 minutes"], "--budget takes a number and s, m, h or d, such as 9m"),
+        (["mle-oracle20", "--row", "released"], "has no row 'released'; did you mean 'released setting'?"),
+        (["mle-oracle20", "--set", "stepps=3"], "has no setting 'stepps'; did you mean 'steps'?"),
+        (["mle-oracle20", "--markdown"], "--markdown and --out go with --list"),
+        (["texygen-image_coco", "--scale", "small"], "trains nothing"),
+        (["texygen-image_coco"], "texygen_mle.txt is not on this machine and could not be downloaded"),
+        (["mle-oracle20", "--device", "cuda:77"], "no device 'cuda:77' here"),
+    ],
+)
+def test_a_wrong_word_or_missing_data_is_one_error_and_exit_2(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from bench.cli import app
+
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("bench.data._download", lambda *_: (_ for _ in ()).throw(OSError("no network")))
+    done = CliRunner().invoke(app, ["reproduce", *arguments, "--runs", str(tmp_path / "runs"), "--tracker", "none"])
+    assert done.exit_code == 2, done.output
+    assert expected in re.sub(r"\s+", " ", done.output)
+
+
+def test_reproduction_md_is_what_the_command_writes(tmp_path: Path) -> None:
+    """Whoever adds a record or a preset writes it anew: python -m bench reproduce --list --markdown --out …"""
+    presets = [read_preset(name) for name in preset_names()]
+    found = read_found([RESULTS])
+    assert not found.unreadable
+    expected = markdown({preset.name: (preset, states_of(preset, found)) for preset in presets})
+    assert (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8") == expected, (
+        "write it anew: python -m bench reproduce --list --markdown --out REPRODUCTION.md"
+    )
+    code, out, err = command("--list", "--markdown", "--out", tmp_path / "R.md", "--runs", tmp_path)
+    assert (code, out) == (0, ""), err
+    assert (tmp_path / "R.md").read_text(encoding="utf-8") == expected

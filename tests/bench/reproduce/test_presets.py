@@ -1,0 +1,191 @@
+"""The presets: each resolves, names its numbers by scores that exist, and quotes what the project's tables quote."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.paths import ROOT
+
+from bench.config import find
+from bench.reproduce import presets
+from bench.reproduce.presets import PAPER, Preset, Row, preset_names, read_preset
+from bench.suite import Expected, SuiteConfig, read_suite
+
+PUBLISHED = [
+    row for path in sorted((ROOT / "leaderboards/published").glob("*.csv")) for row in csv.DictReader(path.open())
+]
+MODELS, DATA = ("mle", "seqgan", "maligan", "leakgan", "relgan"), ("oracle20", "oracle40", "image_coco", "emnlp_news")
+
+
+def test_there_is_one_for_every_model_on_every_data_set_and_for_the_controls() -> None:
+    expected = {f"{model}-{data}" for model in MODELS for data in DATA}
+    expected |= {"wgan_gp-characters", "constant_reward-oracle20", "texygen-image_coco"}
+    expected |= {"real_text-oracles", "real_text-image_coco"}
+    assert set(preset_names()) == expected
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_it_resolves_and_its_scores_exist(name: str) -> None:
+    preset = read_preset(name)
+    preset.check()
+    assert preset.description
+    for row in preset.rows:
+        for config in row.configs:
+            assert config.scale == "paper"
+            assert config.resolve().run.seed == config.seed
+        assert len({config.seed for config in row.configs}) == len(row.configs) >= 3 or not row.configs
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_its_numbers_are_those_of_the_published_tables(name: str) -> None:
+    """By source, score, value and, where there is one, standard deviation and number of seeds."""
+    for row in read_preset(name).rows:
+        for number in row.numbers:
+            if number.value is None or number.published is None:
+                continue
+            same = [
+                line
+                for line in PUBLISHED
+                if (line["source"], line["key"], float(line["value"]))
+                == (number.published.source, number.key, number.value)
+            ]
+            assert same, f"{row.label}: {number.key} {number.value} of {number.published.source} is in no table"
+            assert any((float(line["std"]) if line["std"] else None) == number.std for line in same), row.label
+            seeds = {int(line["n_seeds"]) if line["n_seeds"] else None for line in same}
+            assert number.published.n_seeds in seeds | {None}, row.label
+
+
+def test_a_tolerance_of_a_published_interval_is_that_interval() -> None:
+    """t(5) x sd / sqrt(6), rounded up in the last place."""
+    for name in preset_names():
+        for row in read_preset(name).rows:
+            for number in row.numbers:
+                if number.std is not None:
+                    assert number.published is not None
+                    assert number.published.n_seeds == 6
+                    assert number.tolerance is not None
+                    assert 0 <= number.tolerance - 2.570582 * number.std / 6**0.5 < 0.001
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_epochs_are_converted_with_the_line_they_come_from(name: str) -> None:
+    """A trained setting says in a comment how epochs became steps."""
+    text = (PAPER / f"{name}.toml").read_text(encoding="utf-8")
+    comments = "\n".join(line.partition("#")[2] for line in text.splitlines() if "#" in line)
+    if any(row.configs for row in read_preset(name).rows):
+        assert re.search(r"\d+ (x|epochs x|steps)", comments), "no conversion from epochs to steps"
+
+
+def test_names_are_lenient_about_the_two_dashes_and_errors_say_the_nearest() -> None:
+    assert read_preset("seqgan_oracle20").name == read_preset("seqgan-oracle20").name == "seqgan-oracle20"
+    with pytest.raises(KeyError, match="no preset 'seqgn-oracle20'; did you mean 'seqgan-oracle20'"):
+        read_preset("seqgn-oracle20")
+    with pytest.raises(KeyError, match="has no row 'released'; did you mean 'released setting'"):
+        read_preset("seqgan-oracle20").only(["released"])
+
+
+def test_a_reduced_scale_replaces_what_it_sets_and_keeps_the_rest() -> None:
+    preset = read_preset("leakgan-oracle20").at("small", [5], {"n_samples": 200})
+    first = preset.rows[0].configs
+    assert [config.seed for config in first] == [5]
+    assert first[0].n_samples == 200
+    resolved = first[0].resolve()
+    smaller = find("models", "leakgan").scales["small"]
+    assert {key: resolved.model_settings[key] for key in smaller} == smaller
+    assert resolved.model_settings["evaluation_temperature"] == 1.5
+    assert resolved.task_settings["parameters"] == "seqgan"
+    assert preset.rows[0].changed == "n_samples=200"
+    smoke = read_preset("leakgan-oracle20").at("smoke").rows[0].resolved
+    assert smoke.task_settings["parameters"] == "seeded"  # no file is needed
+    mle = read_preset("maligan-oracle20").at("small").rows[-1].resolved
+    assert mle.model_settings["steps"] == find("models", "mle").scales["small"]["steps"]
+
+
+def test_what_trains_nothing_has_no_scale() -> None:
+    with pytest.raises(ValueError, match="trains nothing"):
+        read_preset("texygen-image_coco").at("small")
+    with pytest.raises(ValueError, match=r"has no \[\[runs\]\]; `python -m bench reproduce` scores"):
+        read_suite(PAPER / "texygen-image_coco.toml")
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Write a preset `mine` and read it."""
+    monkeypatch.setattr(presets, "PAPER", tmp_path)
+
+    def read(text: str) -> Preset:
+        (tmp_path / "mine.toml").write_text(text)
+        return read_preset("mine")
+
+    return read
+
+
+RUN = '[[runs]]\nmodel = "mle"\ntask = "grammar"\n'
+ENTRY = '[[runs.expected]]\nvalues = {nll_gen = 2}\ntolerance = 0.1\nsource = "S"\nprotocol = "P"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (RUN + ENTRY.replace("tolerance = 0.1", ""), "tolerance must be set"),
+        (RUN + ENTRY.replace("0.1", "0"), "greater than 0"),
+        (RUN + ENTRY.replace("0.1", "{nll_gen = 0.1, bleu_2 = 0.1}"), "tolerance of 'bleu_2', which is not among"),
+        (RUN + ENTRY.replace("{nll_gen = 2}", "{}"), "values"),
+        (RUN + ENTRY + 'where = "last"\n', "where is end, best, phase:NAME or step:NUMBER, got 'last'"),
+        (RUN + ENTRY + "valeu = 3\n", "valeu is not a setting"),
+        (RUN + ENTRY.replace('source = "S"\n', ""), "source must be set"),
+        (RUN + RUN, "two rows are labelled 'mle'"),
+        (RUN.replace('"mle"', '["mle", "seqgan"]') + ENTRY, "belongs to one model on one task"),
+        ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples.0.file must be set"),
+        ('[[samples]]\nname = "x"\ntask = "grammar"\nfile = "f"\nurl = "u"\nsha256 = "12"\n', "sha256"),
+    ],
+)
+def test_a_wrong_preset_is_named(write: Any, text: str, expected: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        write(text)
+    assert "mine.toml" in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_a_score_that_no_metric_gives_is_refused(write: Any) -> None:
+    with pytest.raises(ValueError, match="mine: mle: no metric gives 'nll_oracl'; did you mean 'nll_oracle'"):
+        write(RUN.replace("grammar", "oracle_lstm") + 'shown = ["nll_oracl"]\n').check()
+
+
+def test_numbers_share_their_entry(write: Any) -> None:
+    preset = write(
+        RUN
+        + "[[runs.expected]]\nvalues = {bleu_2 = 0.7, nll_gen = 2}\ntolerance = {bleu_2 = 0.1, nll_gen = 0.3}\n"
+        + 'std = {nll_gen = 0.2}\nn_seeds = 6\nwhere = "phase:mle"\nsource = "S"\nprotocol = "P"\n'
+    )
+    first, second = preset.rows[0].numbers
+    assert (first.key, first.value, first.tolerance, first.std) == ("bleu_2", 0.7, 0.1, None)
+    assert (second.key, second.value, second.tolerance, second.std) == ("nll_gen", 2.0, 0.3, 0.2)
+    assert first.published is second.published
+    assert isinstance(first.published, Expected)
+    assert first.where == second.where == "phase:mle"
+
+
+def test_files_of_samples_are_found_by_name_and_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = read_preset("texygen-image_coco").rows[0]
+    assert isinstance(row, Row)
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+    assert row.samples is not None
+    (tmp_path / row.samples.file).write_text("other text\n")
+    monkeypatch.setattr("bench.data._download", lambda *_: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.warns(UserWarning, match="checksum"), pytest.raises(FileNotFoundError) as caught:
+        row.fetch()
+    for part in ("no network", row.samples.url, row.samples.sha256, "Not used, its checksum differs"):
+        assert part in str(caught.value)
+
+
+def test_every_published_samples_file_is_expected_to_give_eight_numbers() -> None:
+    preset = read_preset("texygen-image_coco")
+    assert [len(row.numbers) for row in preset.rows] == [8] * 6
+    suite = SuiteConfig.read(PAPER / "texygen-image_coco.toml")
+    assert len({each.sha256 for each in suite.samples}) == 6

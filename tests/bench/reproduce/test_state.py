@@ -1,0 +1,323 @@
+"""What `reproduce` finds among records, plans, trains, stops, goes on with, and says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.paths import TOY
+
+from bench.config import Resolved
+from bench.record import Evaluation, PhaseCost, RunRecord, Score
+from bench.reproduce import presets
+from bench.reproduce import report as reproduce_report
+from bench.reproduce.plan import make_plan, seconds_left
+from bench.reproduce.presets import Preset, read_preset
+from bench.reproduce.state import Found, read_found, state_of, states_of
+from bench.run.checkpoint import read_progress
+from bench.run.runner import run
+from bench.run.trainer import Interrupted
+
+TEXT = f"""
+description = "A toy."
+seeds = [0, 1, 2]
+n_samples = 200
+task = "oracle_lstm"
+[tasks.oracle_lstm]
+vocab_size = 100
+hidden_size = 16
+length = 8
+n_train = 512
+n_valid = 128
+n_test = 512
+[[runs]]
+model = "{TOY}"
+label = "the toy"
+evaluate_every = 10
+shown = ["unique"]
+[[runs.expected]]
+values = {{ nll_oracle = 4.0 }}
+tolerance = 0.5
+source = "A paper"
+protocol = "nats"
+[[runs.expected]]
+values = {{ nll_oracle = 4.0 }}
+tolerance = 0.5
+where = "best"
+source = "A log"
+protocol = "nats"
+[[runs.expected]]
+values = {{ nll_oracle = 4.0 }}
+tolerance = 0.5
+where = "phase:mle"
+source = "A log"
+protocol = "nats"
+[[runs.expected]]
+values = {{ nll_oracle = 4.0 }}
+tolerance = 0.5
+where = "step:40"
+source = "A log"
+protocol = "nats"
+[[real_text]]
+label = "its own text"
+task = "oracle_lstm"
+task_settings = {{ vocab_size = 100, hidden_size = 16, length = 8, n_train = 512, n_valid = 128, n_test = 512 }}
+metrics = ["nll_oracle"]
+n_samples = 100
+[[real_text.expected]]
+values = {{ nll_oracle = 3.5 }}
+tolerance = 0.5
+source = "A paper"
+protocol = "nats"
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preset:
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    (folder / "toy.toml").write_text(TEXT)
+    monkeypatch.setattr(presets, "PAPER", folder)
+    return read_preset("toy")
+
+
+def score(value: float, *, samples: int = 200, version: int = 1) -> Score:
+    signature = f"nll_oracle|samples:{samples}|v:{version}"
+    return Score(value=value, metric="nll_oracle", signature=signature, better="lower")
+
+
+def evaluation(value: float, at: Any = "end", phase: str = "adversarial", step: int = 50, **more: Any) -> Evaluation:
+    return Evaluation(phase=phase, step=step, at=at, temperature=1.0, scores={"nll_oracle": score(value, **more)})
+
+
+def made(preset: Preset, seed: int, value: float, **changes: Any) -> RunRecord:
+    """A record of the toy's row as a run would have written it."""
+    resolved = preset.rows[0].resolved
+    record = RunRecord(
+        run_id=f"run-{seed}",
+        config_hash=resolved.config_hash,
+        created_at="2026-01-01T00:00:00Z",
+        status="completed",
+        origin="run",
+        model=TOY,
+        model_config=resolved.model_settings,
+        scale="paper",
+        task="oracle_lstm",
+        task_version=1,
+        task_config=resolved.task_settings,
+        data_sha256="d" * 64,
+        seed=seed,
+        evaluations=(
+            evaluation(value + 1, "cadence", "mle", 10),
+            evaluation(value + 0.5, "phase_end", "mle", 30),
+            evaluation(value - 0.2, "cadence", "adversarial", 40),
+            evaluation(value),
+        ),
+        phases=(
+            PhaseCost(name="mle", steps=30, seconds=3.0, real_sentences=480),
+            PhaseCost(name="adversarial", steps=20, seconds=10.0, real_sentences=0),
+        ),
+        environment={"device": "cpu"},
+    )
+    return replace(record, **changes)
+
+
+def found(*records: RunRecord) -> Found:
+    return Found(records, (), ())
+
+
+def verdicts(preset: Preset, *records: RunRecord) -> list[tuple[str, str]]:
+    judgements = [result.judgement for result in state_of(preset.rows[0], found(*records)).results]
+    return [(judgement.verdict, judgement.reason) for judgement in judgements]
+
+
+def test_each_number_is_compared_with_the_state_it_speaks_of(toy: Preset) -> None:
+    state = state_of(toy.rows[0], found(*(made(toy, seed, 4.0 + 0.01 * seed) for seed in range(3))))
+    assert state.done == (0, 1, 2)
+    end, best, after, step, shown = state.results
+    assert list(end.values.values()) == pytest.approx([4.0, 4.01, 4.02])
+    assert list(best.values.values()) == pytest.approx([3.8, 3.81, 3.82])
+    assert list(after.values.values()) == pytest.approx([4.5, 4.51, 4.52])
+    assert list(step.values.values()) == pytest.approx([3.8, 3.81, 3.82])
+    assert [r.judgement.verdict for r in (end, best, step)] == ["reproduced"] * 3
+    assert after.judgement.verdict == "undecided"  # 4.51 +- .025 around the edge 4.5
+    assert shown.judgement.verdict == "not comparable"  # the record has no `unique`
+    assert "no unique" in shown.judgement.reason
+
+
+def test_not_run_partly_run_and_too_few_seeds(toy: Preset) -> None:
+    assert {verdict for verdict, _ in verdicts(toy)} == {"not run"}
+    assert verdicts(toy, made(toy, 0, 4.0), made(toy, 1, 4.0))[0] == ("not comparable", "2 seeds, fewer than 3")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"status": "failed", "error": "E"}, "failed: seed 2"),
+        ({"data_sha256": "e" * 64}, "seeds have different data"),
+        ({"evaluations": (evaluation(4.0, samples=50),)}, "nll_oracle of 50 samples, asked for are 200"),
+        ({"evaluations": (evaluation(4.0, version=0),)}, "nll_oracle is now of version 1, the record's of 0"),
+        ({"evaluations": ()}, "seed 2: no evaluation at temperature 1"),
+    ],
+)
+def test_what_speaks_against_a_comparison_is_said(toy: Preset, change: dict[str, Any], reason: str) -> None:
+    records = [made(toy, seed, 4.0) for seed in (0, 1, 3)]
+    verdict, why = verdicts(toy, *records, made(toy, 2, 4.0, **change))[0]
+    assert verdict == "not comparable"
+    assert reason in why
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "mle"},
+        {"task": "grammar"},
+        {"task_version": 2},
+        {"scale": "small"},
+        {"origin": "samples"},
+        {"model_config": {"lr": 0.5}},
+        {"model_config": {"lr": 0.05, "gone": 1}},
+        {"task_config": {"length": 9}},
+    ],
+)
+def test_a_record_of_something_else_is_none_of_the_row(toy: Preset, change: dict[str, Any]) -> None:
+    if "model_config" in change:
+        change = {"model_config": {**toy.rows[0].resolved.model_settings, **change["model_config"]}}
+    if "task_config" in change:
+        change = {"task_config": {**toy.rows[0].resolved.task_settings, **change["task_config"]}}
+    assert state_of(toy.rows[0], found(made(toy, 0, 4.0, **change))).done == ()
+
+
+def test_a_setting_newer_than_the_record_must_stand_at_its_default(toy: Preset) -> None:
+    settings = dict(toy.rows[0].resolved.model_settings)
+    settings.pop("raise_at")
+    record = made(toy, 0, 4.0, model_config=settings)
+    assert state_of(toy.rows[0], found(record)).done == (0,)
+    other = toy.at(overrides={"raise_at": 1_000})
+    assert state_of(other.rows[0], found(record)).done == ()
+
+
+def test_one_record_for_each_seed(toy: Preset) -> None:
+    """A completed one rather than a failed one, then the newest."""
+    old, new = made(toy, 0, 5.0), made(toy, 0, 4.0, created_at="2026-02-01T00:00:00Z")
+    failed = made(toy, 0, 3.0, status="failed", created_at="2026-03-01T00:00:00Z")
+    for order in ([old, new, failed], [failed, new, old]):
+        state = state_of(toy.rows[0], found(*order))
+        assert (state.done, state.failed, state.results[0].values) == ((0,), (), {0: 4.0})
+
+
+def test_best_needs_evaluations_on_the_way(toy: Preset) -> None:
+    records = [made(toy, seed, 4.0, evaluations=(evaluation(4.0),)) for seed in range(3)]
+    verdict, reason = verdicts(toy, *records)[1]
+    assert verdict == "not comparable"
+    assert "no evaluation on the way" in reason
+
+
+def test_a_rehearsal_decides_nothing_and_says_so_in_every_line(toy: Preset) -> None:
+    small = toy.at("small")
+    records = [made(small, seed, 4.0, scale="small") for seed in range(3)]
+    for kept in ([], records):
+        state = state_of(small.rows[0], found(*kept))
+        for result in state.results:
+            assert result.judgement.verdict == "not comparable"
+            assert "scale small, not the published one" in result.judgement.reason
+
+
+def test_changed_settings_are_no_longer_the_preset(toy: Preset) -> None:
+    other = toy.at(overrides={"lr": 0.2})
+    verdict, reason = verdicts(other, *(made(other, seed, 4.0) for seed in range(3)))[0]
+    assert (verdict, reason) == ("not comparable", "other settings: lr=0.2")
+
+
+def test_real_text_is_one_score_without_seeds(toy: Preset, tmp_path: Path) -> None:
+    from bench.score.records import Board, record_real_text
+
+    row = toy.rows[1]
+    board = Board(name="oracle_lstm", task=row.task, data=row.task.load(), metrics=row.metrics)
+    record = record_real_text(board, 100, tmp_path)
+    (result,) = state_of(row, read_found([tmp_path])).results
+    final = record.final()
+    assert final is not None
+    assert result.measured is not None
+    assert (result.measured.mean, result.measured.half_width) == (final.scores["nll_oracle"].value, None)
+    assert result.judgement.verdict in ("reproduced", "not reproduced")
+    assert row.real_text is not None
+    other = replace(row, real_text=row.real_text.model_copy(update={"n_samples": 90}))
+    (fewer,) = state_of(other, found(record)).results
+    assert "of 100 samples, asked for are 90" in fewer.judgement.reason
+
+
+def test_the_plan_counts_steps_and_takes_times_from_records_alone(toy: Preset, tmp_path: Path) -> None:
+    (unknown,) = make_plan(toy, found(), tmp_path)
+    assert [(phase.name, phase.steps, phase.seconds_per_step) for phase in unknown.phases] == [
+        ("mle", 30, None),
+        ("adversarial", 20, None),
+    ]
+    assert seconds_left([unknown], 1) == (0.0, {"the toy": ["mle", "adversarial"]})
+    lines = "\n".join(reproduce_report.plan_lines([unknown], 1))
+    assert "seed 2: 50 steps to do" in lines
+    assert "expected time: unknown for the toy (mle, adversarial): nobody measured it on such a device" in lines
+    (known,) = make_plan(toy, found(made(toy, 7, 4.0)), tmp_path)
+    assert seconds_left([known], 1) == (pytest.approx(39.0), {})
+    assert seconds_left([known], 2) == (pytest.approx(26.0), {})  # two rounds of 13 s
+    assert "adversarial: 20 steps, 10 s a seed (cpu, record of seed 7)" in "\n".join(
+        reproduce_report.plan_lines([known], 1)
+    )
+    on_gpu = made(toy, 7, 4.0, environment={"device": "cuda"})
+    assert seconds_left(make_plan(toy, found(on_gpu), tmp_path), 1)[0] == 0.0
+
+
+def stop_after(resolved: Resolved, runs: Path, steps: int) -> None:
+    """Train a number of steps, save, stop."""
+    taken = iter(range(1, 10**6))
+    with pytest.raises(Interrupted):
+        run(resolved, runs, should_stop=lambda: next(taken) == steps)
+
+
+def test_the_plan_and_the_list_know_a_run_that_was_stopped(toy: Preset, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    run(toy.rows[0].configs[1].resolve(), runs)
+    stop_after(toy.rows[0].resolved, runs, 33)
+    (plan,) = make_plan(toy, found(), runs)
+    assert [(each.completed, dict(each.steps_done)) for each in plan.runs] == [
+        (False, {"mle": 30, "adversarial": 3}),
+        (True, {"mle": 30, "adversarial": 20}),
+        (False, {}),
+    ]
+    assert all(phase.measured_on == "cpu, seed 0 so far" for phase in plan.phases)  # 3 of 20 is more than a tenth
+    assert "seed 0: goes on at step 33 of 50" in "\n".join(reproduce_report.plan_lines([plan], 1))
+    state = state_of(toy.rows[0], read_found([runs]))
+    assert (state.done, dict(state.begun)) == ((1,), {0: "step 33, in adversarial"})
+    checkpoint = toy.rows[0].resolved.folder(runs) / "checkpoint.pt"
+    assert read_progress(checkpoint).step == 33
+    checkpoint.write_bytes(b"torn")
+    assert dict(state_of(toy.rows[0], read_found([runs])).begun) == {0: "its checkpoint cannot be read"}
+    checkpoint.unlink()
+    assert dict(state_of(toy.rows[0], read_found([runs])).begun) == {0: "begun, nothing saved"}
+
+
+def test_the_list_in_three_forms(toy: Preset) -> None:
+    states = {"toy": (toy, states_of(toy, found(*(made(toy, seed, 4.0) for seed in range(3)))))}
+    lines = list(reproduce_report.list_lines(states))
+    assert lines == [
+        "toy",
+        "  the toy: seeds 0, 1, 2 done; 4 reproduced, 1 not comparable",
+        "  its own text: not run",
+    ]
+    document = json.loads(reproduce_report.as_json(states))
+    first = document["presets"][0]["rows"][0]["numbers"][0]
+    assert first["published"] == 4.0
+    assert first["interval"] == [4.0, 4.0]
+    assert (first["verdict"], first["source"], first["values"]) == (
+        "reproduced",
+        "A paper",
+        {"0": 4.0, "1": 4.0, "2": 4.0},
+    )
+    text = reproduce_report.markdown(states)
+    assert "| reproduced | 4 |" in text
+    assert "| nll_oracle | 4 ± 0.5 | 4.0000 [4.0000, 4.0000] | 0, 1, 2 | reproduced |" in text
+    assert "- A paper: nats." in text
+    assert "| [toy](#toy) | its own text | not run | 1 not run |" in text

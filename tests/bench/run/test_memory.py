@@ -1,0 +1,123 @@
+"""The most memory of a phase: its own, over all its parts, and no part of what two runs must have in common."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.paths import TOY
+
+from bench.config import Resolved, RunConfig
+from bench.record import read_record
+from bench.run.checkpoint import PhaseProgress, read_progress
+from bench.run.hardware import PeakMemory, _reset_resident
+from bench.run.runner import run
+from bench.run.trainer import Interrupted
+
+no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+can_measure = pytest.mark.skipif(not _reset_resident(), reason="this system does not reset the peak of a process")
+MB = 1 << 20
+
+
+def toy(**settings: Any) -> Resolved:
+    values = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, **settings}
+    return RunConfig.model_validate(values).resolve()
+
+
+@can_measure
+def test_what_was_before_is_left_out() -> None:
+    first, second = PhaseProgress("first"), PhaseProgress("second")
+    memory = PeakMemory(torch.device("cpu"))
+    much = np.ones(100 * MB, dtype=np.int8)
+    memory.note(first)
+    del much
+    memory.restart()
+    memory.note(second)
+    assert first.peak_resident_bytes is not None
+    assert second.peak_resident_bytes is not None
+    assert first.peak_resident_bytes - second.peak_resident_bytes > 80 * MB
+    assert first.peak_gpu_bytes is None
+
+
+@can_measure
+def test_the_highest_part_counts() -> None:
+    phase = PhaseProgress("mle", peak_resident_bytes=1 << 50)
+    PeakMemory(torch.device("cpu")).note(phase)
+    assert phase.peak_resident_bytes == 1 << 50
+    phase = PhaseProgress("mle", peak_resident_bytes=1)
+    PeakMemory(torch.device("cpu")).note(phase)
+    assert phase.peak_resident_bytes > MB
+
+
+def test_on_a_gpu_its_allocator_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.device] = []
+    peaks = iter([5, 3, 9])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: next(peaks))
+    memory, phase, seen = PeakMemory(torch.device("cuda:1")), PhaseProgress("mle"), []
+    for _ in range(3):
+        memory.note(phase)
+        memory.restart()
+        seen.append(phase.peak_gpu_bytes)
+    assert seen == [5, 5, 9]
+    assert asked == [torch.device("cuda:1")] * 4
+
+
+def test_where_nothing_is_measured_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.run.hardware._reset_resident", lambda: False)
+    phase = PhaseProgress("mle")
+    PeakMemory(torch.device("cpu")).note(phase)
+    assert phase == PhaseProgress("mle")
+
+
+@can_measure
+def test_a_record_has_the_peaks_of_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a run that was stopped, and went on with less memory than before."""
+    resolved, left = toy(evaluate_every=10), 37
+    whole = run(resolved, tmp_path / "whole")
+
+    def stop() -> bool:
+        nonlocal left
+        left -= 1
+        return left == 0
+
+    monkeypatch.setattr("bench.run.hardware._peak_resident", lambda: 1 << 40)
+    with pytest.raises(Interrupted):
+        run(resolved, tmp_path / "cut", should_stop=stop)
+    saved = read_progress(resolved.folder(tmp_path / "cut") / "checkpoint.pt")
+    assert [phase.peak_resident_bytes for phase in saved.phases] == [1 << 40, 1 << 40]
+    monkeypatch.setattr("bench.run.hardware._peak_resident", lambda: 1 << 30)
+    record = run(resolved, tmp_path / "cut")
+    assert [phase.peak_resident_bytes for phase in record.phases] == [1 << 40, 1 << 40]
+    assert all(50 * MB < (phase.peak_resident_bytes or 0) < 1 << 36 for phase in whole.phases)
+    assert record.content() == whole.content()
+    assert "peak" not in json.dumps(record.content()["phases"])
+
+
+def test_a_record_without_peaks_is_read(tmp_path: Path) -> None:
+    record = run(toy(), tmp_path)
+    document = json.loads(record.to_json())
+    for phase in document["phases"]:
+        del phase["peak_resident_bytes"], phase["peak_gpu_bytes"]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(document))
+    old = read_record(path)
+    assert all(phase.peak_resident_bytes is phase.peak_gpu_bytes is None for phase in old.phases)
+    assert old.content() == record.content()
+
+
+@pytest.mark.cuda
+@no_gpu
+def test_peaks_of_a_gpu(tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    torch.empty(64 * MB, dtype=torch.int8, device=device)
+    memory, phase = PeakMemory(device), PhaseProgress("mle")
+    torch.empty(16 * MB, dtype=torch.int8, device=device)
+    memory.note(phase)
+    assert 16 * MB <= (phase.peak_gpu_bytes or 0) < 64 * MB
+    record = run(toy(device="cuda"), tmp_path)
+    assert all((phase.peak_gpu_bytes or 0) > 0 for phase in record.phases)

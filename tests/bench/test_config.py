@@ -1,0 +1,144 @@
+"""Names and settings are resolved first, and an error says what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.paths import TOY
+
+from bench import config
+from bench.config import RunConfig, assign, make_runs, parse_settings
+from bench.registry import find, names
+from bench.suite import SuiteConfig, read_suite
+
+
+def resolve(**settings: object):
+    values = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", **settings}
+    return RunConfig.model_validate(values).resolve()
+
+
+def test_names_are_the_files_of_a_folder() -> None:
+    assert "oracle_lstm" in names("tasks")
+    assert {"bleu", "self_bleu"} <= set(names("metrics"))
+    assert not {"common", "_oracle", "__init__"} & {*names("models"), *names("tasks"), *names("metrics")}
+
+
+def test_every_name_is_one_class_of_its_kind() -> None:
+    for kind in ("models", "tasks", "metrics"):
+        for name in names(kind):  # type: ignore[arg-type]
+            assert isinstance(find(kind, name), type)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"task": "oracle_lstn"}, "no 'oracle_lstn' in bench/tasks; did you mean 'oracle_lstm'?"),
+        ({"model": "nothing.py:X"}, "no file 'nothing.py'"),
+        ({"model": TOY.replace("ToyGAN", "ToyGun")}, "no class 'ToyGun'"),
+        ({"model_settings": {"mle_step": 3}}, "has no setting 'mle_step'; did you mean 'mle_steps'?"),
+        ({"model_settings": {"mle_steps": "abc"}}, "mle_steps takes an integer, got 'abc'"),
+        ({"model_settings": {"mle_steps": 0}}, "mle_steps: input should be greater than 0, got 0"),
+        ({"task_settings": {"parameters": "texygen"}}, "parameters is one of 'seeded'"),
+        ({"metrics": ("blue",)}, "no 'blue' in metrics; did you mean 'bleu'?"),
+    ],
+)
+def test_errors_name_what_is_wrong_and_what_is_near(wrong: dict[str, object], expected: str) -> None:
+    with pytest.raises((KeyError, ValueError)) as caught:
+        resolve(**wrong)
+    assert expected in caught.value.args[0]
+
+
+def test_set_finds_the_owner_of_a_name() -> None:
+    values = parse_settings(["lr=0.5", "n_train=300", "n_samples=20", "model.batch_size=8", "path=my text.txt"])
+    assert values["path"] == "my text.txt"
+    values.pop("path")
+    config = assign(values, {"model": TOY, "task": "oracle_lstm"})
+    assert config["model_settings"] == {"lr": 0.5, "batch_size": 8}
+    assert config["task_settings"] == {"n_train": 300}
+    assert config["n_samples"] == 20
+
+
+def test_set_refuses_an_unknown_name_with_the_nearest() -> None:
+    with pytest.raises(KeyError, match="no setting 'n_sample'; did you mean 'n_samples'"):
+        assign({"n_sample": 2}, {"model": TOY, "task": "oracle_lstm"})
+    with pytest.raises(ValueError, match="--set takes key=value"):
+        parse_settings(["lr"])
+
+
+def test_the_row_does_not_depend_on_the_seed_but_the_run_does() -> None:
+    one, two = resolve(seed=0), resolve(seed=1)
+    assert one.config_hash == two.config_hash
+    assert one.run_id != two.run_id
+    assert resolve(model_settings={"lr": 0.1}).config_hash != one.config_hash
+    assert resolve(n_samples=7).config_hash != one.config_hash
+    assert resolve(task_settings={"n_train": 300}).config_hash != one.config_hash
+
+
+def test_another_precision_is_another_row() -> None:
+    usual, given, tf32 = (resolve(**s) for s in ({}, {"fp32_precision": "ieee"}, {"fp32_precision": "tf32"}))
+    assert (usual.config_hash, usual.run_id) == (given.config_hash, given.run_id)
+    assert len({usual.config_hash, tf32.config_hash, resolve(fp32_precision="bf16").config_hash}) == 3
+    with pytest.raises(ValueError, match="'ieee', 'tf32' or 'bf16'"):
+        resolve(fp32_precision="fp16")
+
+
+def test_a_change_of_the_source_is_another_run(tmp_path: Path) -> None:
+    source = Path(TOY.partition(":")[0]).read_text()
+    ids = []
+    for i, text in enumerate((source, source.replace("lr: PositiveFloat = 0.05", "lr: PositiveFloat = 0.05  # same"))):
+        path = tmp_path / f"toy_copy_{i}.py"
+        path.write_text(text)
+        ids.append(resolve(model=f"{path}:ToyGAN"))
+    assert ids[0].run_id != ids[1].run_id
+
+
+def test_a_suite_is_the_product_of_its_lists(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        f'scale = "smoke"\nseeds = [3, 4]\n[[runs]]\nmodel = ["{TOY}"]\ntask = ["oracle_lstm"]\n'
+        f'[[runs]]\nmodel = "{TOY}"\ntask = "oracle_lstm"\nseeds = [9]\nmodel_settings = {{lr = 0.2}}\n'
+        f"[tasks.oracle_lstm]\nn_train = 300\n[models.'{TOY}']\nlr = 0.7\n"
+    )
+    configs = read_suite(path, {"n_samples": 50})
+    assert [c.seed for c in configs] == [3, 4, 9]
+    assert [c.model_settings["lr"] for c in configs] == [0.7, 0.7, 0.2]
+    assert {c.task_settings["n_train"] for c in configs} == {300}
+    assert {c.n_samples for c in configs} == {50}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seeds = [1]\n", "no [[runs]]"),
+        ("= 3", "is not a suite"),
+        ('[[runs]]\nmodel = "mle"\n', "lacks 'task'"),
+        (
+            '[models.mlee]\nsteps = 3\n[[runs]]\nmodel = "mle"\ntask = "grammar"\n',
+            "no run of model 'mlee'; did you mean 'mle'",
+        ),
+        ('sampels = 3\n[[runs]]\nmodel = "T"\ntask = "oracle_lstm"\n', "sampels is not a setting"),
+    ],
+)
+def test_a_wrong_suite_is_named(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace('"T"', f'"{TOY}"'))
+    with pytest.raises(ValueError) as caught:
+        read_suite(path)
+    assert str(path) in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_seeds_must_not_be_negative() -> None:
+    with pytest.raises(ValueError, match="seed"):
+        make_runs({"model": TOY, "task": "oracle_lstm"}, [-1])
+
+
+SUITES = [path for path in sorted(Path(config.__file__).parent.glob("suites/**/*.toml")) if SuiteConfig.read(path).runs]
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_suite_of_the_project_resolves(path: Path) -> None:
+    runs = [run.resolve() for run in read_suite(path)]
+    assert len({run.run_id for run in runs}) == len(runs) > 0
+    assert {run.run.seed for run in runs} >= {0, 1, 2}

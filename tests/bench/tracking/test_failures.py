@@ -1,0 +1,106 @@
+"""MLflow never costs a run: out of reach, refused, not installed, or met by eight processes at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import tracking_runs as cases
+from helpers.paths import ROOT
+
+from bench.tracking import labels, mlflow_store
+from bench.tracking.mlflow import MlflowTracker, default_uri, prepare
+from bench.tracking.sync import sync
+
+pytest.importorskip("mlflow")
+
+
+@pytest.mark.parametrize("place", ["below a file", "not a database", "no server"])
+def test_an_mlflow_that_cannot_be_reached_is_a_warning_and_the_run_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    (tmp_path / "file").write_text("no database, no folder, but long enough")
+    uri = {
+        "below a file": default_uri(tmp_path / "file"),
+        "not a database": f"sqlite:///{tmp_path / 'file'}",
+        "no server": "http://127.0.0.1:9",
+    }[place]
+    assert prepare(uri, "textgan-bench", [cases.info()]) is None
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    folder = cases.live(cases.Store(runs, uri), cases.info())
+    assert (folder / "record.json").exists()
+    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 3
+    assert "the runs go on, later: python -m bench sync" in warnings[0]
+    assert "it is tried again when the run ends" in warnings[1]
+    assert f"python -m bench sync {folder}" in warnings[2]
+    assert all("\n" not in warning and "Traceback" not in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "mlruns", "file:///tmp/mlruns", "/tmp/mlruns"])
+def test_a_folder_as_address_is_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match=r"MLflow 3 refuses folders .* sqlite:///"):
+        MlflowTracker(uri)
+
+
+def test_without_mlflow_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_store.importlib.util, "find_spec", lambda name: None)
+    for start in (MlflowTracker, lambda uri: prepare(uri, "e", []), lambda uri: sync([], uri)):
+        with pytest.raises(ValueError, match=r"`pip install mlflow`.*`--tracker none`"):
+            start("sqlite:///x.db")
+
+
+def test_import_loads_no_mlflow_and_writes_no_environment() -> None:
+    code = (
+        "import os, sys; before = dict(os.environ)\n"
+        "from bench.tracking import jsonl, mlflow, sync\n"
+        "print('mlflow' in sys.modules, dict(os.environ) == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_odd_folder_names(tmp_path: Path) -> None:
+    folder = tmp_path / "a b%20c?ü"
+    assert mlflow_store._sqlite_path(default_uri(folder)) == folder / "mlflow.db"
+    assert labels.key("a:b/../c//d") == "a_b/c/d"
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from bench.tracking.mlflow import MlflowTracker, default_uri
+from bench.tracking.tracker import RunInfo
+runs, seed = Path(sys.argv[1]), int(sys.argv[2])
+info = RunInfo(run_id=f"run{seed}", config_hash="same", model="mle", task="t", task_version=1, scale="smoke", seed=seed,
+               params={"lr": 1}, data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
+folder = runs / str(seed)
+folder.mkdir()
+tracker = MlflowTracker(default_uri(runs), system_metrics=False)
+tracker.start(info, folder)
+for step in range(50):
+    tracker.log({"loss": 1.0}, phase="mle", step=step, time=time.time())
+tracker.finish(None)
+"""
+
+
+def test_eight_processes_at_once_on_an_empty_database(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", WORKER, str(runs)]
+    started = [
+        subprocess.Popen([*command, str(seed)], cwd=ROOT, stdout=-1, stderr=-1, env=environment) for seed in range(8)
+    ]
+    ended = [(process.communicate(timeout=600), process.returncode) for process in started]
+    assert ended == [((b"", b""), 0)] * 8  # nothing printed: no warning, no noise
+    store = cases.Store(runs, default_uri(runs))
+    assert len(store.level("configuration")) == 1
+    assert sorted(run.data.tags["seed"] for run in store.level("run")) == [str(seed) for seed in range(8)]
+    assert all(len(store.points(run)["train/mle/loss"]) == 50 for run in store.level("run"))

@@ -1,0 +1,239 @@
+"""What the leaderboard computes: intervals, counting, ranks, and what may stand in one table."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.records import evaluation, example, only, record, row, tables
+from scipy import stats
+
+from leaderboards.render.markdown import to_markdown
+from leaderboards.schema import Boards
+
+
+def test_interval_is_student_t_over_seeds(tmp_path: Path) -> None:
+    values = [0.70, 0.72, 0.75, 0.71]
+    board = only(tables(tmp_path, *(record("seqgan", i, evaluation(bleu_2=v)) for i, v in enumerate(values))))
+    cell = row(board, "seqgan").final["bleu_2"]
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=sum(values) / 4, scale=stats.sem(values))
+    assert cell.mean == pytest.approx(sum(values) / 4, abs=1e-15)
+    assert cell.half_width == pytest.approx((high - low) / 2, rel=1e-12)
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    board = only(tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7))))
+    assert row(board, "seqgan").final["bleu_2"].half_width is None
+    assert "±" not in to_markdown(Boards(boards=[board], reasons=[], notices=[], problems=[])).split("## 1.")[1]
+
+
+def test_copies_among_mlflows_artifacts_are_passed_over(tmp_path: Path) -> None:
+    done = record("seqgan", 0, evaluation(bleu_2=0.5))
+    done.write(tmp_path / "runs" / "mlartifacts" / "1" / "artifacts" / "record.json")
+    boards = tables(tmp_path, done)
+    assert boards.boards[0].rows[0].n_started == 1
+    assert boards.notices == []
+
+
+def test_a_run_that_was_begun_and_has_no_record_counts_as_started(tmp_path: Path) -> None:
+    done = record("seqgan", 0, evaluation(bleu_2=0.5))
+    for name, run_id in (("killed", "seqgan-1"), ("copy-of-killed", "seqgan-1"), ("torn", None)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        text = json.dumps({"config_hash": done.config_hash, "run_id": run_id}) if run_id else "{"
+        (tmp_path / "runs" / name / "run.json").write_text(text)
+    row = tables(tmp_path, done).boards[0].rows[0]
+    assert (row.n_completed, row.n_started) == (1, 2)
+
+
+def test_failed_and_unfinished_seeds_count_as_started(tmp_path: Path) -> None:
+    board = only(tables(tmp_path, *example()))
+    leakgan, seqgan = row(board, "leakgan"), row(board, "seqgan")
+    assert (leakgan.n_completed, leakgan.n_started, leakgan.status) == (1, 2, "incomplete")
+    assert (seqgan.n_completed, seqgan.n_started, seqgan.status) == (3, 3, "ranked")
+    assert any("seed 1: failed: the loss is nan at step 7" in note for note in board.notes)
+    assert any("alarm (non_finite) in phase adversarial, step 7" in note for note in board.notes)
+
+
+def test_samples_that_were_scored_twice_stand_once_with_most_scores(tmp_path: Path) -> None:
+    def scored(run_id: str, sha256: str, **values: float) -> object:
+        final = replace(evaluation("samples", **values), samples_file="samples.txt", samples_sha256=sha256)
+        return record("real_text", None, final, run_id=run_id)
+
+    more = scored("more-scores", "a" * 64, bleu_2=0.7, unique=1.0)
+    same = scored("same", "a" * 64, bleu_2=0.7)
+    equal = scored("equal", "a" * 64, bleu_2=0.7, unique=1.0)
+    other = scored("other-samples", "b" * 64, bleu_2=0.7)
+    moved = scored("moved", "a" * 64, bleu_2=0.71)
+    board = only(tables(tmp_path, more, same, equal, other, moved))
+    assert {r.label for r in board.rows} == {"real_text #more-s", "real_text #other-", "real_text #moved"}
+    assert any("#same: left out" in note for note in board.notes)
+    assert any("#equal: left out, #more-s has all its scores, of" in note for note in board.notes)
+
+
+def test_scores_of_a_failed_run_are_not_used(tmp_path: Path) -> None:
+    bad = record("seqgan", 1, evaluation(bleu_2=0.1), status="failed", error="diverged")
+    cell = row(only(tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7)), bad)), "seqgan").final["bleu_2"]
+    assert (cell.mean, cell.n) == (0.7, 1)
+
+
+def test_few_seeds_and_references_are_not_ranked(tmp_path: Path) -> None:
+    board = only(tables(tmp_path, *example()))
+    ranks = {r.label: r.final["bleu_2"].rank for r in board.rows}
+    assert ranks == {"real_text": None, "copy_train": None, "seqgan": 1, "mle": 2, "leakgan": None}
+    assert [r.label for r in board.rows] == ["real_text", "copy_train", "mle", "seqgan", "leakgan"]
+
+
+def test_rows_that_cannot_be_told_apart_share_a_rank(tmp_path: Path) -> None:
+    a = [record("a", i, evaluation(bleu_2=v)) for i, v in enumerate((0.70, 0.74, 0.72))]
+    b = [record("b", i, evaluation(bleu_2=v)) for i, v in enumerate((0.71, 0.75, 0.73))]
+    board = only(tables(tmp_path, *a, *b))
+    assert stats.ttest_ind([0.70, 0.74, 0.72], [0.71, 0.75, 0.73], equal_var=False).pvalue > 0.05
+    assert [r.final["bleu_2"].rank for r in board.rows] == [1, 1]
+
+
+def test_real_direction_is_ranked_by_distance_to_real_text(tmp_path: Path) -> None:
+    real = record("real_text", None, evaluation("samples", unique=0.90))
+    near = [record("near", i, evaluation(unique=0.89 + i / 1000)) for i in range(3)]
+    over = [record("over", i, evaluation(unique=0.99 + i / 1000)) for i in range(3)]
+    board = only(tables(tmp_path, real, *near, *over))
+    assert row(board, "near").final["unique"].rank == 1
+    assert row(board, "over").final["unique"].rank == 2
+    without = only(tables(tmp_path / "without", *near, *over))
+    assert all(r.final["unique"].rank is None for r in without.rows)
+
+
+def test_front_and_beyond_real(tmp_path: Path) -> None:
+    board = only(tables(tmp_path, *example()))
+    assert row(board, "seqgan").front
+    assert row(board, "mle").front
+    assert not row(board, "leakgan").front
+    assert row(board, "leakgan").final["bleu_2"].beyond_real
+    assert not row(board, "seqgan").final["bleu_2"].beyond_real
+
+
+def test_gain_is_paired_by_seed_and_absent_for_pretraining_alone(tmp_path: Path) -> None:
+    board = only(tables(tmp_path, *example()))
+    gain = row(board, "seqgan").gain["bleu_2"]
+    assert gain.mean == pytest.approx(0.01)
+    assert gain.half_width == pytest.approx(0, abs=1e-12)
+    assert row(board, "mle").gain == {}
+
+
+def test_gain_is_counted_from_leakgans_pretraining_too(tmp_path: Path) -> None:
+    before = evaluation("phase_end", phase="pretraining", bleu_2=0.5)
+    board = only(tables(tmp_path, record("leakgan", 0, before, evaluation(bleu_2=0.6))))
+    assert row(board, "leakgan").gain["bleu_2"].mean == pytest.approx(0.1)
+
+
+def test_temperatures_stay_out_of_the_main_table(tmp_path: Path) -> None:
+    seqgan = row(only(tables(tmp_path, *example())), "seqgan")
+    assert seqgan.final["bleu_2"].mean == pytest.approx(0.71)
+    assert {t: cells["bleu_2"].mean for t, cells in seqgan.sweep.items()} == pytest.approx(
+        {0.5: 0.9, 1.0: 0.71, 1.5: 0.52}
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data_sha256": "e" * 64}, "data eeeeeeeeeeee, not dddddddddddd"),
+        ({"task_version": 2}, "task version 2, not 1"),
+        ({"task_config": {"split": "resplit"}}, "split=resplit, not published"),
+        ({"scale": "smoke"}, "scale"),
+        ({"evaluations": (evaluation(n=999, bleu_2=0.8),)}, "samples:999"),
+    ],
+)
+def test_never_in_one_board(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    first = [record("seqgan", i, evaluation(bleu_2=0.7)) for i in range(2)]
+    boards = tables(tmp_path, *first, replace(record("other", 0, evaluation(bleu_2=0.8)), **change))
+    assert sorted(len(board.rows) for board in boards.boards) == [1, 1]
+    assert {r.label for board in boards.boards for r in board.rows} == {"seqgan", "other"}
+    (reason,) = boards.reasons
+    assert said in reason
+    assert "record.json" in reason
+
+
+def test_seeds_with_other_counts_are_not_averaged(tmp_path: Path) -> None:
+    boards = tables(
+        tmp_path,
+        *(
+            record("seqgan", i, evaluation(n=n, bleu_2=v))
+            for i, (n, v) in enumerate([(1000, 0.7), (1000, 0.7), (500, 0.1)])
+        ),
+    )
+    assert [b.rows[0].final["bleu_2"].mean for b in boards.boards] == pytest.approx([0.7, 0.1])
+    assert [b.rows[0].n_started for b in boards.boards] == [2, 1]
+
+
+def test_handed_in_samples_stand_on_every_board_with_their_signatures_only(tmp_path: Path) -> None:
+    runs = [record("seqgan", 0, evaluation(bleu_2=0.7)), record("seqgan", 1, evaluation(bleu_2=0.7), scale="paper")]
+    fits = record("fits", None, evaluation("samples", bleu_2=0.8))
+    other = record("other", None, evaluation("samples", n=9984, bleu_2=0.8))
+    boards = tables(tmp_path, *runs, fits, other)
+    assert {b.scale: sorted(r.label for r in b.rows) for b in boards.boards} == {
+        "paper": ["fits", "seqgan"],
+        "small": ["fits", "seqgan"],
+        "samples": ["other"],
+    }
+    assert any("samples:9984" in reason for reason in boards.reasons)
+
+
+def test_score_of_another_signature_at_another_temperature_is_left_out_and_named(tmp_path: Path) -> None:
+    board = only(tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7), evaluation("end", 0.5, n=10, bleu_2=1))))
+    assert list(row(board, "seqgan").sweep) == [1.0]
+    assert any("bleu_2 at temperature 0.5 left out" in note for note in board.notes)
+
+
+def test_a_run_counts_once(tmp_path: Path) -> None:
+    one = record("seqgan", 0, evaluation(bleu_2=0.7))
+    again = replace(one, run_id="x", created_at="2026-02-01T00:00:00Z", evaluations=(evaluation(bleu_2=0.6),))
+    boards = tables(tmp_path, one, one, again)
+    cell = row(only(boards), "seqgan").final["bleu_2"]
+    assert (cell.n, cell.mean) == (1, 0.6)
+    assert len(boards.notices) == 2
+    assert any("same content" in n for n in boards.notices)
+    assert any("newer record of seqgan seed 0" in n for n in boards.notices)
+
+
+def test_settings_that_differ_are_in_the_label(tmp_path: Path) -> None:
+    board = only(
+        tables(
+            tmp_path,
+            *(
+                record(
+                    "seqgan",
+                    0,
+                    evaluation(bleu_2=0.7),
+                    config_hash=f"c{n}",
+                    run_id=f"r{n}",
+                    model_config={"rollouts": n, "lr": 0.01},
+                )
+                for n in (4, 16)
+            ),
+        )
+    )
+    assert [r.label for r in board.rows] == ["seqgan (rollouts=16)", "seqgan (rollouts=4)"]
+
+
+def test_another_precision_is_in_label_and_command(tmp_path: Path) -> None:
+    usual, none, bf16 = (
+        record("mle", 0, evaluation(bleu_2=0.7), config_hash=name, run_id=name, environment=environment)
+        for name, environment in (
+            ("a", {"fp32_precision": "ieee"}),
+            ("b", {}),
+            ("c", {"fp32_precision": "bf16"}),
+        )
+    )
+    rows = only(tables(tmp_path, usual, none, bf16)).rows
+    assert [r.label for r in rows] == ["mle #a", "mle #b", "mle (fp32_precision=bf16)"]
+    assert ["fp32_precision=bf16" in r.command for r in rows] == [False, False, True]
+
+
+def test_malformed_record_is_named_and_the_rest_is_printed(tmp_path: Path) -> None:
+    bad = tmp_path / "runs" / "bad" / "record.json"
+    bad.parent.mkdir(parents=True)
+    bad.write_text('{"schema_version": 1}')
+    boards = tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7)))
+    assert [r.label for r in only(boards).rows] == ["seqgan"]
+    (problem,) = boards.problems
+    assert str(bad) in problem

@@ -1,0 +1,229 @@
+"""The static page: what it says, where its links lead, which files it reads and how far."""
+
+import bz2
+import gzip
+import html.parser
+import json
+import lzma
+import re
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from helpers.paths import ROOT
+from helpers.records import evaluation, example, record
+from helpers.site_of_tests import EVIL, SENTENCES, board_page, write_runs
+
+from bench import registry
+from leaderboards.boards import build
+from leaderboards.render.page.citation import AUTHOR, TITLE, VERSION, bibtex
+from leaderboards.render.page.files import read_diary, read_lines, read_nearest
+from leaderboards.render.page.glossary import definition
+from leaderboards.render.page.site import write_page
+from leaderboards.schema import Boards
+
+
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory: pytest.TempPathFactory) -> Boards:
+    runs = tmp_path_factory.mktemp("records")
+    write_runs(runs, example())
+    return build([runs])
+
+
+@pytest.fixture(scope="module")
+def site(boards: Boards, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_page(boards, tmp_path_factory.mktemp("page")).parent
+
+
+class _Links(html.parser.HTMLParser):
+    """Addresses and anchors of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            if name == "id" and value:
+                self.anchors.append(value)
+            assert not name.startswith("on"), f"{tag} {name}"
+
+
+def test_every_link_leads_somewhere_and_ids_are_unique(site: Path) -> None:
+    pages = {path: _Links(path.read_text()) for path in site.rglob("*.html")}
+    assert len(pages) == 1 + 1 + 1 + 1 + 13  # index, compare, metrics, one board, thirteen runs
+    n_links = 0
+    for path, page in pages.items():
+        assert len(page.anchors) == len(set(page.anchors)), path
+        for link in page.links:
+            parts = urlsplit(link)
+            assert not parts.scheme, link
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.is_file(), f"{path.name}: {link}"
+            if parts.fragment and target in pages and target.name != "compare.html":
+                assert parts.fragment in pages[target].anchors, f"{path.name}: {link}"
+            n_links += 1
+    assert n_links > 100
+
+
+def test_nothing_is_asked_of_a_network_and_two_builds_are_equal(site: Path, boards: Boards, tmp_path: Path) -> None:
+    again = write_page(boards, tmp_path).parent
+    for path in sorted(path for path in site.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        assert content == (again / path.relative_to(site)).read_bytes()
+        if path.suffix in (".html", ".css") or (path.suffix == ".js" and path.name != "plotly.min.js"):
+            assert not re.search(rb"(https?:)?//[a-z]", content), path
+
+
+def test_numbers_are_those_of_the_boards(site: Path, boards: Boards) -> None:
+    (board,) = boards.boards
+    drawing = _data(next(site.glob("data/*-curves.js")))
+    (curve,) = board.curves
+    (figure,) = drawing["figures"]
+    means = {drawing["rows"][t["row"]]["name"]: t for t in figure["data"] if t["kind"] == "mean"}
+    seeds = {drawing["rows"][t["row"]]["name"]: t for t in figure["data"] if t["kind"] == "seed"}
+    for trace in curve.traces:
+        assert means[trace.label]["x"] == pytest.approx([p.x.mean for p in trace.points], rel=1e-5)
+        assert means[trace.label]["y"] == pytest.approx([p.y.mean for p in trace.points], rel=1e-5)
+        assert seeds[trace.label]["y"] == pytest.approx([y for p in trace.points for _, _, y in p.seeds], rel=1e-5)
+    row = next(row for row in board.rows if row.model == "seqgan")
+    text = board_page(site).read_text()
+    assert ">0.710<small>±.025</small>" in text  # 0.70, 0.72, 0.71: 4.303 * 0.01 / sqrt(3)
+    assert row.command.partition(" --set")[0] in text
+    learned = _data(next(site.glob("data/*-learning.js")))
+    (line,) = [t for t in learned["figures"][0]["data"] if t["kind"] == "line"]
+    assert line["y"][0] == pytest.approx((0.69 + 0.71 + 0.70) / 3)
+
+
+def _data(path: Path) -> dict:
+    text = path.read_text()
+    return json.loads(text[text.index("{") : text.rindex("}") + 1])
+
+
+def test_the_run_page_holds_the_record(site: Path, boards: Boards) -> None:
+    failed = next(run for row in boards.boards[0].rows for run in row.runs if run.status == "failed")
+    page = next(path for path in site.glob("runs/*.html") if failed.run_id in path.read_text())
+    text = page.read_text()
+    for told in ("the loss is nan at step 7", "Alarm (non_finite)", "adversarial", "steps per second"):
+        assert told in text
+    data = _data(next(p for p in site.glob("data/run-*.js") if '"seqgan 0 2"' in p.read_text()))
+    assert data["sets"][0]["name"] == "end of training, T = 1"
+    assert data["sets"][0]["lines"][1:] == SENTENCES
+    assert data["nearest"] == {"a dog runs .": ["a dog runs fast .", 0.75]}
+    logged = next(f for f in data["figures"] if f["name"] == "logged: nll")
+    assert logged["data"][0]["x"] == list(range(1, 9))
+
+
+def test_samples_are_cut_to_what_is_asked(boards: Boards, tmp_path: Path) -> None:
+    write_page(boards, tmp_path, samples=4)
+    for path in tmp_path.glob("data/run-*.js"):
+        first, *others = _data(path).get("sets") or [{"lines": []}]
+        assert len(first["lines"]) <= 4
+        assert all(len(s["lines"]) <= 1 for s in others)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+def test_samples_are_read_plain_or_compressed(tmp_path: Path, suffix: str, compress) -> None:
+    (tmp_path / f"s.txt{suffix}").write_bytes(compress(("a b\n\nc é\r\n" + "x" * 900 + "\nlast").encode()))
+    assert read_lines(tmp_path, "s.txt", 3) == ["a b", "", "c é"]
+    assert read_lines(tmp_path, "s.txt", 9) == ["a b", "", "c é", "x" * 400 + "…", "last"]
+    assert read_lines(tmp_path, "other.txt", 3) is None
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_bomb_is_read_only_so_far(tmp_path: Path, compress) -> None:
+    suffix = {gzip.compress: ".gz", bz2.compress: ".bz2", lzma.compress: ".xz"}[compress]
+    (tmp_path / f"s.txt{suffix}").write_bytes(compress(b"a\n" + b"0" * 5_000_000))
+    assert read_lines(tmp_path, "s.txt", 200) == ["a"]
+
+
+def test_no_file_outside_the_folder_is_shown(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "secret.txt").write_text("secret\n")
+    (run / "link.txt").symlink_to(tmp_path / "secret.txt")
+    for name in ("../secret.txt", str(tmp_path / "secret.txt"), "link.txt", "a\0b", ""):
+        assert read_lines(run, name, 5) is None
+
+
+def test_files_that_are_not_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "s.txt.gz").write_bytes(b"not gzip")
+    with pytest.raises(ValueError, match=r"s\.txt\.gz cannot be decompressed"):
+        read_lines(tmp_path, "s.txt", 5)
+    for text in ('{"sample": 1}', "[1]", '[{"sample": "a", "nearest": "b", "similarity": NaN}]', "[" * 100_000):
+        (tmp_path / "nearest.json").write_text(text)
+        with pytest.raises(ValueError, match=r"nearest\.json is no list of sample, nearest and similarity"):
+            read_nearest(tmp_path)
+    (tmp_path / "train.jsonl").write_text('[]\n7\n{"kind":"train","step":"1","values":{"a":1.0}}\n{"kind":"train"}\n')
+    assert read_diary(tmp_path, 9) == {}
+
+
+def test_a_long_diary_is_thinned(tmp_path: Path) -> None:
+    events = ({"kind": "train", "phase": "mle", "step": s, "values": {"nll": s / 2}} for s in range(1000))
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    points = read_diary(tmp_path, 100)["nll"]["mle"]
+    assert len(points) == 100
+    assert points[1] == (10, 5.0)
+
+
+def test_a_bad_file_is_told_on_the_page(tmp_path: Path) -> None:
+    write_runs(tmp_path / "runs", [record("seqgan", 0, evaluation(bleu_2=0.5))])
+    (tmp_path / "runs" / "r00" / "nearest.json").write_text("{")
+    write_page(build([tmp_path / "runs"]), tmp_path / "page")
+    (page,) = tmp_path.glob("page/runs/*.html")
+    assert "nearest.json is no list" in page.read_text()
+
+
+def test_every_metric_of_ours_is_defined() -> None:
+    for name in registry.names("metrics"):
+        card = definition(name)
+        assert card.title != name, name
+        assert 20 < len(card.text) < 400, name
+        assert card.direction, name
+        assert card.pitfalls, name
+        assert "**" not in card.text + card.direction
+        assert "](" not in card.text + card.direction
+    for name in ("../bench", "no_such_metric", "", "a/b", EVIL):
+        assert definition(name).text.startswith("No definition is stored here")
+
+
+def test_the_citation_is_that_of_the_repository(boards: Boards) -> None:
+    facts = (ROOT / "CITATION.cff").read_text()
+    assert f'title: "{TITLE}"' in facts
+    assert f"- name: {AUTHOR}" in facts
+    assert f"\nversion: {VERSION}\n" in facts
+    (board,) = boards.boards
+    row = next(row for row in board.rows if row.model == "seqgan")
+    entry = bibtex(board, row)
+    assert entry.startswith("@misc{textgan-bench-image-coco-seqgan-")
+    assert "year   = {2026}" in entry
+    assert r"image\_coco version 1, scale small" in entry
+    assert "seeds 0, 1, 2" in entry
+    evil = bibtex(board, replace(row, label="}} \\input{x} %&\n@book{"))
+    assert evil.count("{") - evil.count(r"\{") == evil.count("}") - evil.count(r"\}")
+    assert "@book" in evil.splitlines()[-2]
+
+
+def test_without_records(tmp_path: Path) -> None:
+    page = write_page(Boards(boards=[], reasons=[], notices=[], problems=["r.json: no"]), tmp_path)
+    assert "There is no board" in page.read_text()
+    assert "r.json: no" in page.read_text()
+
+
+def test_of_a_long_board_the_first_page_shows_references_and_front(tmp_path: Path) -> None:
+    records = [record("mle", 0, evaluation(bleu_2=0.5), config_hash=f"c{i}", run_id=f"m{i}") for i in range(20)]
+    records = [replace(one, model_config={"lr": i}) for i, one in enumerate(records)]
+    records.append(record("copy_train", 0, evaluation(bleu_2=0.6)))
+    write_runs(tmp_path / "runs", records)
+    index = write_page(build([tmp_path / "runs"]), tmp_path / "page").read_text()
+    assert index.count('<th scope="row">') < 20
+    assert "rows are not shown here" in index
+    assert "copy_train" in index
+    assert board_page(tmp_path / "page").read_text().count('<th scope="row">') >= 21

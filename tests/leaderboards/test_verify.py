@@ -1,0 +1,274 @@
+"""`leaderboards verify`: every lie about a score is found, every gap is named, and what is true passes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import stored_runs as runs
+from typer.testing import CliRunner
+
+from bench.config import build
+from bench.record import read_record
+from bench.registry import find, names
+from leaderboards.__main__ import app
+from leaderboards.records import VERIFIED, read_store
+from leaderboards.repository import rescore
+from leaderboards.repository.add import Source, add
+from leaderboards.repository.verify import Report, verify, write_verified
+from metrics.common.base import _plain
+
+LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runs.train(tmp_path_factory.mktemp("verify"))
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return runs.copy(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def results(trained: Path, tmp_path: Path) -> Path:
+    add(trained / "record.json", tmp_path / "results")
+    add(next(trained.parent.glob("*real_text*"), hand_in(tmp_path)) / "record.json", tmp_path / "results")
+    return tmp_path / "results"
+
+
+def hand_in(folder: Path) -> Path:
+    (folder / "published.txt").write_text("".join(f"{line}\n" for line in LINES))
+    return runs.hand_in(folder / "published.txt", folder / "handed-in")
+
+
+def only(reports: list[Report]) -> Report:
+    assert len(reports) == 1
+    return reports[0]
+
+
+def command(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["verify", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def end(document: Document) -> Document:
+    return next(e for e in document["evaluations"] if e["at"] == "end" and e["temperature"] == 1.0)
+
+
+def test_a_run_is_verified_and_its_gaps_are_named(run: Path) -> None:
+    report = only(verify([run]))
+    record = read_record(run / "record.json")
+    scored = [e for e in record.evaluations if e.samples_file]
+    assert (report.state, report.reasons) == ("verified", [])
+    assert report.files == len(scored) == 3
+    needs_model = {"nll_gen", "nll_gen_padded"}
+    assert report.scores == sum(len(e.scores.keys() - needs_model) for e in scored)
+    assert report.largest_difference == 0.0
+    cadence = [e for e in record.evaluations if e.at == "cadence"]
+    assert len(cadence) == 2
+    assert report.recorded_only == {
+        **{f"{e.phase}, step {e.step}, temperature 1": "these samples are not kept" for e in cadence},
+        **dict.fromkeys(needs_model, "needs the model's weights"),
+    }
+
+
+def test_stored_rows_are_verified_without_the_other_temperatures(results: Path) -> None:
+    reports = verify([results])
+    assert [r.state for r in reports] == ["verified", "verified"]
+    toy = next(r for r in reports if "ToyGAN" in r.model)
+    assert toy.files == 2
+    assert toy.recorded_only["adversarial, step 50, temperature 0.5"] == "these samples are not kept"
+
+
+def test_every_score_that_is_not_true_is_found(run: Path) -> None:
+    def lie(document: Document) -> None:
+        for evaluation in document["evaluations"]:
+            for score in evaluation["scores"].values():
+                apart = 3e-7 if score["metric"] == "nll_oracle_valid" else 3e-9
+                score["value"] += apart * max(1.0, abs(score["value"]))
+
+    record = read_record(run / "record.json")
+    expected = sum(s.metric != "nll_gen" for e in record.evaluations if e.samples_file for s in e.scores.values())
+    runs.change_json(run, lie)
+    report = only(verify([run]))
+    assert (report.state, report.scores) == ("different", 0)
+    assert len(report.reasons) == expected
+    assert any("bleu_2 is recorded as" in reason and ", computed as " in reason for reason in report.reasons)
+
+
+def change(key: str, name: str, value: object) -> Callable[[Document], None]:
+    return lambda document: end(document)["scores"][key].update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        (change("bleu_2", "standard_error", 0.5), "bleu_2's standard error is recorded as 0.5"),
+        (change("bleu_2", "standard_error", None), "bleu_2's standard error: None"),
+        (change("self_bleu_5", "better", "higher"), "better is recorded as higher, lower is right"),
+        (change("unique", "signature", "unique|samples:60|v:99"), "unique is recorded as unique|samples:60|v:99"),
+        (change("unique", "signature", "unique|samples:61|v:1"), "one number of samples"),
+        (change("unique", "metric", "bleu"), "bleu gives"),
+        (change("unique", "metric", "uniqe"), "did you mean 'unique'"),
+        (change("unique", "metric", "my_metric.py:Mine"), "must be a word"),
+        (lambda d: end(d)["scores"].pop("bleu_3"), "bleu_3 is not recorded, bleu gives it"),
+        (lambda d: end(d)["scores"].update(bleu_9=end(d)["scores"]["bleu_2"]), "bleu_9 is recorded and cannot"),
+        (lambda d: end(d).update(samples_sha256="0" * 64), "the record says 000000000000"),
+        (lambda d: end(d).update(samples_file="samples-t0.5.txt"), "has the SHA-256"),
+        (lambda d: end(d).update(samples_file="nothing.txt"), "nothing.txt is missing"),
+        (lambda d: end(d).update(samples_file=None), "is missing"),
+        (lambda d: d.update(data_sha256="0" * 64), "the data are 000000000000"),
+        (lambda d: d.update(task_version=2), "the record is of version 2"),
+        (lambda d: d.update(evaluations=[]), "without an evaluation at its end"),
+    ],
+)
+def test_a_lie_is_named(run: Path, lie: Callable[[Document], object], said: str) -> None:
+    runs.change_json(run, lie)
+    report = only(verify([run]))
+    assert report.state == "different"
+    assert any(said in reason for reason in report.reasons), report.reasons
+
+
+def test_other_samples_with_a_hash_that_fits_are_found(run: Path) -> None:
+    lines = (run / "samples.txt").read_text().splitlines(keepends=True)
+    better = "".join([*lines[1:], "the dog sleeps\n"]).encode()
+    (run / "samples.txt").write_bytes(better)
+    runs.change_json(run, lambda d: end(d).update(samples_sha256=runs.sha256(better)))
+    assert any("bleu_2 is recorded" in reason for reason in only(verify([run])).reasons)
+    fewer = "".join(lines[1:]).encode()
+    (run / "samples.txt").write_bytes(fewer)
+    runs.change_json(run, lambda d: end(d).update(samples_sha256=runs.sha256(fewer)))
+    assert any("holds 59 sentences, the record's scores are of 60" in r for r in only(verify([run])).reasons)
+
+
+def test_the_row_of_real_text_holds_real_text(tmp_path: Path) -> None:
+    (tmp_path / "published.txt").write_text("the dog sleeps\n" * 5)
+    folder = runs.hand_in(tmp_path / "published.txt", tmp_path / "row", "real_text")
+    assert any("not the task's real sentences" in reason for reason in only(verify([folder])).reasons)
+
+
+def test_a_metric_of_other_settings_is_computed_with_them(tmp_path: Path) -> None:
+    (tmp_path / "published.txt").write_text("".join(f"{line}\n" for line in LINES))
+    settings = {"bleu": {"orders": [2, 4], "smoothing": "method0"}, "lm_score": {"order": 2, "discount": 0.5}}
+    folder = runs.hand_in(tmp_path / "published.txt", tmp_path / "row", **settings)
+    found = read_record(folder / "record.json").evaluations[0].scores
+    assert found["bleu_4"].signature.startswith("bleu|orders:2,4|smoothing:method0|")
+    report = only(verify([folder]))
+    assert (report.state, report.scores) == ("verified", 3), report.reasons
+
+
+@pytest.mark.parametrize("name", names("metrics"))
+def test_settings_are_read_back_from_a_signature(name: str) -> None:
+    metric = find("metrics", name)()
+    values = {f.name: rescore._value(_plain(getattr(metric, f.name)), str(f.type)) for f in dataclasses.fields(metric)}
+    assert build(type(metric), values, name) == metric
+
+
+def test_place_links_and_strays(results: Path) -> None:
+    (row,) = results.glob("*/Somebody*/*")
+    row.rename(row.with_name("elsewhere"))
+    assert any("the record belongs at" in r for report in verify([results]) for r in report.reasons)
+    assert any("the record belongs at" in r for report in verify([row.with_name("elsewhere")]) for r in report.reasons)
+    row.with_name("elsewhere").rename(row)
+    assert {r.state for r in verify([results])} == {"verified"}
+    (row / "notes.txt").write_text("x")
+    assert any("'notes.txt' lies beside" in r for report in verify([results]) for r in report.reasons)
+    (row / "notes.txt").unlink()
+    (results / "grammar@1" / "stray.txt").write_text("x")
+    (results / "link").symlink_to(row)
+    found = {Path(r.record).name: r.reasons[0] for r in verify([results]) if r.state == "different"}
+    assert found == {"link": "it is a link; a file is expected", "stray.txt": "no record.json lies beside it"}
+
+
+def test_processes_find_what_one_finds(results: Path) -> None:
+    (record,) = results.glob("*/Somebody*/*/record.json")
+    document = json.loads(record.read_text())
+    document["evaluations"][0]["scores"]["bleu_2"]["value"] = 1.0
+    record.write_text(json.dumps(document))
+    assert verify([results], jobs=2) == verify([results])
+
+
+def test_what_cannot_be_checked_here_is_not_passed(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object) -> rescore.NotCheckable:
+        return rescore.NotCheckable("the file is not on this machine")
+
+    monkeypatch.setattr(rescore, "_load", absent)
+    assert {r.state for r in verify([results])} == {"not checked"}
+    told = command(results, code=3)
+    assert "not checked" in told
+    assert "the file is not on this machine" in told
+    command(results, "--allow-missing-data")
+    command(results, "--write", "--allow-missing-data")
+    assert not any(e.verified for e in read_store([results]).entries)
+
+
+def test_somebody_elses_samples_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TEXTGAN_BENCH_DATA", raising=False)
+    source = Source(file=tmp_path / "published.txt", url="https://localhost:1/published.txt")
+    told = add(hand_in(tmp_path) / "record.json", tmp_path / "results", source)
+    monkeypatch.setattr("bench.data._RETRIES", 0)
+    report = only(verify([tmp_path / "results"]))
+    assert (report.state, report.files) == ("not checked", 0)
+    assert "published.txt is not on this machine" in report.reasons[0]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "published.txt").rename(tmp_path / "data" / "published.txt")
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path / "data"))
+    assert only(verify([tmp_path / "results"])).state == "verified"
+    entry = Path(told.folder) / "source.json"
+    for content, said in (
+        ("{}", "must have name, url and sha256"),
+        ('{"name": "../x", "url": "https://a.b/c", "sha256": "0"}', "must name a file"),
+        ('{"name": "x", "url": "file:///etc/passwd", "sha256": "0"}', "an https address"),
+    ):
+        entry.write_text(content)
+        assert said in only(verify([tmp_path / "results"])).reasons[0]
+
+
+def test_what_was_verified_is_kept_for_the_tables(results: Path) -> None:
+    told = command(results, "--write")
+    assert f"written: {results / VERIFIED}" in told
+    assert all(entry.verified for entry in read_store([results]).entries)
+    kept = json.loads((results / VERIFIED).read_text())["records"]
+    toy = next(e for e in kept.values() if "toy_gan" in e["record"])
+    assert toy["files"] == 2
+    assert toy["recorded_only"]["adversarial, step 50, temperature 0.5"] == "these samples are not kept"
+    before = (results / VERIFIED).read_bytes().replace(toy["date"].encode(), b"2026-01-01")
+    (results / VERIFIED).write_bytes(before)
+    write_verified([results], verify([results]))
+    assert (results / VERIFIED).read_bytes() == before, "only a day passed"
+    (row,) = results.glob("*/Somebody*/*")
+    runs.change_json(row, lambda d: d.update(created_at="2026-01-01T00:00:00Z"))
+    states = {entry.record.model: entry.verified for entry in read_store([results]).entries}
+    assert states.pop("Somebody's samples") is False
+    assert set(states.values()) == {True}, "its hash is not the verified one any more"
+
+
+def test_a_part_keeps_what_is_known_of_the_rest(results: Path) -> None:
+    write_verified([results], verify([results]))
+    (row,) = results.glob("*/Somebody*/*")
+    runs.change_json(row, lambda d: d["evaluations"][0]["scores"]["unique"].update(value=1.0))
+    write_verified([results], verify([row.parents[0]]))
+    kept = json.loads((results / VERIFIED).read_text())["records"].values()
+    assert ["toy_gan" in entry["record"] for entry in kept] == [True]
+
+
+def test_command(results: Path, run: Path, tmp_path: Path) -> None:
+    assert "as recorded, needs the model's weights: nll_gen; nll_gen_padded" in command(results)
+    runs.change_json(run, change("bleu_2", "value", 0.99))
+    told = command(run, code=1)
+    assert "bleu_2 is recorded as 0.99, computed as" in told, told
+    document = CliRunner().invoke(app, ["verify", str(run), "--json"])
+    (report,) = json.loads(document.stdout)
+    assert report["state"] == "different"
+    (tmp_path / "empty").mkdir()
+    assert "holds no record.json" in command(tmp_path / "empty", code=1)
+    assert "does not exist" in command(tmp_path / "nowhere", code=2)
