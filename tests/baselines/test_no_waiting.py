@@ -40,7 +40,7 @@ WAITS: Mapping[str, str] = {
     "leakgan/generator.py:sample": "the same",
     "common/training/rollout.py:_prefixes": "how many prefixes go on is how many completions there are",
     "common/training/rollout.py:_complete": "completions that have ended are not continued",
-    "common/networks/cnn.py:slope_penalty": "as many pairs as there are sentences of the rarer kind in a shuffled batch",
+    "common/networks/cnn.py:slope_penalty": "as many pairs as a shuffled batch has sentences of the rarer kind",
 }
 """Where a step may wait, and why."""
 aten = torch.ops.aten
