@@ -16,7 +16,6 @@ __all__ = [
     "TEMPERATURE_SETTING",
     "Board",
     "Boards",
-    "Cell",
     "Curve",
     "CurvePoint",
     "Evidence",
@@ -24,6 +23,7 @@ __all__ = [
     "Row",
     "RunView",
     "SamplesView",
+    "SeedMean",
     "Status",
     "Trace",
 ]
@@ -50,8 +50,8 @@ Evidence = Literal["verified", "unverified", "incomplete"]
 
 
 @dataclass(kw_only=True)
-class Cell:
-    """A mean over seeds."""
+class SeedMean:
+    """A mean over seeds, whole: tables round it (`leaderboards.tables.Cell`)."""
 
     mean: float
     std: float | None
@@ -157,11 +157,11 @@ class Row:
     devices: list[str] = field(default_factory=list)
     front: bool = False
     """Among the ranked rows none has both a higher BLEU and a lower Self-BLEU."""
-    final: dict[str, Cell] = field(default_factory=dict)
+    final: dict[str, SeedMean] = field(default_factory=dict)
     """Score key -> value at the end, at temperature 1."""
-    gain: dict[str, Cell] = field(default_factory=dict)
+    gain: dict[str, SeedMean] = field(default_factory=dict)
     """Score key -> end minus end of pre-training, paired by seed."""
-    sweep: dict[float, dict[str, Cell]] = field(default_factory=dict)
+    sweep: dict[float, dict[str, SeedMean]] = field(default_factory=dict)
     """Temperature -> score key -> value at the end."""
 
 
@@ -170,8 +170,8 @@ class CurvePoint:
     """A row at one temperature."""
 
     temperature: float
-    x: Cell
-    y: Cell
+    x: SeedMean
+    y: SeedMean
     seeds: list[tuple[int | None, float, float]]
     """(seed, x, y) of every completed run that has both."""
     front: bool = False
@@ -187,9 +187,9 @@ class Trace:
     model: str
     status: Status
     points: list[CurvePoint]
-    matched: Cell | None = None
+    matched: SeedMean | None = None
     """Quality at the diversity that MLE has at temperature 1 (`leaderboards.curves`)."""
-    over_baseline: Cell | None = None
+    over_baseline: SeedMean | None = None
     """`matched` minus MLE's, with Welch's interval; None for MLE itself."""
     reason: str = ""
     """Why `matched` is absent."""

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from leaderboards.schema import RANKED_SEEDS, Cell, Row
+from leaderboards.schema import RANKED_SEEDS, Row, SeedMean
 
 __all__ = ["cell", "fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank"]
 
@@ -144,11 +144,11 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     return front
 
 
-def cell(values: Sequence[float]) -> Cell:
+def cell(values: Sequence[float]) -> SeedMean:
     """The cell of one value per seed; at least one."""
     n = len(values)
     std = statistics.stdev(values) if n > 1 else None
-    return Cell(mean=statistics.fmean(values), std=std, half_width=_half_width(std, n), n=n)
+    return SeedMean(mean=statistics.fmean(values), std=std, half_width=_half_width(std, n), n=n)
 
 
 def _half_width(std: float | None, n: int) -> float | None:
@@ -168,7 +168,7 @@ def fill(rows: Sequence[Row]) -> list[str]:
     for index, table, temperature, key, count, mean, std in grouped.reset_index().itertuples(index=False, name=None):
         row, n = rows[index], int(count)
         spread = float(std) if n > 1 else None
-        made = Cell(mean=float(mean), std=spread, half_width=_half_width(spread, n), n=n)
+        made = SeedMean(mean=float(mean), std=spread, half_width=_half_width(spread, n), n=n)
         if table == "seconds":
             row.seconds[key] = made.mean
         elif table == "gain":

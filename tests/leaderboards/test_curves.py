@@ -17,7 +17,8 @@ from bench.cli import spread
 from bench.config import RunConfig, assign, make_runs, parse_settings
 from leaderboards import statistics as ranking
 from leaderboards.curves import difference, quality_at
-from leaderboards.render.markdown import to_csv, to_markdown
+from leaderboards.render.csv import to_csv
+from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards, Curve, Trace
 from leaderboards.statistics import cell, pareto
 
