@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from scipy import stats
 
 from leaderboards.schema import Board, Curve, CurvePoint, Row, SeedMean, Trace
-from leaderboards.statistics import cell, pareto
+from leaderboards.statistics import pareto, seed_mean
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
 
@@ -73,8 +73,8 @@ def _trace(row: Row, x: str, y: str) -> Trace | None:
         runs = [(run.seed, run.values.get(temperature, {})) for run in row.runs if run.status == "completed"]
         seeds = [(seed, values[x], values[y]) for seed, values in runs if x in values and y in values]
         if seeds:
-            cells = cell([s[1] for s in seeds]), cell([s[2] for s in seeds])
-            points.append(CurvePoint(temperature=temperature, x=cells[0], y=cells[1], seeds=seeds))
+            means = seed_mean([s[1] for s in seeds]), seed_mean([s[2] for s in seeds])
+            points.append(CurvePoint(temperature=temperature, x=means[0], y=means[1], seeds=seeds))
     return Trace(label=row.label, model=row.model, status=row.status, points=points) if points else None
 
 
@@ -106,7 +106,7 @@ def _matched(trace: Trace, curve: Curve) -> tuple[SeedMean | None, str]:
         high = max(x for seed in missing for x, _ in runs[seed])
         seeds = "" if len(missing) == len(found) else f" (seed {', '.join(map(str, missing))})"
         return None, f"{curve.x} {curve.diversity:.3f} is not reached by {low:.3f} to {high:.3f}{seeds}"
-    return cell([value for value in found.values() if value is not None]), ""
+    return seed_mean([value for value in found.values() if value is not None]), ""
 
 
 def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better: str) -> float | None:

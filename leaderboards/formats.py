@@ -10,6 +10,7 @@ __all__ = [
     "ARROWS",
     "Kind",
     "Value",
+    "count",
     "duration",
     "fact",
     "fixed",
@@ -17,6 +18,7 @@ __all__ = [
     "number",
     "phases",
     "plain",
+    "rate",
     "six_digits",
     "temperature",
     "uncertainty_text",
@@ -53,7 +55,7 @@ def value_text(value: Value, kind: Kind) -> str:
         case "temperature":
             return temperature(value)
         case "count":
-            return f"{value:,}"
+            return count(value)
         case "duration":
             return duration(value)
         case _:
@@ -77,6 +79,16 @@ def half_width(value: float) -> str:
     if value == 0:
         return "±0"
     return "±<.001" if value < 0.0005 else "±" + (number(value).removeprefix("0"))
+
+
+def count(value: float) -> str:
+    """Thousands apart: `7,334,990`."""
+    return f"{value:,}"
+
+
+def rate(value: float) -> str:
+    """Steps in a second: three digits."""
+    return f"{value:.3g}"
 
 
 def fixed(value: float) -> str:

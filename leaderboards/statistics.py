@@ -20,7 +20,7 @@ from scipy import stats
 
 from leaderboards.schema import RANKED_SEEDS, Row, SeedMean
 
-__all__ = ["cell", "fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank"]
+__all__ = ["fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank", "seed_mean"]
 
 
 _DRAWS = 2_000
@@ -107,12 +107,12 @@ def mark_beyond_real(rows: Sequence[Row], better: Mapping[str, str]) -> None:
     """Mark what is better than real text by more than its interval."""
     real = _real(rows)
     for row in rows:
-        for key, cell in row.final.items():
+        for key, mean in row.final.items():
             if real is None or row is real or key not in real.final or better[key] == "real":
                 continue
-            ahead = cell.mean - real.final[key].mean
-            margin = cell.half_width or 0.0
-            cell.beyond_real = ahead > margin if better[key] == "higher" else ahead < -margin
+            ahead = mean.mean - real.final[key].mean
+            margin = mean.half_width or 0.0
+            mean.beyond_real = ahead > margin if better[key] == "higher" else ahead < -margin
 
 
 def front_keys(rows: Iterable[Row]) -> tuple[str, str] | None:
@@ -144,8 +144,8 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     return front
 
 
-def cell(values: Sequence[float]) -> SeedMean:
-    """The cell of one value per seed; at least one."""
+def seed_mean(values: Sequence[float]) -> SeedMean:
+    """Of one value per seed; at least one."""
     n = len(values)
     std = statistics.stdev(values) if n > 1 else None
     return SeedMean(mean=statistics.fmean(values), std=std, half_width=_half_width(std, n), n=n)

@@ -53,13 +53,13 @@ _Value = tuple[str, float | str, str, SeedMean]
 
 def _scores(row: Row) -> Iterable[_Value]:
     apart = row.status == "apart"
-    for key, cell in sorted(row.final.items()):
-        yield "apart" if apart else "final", 1.0, key, cell
-    for key, cell in sorted(row.gain.items() if not apart else ()):
-        yield "gain", 1.0, key, cell
-    for temperature, cells in sorted(row.sweep.items()):
-        for key, cell in sorted(cells.items()):
-            yield "apart_temperature" if apart else "temperature", temperature, key, cell
+    for key, mean in sorted(row.final.items()):
+        yield "apart" if apart else "final", 1.0, key, mean
+    for key, mean in sorted(row.gain.items() if not apart else ()):
+        yield "gain", 1.0, key, mean
+    for temperature, means in sorted(row.sweep.items()):
+        for key, mean in sorted(means.items()):
+            yield "apart_temperature" if apart else "temperature", temperature, key, mean
 
 
 def _matched(traces: Iterable[tuple[Curve, Trace]]) -> Iterable[_Value]:
@@ -75,7 +75,7 @@ def _seconds(row: Row) -> Iterable[_Value]:
         yield "seconds", "", phase, SeedMean(mean=seconds, std=None, half_width=None, n=row.n_completed)
 
 
-def _line(board: Board, row: Row, table: str, temperature: float | str, key: str, cell: SeedMean) -> dict[str, object]:
+def _line(board: Board, row: Row, table: str, temperature: float | str, key: str, mean: SeedMean) -> dict[str, object]:
     scored = table != "seconds"
     return {
         "model": row.model,
@@ -90,13 +90,13 @@ def _line(board: Board, row: Row, table: str, temperature: float | str, key: str
         "table": table,
         "temperature": temperature,
         "key": key,
-        "mean": repr(cell.mean),
-        "half_width": "" if cell.half_width is None else repr(cell.half_width),
-        "n": cell.n,
+        "mean": repr(mean.mean),
+        "half_width": "" if mean.half_width is None else repr(mean.half_width),
+        "n": mean.n,
         "signature": board.signatures[key] if scored else "",
         "better": board.better[key] if scored else "",
-        "rank": "" if cell.rank is None else cell.rank,
-        "rank_high": "" if cell.rank_high is None else cell.rank_high,
+        "rank": "" if mean.rank is None else mean.rank,
+        "rank_high": "" if mean.rank_high is None else mean.rank_high,
     }
 
 

@@ -2,8 +2,8 @@
 
     {"rows": [who], "figures": [{"name": for a menu, "data": [traces], "layout": of plotly}]}
 
-A trace is one of plotly's, with `kind` for its looks and `row` for whose it is. Text from records is escaped: plotly
-reads some tags.
+A trace is one of plotly's, with `kind` for its looks and `row` for whose it is. Text from records that plotly prints is
+escaped: it reads some tags.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _curve(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
     if figure.diversity is not None:
         x = six_digits(figure.diversity)
         layout["shapes"] = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x}]
-    return {"name": _safe(figure.title), "data": data, "layout": layout}
+    return {"name": plain(figure.title), "data": data, "layout": layout}
 
 
 def _of_means(points: Iterable[Point]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _learning(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
             data.append({"kind": "point", **owner, **_xy(series.seeds)})
         data += [owner | border for border in _borders(series.borders)]
     layout = {"xaxis": _axis(figure.x, "→"), "yaxis": _axis(figure.y, "↑")}
-    return {"name": _safe(figure.title), "data": data + _borders(figure.borders), "layout": layout}
+    return {"name": plain(figure.title), "data": data + _borders(figure.borders), "layout": layout}
 
 
 def _xy(points: Iterable[Point]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import jinja2
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
-from leaderboards.formats import ARROWS, duration, fixed, plain, temperature
+from leaderboards.formats import ARROWS, count, duration, fixed, plain, rate, temperature
 from leaderboards.legend import legend, signatures
 from leaderboards.render.page.citation import bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
@@ -109,7 +109,8 @@ class _Site:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self.environment.filters |= {"json": _json, "duration": duration, "fixed": fixed, "setting": _setting}
+        self.environment.filters |= {"json": _json, "setting": _setting}
+        self.environment.filters |= {"count": count, "duration": duration, "fixed": fixed, "rate": rate}
         self.names = names
         self.environment.globals |= {
             "boards": boards,
@@ -236,10 +237,8 @@ def _write_board(site: _Site, board: Board) -> None:
     pages = {
         row.label: {str(run.seed): site.runs[run.path].name for run in row.runs} for row in (*board.rows, *board.apart)
     }
-    drawings = {
-        "curves": curve_drawing(curve_figures(board, looks), pages),
-        "learning": learning_drawing(learning_figures(board, looks)),
-    }
+    figures = {"curves": curve_figures(board, looks), "learning": learning_figures(board, looks)}
+    drawings = {"curves": curve_drawing(figures["curves"], pages), "learning": learning_drawing(figures["learning"])}
     for kind, drawing in drawings.items():
         if drawing["figures"]:
             site.data(f"{name}-{kind}", drawing)
@@ -254,7 +253,7 @@ def _write_board(site: _Site, board: Board) -> None:
         unmatched=_unmatched(board),
         published=reported_tables(board),
         signatures=signatures(board),
-        figures={kind: [figure["name"] for figure in found["figures"]] for kind, found in drawings.items()},
+        figures=figures,
         seed=_seed,
         metrics=site.definitions(board),
     )
