@@ -23,9 +23,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from scipy import stats
-
-from leaderboards.schema import Board, Curve, CurvePoint, Row, SeedMean, Trace
+from bench.seeds import t_quantile
+from leaderboards.schema import Board, Curve, CurvePoint, RankedMean, Row, Trace
 from leaderboards.statistics import pareto, seed_mean
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
@@ -92,7 +91,7 @@ def _match(curve: Curve) -> None:
             trace.over_baseline = difference(trace.matched, base.matched)
 
 
-def _matched(trace: Trace, curve: Curve) -> tuple[SeedMean | None, str]:
+def _matched(trace: Trace, curve: Curve) -> tuple[RankedMean | None, str]:
     if len(trace.points) < 2:
         return None, f"scored at temperature {trace.points[0].temperature:g} only"
     if curve.diversity is None:
@@ -119,15 +118,15 @@ def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better
     return best(crossings, default=None)
 
 
-def difference(a: SeedMean, b: SeedMean) -> SeedMean:
+def difference(a: RankedMean, b: RankedMean) -> RankedMean:
     """a - b of independent seeds, with the 95% interval of Welch's t."""
     half = None
     if a.std is not None and b.std is not None:
         parts = [(c.std or 0.0) ** 2 / c.n for c in (a, b)]
         error = math.sqrt(sum(parts))
         degrees = sum(parts) ** 2 / sum(p**2 / (c.n - 1) for p, c in zip(parts, (a, b), strict=True)) if error else 1.0
-        half = float(stats.t.ppf(0.975, degrees)) * error
-    return SeedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
+        half = t_quantile(degrees) * error
+    return RankedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
 
 
 def _mark_front(curve: Curve) -> None:

@@ -14,7 +14,7 @@ __all__ = [
     "duration",
     "fact",
     "fixed",
-    "half_width",
+    "interval",
     "number",
     "phases",
     "plain",
@@ -66,7 +66,7 @@ def uncertainty_text(uncertainty: float | None, kind: Kind) -> str:
     """What follows a value: `±.012`, the half width of its interval; of places `–3`, the last."""
     if uncertainty is None:
         return ""
-    return f"–{uncertainty:.0f}" if kind == "places" else half_width(uncertainty)
+    return f"–{uncertainty:.0f}" if kind == "places" else interval(uncertainty)
 
 
 def number(value: float) -> str:
@@ -74,7 +74,7 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10_000 else f"{value:.6g}"
 
 
-def half_width(value: float) -> str:
+def interval(value: float) -> str:
     """`±.012`; an interval that is not zero is never printed as zero."""
     if value == 0:
         return "±0"

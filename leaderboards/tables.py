@@ -23,7 +23,7 @@ from leaderboards.formats import (
     value_text,
 )
 from leaderboards.published import Published
-from leaderboards.schema import Board, Curve, Row, SeedMean, Trace
+from leaderboards.schema import Board, Curve, RankedMean, Row, Trace
 
 __all__ = [
     "ALL",
@@ -66,7 +66,7 @@ _FIRST = "what the adversarial training added."
 class Cell:
     """What stands where a line meets a column: a value in full, and how it is marked. The column says how to write it.
 
-    (`schema.SeedMean`, a mean over seeds, is where most values come from.)
+    (`schema.RankedMean` is where most values come from.)
     """
 
     value: Value = None
@@ -154,7 +154,7 @@ Place = tuple[Row, float]
 """A row at a temperature."""
 Field = tuple[Column, Callable[[Row, float], Cell]]
 """A column and what it holds of a place."""
-Pick = Callable[[Row, float], SeedMean | None]
+Pick = Callable[[Row, float], RankedMean | None]
 
 
 # The tables of a board.
@@ -400,16 +400,16 @@ def _sweep(key: str) -> Pick:
     return lambda row, temperature: row.sweep.get(temperature, {}).get(key)
 
 
-def _of_trace(curve: Curve, pick: Callable[[Trace], SeedMean | None]) -> Pick:
+def _of_trace(curve: Curve, pick: Callable[[Trace], RankedMean | None]) -> Pick:
     traces = {trace.label: trace for trace in curve.traces}
     return lambda row, _: pick(traces[row.label]) if row.label in traces else None
 
 
-def _matched(trace: Trace) -> SeedMean | None:
+def _matched(trace: Trace) -> RankedMean | None:
     return trace.matched
 
 
-def _over_baseline(trace: Trace) -> SeedMean | None:
+def _over_baseline(trace: Trace) -> RankedMean | None:
     return trace.over_baseline
 
 
@@ -437,7 +437,7 @@ def _places(board: Board, key: str, title: str) -> Field:
 
 def _curve_fields(board: Board) -> Iterator[Field]:
     """Quality at the diversity of MLE at temperature 1, read off each row's curve, and what it is over MLE's."""
-    kinds: tuple[tuple[Callable[[Trace], SeedMean | None], str, Kind], ...] = (
+    kinds: tuple[tuple[Callable[[Trace], RankedMean | None], str, Kind], ...] = (
         (_matched, "matched", "score"),
         (_over_baseline, "matched − MLE", "change"),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.record import canonical_json, write_atomic
-from leaderboards.schema import Board, Boards, Curve, Row, SeedMean, Trace
+from leaderboards.schema import Board, Boards, Curve, RankedMean, Row, Trace
 
 __all__ = ["CSV_COLUMNS", "to_csv", "write"]
 
@@ -47,7 +47,7 @@ def to_csv(boards: Boards) -> str:
     return file.getvalue()
 
 
-_Value = tuple[str, float | str, str, SeedMean]
+_Value = tuple[str, float | str, str, RankedMean]
 """Table, temperature, key, value."""
 
 
@@ -72,10 +72,12 @@ def _matched(traces: Iterable[tuple[Curve, Trace]]) -> Iterable[_Value]:
 
 def _seconds(row: Row) -> Iterable[_Value]:
     for phase, seconds in row.seconds.items():
-        yield "seconds", "", phase, SeedMean(mean=seconds, std=None, half_width=None, n=row.n_completed)
+        yield "seconds", "", phase, RankedMean(mean=seconds, std=None, half_width=None, n=row.n_completed)
 
 
-def _line(board: Board, row: Row, table: str, temperature: float | str, key: str, mean: SeedMean) -> dict[str, object]:
+def _line(
+    board: Board, row: Row, table: str, temperature: float | str, key: str, mean: RankedMean
+) -> dict[str, object]:
     scored = table != "seconds"
     return {
         "model": row.model,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from leaderboards.figures import Axis, Border, Figure, Look, Point, Series
-from leaderboards.formats import half_width, plain, six_digits, temperature
+from leaderboards.formats import interval, plain, six_digits, temperature
 
 __all__ = ["Drawing", "curve_drawing", "learning_drawing"]
 
@@ -76,7 +76,7 @@ def _of_means(points: Iterable[Point]) -> dict[str, Any]:
     """For each mean, temperature, both intervals and the number of seeds; large where the temperature is 1."""
     points = list(points)
     return {
-        "customdata": [(temperature(p.temperature), _interval(p.y_half), _interval(p.x_half), p.n) for p in points],
+        "customdata": [(temperature(p.temperature), _after(p.y_half), _after(p.x_half), p.n) for p in points],
         "marker": {"size": [12 if p.temperature == 1 else 7 for p in points]},
     }
 
@@ -85,8 +85,8 @@ def _of_seeds(series: Series) -> list[tuple[float, int | None]]:
     return [(point.temperature, point.seed) for point in series.seeds]
 
 
-def _interval(half: float | None) -> str:
-    return "" if half is None else f" {half_width(half)}"
+def _after(half: float | None) -> str:
+    return "" if half is None else f" {interval(half)}"
 
 
 def _learning(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
