@@ -51,7 +51,7 @@ Evidence = Literal["verified", "unverified", "incomplete"]
 
 @dataclass(kw_only=True)
 class RankedMean:
-    """A mean over seeds (`bench.seeds`), and its place among the rows. Whole: tables round it (`leaderboards.tables.Cell`)."""
+    """A mean over seeds (`bench.seeds`), and its place among the rows; `tables.Cell` is where it is printed."""
 
     mean: float
     std: float | None

@@ -43,7 +43,7 @@ def to_csv(boards: Boards) -> str:
                 traces.setdefault(trace.label, []).append((curve, trace))
         for row in (*board.rows, *board.apart):
             values = itertools.chain(_scores(row), _matched(traces.get(row.label, ())), _seconds(row))
-            writer.writerows(_line(board, row, *value) | shared for value in values)
+            writer.writerows(_line(board, row, value) | shared for value in values)
     return file.getvalue()
 
 
@@ -75,9 +75,8 @@ def _seconds(row: Row) -> Iterable[_Value]:
         yield "seconds", "", phase, RankedMean(mean=seconds, std=None, half_width=None, n=row.n_completed)
 
 
-def _line(
-    board: Board, row: Row, table: str, temperature: float | str, key: str, mean: RankedMean
-) -> dict[str, object]:
+def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
+    table, temperature, key, mean = value
     scored = table != "seconds"
     return {
         "model": row.model,

@@ -192,7 +192,6 @@ def test_nothing_of_a_record_is_run(page: Page, tmp_path: Path) -> None:
         "data_facts": {EVIL: EVIL},
         "environment": {EVIL: EVIL, "device": EVIL},
         "scale": EVIL,
-        "selection": EVIL,
         "alarms": (Alarm(kind="collapse", phase=EVIL, step=1, message=EVIL),),
     }
     records = []
