@@ -66,8 +66,8 @@ def applied(layer: nn.Linear, x: Tensor) -> Tensor:
     return y.view(*x.shape[:-1], len(layer.weight))
 
 
-# The private operation has no gradient of its own. It is written here in products of the same kind, and they are `linear`
-# again, so that the gradient penalty can differentiate the gradient.
+# The private operation has no gradient of its own. It is written here in products of the same kind, by `linear` again,
+# so that the gradient penalty can differentiate the gradient.
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -54,8 +54,8 @@ def weighted_nll(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, 
     return loss
 
 
-# Autograd would keep the logits of all tiles until the backward pass. The gradient can be had in the forward pass, while
-# a tile's exponentials are in the cache; the backward pass only scales it.
+# Autograd would keep the logits of all tiles until the backward pass. The gradient can be had in the forward pass,
+# while a tile's exponentials are in the cache; the backward pass only scales it.
 class _WeightedNLL(torch.autograd.Function):
     """With p = softmax(logits): d loss / d logits_n = weights_n (p_n - onehot(targets_n))."""
 
