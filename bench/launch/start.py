@@ -4,47 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from bench.config import Resolved, plain
-from bench.launch.workers import Outcome, Way, launch
+from bench.launch.options import LaunchOptions
+from bench.launch.workers import Outcome, launch
 from bench.places import program
-from bench.run.runner import run_info
 from bench.score.records import Board, record_real_text
-from bench.tracking.options import TrackingOptions
 
 __all__ = ["start", "table_hint"]
 
 
-def start(
-    resolved: Sequence[Resolved],
-    *,
-    slots: Sequence[str],
-    runs: Path,
-    tracking: TrackingOptions,
-    console: Console,
-    **how: Any,
-) -> list[Outcome]:
-    """Do all runs, as many at once as there are `slots`, and say how each ended; `how` is handed to `Way`.
+def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Console) -> list[Outcome]:
+    """Do all runs and say how each ended.
 
     Tasks are loaded first, so that what is missing is said now. Raises ValueError, KeyError or OSError before any run.
     """
-    tracking.check(runs)
-    for each in resolved:
-        each.folder(runs)  # needs the device to be there
+    options.tracking.check()
     boards: dict[str, Board] = {}
+    for each in resolved:
+        each.folder(options.runs)  # needs the device to be there
     for each in resolved:
         key = _board_key(each)
         if key not in boards:
             boards[key] = Board(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
-            record_real_text(boards[key], each.run.n_samples, runs)
-    first = {each.config_hash: each for each in reversed(resolved)}
-    infos = [run_info(each, boards[_board_key(each)].data) for each in first.values()]
-    way = Way(runs, trackers_of=tracking.prepare(infos, runs), **how)
-    return launch(resolved, way, slots=slots, console=console)
+            record_real_text(boards[key], each.run.n_samples, options.runs)
+    return launch(resolved, replace(options, tracking=options.tracking.prepared()), console=console)
 
 
 def table_hint(runs: Path) -> str:

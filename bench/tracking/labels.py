@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bench.record import Evaluation, RunRecord
-from bench.tracking.tracker import RunInfo
+from bench.tracking.diary import RunInfo
 
 __all__ = [
     "EXPERIMENT_NOTE",
     "PARAM_LIMIT",
-    "Configuration",
-    "Configured",
     "child_name",
     "child_note",
     "child_tags",
@@ -39,38 +36,12 @@ EXPERIMENT_NOTE = (
 )
 
 
-class Configured(Protocol):
-    """What a parent run is made of: a `RunInfo`, or a `Configuration` while the data are not loaded yet."""
-
-    @property
-    def config_hash(self) -> str: ...  # noqa: D102 - as in RunInfo
-    @property
-    def model(self) -> str: ...  # noqa: D102
-    @property
-    def task(self) -> str: ...  # noqa: D102
-    @property
-    def task_version(self) -> int: ...  # noqa: D102
-    @property
-    def scale(self) -> str: ...  # noqa: D102
-
-
-@dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """The part of a `RunInfo` that is known before any data are loaded."""
-
-    config_hash: str
-    model: str
-    task: str
-    task_version: int
-    scale: str
-
-
-def protocol(info: Configured) -> str:
+def protocol(info: RunInfo) -> str:
     """The task with its version: scores of different protocols are not comparable."""
     return f"{info.task}@{info.task_version}"
 
 
-def parent_name(info: Configured) -> str:
+def parent_name(info: RunInfo) -> str:
     """`seqgan on oracle_lstm · small · 1f4c`; the digits tell configurations apart."""
     return f"{info.model} on {info.task} · {info.scale} · {info.config_hash[:4]}"
 
@@ -80,7 +51,7 @@ def child_name(info: RunInfo) -> str:
     return f"{info.model} · seed {info.seed} · {info.task}"
 
 
-def parent_tags(info: Configured) -> dict[str, str]:
+def parent_tags(info: RunInfo) -> dict[str, str]:
     """What all seeds of a configuration have in common."""
     return {
         "level": "configuration",
@@ -120,7 +91,7 @@ def params(info: RunInfo) -> tuple[dict[str, str], list[str]]:
     )
 
 
-def parent_note(info: Configured) -> str:
+def parent_note(info: RunInfo) -> str:
     """Description of a configuration."""
     return (
         f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, configuration `{info.config_hash}`. "

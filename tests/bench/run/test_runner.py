@@ -12,7 +12,7 @@ import torch
 from helpers.paths import TOY
 from safetensors.torch import load_file
 
-import bench.run.runner
+import bench.run.evaluator
 from bench.batches import BatchStream
 from bench.config import Resolved, RunConfig
 from bench.randomness import derive, isolated
@@ -86,13 +86,13 @@ def test_products_are_exact_unless_asked_for_and_always_in_evaluations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    draw = bench.run.runner.draw
+    draw = bench.run.evaluator.draw
 
     def spy(*args: Any, **kwargs: Any) -> Any:
         seen.extend(part.fp32_precision for part in (torch.backends.mkldnn.matmul, *GPU_PARTS))
         return draw(*args, **kwargs)
 
-    monkeypatch.setattr(bench.run.runner, "draw", spy)
+    monkeypatch.setattr(bench.run.evaluator, "draw", spy)
     for precision, on_gpu in (("tf32", "tf32"), ("bf16", "tf32"), ("ieee", "ieee")):
         record = run(toy(fp32_precision=precision), tmp_path)
         assert record.environment["fp32_precision"] == precision
@@ -142,7 +142,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, stop_at: int) -> None
         steps += 1
 
     with pytest.raises(Interrupted):
-        run(resolved, tmp_path / "cut", report=count, should_stop=lambda: steps == stop_at)
+        run(resolved, tmp_path / "cut", on_step=count, should_stop=lambda: steps == stop_at)
     again = run(resolved, tmp_path / "cut")
     assert again.content() == whole.content()
     for name in ("samples.txt", "samples-after-mle.txt", "weights.safetensors"):
@@ -212,11 +212,11 @@ def test_a_second_process_cannot_train_the_same_run(tmp_path: Path, monkeypatch:
 
 
 def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.run import runner
+    from bench.run import trainer
 
     resolved = toy()
     whole = run(resolved, tmp_path / "whole")
-    real, saves = runner.save_checkpoint, []
+    real, saves = trainer.save_checkpoint, []
 
     def full(*arguments: Any) -> None:
         saves.append(1)
@@ -224,7 +224,7 @@ def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
             raise OSError(28, "No space left on device", "checkpoint.pt")
         real(*arguments)
 
-    monkeypatch.setattr(runner, "save_checkpoint", full)
+    monkeypatch.setattr(trainer, "save_checkpoint", full)
     with pytest.raises(OSError, match=r"No space left on device.*the same command goes on"):
         run(resolved, tmp_path / "full", save_every=0)
     assert not (resolved.folder(tmp_path / "full") / "record.json").exists()

@@ -12,9 +12,9 @@ import pytest
 from helpers import tracking_runs as cases
 
 from bench.tracking import labels, mlflow_store
-from bench.tracking.jsonl import JsonlTracker
-from bench.tracking.mlflow import Configuration, default_uri, prepare
-from bench.tracking.sync import sync
+from bench.tracking.diary import TrainingValues
+from bench.tracking.mlflow import prepare, sync
+from bench.tracking.mlflow_store import default_uri
 
 pytest.importorskip("mlflow")
 
@@ -76,23 +76,18 @@ def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:
 
 
 def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> None:
-    configurations = [
-        cases.info(0),
-        Configuration(config_hash="cafe", model="mle", task="t", task_version=1, scale="paper"),
-    ]
-    ids = prepare(store.uri, "textgan-bench", configurations)
-    assert ids is not None
-    assert prepare(store.uri, "textgan-bench", configurations) == ids
-    given = {"experiment_id": ids.experiment_id, "parent_run_id": ids.parents[cases.info().config_hash]}
-    cases.live(store, cases.info(0), **given)
-    cases.live(store, cases.info(1))  # finds the same parent by itself
-    cases.live(store, cases.info(2), status="failed", **given)
+    assert prepare(store.uri)
+    assert prepare(store.uri)
+    assert store.all() == []  # nothing is shown as running that has not begun
+    cases.live(store, cases.info(0))
+    cases.live(store, cases.info(1))
+    cases.live(store, cases.info(2), status="failed")
+    cases.begin(store, cases.info(0, "mle"))
     parents = {run.info.run_name: run for run in store.level("configuration")}
     assert len(parents) == 2
     parent = parents[f"seqgan on oracle_lstm · smoke · {cases.info().config_hash[:4]}"]
-    assert parent.info.run_id == given["parent_run_id"]
-    assert {run.data.tags["mlflow.parentRunId"] for run in store.level("run")} == {parent.info.run_id}
-    assert {run.data.tags["seed"]: run.info.status for run in store.level("run")} == {
+    seeds = [run for run in store.level("run") if run.data.tags["mlflow.parentRunId"] == parent.info.run_id]
+    assert {run.data.tags["seed"]: run.info.status for run in seeds} == {
         "0": "FINISHED",
         "1": "FINISHED",
         "2": "FAILED",
@@ -101,7 +96,8 @@ def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> 
     assert parent.data.tags["seeds"] == "2 of 3 completed"
     assert parent.data.metrics["mean/bleu_2"] == pytest.approx(0.51)
     assert parent.data.metrics["mean/seeds"] == 2
-    assert parents["mle on t · paper · cafe"].info.status == "RUNNING"
+    (other,) = (run for name, run in parents.items() if name.startswith("mle on oracle_lstm"))
+    assert other.info.status == "RUNNING"
 
 
 def test_sync_shows_what_live_tracking_shows_and_doing_it_again_adds_nothing(
@@ -109,12 +105,9 @@ def test_sync_shows_what_live_tracking_shows_and_doing_it_again_adds_nothing(
 ) -> None:
     folders = [cases.live(store, cases.info(0)), cases.live(store, cases.info(1), status="failed")]
     unfinished = cases.folder_of(store.runs, cases.info(2))
-    trackers = [JsonlTracker(), cases.tracker_of(store)]
-    for tracker in trackers:
-        tracker.start(cases.info(2), unfinished)
-    cases.tell(trackers, 0, 4)
-    for tracker in trackers:
-        tracker.finish(None)
+    diary, tracker = cases.begin(store, cases.info(2))
+    cases.go_on(diary, tracker, 0, 4)
+    tracker.finish(None)
     rebuilt = cases.new_store(tmp_path / "rebuilt", migrated)
     result = sync([*folders, unfinished], rebuilt.uri)
     assert result.errors == []
@@ -145,26 +138,20 @@ def test_a_folder_that_cannot_be_read_is_named_and_stops_no_other(store: cases.S
     assert "line 1 is not an event" in errors[bad["events"]]
 
 
-@pytest.mark.parametrize("truncated_first", [True, False])
-def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: cases.Store, truncated_first: bool) -> None:
-    run, folder = cases.info(), cases.folder_of(store.runs, cases.info())
-    sent = 0.0 if truncated_first else 3600.0  # MLflow has all that happened before the kill, or nothing
-    diary, mirror = JsonlTracker(), cases.tracker_of(store, flush_seconds=sent)
-    for tracker in (diary, mirror):
-        tracker.start(run, folder)
-    cases.tell([diary, mirror], 0, 4)
+@pytest.mark.parametrize("every", [0.0, 3600.0])
+def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: cases.Store, every: float) -> None:
+    """Killed when MLflow had all that happened after the checkpoint, or nothing."""
+    run = cases.info()
+    diary, tracker = cases.begin(store, run, every=every)
+    cases.go_on(diary, tracker, 0, 4)
     checkpoint = diary.position()
-    cases.tell([diary, mirror], 4, 9)
-    diary.position()  # and now the process is killed: nothing is finished
-    diary, mirror = JsonlTracker(), cases.tracker_of(store)
-    diary.start(run, folder)
-    if truncated_first:
-        diary.truncate(checkpoint)
-    mirror.start(run, folder)
-    diary.truncate(checkpoint)
+    cases.go_on(diary, tracker, 4, 9)  # and now the process is killed: nothing is finished
     assert [r.info.status for r in store.level("run")] == ["RUNNING"]
-    cases.tell([diary, mirror], 4, 10, time=cases.NOW + 1000)
-    cases.end([diary, mirror], folder, run, time=cases.NOW + 1000)
+    assert ("train/mle/loss" in store.points(store.level("run")[0])) == (every == 0.0)
+    diary, tracker = cases.begin(store, run, checkpoint)
+    assert [r.info.status for r in store.level("run")] == ["RUNNING"]
+    cases.go_on(diary, tracker, 4, 10, time=cases.NOW + 1000)
+    cases.end(store, diary, tracker, run, time=cases.NOW + 1000)
     (child,) = store.level("run")
     points = store.points(child)
     assert [step for step, _, _ in points["train/mle/loss"]] == list(range(10))
@@ -172,6 +159,30 @@ def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: cases
     assert [step for step, _, _ in points["score/bleu_2"]] == [5, 10]
     assert child.data.tags["alarms"] == "1"
     assert child.info.status == "FINISHED"
+
+
+def test_a_run_that_was_killed_while_it_was_mirrored_is_told_whole_by_sync(store: cases.Store) -> None:
+    """Of a finished folder; the states of parent and child too."""
+    run = cases.info()
+    diary, tracker = cases.begin(store, run, every=0.0)
+    cases.go_on(diary, tracker, 0, 10)
+    tracker.finish = lambda record: None  # type: ignore[method-assign]
+    folder = cases.end(store, diary, tracker, run)
+    assert {r.info.status for r in store.all()} == {"RUNNING"}
+    assert sync([folder], store.uri).errors == []
+    assert {r.info.status for r in store.all()} == {"FINISHED"}
+    (child,) = store.level("run")
+    assert [step for step, _, _ in store.points(child)["temperature/bleu_2"]] == [50, 100, 130]
+
+
+def test_links_are_not_followed(store: cases.Store, tmp_path: Path) -> None:
+    """In a folder of somebody else a link may lead to any file of this machine."""
+    folder = cases.live(store, cases.info())
+    (tmp_path / "secret").write_text("secret")
+    (folder / "samples-x.txt").symlink_to(tmp_path / "secret")
+    assert sync([folder], store.uri).errors == []
+    assert "samples.txt" in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
+    assert "samples-x.txt" not in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
 
 
 def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,11 +198,11 @@ def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPat
         return real(self, run_id, metrics=metrics, params=params, tags=tags, **rest)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
-    tracker = cases.tracker_of(store, flush_seconds=3600.0)
-    folder = cases.folder_of(store.runs, cases.info())
-    tracker.start(cases.info(params={f"p{i}": i for i in range(250)}), folder)
+    diary, tracker = cases.begin(store, cases.info(params={f"p{i}": i for i in range(250)}), every=3600.0)
     for step in range(1250):
-        tracker.log({"loss": 1.0, "norm": 2.0}, phase="mle", step=step, time=cases.NOW + step)
+        diary.write(TrainingValues(phase="mle", step=step, values={"loss": 1.0, "norm": 2.0}), at=cases.NOW + step)
+        tracker.follow()
+    diary.close()
     tracker.finish(None)
     assert sum(sizes) == 2500
     assert len([size for size in sizes if size]) <= 4
@@ -201,10 +212,7 @@ def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_long_parameter_is_cut_and_says_so(store: cases.Store) -> None:
-    tracker = cases.tracker_of(store)
-    tracker.start(
-        cases.info(params={"model.long": "x" * 600, "model.lr": 1}), cases.folder_of(store.runs, cases.info())
-    )
+    _, tracker = cases.begin(store, cases.info(params={"model.long": "x" * 600, "model.lr": 1}))
     tracker.finish(None)
     (child,) = store.level("run")
     assert child.data.params["model.long"] == "x" * labels.PARAM_LIMIT
@@ -214,15 +222,12 @@ def test_a_long_parameter_is_cut_and_says_so(store: cases.Store) -> None:
 def test_an_mlflow_that_is_away_for_a_while_is_caught_up_with(
     store: cases.Store, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run, folder = cases.info(), cases.folder_of(store.runs, cases.info())
-    trackers = [JsonlTracker(), cases.tracker_of(store, flush_seconds=0.0)]
-    for tracker in trackers:
-        tracker.start(run, folder)
-    cases.tell(trackers, 0, 3)
+    diary, tracker = cases.begin(store, cases.info(), every=0.0)
+    cases.go_on(diary, tracker, 0, 3)
     rename(store, "metrics", "away")
-    cases.tell(trackers, 3, 10)
+    cases.go_on(diary, tracker, 3, 10)
     rename(store, "away", "metrics")
-    cases.end(trackers, folder, run)
+    cases.end(store, diary, tracker, cases.info())
     assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
     assert capfd.readouterr().err == ""
     (child,) = store.level("run")
