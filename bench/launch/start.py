@@ -13,7 +13,7 @@ from bench.config import Resolved, plain
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import Outcome, launch
 from bench.places import program
-from bench.score.records import Board, record_real_text
+from bench.score.records import LoadedTask, record_real_text
 
 __all__ = ["start", "table_hint"]
 
@@ -24,14 +24,14 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
     Tasks are loaded first, so that what is missing is said now. Raises ValueError, KeyError or OSError before any run.
     """
     options.tracking.check()
-    boards: dict[str, Board] = {}
+    loaded: dict[str, LoadedTask] = {}
     for each in resolved:
         each.folder(options.runs)  # needs the device to be there
     for each in resolved:
-        key = _board_key(each)
-        if key not in boards:
-            boards[key] = Board(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
-            record_real_text(boards[key], each.run.n_samples, options.runs)
+        key = _task_key(each)
+        if key not in loaded:
+            loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
+            record_real_text(loaded[key], each.run.n_samples, options.runs)
     return launch(resolved, replace(options, tracking=options.tracking.prepared()), console=console)
 
 
@@ -40,7 +40,7 @@ def table_hint(runs: Path) -> str:
     return f"{program('leaderboards')} build {runs}"
 
 
-def _board_key(resolved: Resolved) -> str:
+def _task_key(resolved: Resolved) -> str:
     """Runs with one key share their data and their row of real text."""
     metrics = [[metric.name, plain(metric)] for metric in resolved.metrics]
     return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples, metrics])

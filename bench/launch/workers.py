@@ -37,6 +37,7 @@ from bench.launch.options import LaunchOptions
 from bench.record import RunRecord, read_record
 from bench.run.runner import run
 from bench.run.trainer import Interrupted, OnStep
+from bench.run_folder import RECORD
 
 __all__ = ["Outcome", "launch", "stop_on_signals"]
 
@@ -309,8 +310,8 @@ class _Pool:
     def _outcome_of_dead(self, resolved: Resolved, exit_code: int | None) -> Outcome:
         """A worker ended without a word: its record may be there all the same."""
         title, folder = resolved.run.title(), resolved.folder(self._options.runs)
-        if (folder / "record.json").exists():
-            return _outcome(title, folder, read_record(folder / "record.json"))
+        if (folder / RECORD).exists():
+            return _outcome(title, folder, read_record(folder / RECORD))
         return Outcome(
             title, folder, "killed", f"its process died (exit code {exit_code}); the same command resumes it"
         )

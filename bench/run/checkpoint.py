@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.randomness import random_state, restore_random_state
-from bench.record import Alarm, Evaluation, PhaseCost, Score, write_atomic
+from bench.record import Alarm, Evaluation, PhaseCost, as_json, read_evaluation, write_atomic
 
 __all__ = [
     "TrainingState",
@@ -58,7 +58,7 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
         "stream": stream.state(),
         "random": random_state(),
-        "progress": json.dumps(dataclasses.asdict(state)),
+        "progress": json.dumps({**dataclasses.asdict(state), "evaluations": [as_json(e) for e in state.evaluations]}),
     }
     # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
     buffer = io.BytesIO()
@@ -90,10 +90,7 @@ def read_state(path: Path) -> TrainingState:
 
 
 def _state(document: dict[str, Any]) -> TrainingState:
-    evaluations = [
-        Evaluation(**{**e, "scores": {key: Score(**score) for key, score in e["scores"].items()}})
-        for e in document.pop("evaluations")
-    ]
+    evaluations = [read_evaluation(evaluation) for evaluation in document.pop("evaluations")]
     phases = [PhaseCost(**phase) for phase in document.pop("phases")]
     alarms = [Alarm(**alarm) for alarm in document.pop("alarms")]
     return TrainingState(**document, phases=phases, evaluations=evaluations, alarms=alarms)

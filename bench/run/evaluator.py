@@ -12,6 +12,7 @@ from bench.config import Resolved
 from bench.randomness import derive
 from bench.record import Evaluation
 from bench.run.hardware import exact_products
+from bench.run_folder import samples_name
 from bench.score.drawing import collapse, draw, log_prob_of, state_problem
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
@@ -68,12 +69,6 @@ class Evaluator:
                     skipped[metric.name] = f"{metric.name} is measured at temperature 1 only"
         name, sha256 = None, None
         if at != "cadence":
-            name = _samples_name(phase, at, temperature)
+            name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples
-
-
-def _samples_name(phase: str, at: At, temperature: float) -> str:
-    if at == "phase_end":
-        return f"samples-after-{phase}.txt"
-    return "samples.txt" if temperature == 1.0 else f"samples-t{temperature:g}.txt"

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from bench.config import Precision
 from bench.record import PhaseCost
+from bench.run_settings import Precision
 
 __all__ = ["PeakMemory", "exact_products", "use_precision"]
 

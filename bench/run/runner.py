@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,18 @@ from bench.batches import BatchStream
 from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import RunRecord, read_record
+from bench.record import RunRecord, RunStart, read_record, read_start
 from bench.registry import find
 from bench.run.checkpoint import TrainingState, load_checkpoint, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnStep, Trainer
+from bench.run_folder import CHECKPOINT, ERROR, RECORD, START, WEIGHTS
 from bench.task import TextData
-from bench.tracking.diary import Diary, RunInfo
+from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
 
-__all__ = ["load_run", "run", "run_info"]
+__all__ = ["load_run", "run", "run_start"]
 
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
@@ -51,13 +53,13 @@ def run(
     this very run, OSError when the folder cannot be written at all.
     """
     folder = resolved.folder(runs)
-    checkpoint = folder / "checkpoint.pt"
+    checkpoint = folder / CHECKPOINT
     record = None if rerun or checkpoint.exists() else _completed(folder)
     if record is not None:
         return record
     with _alone_in(folder):
         if rerun:
-            for name in ("record.json", "checkpoint.pt"):
+            for name in (RECORD, CHECKPOINT):
                 (folder / name).unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
@@ -89,26 +91,36 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _completed(folder: Path) -> RunRecord | None:
     """The record of a run that need not be done again."""
-    path = folder / "record.json"
+    path = folder / RECORD
     record = read_record(path) if path.exists() else None
     return record if record is not None and record.status == "completed" else None
 
 
-def run_info(resolved: Resolved, data: TextData) -> RunInfo:
+def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
     """What is known of a run before its first step."""
-    return RunInfo(
+    return RunStart(
         run_id=resolved.run_id,
         config_hash=resolved.config_hash,
+        created_at=created_at,
+        origin="run",
         model=resolved.run.model,
+        model_config=resolved.model_settings,
+        scale=resolved.run.scale,
         task=resolved.run.task,
         task_version=resolved.task.version,
-        scale=resolved.run.scale,
-        seed=resolved.run.seed,
-        params=resolved.params(),
+        task_config=resolved.task_settings,
+        run=resolved.run_settings,
         data_sha256=data.sha256,
         data_facts=data.facts,
+        seed=resolved.run.seed,
         environment=describe_environment(resolved.device, resolved.run.threads),
     )
+
+
+def _created_at(folder: Path) -> str:
+    """When the run first started; now, if it does."""
+    path = folder / START
+    return read_start(path).created_at if path.exists() else datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass
@@ -124,13 +136,15 @@ class _Run:
     state: TrainingState = field(default_factory=TrainingState)
     n_parameters: int | None = None
     data: TextData = field(init=False)
+    start: RunStart = field(init=False)
     diary: Diary = field(init=False)
 
     def execute(self) -> RunRecord:
         """Load, build, resume, train, record."""
         use_precision(self.resolved.run.fp32_precision)
         self.data = self.resolved.task.load()
-        self.diary = Diary(self.folder, run_info(self.resolved, self.data))
+        self.start = run_start(self.resolved, self.data, _created_at(self.folder))
+        self.diary = Diary(self.folder, self.start)
         try:
             try:
                 model, stream = self._build()
@@ -139,7 +153,7 @@ class _Run:
                 for tracker in self.trackers:
                     tracker.start(self.folder)
             self._trainer(model, stream).train()
-            save_weights(self.folder / "weights.safetensors", model)
+            save_weights(self.folder / WEIGHTS, model)
             return self._record()
         except Interrupted:
             self.diary.close()
@@ -150,7 +164,7 @@ class _Run:
             self._finish_later()
             raise OSError(f"{error}; what was saved is whole, and the same command goes on from it") from error
         except Exception as error:  # noqa: BLE001 - whatever a model does, its failure is a result and is recorded
-            (self.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
             return self._record(f"{type(error).__name__}: {error}")
 
     def _build(self) -> tuple[TextGenerator, BatchStream]:
@@ -167,8 +181,8 @@ class _Run:
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-        if (self.folder / "checkpoint.pt").exists():
-            self.state = load_checkpoint(self.folder / "checkpoint.pt", model, stream, device)
+        if (self.folder / CHECKPOINT).exists():
+            self.state = load_checkpoint(self.folder / CHECKPOINT, model, stream, device)
         return model, stream
 
     def _trainer(self, model: TextGenerator, stream: BatchStream) -> Trainer:
@@ -180,7 +194,7 @@ class _Run:
             evaluator=Evaluator(self.resolved, self.data, model, self.folder),
             diary=self.diary,
             trackers=self.trackers,
-            checkpoint=self.folder / "checkpoint.pt",
+            checkpoint=self.folder / CHECKPOINT,
             on_step=self.on_step,
             should_stop=self.should_stop,
             save_every=self.save_every,
@@ -192,40 +206,25 @@ class _Run:
 
     def _record(self, error: str | None = None) -> RunRecord:
         """Write what came out, behind the whole diary."""
-        resolved = self.resolved
-        record = RunRecord(
-            run_id=resolved.run_id,
-            config_hash=resolved.config_hash,
-            created_at=self.diary.created_at,
+        record = self.start.ended(
             status="completed" if error is None else "failed",
             error=error,
-            origin="run",
-            model=resolved.run.model,
-            model_config=resolved.model_settings,
-            scale=resolved.run.scale,
             n_parameters=self.n_parameters,
-            task=resolved.run.task,
-            task_version=resolved.task.version,
-            task_config=resolved.task_settings,
-            data_sha256=self.data.sha256,
-            data_facts=self.data.facts,
-            seed=resolved.run.seed,
             evaluations=tuple(self.state.evaluations),
             phases=tuple(self.state.phases),
             alarms=tuple(self.state.alarms),
-            environment=describe_environment(resolved.device, resolved.run.threads),
         )
         self.diary.close()
-        record.write(self.folder / "record.json")
+        record.write(self.folder / RECORD)
         return record
 
 
 def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData, Any]:
     """The trained model of a finished run, its data and its task. Raises ValueError if the run is not finished."""
-    if not (folder / "record.json").is_file():
+    if not (folder / RECORD).is_file():
         raise ValueError(f"{folder} holds no record.json: it is not the folder of a finished run")
-    record = read_record(folder / "record.json")
-    if not (folder / "weights.safetensors").is_file():
+    record = read_record(folder / RECORD)
+    if not (folder / WEIGHTS).is_file():
         raise ValueError(
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
@@ -236,5 +235,5 @@ def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
     model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
-    load_weights(folder / "weights.safetensors", model, torch.device(device))
+    load_weights(folder / WEIGHTS, model, torch.device(device))
     return model, data, task

@@ -7,46 +7,24 @@ under its key, and comes back as NaN.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.record import Alarm, Evaluation, Score, write_atomic
+from bench.record import Alarm, Evaluation, RunStart, as_json, read_evaluation, write_atomic
+from bench.run_folder import DIARY, START
 
-__all__ = ["EVENTS", "RUN", "Diary", "DiaryReader", "Entry", "RunInfo", "TrainingValues", "read_run"]
-
-RUN = "run.json"
-EVENTS = "train.jsonl"
+__all__ = ["Diary", "DiaryReader", "Entry", "TrainingValues"]
 
 _FLUSH_SECONDS = 1.0  # so that `tail -f` and trackers follow the training
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """What is known of a run before its first step. Plain values: it is written to `run.json` in the run folder."""
-
-    run_id: str
-    config_hash: str
-    model: str
-    task: str
-    task_version: int
-    scale: str
-    seed: int
-    params: Mapping[str, Any]
-    """Resolved settings, flat: `model.lr`, `task.length`, `n_samples`."""
-    data_sha256: str
-    data_facts: Mapping[str, float | int | str]
-    environment: Mapping[str, Any]
-    """`git.sha`, `git.dirty`, `device`, versions, threads."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingValues:
     """What the steps of a phase returned: the latest value under each name, after a step."""
 
@@ -67,17 +45,11 @@ class Entry(NamedTuple):
 class Diary:
     """Writes the diary of one run. Raises OSError (a full disk): a run without its diary cannot be resumed."""
 
-    created_at: str
-    """UTC, ISO 8601, when the run first started; kept when it is resumed."""
-
-    def __init__(self, folder: Path, info: RunInfo) -> None:
+    def __init__(self, folder: Path, start: RunStart) -> None:
         """Write `run.json`. `cut` comes before the first event."""
-        run = folder / RUN
-        self.created_at = read_run(run)[1] if run.exists() else datetime.now(UTC).isoformat(timespec="milliseconds")
-        document = {**dataclasses.asdict(info), "created_at": self.created_at}
-        text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        write_atomic(run, (text + "\n").encode())
-        self._file = (folder / EVENTS).open("ab", buffering=0)
+        text = json.dumps(as_json(start), indent=2, allow_nan=False, ensure_ascii=False)
+        write_atomic(folder / START, (text + "\n").encode())
+        self._file = (folder / DIARY).open("ab", buffering=0)
         self._buffer: list[bytes] = []
         self._flushed_at = 0.0
 
@@ -95,7 +67,7 @@ class Diary:
     def write(self, event: TrainingValues | Evaluation | Alarm, *, at: float | None = None) -> None:
         """Add an event, which happened `at` seconds since the epoch; None: now."""
         document = {"time": time.time() if at is None else at, **_document(event)}
-        line = json.dumps(_without_nan(document), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        line = json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         self._buffer.append(line.encode() + b"\n")
         if time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
             self._flush()
@@ -126,63 +98,35 @@ class Diary:
 
 def _document(event: TrainingValues | Evaluation | Alarm) -> dict[str, Any]:
     """The event as a line has it; an alarm's own kind stands under `alarm`."""
-    document = dataclasses.asdict(event)
     match event:
         case TrainingValues():
-            return {"kind": "train", **document}
+            values = {key: float(value) if math.isfinite(value) else None for key, value in event.values.items()}
+            return {"kind": "train", "phase": event.phase, "step": event.step, "values": values}
         case Evaluation():
-            return {"kind": "evaluation", **document}
+            return {"kind": "evaluation", **as_json(event)}
         case Alarm():
-            return {**document, "kind": "alarm", "alarm": event.kind}
+            return {**as_json(event), "kind": "alarm", "alarm": event.kind}
 
 
 def _event(document: dict[str, Any]) -> TrainingValues | Evaluation | Alarm:
     """The opposite of `_document`."""
     match document.pop("kind"):
         case "train":
-            values = {key: _number(value) for key, value in document.pop("values").items()}
+            values = {key: math.nan if v is None else float(v) for key, v in document.pop("values").items()}
             return TrainingValues(values=values, **document)
         case "evaluation":
-            scores = document.pop("scores").items()
-            read = {key: Score(**{**score, "value": _number(score["value"])}) for key, score in scores}
-            return Evaluation(scores=read, **document)
+            return read_evaluation(document)
         case "alarm":
             return Alarm(kind=document.pop("alarm"), **document)
         case kind:
             raise ValueError(f"no kind of event: {kind}")
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return value
-
-
-def read_run(path: Path) -> tuple[RunInfo, str]:
-    """`run.json` -> what was known before the first step, and when that was (UTC, ISO 8601).
-
-    Raises ValueError that names the file, and FileNotFoundError.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        created_at = document.pop("created_at")
-        datetime.fromisoformat(created_at)
-        return RunInfo(**document), created_at
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not describe a run of this version: {error}") from error
-
-
 class DiaryReader:
     """Reads a diary from its beginning, and again and again what was added to it since."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / EVENTS
+        self._path = folder / DIARY
         self._position = 0
         self._lines = 0
 
@@ -205,6 +149,6 @@ class DiaryReader:
     def _entry(self, line: bytes) -> Entry:
         try:
             document = json.loads(line)
-            return Entry(document.pop("time"), _event(document))
+            return Entry(float(document.pop("time")), _event(document))
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{self._path}, line {self._lines} is not an event: {line[:60]!r} ({error})") from error

@@ -17,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.record import Alarm, Evaluation, RunRecord, read_record
+from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
+from bench.run_folder import DIARY, RECORD, START, WEIGHTS
 from bench.tracking import labels, mlflow_store
-from bench.tracking.diary import EVENTS, RUN, DiaryReader, TrainingValues, read_run
+from bench.tracking.diary import DiaryReader, TrainingValues
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -31,7 +32,7 @@ EXPERIMENT = "textgan-bench"
 _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FILES = (RUN, EVENTS, "record.json", "weights.safetensors")
+_FILES = (START, DIARY, RECORD, WEIGHTS)
 _logger = logging.getLogger(__name__)
 
 
@@ -48,8 +49,8 @@ class MlflowRun:
         self._folder = folder
         self._uri = uri
         self._diary = DiaryReader(folder)
-        self._info, created_at = read_run(folder / RUN)
-        self._start_ms = self._last_ms = _ms(datetime.fromisoformat(created_at).timestamp())
+        self._start = read_start(folder / START)
+        self._start_ms = self._last_ms = _ms(datetime.fromisoformat(self._start.created_at).timestamp())
         self._metrics: list[Metric] = []
         self._tags: dict[str, str] = {}
         self._alarms: list[str] = []
@@ -60,7 +61,7 @@ class MlflowRun:
         with mlflow_store.lock(uri):
             self._client = mlflow_store.connect(uri)
             self._experiment_id = mlflow_store.ensure_experiment(self._client, uri, experiment)
-            parent = mlflow_store.ensure_parent(self._client, self._experiment_id, self._info, self._start_ms)
+            parent = mlflow_store.ensure_parent(self._client, self._experiment_id, self._start, self._start_ms)
             self._parent_id = parent
             run = self._find() or self._create()
             self.run_id = str(run.info.run_id)
@@ -94,7 +95,7 @@ class MlflowRun:
             self._add_usage(record)
             final = record.final() or final
         self._tags["status"] = status
-        self._tags["mlflow.note.content"] = labels.child_note(self._info, record, final, tuple(self._alarms[:5]))
+        self._tags["mlflow.note.content"] = labels.child_note(self._start, record, final, tuple(self._alarms[:5]))
         self._send()
         samples = sorted(path.name for path in self._folder.glob("samples*"))
         for path in (self._folder / name for name in (*_FILES, *samples)):
@@ -119,26 +120,26 @@ class MlflowRun:
             self._monitor = None
 
     def _find(self) -> Run | None:
-        wanted = f"tags.level = 'run' and tags.run_id = '{self._info.run_id}'"
+        wanted = f"tags.level = 'run' and tags.run_id = '{self._start.run_id}'"
         found = self._client.search_runs(
             [self._experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"]
         )
         return found[0] if found else None
 
     def _create(self) -> Run:
-        tags = labels.child_tags(self._info, self._parent_id)
-        return self._client.create_run(self._experiment_id, self._start_ms, tags, labels.child_name(self._info))
+        tags = labels.child_tags(self._start, self._parent_id)
+        return self._client.create_run(self._experiment_id, self._start_ms, tags, labels.child_name(self._start))
 
     def _log_data(self) -> None:
         """The data's name, hash and facts; never the data."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(
-            name=labels.protocol(self._info),
-            digest=self._info.data_sha256[:12],  # MLflow takes 36 characters; the tag `data_sha256` has all
+            name=labels.protocol(self._start),
+            digest=self._start.data_sha256[:12],  # MLflow takes 36 characters; the tag `data_sha256` has all
             source_type="code",
-            source=json.dumps({"tags": {"task": labels.protocol(self._info), "sha256": self._info.data_sha256}}),
-            profile=json.dumps(dict(self._info.data_facts), sort_keys=True),
+            source=json.dumps({"tags": {"task": labels.protocol(self._start), "sha256": self._start.data_sha256}}),
+            profile=json.dumps(dict(self._start.data_facts), sort_keys=True),
         )
         context = [InputTag("mlflow.data.context", "training and test")]
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, context)])
@@ -153,8 +154,8 @@ class MlflowRun:
         from mlflow.entities import Param
 
         self._client.update_run(self.run_id, status="RUNNING")
-        self._tags |= {**labels.child_tags(self._info, self._parent_id), "status": "running"}
-        params, cut = labels.params(self._info)
+        self._tags |= {**labels.child_tags(self._start, self._parent_id), "status": "running"}
+        params, cut = labels.params(self._start)
         if cut:
             self._tags["params_truncated"] = ", ".join(cut)[:1000]
         entities = [Param(key, value) for key, value in params.items()]
@@ -338,7 +339,7 @@ def sync(run_folders: Iterable[Path], uri: str, experiment: str = EXPERIMENT) ->
     synced = Synced([], [])
     for folder in run_folders:
         try:
-            record = read_record(folder / "record.json") if (folder / "record.json").exists() else None
+            record = read_record(folder / RECORD) if (folder / RECORD).exists() else None
             run = MlflowRun(folder, uri, experiment)
             run.finish(record)
             synced.runs.append((folder, run.run_id))

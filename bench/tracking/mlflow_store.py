@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from bench.record import RunStart
 from bench.tracking import labels
-from bench.tracking.diary import RunInfo
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -131,13 +131,13 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
         raise
 
 
-def ensure_parent(client: MlflowClient, experiment_id: str, info: RunInfo, start_ms: int) -> str:
+def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, start_ms: int) -> str:
     """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
-    wanted = f"tags.level = 'configuration' and tags.config_hash = '{info.config_hash}'"
+    wanted = f"tags.level = 'configuration' and tags.config_hash = '{start.config_hash}'"
     found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if found:
         return str(found[0].info.run_id)
-    run = client.create_run(experiment_id, start_ms, labels.parent_tags(info), labels.parent_name(info))
+    run = client.create_run(experiment_id, start_ms, labels.parent_tags(start), labels.parent_name(start))
     return str(run.info.run_id)
 
 

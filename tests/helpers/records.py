@@ -22,7 +22,7 @@ def scores(n: int = 1000, **values: float) -> dict[str, Score]:
     for key, value in values.items():
         metric = next(m for m in sorted(METRICS, key=len, reverse=True) if key.startswith(m))
         found[key] = Score(
-            value=value, metric=metric, signature=f"{metric}|refs:1000|samples:{n}|v:1", better=METRICS[metric]
+            value=value, metric=metric, settings={"refs": 1000, "samples": n, "v": 1}, better=METRICS[metric]
         )
     return found
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, Score, short_hash
+from bench.record import Alarm, Evaluation, PhaseCost, RunStart, Score, short_hash
+from bench.run_settings import RunSettings
 from bench.tracking import mlflow_store
-from bench.tracking.diary import Diary, RunInfo, TrainingValues
+from bench.tracking.diary import Diary, TrainingValues
 from bench.tracking.mlflow import MlflowTracker
 from bench.tracking.mlflow_store import default_uri
 
@@ -62,8 +63,8 @@ def new_store(runs: Path, migrated: Path) -> Store:
     return Store(runs, default_uri(runs))
 
 
-def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunInfo:
-    plain = RunInfo(
+def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunStart:
+    plain = RunStart(
         run_id=short_hash([model, seed]),
         config_hash=short_hash(model),
         model=model,
@@ -71,7 +72,11 @@ def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunInfo:
         task_version=2,
         scale="smoke",
         seed=seed,
-        params={"model.lr": 0.001, "model.filters": (1, 2, 3), "task.path": "", "n_samples": 100, "model.clip": None},
+        created_at="2027-01-15T08:00:00.000+00:00",
+        origin="run",
+        model_config={"lr": 0.001, "filters": (1, 2, 3), "clip": None},
+        task_config={"path": ""},
+        run=RunSettings(n_samples=100),
         data_sha256="0123456789abcdef" * 4,
         data_facts={"train": 100, "overlap": 0.25},
         environment={"git.sha": "abc123", "git.dirty": True, "device": "cpu", "threads": 1, "torch": "2.13.0"},
@@ -83,7 +88,7 @@ def tracker_of(store: Store, **settings: Any) -> MlflowTracker:
     return MlflowTracker(store.uri, system_metrics=False, **settings)
 
 
-def folder_of(runs: Path, run: RunInfo) -> Path:
+def folder_of(runs: Path, run: RunStart) -> Path:
     folder = runs / f"{run.task}-{run.model}-{run.seed}-{run.run_id}"
     folder.mkdir(exist_ok=True)
     return folder
@@ -91,13 +96,13 @@ def folder_of(runs: Path, run: RunInfo) -> Path:
 
 def evaluated(at: str, step: int, temperature: float = 1.0) -> Evaluation:
     values = {"bleu_2": 0.5 + step / 1000, "nll_oracle": 9.0 + temperature}
-    scores = {k: Score(value=v, metric=k, signature=f"{k}|v:1", better="higher") for k, v in values.items()}
+    scores = {k: Score(value=v, metric=k, settings={"v": 1}, better="higher") for k, v in values.items()}
     return Evaluation(
         phase="mle", step=step, at=at, temperature=temperature, scores=scores, skipped={"validity": "none"}
     )
 
 
-def begin(store: Store, run: RunInfo, position: int = 0, **settings: Any) -> tuple[Diary, MlflowTracker]:
+def begin(store: Store, run: RunStart, position: int = 0, **settings: Any) -> tuple[Diary, MlflowTracker]:
     """As the runner begins a run, or goes on with it from a checkpoint."""
     folder = folder_of(store.runs, run)
     diary, tracker = Diary(folder, run), tracker_of(store, **settings)
@@ -120,7 +125,7 @@ def go_on(diary: Diary, tracker: MlflowTracker, first: int, last: int, time: flo
 
 
 def end(
-    store: Store, diary: Diary, tracker: MlflowTracker, run: RunInfo, status: str = "completed", time: float = NOW
+    store: Store, diary: Diary, tracker: MlflowTracker, run: RunStart, status: str = "completed", time: float = NOW
 ) -> Path:
     """The sweep, the files, the record; the run's folder."""
     folder = folder_of(store.runs, run)
@@ -128,20 +133,10 @@ def end(
     for evaluation in sweep:
         diary.write(evaluation, at=time + 20)
     diary.close()
-    record = RunRecord(
-        run_id=run.run_id,
-        config_hash=run.config_hash,
-        created_at="2027-01-15T08:00:00+00:00",
+    record = run.ended(
         status="completed" if status == "completed" else "failed",
         error=None if status == "completed" else "ValueError: loss is nan",
-        origin="run",
-        model=run.model,
-        scale=run.scale,
         n_parameters=1234,
-        task=run.task,
-        task_version=run.task_version,
-        data_sha256=run.data_sha256,
-        seed=run.seed,
         evaluations=tuple(sweep),
         phases=(PhaseCost(name="mle", steps=10, seconds=2.5, real_sentences=640),),
     )
@@ -154,7 +149,7 @@ def end(
     return folder
 
 
-def live(store: Store, run: RunInfo, status: str = "completed", **settings: Any) -> Path:
+def live(store: Store, run: RunStart, status: str = "completed", **settings: Any) -> Path:
     """A whole run, tracked as the runner tracks it."""
     diary, tracker = begin(store, run, **settings)
     go_on(diary, tracker, 0, 10)

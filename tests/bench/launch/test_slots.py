@@ -96,7 +96,7 @@ def test_which_gpu_it_is_makes_no_other_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert len({ids[device] for device in ("auto", "cuda", "cuda:0", "cuda:1")}) == 1
     assert ids["cpu"] != ids["cuda"]
     assert resolved["cuda:1"].device == "cuda:1"  # where it goes on
-    assert {resolved[device].params()["device"] for device in ("auto", "cuda:0", "cuda:1")} == {"cuda"}
+    assert {resolved[device].run_settings.device for device in ("auto", "cuda:0", "cuda:1")} == {"cuda"}
 
 
 class Workers:

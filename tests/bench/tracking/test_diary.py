@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Alarm, Evaluation, Score
-from bench.tracking.diary import Diary, DiaryReader, Entry, RunInfo, TrainingValues, read_run
+from bench.record import Alarm, Evaluation, RunStart, Score, read_start
+from bench.tracking.diary import Diary, DiaryReader, Entry, TrainingValues
 
-INFO = RunInfo(
+INFO = RunStart(
+    created_at="2027-01-15T08:00:00.000+00:00",
+    origin="run",
     run_id="0123456789ab",
     config_hash="ba9876543210",
     model="seqgan",
@@ -19,12 +21,12 @@ INFO = RunInfo(
     task_version=1,
     scale="smoke",
     seed=3,
-    params={"model.lr": 0.01, "model.filters": [1, 2]},
+    model_config={"lr": 0.01, "filters": [1, 2]},
     data_sha256="d" * 64,
     data_facts={"train": 100},
     environment={"git.sha": "abc", "git.dirty": False, "device": "cpu"},
 )
-BLEU = Score(value=0.25, metric="bleu", signature="bleu|orders:2-5|v:1", better="higher")
+BLEU = Score(value=0.25, metric="bleu", settings={"orders": (2, 3, 4, 5), "v": 1}, better="higher")
 
 
 def values(step: int, **numbers: float) -> TrainingValues:
@@ -78,25 +80,14 @@ def test_a_reader_gives_every_entry_once_and_no_half_line(tmp_path: Path) -> Non
     assert [entry.event.step for entry in reader.more()] == [3]
 
 
-def test_run_json_is_read_back_and_keeps_the_first_start(tmp_path: Path) -> None:
-    first = Diary(tmp_path, INFO)
-    info, created_at = read_run(tmp_path / "run.json")
-    assert info == INFO
-    second = Diary(tmp_path, INFO)
-    assert read_run(tmp_path / "run.json")[1] == created_at == first.created_at == second.created_at
+def test_run_json_is_read_back(tmp_path: Path) -> None:
+    Diary(tmp_path, INFO)
+    assert read_start(tmp_path / "run.json") == INFO
 
 
 def test_a_value_that_is_not_finite_is_null_in_the_file_and_nan_when_read(tmp_path: Path) -> None:
     diary = Diary(tmp_path, INFO)
     diary.write(values(1, loss=math.nan, norm=math.inf, fine=1.5), at=1.0)
-    bad = Evaluation(
-        phase="mle",
-        step=1,
-        at="end",
-        temperature=1.0,
-        scores={"bleu_2": Score(value=-math.inf, metric="bleu", signature="s", better="higher")},
-    )
-    diary.write(bad, at=2.0)
     diary.close()
 
     def refuse(name: str) -> float:
@@ -104,9 +95,8 @@ def test_a_value_that_is_not_finite_is_null_in_the_file_and_nan_when_read(tmp_pa
 
     lines = [json.loads(line, parse_constant=refuse) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert lines[0]["values"] == {"loss": None, "norm": None, "fine": 1.5}
-    read = [entry.event for entry in entries(tmp_path)]
-    assert math.isnan(read[0].values["loss"])
-    assert math.isnan(read[1].scores["bleu_2"].value)
+    (entry,) = entries(tmp_path)
+    assert math.isnan(entry.event.values["loss"])
 
 
 def test_position_is_the_length_on_disk_and_cut_goes_back_to_it(tmp_path: Path) -> None:
@@ -166,13 +156,15 @@ def test_no_file_no_entries(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"created_at": "yesterday"}', '{"created_at": "2026-01-01", "x": 1}']
+    "content", ["", "[]", "{}", '{"created_at": "yesterday"}', '{"created_at": "2026-01-01", "x": 1}', '{"params": {}}']
 )
 def test_a_run_json_of_something_else_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"run.json does not describe a run"):
-        read_run(path)
+    with pytest.raises(
+        ValueError, match=r"run.json (does not describe a run|is not a run record|is of a version before)"
+    ):
+        read_start(path)
 
 
 GOOD = '{"kind":"train","time":1.0,"phase":"mle","step":1,"values":{"loss":1.0}}'

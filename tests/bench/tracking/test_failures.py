@@ -83,15 +83,17 @@ def test_a_user_without_a_name_has_a_lock(monkeypatch: pytest.MonkeyPatch) -> No
 WORKER = """
 import sys
 from pathlib import Path
-from bench.tracking.diary import Diary, RunInfo, TrainingValues
+from bench.record import RunStart
+from bench.tracking.diary import Diary, TrainingValues
 from bench.tracking.mlflow import MlflowTracker
 from bench.tracking.mlflow_store import default_uri
 runs, seed = Path(sys.argv[1]), int(sys.argv[2])
-info = RunInfo(run_id=f"run{seed}", config_hash="same", model="mle", task="t", task_version=1, scale="smoke", seed=seed,
-               params={"lr": 1}, data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
+start = RunStart(run_id=f"run{seed}", config_hash="same", created_at="2027-01-15T08:00:00+00:00", origin="run",
+                 model="mle", model_config={"lr": 1}, task="t", task_version=1, scale="smoke", seed=seed,
+                 data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
 folder = runs / str(seed)
 folder.mkdir()
-diary, tracker = Diary(folder, info), MlflowTracker(default_uri(runs), system_metrics=False)
+diary, tracker = Diary(folder, start), MlflowTracker(default_uri(runs), system_metrics=False)
 tracker.start(folder)
 for step in range(50):
     diary.write(TrainingValues(phase="mle", step=step, values={"loss": 1.0}))
