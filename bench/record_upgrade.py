@@ -18,7 +18,7 @@ from metrics.common.signature import Setting, setting_text
 __all__ = ["OLD_SCHEMA", "upgrade_evaluation", "upgrade_record"]
 
 OLD_SCHEMA = 1
-_LISTS = ("orders",)
+_LISTS = ("orders", "seeds")
 """Settings that are lists, also where they have one item."""
 _RANGE = re.compile(r"(\d{1,3})-(\d{1,3})")
 

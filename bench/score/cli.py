@@ -14,9 +14,10 @@ from bench.config import build, build_metrics, parse_settings, split_metrics
 from bench.registry import find, names
 from bench.sample_files import Format, read_samples
 from bench.score.records import LoadedTask
+from bench.score.references import References
 from bench.task import Task
-from bench.tasks._references import References, Tokenizer
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
+from bench.tokenizers import Tokenizer
 
 __all__ = ["explain_command", "score_command"]
 

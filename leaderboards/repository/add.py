@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.places import ROOT
 from bench.record import RunRecord, read_record
-from bench.run_folder import find_records
+from bench.run_folder import RECORD, find_records
 from leaderboards.repository import rescore
 from leaderboards.repository.results import SOURCE, check_record, find_samples, kept, pack, place, read_kept_samples
 
@@ -73,7 +73,7 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     folder = results / place(record)
-    files = {"record.json": path.read_bytes(), **files}
+    files = {RECORD: record.to_json().encode(), **files}
     told = Added(
         run=str(path),
         folder=str(folder),
@@ -144,5 +144,5 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 def _same(folder: Path, record: RunRecord) -> bool:
     """Whether the record that is there is of the same run, clock and machine aside."""
-    stored = folder / "record.json"
+    stored = folder / RECORD
     return stored.is_file() and read_record(stored).content() == record.content()
