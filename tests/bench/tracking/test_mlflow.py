@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 from helpers import tracking_runs as cases
+from helpers.kills import KilledError, kill_after
+from helpers.paths import TOY
 
+from bench.config import RunConfig
+from bench.run.runner import run
 from bench.run_settings import RunSettings
 from bench.tracking import labels, mlflow_store
 from bench.tracking.diary import TrainingValues
@@ -171,6 +175,45 @@ def test_a_run_that_was_killed_while_it_was_mirrored_is_told_whole_by_sync(store
     assert {r.info.status for r in store.all()} == {"FINISHED"}
     (child,) = store.level("run")
     assert [step for step, _, _ in store.points(child)["temperature/bleu_2"]] == [50, 100, 130]
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_real_run_that_is_killed_again_and_again_is_shown_as_one_that_is_not(
+    store: cases.Store, tmp_path: Path, migrated: Path, saved: bool
+) -> None:
+    """In its first phase, in its last, and between its record and the end; then what the same command shows."""
+    values = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, "log_every": 5}
+    resolved = RunConfig.model_validate({**values, "evaluate_every": 20, "temperatures": (0.5,)}).resolve()
+    whole = cases.new_store(tmp_path / "whole", migrated)
+    record = run(resolved, whole.runs, trackers=[cases.tracker_of(whole)])
+
+    for last in (17, 31):
+        with pytest.raises(KilledError):
+            run(
+                resolved,
+                store.runs,
+                trackers=[cases.tracker_of(store, every=0.0)],
+                on_step=kill_after(last),
+                save_every=0.0 if saved else 60.0,
+            )
+    late = cases.tracker_of(store)
+    late.finish = kill_after(1)  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        run(resolved, store.runs, trackers=[late])
+    assert {r.info.status for r in store.all()} == {"RUNNING"}
+    again = run(resolved, store.runs, trackers=[cases.tracker_of(store)])
+    assert again.content() == record.content()
+    assert shown(store) == shown(whole)
+
+
+def shown(store: cases.Store) -> Any:
+    """All that a person sees, but times, and how long it took."""
+    seen = store.snapshot()
+    for one in seen.values():
+        one["state"] = one["state"][0]
+        points = {name: found for name, found in one["points"].items() if not name.endswith("seconds")}
+        one["points"] = {name: [(step, value) for step, value, _ in found] for name, found in points.items()}
+    return seen
 
 
 def test_links_are_not_followed(store: cases.Store, tmp_path: Path) -> None:
