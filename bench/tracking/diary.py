@@ -14,19 +14,24 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from bench.record import Alarm, Evaluation, RunStart, as_json, read_evaluation, write_atomic
+from pydantic import ConfigDict
+
+from bench.record import Alarm, Evaluation, RunStart, as_json, decode, read_evaluation, write_atomic
 from bench.run_folder import DIARY, START
 
 __all__ = ["Diary", "DiaryReader", "Entry", "TrainingValues"]
 
+_LATEST = 1e11  # seconds since the epoch, in the year 5138
 _FLUSH_SECONDS = 1.0  # so that `tail -f` and trackers follow the training
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingValues:
     """What the steps of a phase returned: the latest value under each name, after a step."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     phase: str
     step: int
@@ -109,15 +114,15 @@ def _document(event: TrainingValues | Evaluation | Alarm) -> dict[str, Any]:
 
 
 def _event(document: dict[str, Any]) -> TrainingValues | Evaluation | Alarm:
-    """The opposite of `_document`."""
+    """The opposite of `_document`, strictly: no missing, unknown or mistyped field passes."""
     match document.pop("kind"):
         case "train":
-            values = {key: math.nan if v is None else float(v) for key, v in document.pop("values").items()}
-            return TrainingValues(values=values, **document)
+            values = {key: math.nan if value is None else value for key, value in document["values"].items()}
+            return decode(TrainingValues, {**document, "values": values}, "event")
         case "evaluation":
             return read_evaluation(document)
         case "alarm":
-            return Alarm(kind=document.pop("alarm"), **document)
+            return decode(Alarm, {"kind": document.pop("alarm"), **document}, "event")
         case kind:
             raise ValueError(f"no kind of event: {kind}")
 
@@ -149,6 +154,8 @@ class DiaryReader:
     def _entry(self, line: bytes) -> Entry:
         try:
             document = json.loads(line)
-            return Entry(float(document.pop("time")), _event(document))
+            if not 0 <= (when := float(document.pop("time"))) < _LATEST:
+                raise ValueError(f"no time: {when}")
+            return Entry(when, _event(document))
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{self._path}, line {self._lines} is not an event: {line[:60]!r} ({error})") from error

@@ -178,6 +178,12 @@ GOOD = '{"kind":"train","time":1.0,"phase":"mle","step":1,"values":{"loss":1.0}}
         '{"kind":"train","time":1.0,"values":{"loss":1.0}}',
         '{"kind":"walk","time":1.0,"phase":"mle","step":1}',
         GOOD.replace("1.0}", "[1.0]}"),
+        GOOD.replace('"mle"', "7"),
+        GOOD.replace('"step":1', '"step":"1"'),
+        GOOD.replace('"time":1.0', '"time":1e400'),
+        GOOD.replace('"step":1', '"step":1,"more":1'),
+        '{"kind":"alarm","time":1.0,"phase":"mle","step":1,"alarm":"smoke","message":"there is"}',
+        '{"kind":"evaluation","time":1.0,"phase":"mle","step":1}',
         "[" * 100_000,
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import sqlite3
@@ -127,17 +128,30 @@ def test_sync_shows_what_live_tracking_shows_and_doing_it_again_adds_nothing(
 
 def test_a_folder_that_cannot_be_read_is_named_and_stops_no_other(store: cases.Store) -> None:
     good = cases.live(store, cases.info(0))
-    bad = {name: cases.folder_of(store.runs, cases.info(0, model=name)) for name in ("empty", "record", "events")}
-    for name in ("record", "events"):
+    deep = "[" * 100_000
+    damages = {
+        "empty": ("run.json", None, "run.json"),
+        "deep start": ("run.json", deep, "run.json is not a run record"),
+        "start": ("run.json", "", "environment must be an object"),
+        "record": ("record.json", "{", "record.json is not a run record"),
+        "events": ("train.jsonl", "{\n{}\n", "line 1 is not an event"),
+        "deep event": ("train.jsonl", deep + "\n", "line 1 is not an event"),
+    }
+    bad = {}
+    for name, (file, content, _) in damages.items():
+        bad[name] = cases.folder_of(store.runs, cases.info(0, model=name))
         shutil.copy(good / "run.json", bad[name] / "run.json")
-    (bad["record"] / "record.json").write_text("{")
-    (bad["events"] / "train.jsonl").write_text("{\n{}\n")
+        if content is None:
+            (bad[name] / file).unlink()
+        else:
+            (bad[name] / file).write_text(content)
+    start = json.loads((good / "run.json").read_text())
+    (bad["start"] / "run.json").write_text(json.dumps({**start, "environment": "a text"}))
     result = sync([*bad.values(), good], store.uri)
     assert [folder for folder, _ in result.runs] == [good]
-    errors = {folder: why for folder, why in result.errors}  # noqa: C416 - reads as what it is
-    assert "run.json" in errors[bad["empty"]]
-    assert "record.json is not a run record" in errors[bad["record"]]
-    assert "line 1 is not an event" in errors[bad["events"]]
+    errors = dict(result.errors)
+    for name, (_, _, expected) in damages.items():
+        assert expected in errors[bad[name]], name
 
 
 @pytest.mark.parametrize("every", [0.0, 3600.0])
