@@ -7,11 +7,13 @@ bit what an uninterrupted run gives.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file, save
@@ -19,9 +21,10 @@ from safetensors.torch import load_file, save
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.randomness import random_state, restore_random_state
-from bench.record import Alarm, Evaluation, PhaseCost, as_json, read_evaluation, write_atomic
+from bench.record import Alarm, Evaluation, PhaseCost, as_json, decode, write_atomic
 
 __all__ = [
+    "CheckpointError",
     "TrainingState",
     "load_checkpoint",
     "load_weights",
@@ -31,21 +34,25 @@ __all__ = [
 ]
 
 
-@dataclasses.dataclass
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read; says what to do with the file."""
+
+
+@dataclass
 class TrainingState:
     """How far a training is, and what it has measured."""
 
     phase: int = 0
     """Index of the phase under way."""
-    phases: list[PhaseCost] = dataclasses.field(default_factory=list)
+    phases: list[PhaseCost] = field(default_factory=list)
     """One for each phase of the model, begun or not."""
     step: int = 0
     """Steps of all phases done."""
-    evaluations: list[Evaluation] = dataclasses.field(default_factory=list)
-    alarms: list[Alarm] = dataclasses.field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
     log_position: int = 0
     """Bytes of the diary that belong to this state: what comes after them is done again."""
-    pending: dict[str, float] = dataclasses.field(default_factory=dict)
+    pending: dict[str, float] = field(default_factory=dict)
     """The latest of what steps of this phase returned and the diary does not have yet."""
     finished: bool = False
     """The evaluation at the end is done."""
@@ -58,7 +65,7 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
         "stream": stream.state(),
         "random": random_state(),
-        "progress": json.dumps({**dataclasses.asdict(state), "evaluations": [as_json(e) for e in state.evaluations]}),
+        "progress": json.dumps(as_json(state)),
     }
     # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
     buffer = io.BytesIO()
@@ -67,33 +74,32 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state
 
 
 def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> TrainingState:
-    """Put the state back into a fresh model and stream. Raises ValueError that says what to do with the file."""
-    try:
+    """Put the state back into a fresh model and stream. Raises `CheckpointError`."""
+    with _readable(path):
         content = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(content["model"])
         for name, optimizer in model.optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])
-    except (RuntimeError, KeyError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot resume from {path} ({error}); delete it to train from the start") from error
-    stream.restore(content["stream"])
-    restore_random_state(content["random"])
-    return _state(json.loads(content["progress"]))
+        stream.restore(content["stream"])
+        restore_random_state(content["random"])
+        return decode(TrainingState, json.loads(content["progress"]), "progress")
 
 
 def read_state(path: Path) -> TrainingState:
-    """How far a checkpoint is, without its model. Raises ValueError that says what to do with the file."""
-    try:
+    """How far a checkpoint is, without its model. Raises `CheckpointError`."""
+    with _readable(path):
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return _state(json.loads(content["progress"]))
-    except (RuntimeError, KeyError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot read {path} ({error}); delete it to train from the start") from error
+        return decode(TrainingState, json.loads(content["progress"]), "progress")
 
 
-def _state(document: dict[str, Any]) -> TrainingState:
-    evaluations = [read_evaluation(evaluation) for evaluation in document.pop("evaluations")]
-    phases = [PhaseCost(**phase) for phase in document.pop("phases")]
-    alarms = [Alarm(**alarm) for alarm in document.pop("alarms")]
-    return TrainingState(**document, phases=phases, evaluations=evaluations, alarms=alarms)
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What torch and we raise for a file that is damaged, or of another version of the model, says what to do."""
+    try:
+        yield
+    except (RuntimeError, LookupError, TypeError, ValueError, OSError, EOFError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"cannot resume from {path} ({reason}); delete it to train from the start") from error
 
 
 def save_weights(path: Path, model: TextGenerator) -> None:

@@ -21,7 +21,7 @@ from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, read_record, read_start
 from bench.registry import find
-from bench.run.checkpoint import TrainingState, load_checkpoint, load_weights, save_weights
+from bench.run.checkpoint import CheckpointError, TrainingState, load_checkpoint, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnStep, Trainer
@@ -50,7 +50,7 @@ def run(
 
     A killed or failed run goes on from its last checkpoint. A failure is recorded, with its traceback in `error.txt`,
     and returned. Raises `Interrupted` when asked to stop (the state is saved), ValueError when another process is at
-    this very run, OSError when the folder cannot be written at all.
+    this very run or its checkpoint is damaged, OSError when the folder cannot be written at all.
     """
     folder = resolved.folder(runs)
     checkpoint = folder / CHECKPOINT
@@ -155,7 +155,7 @@ class _Run:
             self._trainer(model, stream).train()
             save_weights(self.folder / WEIGHTS, model)
             return self._record()
-        except Interrupted:
+        except (Interrupted, CheckpointError):  # the run can go on: after a CheckpointError, from its start
             self.diary.close()
             self._finish_later()
             raise

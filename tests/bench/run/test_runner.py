@@ -19,7 +19,7 @@ from bench.batches import BatchStream
 from bench.config import Resolved, RunConfig
 from bench.randomness import derive, isolated
 from bench.record import RunRecord, read_record
-from bench.run.checkpoint import load_weights, save_weights
+from bench.run.checkpoint import CheckpointError, load_weights, save_weights
 from bench.run.hardware import use_precision
 from bench.run.runner import load_run, run
 from bench.run.trainer import Interrupted
@@ -305,6 +305,21 @@ def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (resolved.folder(tmp_path / "full") / "record.json").exists()
     monkeypatch.undo()
     assert run(resolved, tmp_path / "full").content() == whole.content()
+
+
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.6, 0.9, 0.999])
+def test_a_checkpoint_that_is_cut_is_no_failure_of_the_model(tmp_path: Path, left: float) -> None:
+    resolved = toy()
+    with pytest.raises(Interrupted):
+        run(resolved, tmp_path, should_stop=lambda: True)
+    checkpoint = resolved.folder(tmp_path) / "checkpoint.pt"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: round(left * len(content))])
+    with pytest.raises(CheckpointError, match=r"cannot resume from .*checkpoint\.pt .*; delete it to train from"):
+        run(resolved, tmp_path)
+    assert not (resolved.folder(tmp_path) / "record.json").exists()
+    checkpoint.unlink()
+    assert run(resolved, tmp_path).status == "completed"
 
 
 def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
