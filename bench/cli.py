@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
-from bench.config import Resolved, Scale, assign, make_runs, parse_settings
+from bench.api import configs_of, load
+from bench.config import Resolved, Scale, parse_settings
 from bench.launch.options import LaunchOptions, slots
 from bench.places import SUITES
 from bench.registry import Kind, find, names, suggest
@@ -121,9 +122,15 @@ def run_command(
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
-        config: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metric or ())}
-        config["temperatures"] = tuple(temperature or (1.0,))
-        configs = make_runs(assign(parse_settings(settings or ()), config), list(dict.fromkeys(seed)))
+        configs = configs_of(
+            model,
+            task,
+            seeds=seed,
+            scale=scale,
+            settings=parse_settings(settings or ()),
+            temperatures=temperature or (1.0,),
+            metrics=metric or (),
+        )
         options = LaunchOptions(
             runs=runs,
             slots=slots(configs, jobs, jobs_per_gpu),
@@ -202,14 +209,8 @@ def sample_command(
 ) -> None:
     """Print sentences from a finished run."""
     with UserErrors():
-        from bench.run.runner import load_run
-        from bench.score.drawing import draw
-        from metrics.common.tokens import Tokens
-
-        model, data, task = load_run(run)
-        ids = draw(model, n, seed=seed, temperature=temperature)
-        for sentence in data.vocabulary.sentences(Tokens.from_rows(ids, data.spec.eos_id)):
-            typer.echo(task.detokenize(sentence))
+        for sentence in load(run).sample(n, temperature=temperature, seed=seed):
+            typer.echo(sentence)
 
 
 @app.command("list")
