@@ -13,18 +13,13 @@ from numpy.typing import NDArray
 
 from metrics.common.tokens import Tokens
 
-__all__ = ["Better", "Estimate", "FitLanguageModel", "Metric", "MetricInputs", "SentenceLogProb"]
+__all__ = ["Better", "Estimate", "Metric", "MetricInputs", "SentenceLogProb"]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
 
 SentenceLogProb = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 """(N, T) ids -> (N,) natural log-probabilities, one per sentence, in nats; -inf for an impossible sentence."""
-
-FitLanguageModel = Callable[[Tokens, Tokens], Callable[[Tokens], NDArray[np.float64]]]
-"""(text to learn, text whose words are the vocabulary) -> (sentences -> (N,) nats, the sentence end included).
-
-Words outside the vocabulary are one class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +52,6 @@ class MetricInputs:
     """The model's own log-probability at temperature 1, where it has one."""
     is_valid: Callable[[Tokens], NDArray[np.bool_]] | None = None
     """Whether each sentence can be produced by the task's grammar."""
-    fit_lstm: FitLanguageModel | None = None
-    """Trains the harness's LSTM on a text: minutes, for the metrics that are set to it."""
 
     @cached_property
     def samples_log_prob(self) -> NDArray[np.float64]:

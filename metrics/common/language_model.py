@@ -15,8 +15,8 @@ from metrics.common.tokens import Tokens
 
 __all__ = ["Kind", "LanguageModelMetric", "RealText"]
 
-Kind = Literal["kneser_ney", "lstm"]
-"""An n-gram model, exact and fast; or a neural one, which also sees what is far away."""
+Kind = Literal["kneser_ney"]
+"""An n-gram model with interpolated Kneser-Ney smoothing, exact and fast."""
 
 RealText = Literal["references", "training"]
 """Held-out text, or the text that the GAN was trained on."""
@@ -33,8 +33,7 @@ class LanguageModelMetric(Metric):
     corpus: RealText = "references"
     """The real text, by the name of the field that holds it."""
     model: Kind = "kneser_ney"
-    """Which language model. `lstm` is the harness's, trained anew at each score (minutes); it has no use for the order
-    and the discount."""
+    """Which language model; there is one. It stands in the signature, so that another would not be taken for it."""
     order: int = 4
     """Words that the model looks at: the one that is predicted and those before it."""
     discount: float = 0.85
@@ -55,11 +54,8 @@ class LanguageModelMetric(Metric):
         """The real text that `corpus` names."""
         return inputs.references if self.corpus == "references" else inputs.training
 
-    def fitted(self, text: Tokens, real: Tokens, inputs: MetricInputs) -> Callable[[Tokens], NDArray[np.float64]]:
+    def fitted(self, text: Tokens, real: Tokens) -> Callable[[Tokens], NDArray[np.float64]]:
         """The model trained on `text` with the words of `real`: sentences -> (N,) nats, their ends included."""
-        if self.model == "lstm":
-            assert inputs.fit_lstm is not None
-            return inputs.fit_lstm(text, real)
         if text is real:
             return model_of(real, order=self.order, discount=self.discount).nats
         return KneserNey(text, real, order=self.order, discount=self.discount).nats
@@ -72,8 +68,6 @@ class LanguageModelMetric(Metric):
             return f"{self.name} needs {kind} sentences"
         if len(real) == 0:
             return f"{self.name} needs at least one {kind} sentence"
-        if self.model == "lstm" and inputs.fit_lstm is None:
-            return f"{self.name} with model=lstm needs the harness, which has the LSTM"
         return super().missing(inputs)
 
     def counts(self, inputs: MetricInputs) -> dict[str, int]:
