@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,21 @@ class LanguageModelMetric(Metric):
     """Taken off each count that is not 0, for what was not seen; above 0 and below 1."""
 
     def __post_init__(self) -> None:
-        if self.corpus not in get_args(RealText):
-            known = ", ".join(get_args(RealText))
-            raise ValueError(f"{self.name}: corpus must be one of {known}, got {self.corpus!r}")
-        if self.model not in get_args(Kind):
-            raise ValueError(f"{self.name}: model must be one of {', '.join(get_args(Kind))}, got {self.model!r}")
+        super().__post_init__()
         if not isinstance(self.order, int) or self.order < 2:
             raise ValueError(f"{self.name}: order must be a whole number from 2, got {self.order!r}")
         if not 0 < self.discount < 1:
             raise ValueError(f"{self.name}: discount must be above 0 and below 1, got {self.discount!r}")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The real text that `corpus` names."""
+        return (self.corpus,)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The model gets better with more text."""
+        return (self.corpus,)
 
     def real(self, inputs: MetricInputs) -> Tokens | None:
         """The real text that `corpus` names."""
@@ -59,18 +65,3 @@ class LanguageModelMetric(Metric):
         if text is real:
             return model_of(real, order=self.order, discount=self.discount).nats
         return KneserNey(text, real, order=self.order, discount=self.discount).nats
-
-    def missing(self, inputs: MetricInputs) -> str | None:
-        """The real text must be there and hold a sentence."""
-        kind = "reference" if self.corpus == "references" else "training"
-        real = self.real(inputs)
-        if real is None:
-            return f"{self.name} needs {kind} sentences"
-        if len(real) == 0:
-            return f"{self.name} needs at least one {kind} sentence"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """The model gets better with more text, so how much there is of it is part of the signature."""
-        key = "refs" if self.corpus == "references" else "training"
-        return {key: len(self.real(inputs) or ()), **super().counts(inputs)}

@@ -68,7 +68,7 @@ def test_set_refuses_an_unknown_name_with_the_nearest() -> None:
 
 def test_a_metric_is_set_by_its_name() -> None:
     values = parse_settings(["lm_score.order=3", "lr=0.5", "lm_score.corpus=training"])
-    found = assign(values, {"model": TOY, "task": "oracle_lstm", "scale": "smoke"})
+    found = assign(values, {"model": TOY, "task": "grammar", "scale": "smoke"})
     assert found["metric_settings"] == {"lm_score": {"order": 3, "corpus": "training"}}
     assert found["model_settings"] == {"lr": 0.5}
     changed = RunConfig.model_validate(found)
