@@ -48,9 +48,9 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str
-    """Name in `baselines/`, plug-in, or `my_gan.py:MyGAN`."""
+    """Name in `baselines/` or of an installed package, or `my_gan.py:MyGAN`."""
     task: str
-    """Name in `bench/tasks/`, plug-in, or `my_task.py:MyTask`."""
+    """Name in `bench/tasks/` or of an installed package, or `my_task.py:MyTask`."""
     seed: Annotated[int, Field(ge=0)] = 0
     scale: Scale = "paper"
     """Defaults to start from: `paper` is the published setting; `small` and `smoke` are reduced and say so."""
