@@ -40,6 +40,16 @@ def _one_torch_thread() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download fails at once."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("requests.get", refuse)
+
+
 @pytest.fixture(scope="session")
 def study_data() -> Path:
     """The folder with the published data files, named by TEXTGAN_BENCH_DATA; without it the test is skipped."""
