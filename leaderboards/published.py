@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.places import PUBLISHED
+from metrics.common.signature import Setting, setting_text
 
 __all__ = ["Published", "published_for", "read_published"]
 
@@ -62,6 +63,12 @@ class Published:
     """With the board that was asked for; from `read_published`, with any board that has `needs`."""
     reason: str = ""
     """Why not."""
+
+    @property
+    def needed(self) -> list[tuple[str, str]]:
+        """`needs` as pairs of setting and value."""
+        pairs = (part.partition(":") for part in self.needs.split("|") if part)
+        return [(key, value) for key, _, value in pairs]
 
 
 @functools.cache
@@ -104,24 +111,25 @@ def _apart(row: Published) -> str:
     return row.differs
 
 
-def _unlike(row: Published, signature: str) -> str:
-    """Which fields of our signature are not what the number needs, or empty."""
-    ours = dict(part.partition(":")[::2] for part in signature.split("|"))
-    pairs = [part.partition(":")[::2] for part in row.needs.split("|") if part]
-    return ", ".join(f"{key}:{value}, here {key}:{ours.get(key)}" for key, value in pairs if ours.get(key) != value)
+def _unlike(row: Published, settings: Mapping[str, Setting]) -> str:
+    """Which of our settings are not what the number needs, or empty."""
+    ours = {name: setting_text(value) for name, value in settings.items()}
+    return ", ".join(
+        f"{key}:{value}, here {key}:{ours.get(key)}" for key, value in row.needed if ours.get(key) != value
+    )
 
 
 def published_for(
-    task: str, task_config: Mapping[str, Any], signatures: Mapping[str, str]
+    task: str, task_config: Mapping[str, Any], settings: Mapping[str, Mapping[str, Setting]]
 ) -> dict[str, list[Published]]:
     """Source -> its final numbers for a board's data and score keys, each comparable or with the reason why not.
 
-    `signatures`: of the board's columns. Rows of two sources are never to be joined.
+    `settings`: of the scores of each column. Rows of two sources are never to be joined.
     """
     blocks: dict[str, list[Published]] = {}
     for row in read_published():
         fits = all(str(task_config.get(name)) == value for name, value in row.task_config.items())
-        if row.task == task and fits and row.kind == "final" and row.key in signatures:
-            reason = row.reason or _unlike(row, signatures[row.key])
+        if row.task == task and fits and row.kind == "final" and row.key in settings:
+            reason = row.reason or _unlike(row, settings[row.key])
             blocks.setdefault(row.source, []).append(dataclasses.replace(row, comparable=not reason, reason=reason))
     return blocks

@@ -174,11 +174,11 @@ def _score(row: Row, runs: Path, say: Say) -> None:
     """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
     from bench.sample_files import read_samples
     from bench.score.compare import Source, score_files
-    from bench.score.records import Board, record_real_text
+    from bench.score.records import LoadedTask, record_real_text
 
     path = row.fetch() if row.samples else None
     say(f"{row.label}: scoring {path.name if path else 'real text'} on {row.task_name}")
-    board = Board(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
+    board = LoadedTask(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
     if row.real_text:
         record_real_text(board, row.real_text.n_samples, runs)
     if row.samples and path:
