@@ -17,9 +17,10 @@ from bench.cli import spread
 from bench.config import RunConfig, assign, make_runs, parse_settings
 from leaderboards import statistics as ranking
 from leaderboards.curves import difference, quality_at
-from leaderboards.render.markdown import to_csv, to_markdown
+from leaderboards.render.csv import to_csv
+from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards, Curve, Trace
-from leaderboards.statistics import cell, pareto
+from leaderboards.statistics import pareto, seed_mean
 
 POINTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=8)
 
@@ -108,7 +109,7 @@ def test_without_mle_nothing_is_matched(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.lists(st.floats(0, 1), min_size=2, max_size=6))
 def test_difference_is_welchs(a, b) -> None:
-    found = difference(cell(a), cell(b))
+    found = difference(seed_mean(a), seed_mean(b))
     if min(np.std(a), np.std(b)) < 1e-6:
         return  # SciPy warns of lost precision
     low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
@@ -156,7 +157,7 @@ def test_places_are_those_of_a_loop_over_all_draws_of_all_pairs(tmp_path: Path) 
 def test_draws_of_one_mean_are_as_wide_as_its_t_interval(n: int) -> None:
     values = np.random.default_rng(n).normal(size=n)
     draws = ranking._Draws("x").means(list(values))
-    assert np.std(draws) * stats.norm.ppf(0.975) == pytest.approx(cell(list(values)).half_width, rel=0.05)
+    assert np.std(draws) * stats.norm.ppf(0.975) == pytest.approx(seed_mean(list(values)).half_width, rel=0.05)
     assert np.mean(draws) == pytest.approx(values.mean(), abs=0.05 * np.std(draws))
 
 

@@ -19,11 +19,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from leaderboards.__main__ import app
+from leaderboards.formats import plain
 from leaderboards.published import published_for, read_published
-from leaderboards.render.markdown import to_csv, to_markdown
+from leaderboards.render.csv import to_csv
+from leaderboards.render.markdown import to_markdown
 from leaderboards.render.terminal import print_boards
 from leaderboards.schema import Boards
-from leaderboards.tables import plain
 
 GOLDEN = Path(__file__).parent / "golden.md"
 
