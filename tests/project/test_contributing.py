@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md says where a change goes: files that are there, or have neighbours of their kind, one or two a change."""
+"""CONTRIBUTING.md says where a change goes: one file or two, which are there or have neighbours of their kind."""
 
 from __future__ import annotations
 
