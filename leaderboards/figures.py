@@ -16,7 +16,6 @@ from leaderboards.schema import BASELINE, REFERENCES, Board, Boards, Curve, Row,
 __all__ = [
     "PALETTE",
     "Axis",
-    "Border",
     "Figure",
     "Level",
     "Look",
@@ -85,6 +84,8 @@ class Look:
         return _GLYPHS[self.marker][not self.filled]
 
 
+Border = tuple[str, int]
+"""A phase and its last step."""
 Looks = Mapping[int, Mapping[str, Look]]
 """Number of a board -> label of a row -> its look."""
 
@@ -104,14 +105,6 @@ class Point:
     seed: int | None = None
     front: bool = False
     """On the front of the ranked rows."""
-
-
-@dataclass(frozen=True)
-class Border:
-    """The end of a phase."""
-
-    phase: str
-    step: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +147,6 @@ class Level:
 class Figure:
     """A figure, drawn so that up, or up and to the right, is better."""
 
-    name: str
-    """Names a file."""
     title: str
     x: Axis
     y: Axis
@@ -207,7 +198,6 @@ def curve_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
 
 def _curve_figure(curve: Curve, looks: Mapping[str, Look], first: set[str]) -> Figure:
     return Figure(
-        name=curve.name,
         title=f"{curve.y} against {curve.x}",
         x=Axis(curve.x, curve.x_better),
         y=Axis(curve.y, curve.y_better),
@@ -242,7 +232,7 @@ def learning_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
         series = [s for row in board.rows if (s := _learning_series(row, key, looks[row.label], first)) is not None]
         if series:
             axis, levels = Axis(key, board.better.get(key, "real")), _levels(board, key, looks)
-            figures.append(Figure(name=key, title=key, x=_STEPS, y=axis, series=series, levels=levels))
+            figures.append(Figure(title=key, x=_STEPS, y=axis, series=series, levels=levels))
     return figures
 
 
@@ -265,7 +255,7 @@ def _learning_series(row: Row, key: str, look: Look, first: set[str]) -> Series 
         look=look,
         points=[Point(x=step, y=mean, n=len(completed)) for step, mean in zip(shared, means, strict=True)],
         seeds=[Point(x=step, y=y, seed=seed) for seed, found in points.items() for step, y in found.items()],
-        borders=[Border(*border) for border in longest.borders],
+        borders=longest.borders,
         trained=bool(row.n_parameters),
         waits=row.label not in first,
     )
@@ -285,21 +275,16 @@ def _levels(board: Board, key: str, looks: Mapping[str, Look]) -> list[Level]:
     return [Level(row.label, row.final[key].mean, looks[row.label]) for row in rows if row is not None]
 
 
-def run_figures(record: RunRecord, diary: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> list[Figure]:
+def run_figures(
+    record: RunRecord, borders: Sequence[Border], diary: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
+) -> list[Figure]:
     """What a run logged in training, phase by phase (`diary`: key -> phase -> points), and its scores along it."""
-    steps, borders = 0, []
-    for phase in record.phases:
-        steps += phase.steps
-        borders.append(Border(phase.name, steps))
-    names = dict.fromkeys(
-        [*(border.phase for border in borders), *(name for found in diary.values() for name in found)]
-    )
+    names = dict.fromkeys([*(name for name, _ in borders), *(name for found in diary.values() for name in found)])
     looks = {name: replace(_look(i), dash="solid") for i, name in enumerate(names)}
     figures = []
     for key, of_phase in diary.items():
         series = [Series(label=name, look=looks[name], points=_steps(points)) for name, points in of_phase.items()]
-        title = f"logged: {key}"
-        figures.append(Figure(name=title, title=title, x=_STEPS, y=Axis(key), series=series, borders=borders))
+        figures.append(Figure(title=f"logged: {key}", x=_STEPS, y=Axis(key), series=series, borders=borders))
     scores: dict[str, list[tuple[int, float]]] = {}
     better = {}
     for evaluation in (e for e in record.evaluations if e.temperature == 1.0):
@@ -308,9 +293,8 @@ def run_figures(record: RunRecord, diary: Mapping[str, Mapping[str, Sequence[tup
             better[key] = score.better
     for key, points in sorted(scores.items()):
         if len(points) > 1:
-            line, title = Series(label=key, look=_look(0), points=_steps(points)), f"score: {key}"
-            axis = Axis(key, better[key])
-            figures.append(Figure(name=title, title=title, x=_STEPS, y=axis, series=[line], borders=borders))
+            line, axis = Series(label=key, look=_look(0), points=_steps(points)), Axis(key, better[key])
+            figures.append(Figure(title=f"score: {key}", x=_STEPS, y=axis, series=[line], borders=borders))
     return figures
 
 

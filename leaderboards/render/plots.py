@@ -10,7 +10,6 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from leaderboards.figures import (
     learning_figures,
     looks_of,
 )
-from leaderboards.formats import plain, temperature
+from leaderboards.formats import plain, value_text
 from leaderboards.schema import Boards
 from leaderboards.tables import MAIN
 
@@ -109,8 +108,8 @@ def write(boards: Boards, folder: Path) -> list[Path]:
         for board in boards.boards:
             name = f"board{board.number}-{re.sub('[^A-Za-z0-9_]+', '-', board.task)[:40]}"
             for figure in curve_figures(board, looks[board.number]):
-                paths += _save(draw_curve(figure), folder / f"{name}-{figure.name}")
-            learning = {figure.name: figure for figure in learning_figures(board, looks[board.number])}
+                paths += _save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
+            learning = {figure.title: figure for figure in learning_figures(board, looks[board.number])}
             for key in MAIN:
                 if key in learning and any(row.trained for row in learning[key].series):
                     paths += _save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
@@ -209,12 +208,12 @@ def _draw(axes: Axes | None, row: Series) -> Line2D:
 
 def _name_temperatures(axes: Axes, points: Sequence[Point]) -> None:
     """The coldest, 1 and the hottest, beside the points of a row that has several."""
-    ends = (0, len(points) - 1) if len(points) > 1 else ()
-    for point in (p for i, p in enumerate(points) if i in ends or (ends and p.temperature == 1.0)):
+    ends = (points[0], points[-1])
+    for point in (p for p in points if len(points) > 1 and (p in ends or p.temperature == 1.0)):
+        name = f"T={value_text(point.temperature, 'temperature')}"
         axes.annotate(
-            f"T={temperature(point.temperature)}", (point.x, point.y), xytext=(-4, -3), textcoords="offset points",
-            ha="right", va="top", fontsize=6, zorder=6,
-            bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+            name, (point.x, point.y), xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize=6,
+            zorder=6, bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip
 
 
@@ -283,7 +282,7 @@ def _under(figure: Figure, more: int) -> str:
 
 
 def _panel(axes: Axes, row: Series) -> None:
-    ends = [0, *dict.fromkeys(border.step for border in row.borders if border.step)]
+    ends = [0, *dict.fromkeys(step for _, step in row.borders if step)]
     colour = _colour(row.look)
     for _, points in itertools.groupby(row.seeds, lambda point: point.seed):
         axes.plot(*_places(points, ends), color=colour, linewidth=0.6, alpha=0.5)
@@ -306,7 +305,7 @@ def _places(points: Iterable[Point], ends: Sequence[int]) -> tuple[list[float], 
 
 def _place(step: float, ends: Sequence[int]) -> float:
     """Where a step stands on an axis on which every phase is one wide."""
-    for phase, (first, last) in enumerate(pairwise(ends)):
+    for phase, (first, last) in enumerate(itertools.pairwise(ends)):
         if step <= last:
             return phase + (step - first) / (last - first)
     return len(ends) - 1.0
@@ -316,8 +315,8 @@ def _name_phases(axes: Axes, row: Series, ends: Sequence[int]) -> None:
     """The row's name, and below it each phase's above its part of the panel, where they fit."""
     axes.set_title(short(row.label, 30), fontsize=8, pad=11)
     names: dict[int, str] = {}
-    for border in row.borders:
-        names.setdefault(border.step, border.phase)
+    for name, step in row.borders:
+        names.setdefault(step, name)
     of_phase = [_literal(names[step]) for step in ends[1:]]
     if max(map(len, of_phase), default=0) * len(of_phase) <= _FITS:
         for i, name in enumerate(of_phase):
