@@ -49,7 +49,7 @@ def _train(model: MLE, stream: BatchStream, held_out: Ids, steps: int) -> None:
     best, state, worse = np.inf, model.state_dict(), 0
     for _ in range(_MAX_EPOCHS):
         for _ in range(steps):
-            model.step(stream)
+            model.mle_step(stream)
         cost = _nats(model, held_out).sum()
         worse = 0 if cost < best else worse + 1
         if cost < best:

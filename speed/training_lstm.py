@@ -89,7 +89,7 @@ class Bench:
         model, optimizer = self.plain_generator()
         batches, others = self.stream(), self.stream()
         found = {
-            "ours": [Work(lambda: ours.step(batches))],
+            "ours": [Work(lambda: ours.mle_step(batches))],
             "plain": [Work(lambda: mle_step(model, optimizer, next(others), 5.0))],
         }
         return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).mle())

@@ -10,17 +10,29 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from bench.config import Scale, parse_settings
-from bench.launch.slots import slots
+from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS
 from bench.record import write_atomic
 from bench.reproduce.presets import Preset, Row, preset_names, read_preset
-from bench.terminal import Jobs, JobsPerGpu, Settings, UserErrors, console, errors
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
+from bench.terminal import (
+    Jobs,
+    JobsPerGpu,
+    Runs,
+    SaveEvery,
+    Settings,
+    TrackerOption,
+    TrackingUri,
+    UserErrors,
+    console,
+    errors,
+)
+from bench.tracking.options import TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
     from bench.launch.workers import Outcome  # torch: not where verdicts are only listed
@@ -49,12 +61,12 @@ def reproduce_command(
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = "auto",
-    runs: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     jobs: Jobs = None,
     jobs_per_gpu: JobsPerGpu = None,
-    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
-    tracker: Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown.")] = TrackerName.mlflow,
-    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI.")] = None,
+    save_every: SaveEvery = 60.0,
+    tracker: TrackerOption = TrackerName.mlflow,
+    tracking_uri: TrackingUri = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
@@ -69,10 +81,15 @@ def reproduce_command(
             raise ValueError("--markdown and --out go with --list")
         preset = read_preset(name)
         preset = preset.only(row or ()).at(scale, seed or (), parse_settings(settings or ()), device=device)
-        at_once = slots([config for row in preset.rows for config in row.configs], jobs, jobs_per_gpu)
+        options = LaunchOptions(
+            runs=runs,
+            slots=slots([config for row in preset.rows for config in row.configs], jobs, jobs_per_gpu),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs)),
+            save_every=save_every,
+            deadline=deadline,
+        )
         preset.check()
-        tracking = TrackingOptions(tracker, tracking_uri, EXPERIMENT)
-        _do(preset, runs, at_once, tracking, deadline=deadline, save_every=save_every, as_json=as_json)
+        _do(preset, options, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -116,15 +133,13 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
 
 
-def _do(
-    preset: Preset, runs: Path, at_once: Sequence[str], tracking: TrackingOptions, *, as_json: bool, **how: Any
-) -> None:
+def _do(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
     from bench.reproduce.state import read_found, states_of
 
-    screen = errors if as_json else console
+    runs, screen = options.runs, errors if as_json else console
     scale = next((row.scale for row in preset.rows if row.configs), "paper")
     mark = "" if scale == "paper" else f"[{scale} scale, a rehearsal] "
 
@@ -133,12 +148,12 @@ def _do(
 
     say(f"{preset.name}: {preset.description}")
     plans = make_plan(preset, read_found([RESULTS, runs]), runs)
-    for line in report.plan_lines(plans, len(at_once)):
+    for line in report.plan_lines(plans, len(options.slots)):
         say(line)
     for row in preset.rows:
         if not row.configs:
             _score(row, runs, say)
-    outcomes = _train(preset, slots=at_once, runs=runs, tracking=tracking, console=screen, **how)
+    outcomes = _train(preset, options, screen)
     found = read_found([runs])  # what was measured here, and not what the project says
     states = states_of(preset, found)
     for line in report.result_lines(states):
@@ -150,14 +165,14 @@ def _do(
     _end(outcomes, say)
 
 
-def _train(preset: Preset, **how: Any) -> list[Outcome]:
+def _train(preset: Preset, options: LaunchOptions, screen: Console) -> list[Outcome]:
     """The runs of all rows; what is finished is not run again, and what was begun goes on."""
     resolved = [config.resolve() for row in preset.rows for config in row.configs]
     if not resolved:
         return []
     from bench.launch.start import start
 
-    return start(resolved, **how)
+    return start(resolved, options, console=screen)
 
 
 def _end(outcomes: Sequence[Outcome], say: Say) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import canonical_json, write_atomic
 from leaderboards.schema import Board, Boards, Curve, RankedMean, Row, Trace
 
-__all__ = ["CSV_COLUMNS", "to_csv", "write"]
+__all__ = ["CSV_COLUMNS", "lines", "to_csv", "write"]
 
 CSV_COLUMNS = (
     *("board", "task", "task_version", "task_config", "data_sha256", "scale", "model", "label", "config_hash"),
@@ -28,6 +28,12 @@ def to_csv(boards: Boards) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
+    writer.writerows(lines(boards))
+    return file.getvalue()
+
+
+def lines(boards: Boards) -> Iterator[dict[str, object]]:
+    """Every value with its row and board: `CSV_COLUMNS` -> value, None where there is nothing."""
     for board in boards.boards:
         shared = {
             "board": board.number,
@@ -42,12 +48,11 @@ def to_csv(boards: Boards) -> str:
             for trace in curve.traces:
                 traces.setdefault(trace.label, []).append((curve, trace))
         for row in (*board.rows, *board.apart):
-            values = itertools.chain(_scores(row), _matched(traces.get(row.label, ())), _seconds(row))
-            writer.writerows(_line(board, row, value) | shared for value in values)
-    return file.getvalue()
+            for value in itertools.chain(_scores(row), _matched(traces.get(row.label, ())), _seconds(row)):
+                yield shared | _line(board, row, value)
 
 
-_Value = tuple[str, float | str, str, RankedMean]
+_Value = tuple[str, float | None, str, RankedMean]
 """Table, temperature, key, value."""
 
 
@@ -65,14 +70,14 @@ def _scores(row: Row) -> Iterable[_Value]:
 def _matched(traces: Iterable[tuple[Curve, Trace]]) -> Iterable[_Value]:
     for curve, trace in traces:
         if trace.matched is not None:
-            yield f"matched {curve.x}", "", curve.y, trace.matched
+            yield f"matched {curve.x}", None, curve.y, trace.matched
         if trace.over_baseline is not None:
-            yield f"over_baseline {curve.x}", "", curve.y, trace.over_baseline
+            yield f"over_baseline {curve.x}", None, curve.y, trace.over_baseline
 
 
 def _seconds(row: Row) -> Iterable[_Value]:
     for phase, seconds in row.seconds.items():
-        yield "seconds", "", phase, RankedMean(mean=seconds, std=None, half_width=None, n=row.n_completed)
+        yield "seconds", None, phase, RankedMean(mean=seconds, std=None, half_width=None, n=row.n_completed)
 
 
 def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
@@ -91,13 +96,13 @@ def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
         "table": table,
         "temperature": temperature,
         "key": key,
-        "mean": repr(mean.mean),
-        "half_width": "" if mean.half_width is None else repr(mean.half_width),
+        "mean": mean.mean,
+        "half_width": mean.half_width,
         "n": mean.n,
-        "signature": board.signatures[key] if scored else "",
-        "better": board.better[key] if scored else "",
-        "rank": "" if mean.rank is None else mean.rank,
-        "rank_high": "" if mean.rank_high is None else mean.rank_high,
+        "signature": board.signatures[key] if scored else None,
+        "better": board.better[key] if scored else None,
+        "rank": mean.rank,
+        "rank_high": mean.rank_high,
     }
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from baselines.common.fast.kernels import product
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.gradient_penalty import gradient_penalty
+from baselines.common.training.penalties import gradient_penalty
 from baselines.leakgan import LeakGAN
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.rewards import agreement
