@@ -9,24 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.record import RunRecord
 from leaderboards.schema import BASELINE, REFERENCES, Board, Boards, Curve, Row, RunView, Trace
 
-__all__ = [
-    "PALETTE",
-    "Axis",
-    "Figure",
-    "Level",
-    "Look",
-    "Looks",
-    "Point",
-    "Series",
-    "curve_figures",
-    "learning_figures",
-    "looks_of",
-    "run_figures",
-]
+__all__ = ["DASHES", "MARKERS", "PALETTE", "Figure", "curve_figures", "learning_figures", "looks_of", "run_figures"]
 
 PALETTE = {
     "mle": ("#1a1e23", "#f4f6f8"),
@@ -39,27 +27,36 @@ PALETTE = {
     "s5": ("#3a94cf", "#8fd0f7"),
 }
 """Name of a colour -> the colour on a light ground, as in print, and on a dark one."""
-_MODELS = tuple(name for name in PALETTE if name not in ("mle", "ref"))
-_MARKERS = ("square", "diamond", "triangle-up", "triangle-down", "cross", "pentagon", "hexagon")
-"""Of models: seven, and six colours, so that 42 models differ in the pair."""
-_OF_REFERENCES = dict(zip(REFERENCES, ("star", "x-thin", "cross-thin", "triangle-right", "triangle-left"), strict=True))
-_GLYPHS = {
-    "circle": "●○",
-    "square": "■□",
-    "diamond": "◆◇",
-    "triangle-up": "▲△",
-    "triangle-down": "▼▽",
-    "cross": "✚✙",
-    "pentagon": "⬟⬠",
-    "hexagon": "⬢⬡",
-    "star": "★☆",
-    "x-thin": "✕✕",
-    "cross-thin": "++",
-    "triangle-right": "►▻",
-    "triangle-left": "◄◅",
+MARKERS = {
+    "square": ("s", "■□"),
+    "diamond": ("D", "◆◇"),
+    "triangle-up": ("^", "▲△"),
+    "triangle-down": ("v", "▼▽"),
+    "cross": ("P", "✚✙"),
+    "pentagon": ("p", "⬟⬠"),
+    "hexagon": ("h", "⬢⬡"),
+    "circle": ("o", "●○"),
+    "star": ("*", "★☆"),
+    "x-thin": ("x", "✕✕"),
+    "cross-thin": ("+", "++"),
+    "triangle-right": (">", "►▻"),
+    "triangle-left": ("<", "◄◅"),
 }
-"""Marker, by plotly's name -> the letter that stands for it in text, filled and open."""
-_DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot")
+"""plotly's name -> matplotlib's, and the letters that stand for the marker in text, filled and open."""
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": "--",
+    "dashdot": "-.",
+    "longdash": (0, (5, 1)),
+    "longdashdot": (0, (3, 1, 1, 1, 1, 1)),
+    "dot": ":",
+}
+"""plotly's name -> matplotlib's."""
+_COLOURS = tuple(PALETTE)[2:]
+_SHAPES = tuple(MARKERS)[:7]
+"""Of models: six colours and seven markers, so that 42 models differ in the pair."""
+_OF_REFERENCES = dict(zip(REFERENCES, tuple(MARKERS)[8:], strict=True))
+_LINES = tuple(DASHES)[:5]
 _SHOWN = 12
 """Rows that a page's figure shows at first; the others wait in its legend."""
 
@@ -81,7 +78,7 @@ class Look:
     @property
     def glyph(self) -> str:
         """The marker as a letter."""
-        return _GLYPHS[self.marker][not self.filled]
+        return MARKERS[self.marker][1][not self.filled]
 
 
 Border = tuple[str, int]
@@ -175,8 +172,8 @@ def looks_of(boards: Boards) -> Looks:
 
 def _look(i: int) -> Look:
     """Of the model in this place."""
-    dash = _DASHES[i // len(_MODELS) % len(_DASHES)]
-    return Look(colour=_MODELS[i % len(_MODELS)], marker=_MARKERS[i % len(_MARKERS)], dash=dash)
+    dash = _LINES[i // len(_COLOURS) % len(_LINES)]
+    return Look(colour=_COLOURS[i % len(_COLOURS)], marker=_SHAPES[i % len(_SHAPES)], dash=dash)
 
 
 def _of_board(rows: Iterable[Row], first: Mapping[str, Look]) -> dict[str, Look]:
@@ -186,7 +183,7 @@ def _of_board(rows: Iterable[Row], first: Mapping[str, Look]) -> dict[str, Look]
     for row in rows:
         look = first[row.model]
         variant = variants[row.model] = variants.get(row.model, -1) + 1
-        dashes = [look.dash, *(dash for dash in _DASHES if dash != look.dash)]
+        dashes = [look.dash, *(dash for dash in _LINES if dash != look.dash)]
         found[row.label] = replace(look, filled=variant % 2 == 0, dash=dashes[variant % len(dashes)])
     return found
 

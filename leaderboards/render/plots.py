@@ -20,6 +20,8 @@ from matplotlib.lines import Line2D
 
 from bench.record import write_atomic
 from leaderboards.figures import (
+    DASHES,
+    MARKERS,
     PALETTE,
     Axis,
     Figure,
@@ -38,50 +40,18 @@ from leaderboards.tables import MAIN
 __all__ = ["RC", "draw_curve", "draw_learning", "short", "write"]
 
 RC: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 8),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7),
     "legend.fontsize": 6.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.formatter.useoffset": False,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False),
+    **dict.fromkeys(("text.usetex", "text.parse_math"), False),
     "svg.fonttype": "none",
     "svg.hashsalt": "textgan-bench",
-    "text.usetex": False,
-    "text.parse_math": False,
 }
 _COLUMN, _PAGE = 3.4, 7.0
 """Width of a column and of a page of a paper, inches."""
 _DPI = 240
-_MARKERS = {
-    "circle": "o",
-    "square": "s",
-    "diamond": "D",
-    "triangle-up": "^",
-    "triangle-down": "v",
-    "triangle-left": "<",
-    "triangle-right": ">",
-    "cross": "P",
-    "pentagon": "p",
-    "hexagon": "h",
-    "star": "*",
-    "x-thin": "x",
-    "cross-thin": "+",
-}
-_DASHES: dict[str, Any] = {
-    "solid": "-",
-    "dash": "--",
-    "dashdot": "-.",
-    "dot": ":",
-    "longdash": (0, (5, 1)),
-    "longdashdot": (0, (3, 1, 1, 1, 1, 1)),
-}
-"""Names of `figures.Look` -> matplotlib's."""
 _BETTER = {"higher": "(higher is better)", "lower": "(lower is better)", "real": "(as real text is best)"}
 _LETTERS = 24
 """Of a name in a legend of two columns."""
@@ -192,10 +162,10 @@ def draw_curve(figure: Figure) -> Picture:
 def _draw(axes: Axes | None, row: Series) -> Line2D:
     """Draw a row into axes; returns what stands for it in the legend."""
     look = row.look
-    colour, marker = _colour(look), _MARKERS[look.marker]
+    colour, marker = _colour(look), MARKERS[look.marker][0]
     line = Line2D([p.x for p in row.points], [p.y for p in row.points])
     line.set(color=colour, marker=marker, markersize=4, markeredgewidth=0.8, linewidth=look.width)
-    line.set(linestyle=_DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
+    line.set(linestyle=DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
     if not look.filled:
         line.set(markerfacecolor="white")
     if axes is not None:
@@ -286,7 +256,7 @@ def _panel(axes: Axes, row: Series) -> None:
     colour = _colour(row.look)
     for _, points in itertools.groupby(row.seeds, lambda point: point.seed):
         axes.plot(*_places(points, ends), color=colour, linewidth=0.6, alpha=0.5)
-    axes.plot(*_places(row.points, ends), color=colour, linewidth=1.4, marker=_MARKERS[row.look.marker], markersize=3,
+    axes.plot(*_places(row.points, ends), color=colour, linewidth=1.4, marker=MARKERS[row.look.marker][0], markersize=3,
               zorder=3)  # fmt: skip
     for border in range(1, len(ends) - 1):
         axes.axvline(border, color="0.7", linewidth=0.6, zorder=0)
