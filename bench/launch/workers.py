@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -89,7 +90,10 @@ def launch(runs: Sequence[Resolved], options: LaunchOptions, *, console: Console
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once."""
+    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once.
+
+    Python hands signals to the main thread alone; called from another one, this leaves them as they are.
+    """
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -97,7 +101,9 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    listening = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if listening else ()
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:
