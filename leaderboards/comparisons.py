@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from leaderboards.published import Published
+from bench.published import Published
 from leaderboards.schema import Board, Curve
 from leaderboards.text import Part, Table, as_part, breaks, column, duration, head, number, plain
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from bench.config import Scale, parse_settings
 from bench.launch.slots import slots
 from bench.places import RESULTS
 from bench.record import write_atomic
-from bench.reproduce.presets import Preset, Row, preset_names, read_preset
+from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
+from bench.suite import RealText, SamplesFile
 from bench.terminal import Jobs, JobsPerGpu, Settings, UserErrors, console, errors
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
 
@@ -33,7 +36,23 @@ _LEAVING = 0.02
 """Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What the command line says of a reproduction, but which."""
+
+    runs: Path
+    slots: tuple[str, ...]
+    tracking: TrackingOptions
+    deadline: float
+    """Seconds since the epoch."""
+    save_every: float
+    as_json: bool
+
+    @property
+    def screen(self) -> Console:
+        """Where progress is shown."""
+        return errors if self.as_json else console
 
 
 def reproduce_command(
@@ -67,12 +86,18 @@ def reproduce_command(
             raise ValueError(f"which preset? Known: {', '.join(preset_names())}. --list says how far each is")
         if as_markdown or out:
             raise ValueError("--markdown and --out go with --list")
-        preset = read_preset(name)
-        preset = preset.only(row or ()).at(scale, seed or (), parse_settings(settings or ()), device=device)
-        at_once = slots([config for row in preset.rows for config in row.configs], jobs, jobs_per_gpu)
+        preset = read_preset(name).only(row or ())
+        preset = preset.at(scale, seed or (), parse_settings(settings or ()), device=device)
         preset.check()
-        tracking = TrackingOptions(tracker, tracking_uri, EXPERIMENT)
-        _do(preset, runs, at_once, tracking, deadline=deadline, save_every=save_every, as_json=as_json)
+        options = _Options(
+            runs=runs,
+            slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
+            tracking=TrackingOptions(tracker, tracking_uri, EXPERIMENT),
+            deadline=deadline,
+            save_every=save_every,
+            as_json=as_json,
+        )
+        _reproduce(preset, options)
 
 
 def _deadline(budget: str) -> float:
@@ -94,18 +119,17 @@ def _seconds(text: str) -> float:
 def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
     """What is known of presets, from the records below `runs` and those of the project."""
     from bench.reproduce import report
-    from bench.reproduce.state import read_found, states_of
+    from bench.reproduce.state import read_found, state_of
 
-    presets = {preset.name: preset for preset in map(read_preset, names)}
+    presets = [read_preset(name) for name in names]
     found = read_found([RESULTS] if as_markdown else [RESULTS, runs])
-    states = {name: (preset, states_of(preset, found)) for name, preset in presets.items()}
+    states = [state_of(preset, found) for preset in presets]
     if as_markdown:
         text = report.markdown(states)
     elif as_json:
         text = report.as_json(states) + "\n"
     elif len(states) == 1:
-        ((_, rows),) = states.values()
-        text = "\n".join([*names, *report.result_lines(rows)]) + "\n"
+        text = "\n".join([*names, *report.result_lines(states[0])]) + "\n"
     else:
         text = "\n".join(report.list_lines(states)) + "\n"
     if out:
@@ -116,72 +140,70 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
 
 
-def _do(
-    preset: Preset, runs: Path, at_once: Sequence[str], tracking: TrackingOptions, *, as_json: bool, **how: Any
-) -> None:
+def _reproduce(preset: Preset, options: _Options) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
-    from bench.reproduce.state import read_found, states_of
+    from bench.reproduce.state import read_found, state_of
 
-    screen = errors if as_json else console
-    scale = next((row.scale for row in preset.rows if row.configs), "paper")
-    mark = "" if scale == "paper" else f"[{scale} scale, a rehearsal] "
+    mark = next((f"[{row.scale} scale, a rehearsal] " for row in preset.trained if row.reduced), "")
 
-    def say(line: str) -> None:
-        screen.print(f"{mark}{line}", markup=False, highlight=False)
+    def show(*lines: str) -> None:
+        for line in lines:
+            options.screen.print(f"{mark}{line}", markup=False, highlight=False)
 
-    say(f"{preset.name}: {preset.description}")
-    plans = make_plan(preset, read_found([RESULTS, runs]), runs)
-    for line in report.plan_lines(plans, len(at_once)):
-        say(line)
-    for row in preset.rows:
-        if not row.configs:
-            _score(row, runs, say)
-    outcomes = _train(preset, slots=at_once, runs=runs, tracking=tracking, console=screen, **how)
-    found = read_found([runs])  # what was measured here, and not what the project says
-    states = states_of(preset, found)
-    for line in report.result_lines(states):
-        say(line)
-    for problem in found.unreadable:
-        say(f"not read: {problem}")
-    if as_json:
-        typer.echo(report.as_json({preset.name: (preset, states)}, plan=plans))
-    _end(outcomes, say)
-
-
-def _train(preset: Preset, **how: Any) -> list[Outcome]:
-    """The runs of all rows; what is finished is not run again, and what was begun goes on."""
-    resolved = [config.resolve() for row in preset.rows for config in row.configs]
-    if not resolved:
-        return []
-    from bench.launch.start import start
-
-    return start(resolved, **how)
-
-
-def _end(outcomes: Sequence[Outcome], say: Say) -> None:
+    show(f"{preset.name}: {preset.description}")
+    plans = make_plan(preset, read_found([RESULTS, options.runs]), options.runs)
+    show(*report.plan_lines(plans, len(options.slots)))
+    for row in preset.scored:
+        _score(row, options.runs, show)
+    outcomes = _train(preset.trained, options)
+    found = read_found([options.runs])  # what was measured here, and not what the project says
+    state = state_of(preset, found)
+    show(*report.result_lines(state), *(f"not read: {problem}" for problem in found.unreadable))
+    if options.as_json:
+        typer.echo(report.as_json([state], plan=plans))
     statuses = {outcome.status for outcome in outcomes}
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
-        say(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
+        show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
         raise typer.Exit(_BUDGET_SPENT if spent else 130)
     if statuses - {"completed"}:
         raise typer.Exit(1)
 
 
-def _score(row: Row, runs: Path, say: Say) -> None:
+def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
     """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
     from bench.sample_files import read_samples
     from bench.score.compare import Source, score_files
     from bench.score.records import Board, record_real_text
 
-    path = row.fetch() if row.samples else None
-    say(f"{row.label}: scoring {path.name if path else 'real text'} on {row.task_name}")
+    text = row.text
+    path = text.fetch() if isinstance(text, SamplesFile) else None
+    show(f"{row.label}: scoring {path.name if path else 'real text'} on {row.task_name}")
     board = Board(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
-    if row.real_text:
-        record_real_text(board, row.real_text.n_samples, runs)
-    if row.samples and path:
+    if isinstance(text, RealText):
+        record_real_text(board, text.n_samples, runs)
+    else:
+        assert path
         vocabulary, eos_id = board.data.vocabulary, board.data.spec.eos_id
-        samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=row.samples.format)
-        score_files([Source(name=row.samples.name, path=path, samples=samples)], board, runs)
+        samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=text.format)
+        score_files([Source(name=text.name, path=path, samples=samples)], board, runs)
+
+
+def _train(rows: Sequence[TrainedRow], options: _Options) -> list[Outcome]:
+    """The runs of all rows; what is finished is not run again, and what was begun goes on."""
+    resolved = [config.resolve() for row in rows for config in row.configs]
+    if not resolved:
+        return []
+    from bench.launch.start import start
+
+    return start(
+        resolved,
+        slots=options.slots,
+        runs=options.runs,
+        tracking=options.tracking,
+        console=options.screen,
+        save_every=options.save_every,
+        deadline=options.deadline,
+    )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.config import Resolved
 from bench.record import PhaseCost, RunRecord, read_record
-from bench.reproduce.presets import Preset, Row
-from bench.reproduce.state import Found, belongs
+from bench.reproduce.presets import Preset, TrainedRow
+from bench.reproduce.state import Found
 from bench.run.checkpoint import PhaseProgress, read_progress
 from bench.task import TextData
 
@@ -61,9 +61,7 @@ def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
     """Loads the tasks, because the number of steps may depend on them. Raises what a task's `load` raises."""
     loaded: dict[str, TextData] = {}
     plans = []
-    for row in preset.rows:
-        if not row.configs:
-            continue
+    for row in preset.trained:
         key = f"{row.task_name} {row.resolved.task_settings}"
         if key not in loaded:
             loaded[key] = row.task.load()
@@ -72,11 +70,11 @@ def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
     return plans
 
 
-def _row_plan(row: Row, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
+def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
     model = row.resolved.model_class(row.resolved.model_config, data.spec)
     steps = {phase.name: phase.steps for phase in model.phases()}
     device = row.resolved.device
-    records = [record for record in found.records if record.status == "completed" and belongs(record, row)]
+    records = [record for record in found.records if record.status == "completed" and row.matches(record)]
     rates = _rates_of_records(records, device)
     plans = []
     for each in resolved:
