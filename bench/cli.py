@@ -17,9 +17,9 @@ import typer
 from bench.config import Resolved, Scale, assign, make_runs, parse_settings
 from bench.launch.slots import slots
 from bench.places import SUITES
-from bench.record import find_documents
 from bench.registry import Kind, find, names, suggest
 from bench.reproduce.cli import reproduce_command
+from bench.run_folder import find_starts
 from bench.score.cli import explain_command, score_command
 from bench.suite import read_suite
 from bench.terminal import Jobs, JobsPerGpu, Metrics, Settings, UserErrors, console, errors
@@ -232,7 +232,7 @@ def sync_command(
     with UserErrors():
         from bench.tracking.sync import sync
 
-        folders = [path.parent for path in find_documents(runs, "run.json")]
+        folders = [path.parent for path in find_starts(runs)]
         if not folders:
             raise ValueError(f"no run.json below {runs}")
         options = TrackingOptions(TrackerName.mlflow, tracking_uri, experiment)

@@ -15,14 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import SCHEMA_VERSION, short_hash
+from bench.record import short_hash
 from bench.registry import find, names, suggest
+from bench.run_folder import folder_name
+from bench.run_settings import RunSettings
 
 __all__ = [
-    "Precision",
     "Resolved",
     "RunConfig",
     "Scale",
@@ -38,14 +39,11 @@ __all__ = [
     "split_metrics",
 ]
 
-Precision = Literal["ieee", "tf32", "bf16"]
 Scale = Literal["smoke", "small", "paper"]
 
 
-class RunConfig(BaseModel):
+class RunConfig(RunSettings):
     """One run: a model on a task with one seed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str
     """Name in `baselines/`, plug-in, or `my_gan.py:MyGAN`."""
@@ -54,36 +52,8 @@ class RunConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     scale: Scale = "paper"
     """Defaults to start from: `paper` is the published setting; `small` and `smoke` are reduced and say so."""
-    model_settings: dict[str, Any] = {}
-    task_settings: dict[str, Any] = {}
-    n_samples: Annotated[int, Field(gt=0)] = 10_000
-    """Sentences drawn at each evaluation; BLEU and Self-BLEU depend on it, so it is in every signature."""
-    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
-    """Temperatures of the evaluation at the end; 1 is always evaluated."""
-    evaluate_every: Annotated[int, Field(ge=0)] = 0
-    """Steps between evaluations on the way; 0: only at the end of each phase."""
-    log_every: Annotated[int, Field(gt=0)] = 100
-    """Steps between two readings of what a step returns."""
-    metrics: tuple[str, ...] = ()
-    """Names of metrics; empty: the task's own list."""
-    metric_settings: dict[str, dict[str, Any]] = {}
-    """By metric; on the command line `--set lm_score.order=3`."""
-    alarm_unique: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Collapse alarm: share of distinct sentences among the samples below this."""
-    alarm_entropy: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Collapse alarm: entropy of the samples' words below this share of the training text's."""
-    on_alarm: Literal["record", "stop"] = "record"
-    """`stop`: an alarm ends the run, which is then recorded as failed."""
-    device: str = "auto"
-    """`cpu`, `cuda`, `cuda:1`; `auto`: a GPU if there is one."""
-    cuda_graphs: bool = False
-    """On a GPU, record steps of fixed shapes as CUDA graphs and replay them. Off: it has not been tried on one."""
-    fp32_precision: Precision = "ieee"
-    """Products of float32 matrices in training; evaluations have exact ones always. `tf32` rounds factors to 10 bits
-    after the point, on a GPU alone (PyTorch's own default for its convolutions and LSTMs); `bf16` rounds factors and
-    results of linear layers to 7 bits, and has TF32 in a GPU's convolutions and LSTMs. Each makes a row of its own."""
-    threads: Annotated[int, Field(gt=0)] = 1
-    """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""
+    model_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
+    task_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
 
     def title(self) -> str:
         """For people: `seqgan · grammar · seed 0`; a reduced scale is said."""
@@ -126,7 +96,7 @@ class Resolved:
     def config_hash(self) -> str:
         """What makes a row of a table: all that can move a score, but the seed, the code and the machine."""
         row = {
-            "schema": SCHEMA_VERSION,
+            "schema": 1,  # of this hash, not of records: a row goes on over versions of the record
             "model": self.run.model,
             "model_settings": self.model_settings,
             "task": f"{self.run.task}@{self.task.version}",
@@ -175,16 +145,24 @@ class Resolved:
 
     def folder(self, runs: Path) -> Path:
         """`runs/<task>-<model>-<seed>-<run_id>`."""
-        names = [Path(name.partition(":")[0]).stem for name in (self.run.task, self.run.model)]
-        return runs / f"{names[0]}-{names[1]}-{self.run.seed}-{self.run_id}"
+        return runs / folder_name(self.run.task, self.run.model, self.run.seed, self.run_id)
 
-    def params(self) -> dict[str, Any]:
-        """Every resolved setting, flat, for a tracker: `model.lr`, `task.length`, `n_samples`."""
-        flat = self.run.model_dump(mode="json", exclude={"model_settings", "task_settings", "metrics"})
-        flat["device"] = self.device_kind
-        flat |= {f"model.{key}": value for key, value in self.model_settings.items()}
-        flat |= {f"task.{key}": value for key, value in self.task_settings.items()}
-        return flat | {"metrics": [m.name for m in self.metrics]}
+    @cached_property
+    def run_settings(self) -> RunSettings:
+        """The run's own settings as they take effect, for its record: a function of what the run is.
+
+        A default that was spelled out is as if it had not been; the device is its kind.
+        """
+        own = RunSettings.model_validate(self.run.model_dump(include=set(RunSettings.model_fields)))
+        usual = tuple(m.name for m in self.metrics) == tuple(self.task.metrics)
+        changed = {m.name: _other_than_default(m) for m in self.metrics}
+        effective = {
+            "metrics": () if usual else tuple(m.name for m in self.metrics),
+            "metric_settings": {name: settings for name, settings in changed.items() if settings},
+            "device": self.device_kind,
+            "cuda_graphs": own.cuda_graphs and self.device_kind == "cuda",
+        }
+        return own.model_copy(update=effective)
 
 
 def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
@@ -192,6 +170,11 @@ def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any
     if unused := sorted(set(settings) - set(chosen)):
         raise KeyError(f"{unused[0]} is set, but is not among the metrics; {suggest(unused[0], chosen)}")
     return tuple(build(find("metrics", name), settings.get(name, {}), name) for name in chosen)
+
+
+def _other_than_default(metric: Any) -> dict[str, Any]:
+    usual = plain(type(metric)())
+    return {name: value for name, value in plain(metric).items() if usual[name] != value}
 
 
 def plain(settings: Any) -> dict[str, Any]:

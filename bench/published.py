@@ -68,6 +68,12 @@ class Published:
     reason: str = ""
     """Why not."""
 
+    @property
+    def needed(self) -> list[tuple[str, str]]:
+        """`needs` as pairs of setting and value."""
+        pairs = (part.partition(":") for part in self.needs.split("|") if part)
+        return [(key, value) for key, _, value in pairs]
+
 
 def read_published() -> tuple[Published, ...]:
     """Every published number. Raises ValueError that names file, row and column of what is wrong."""

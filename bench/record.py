@@ -1,8 +1,11 @@
-"""A run as one JSON document. Standard library only: the leaderboard reads nothing else of the harness.
+"""A run as one JSON document. The leaderboard reads nothing else of the harness; no torch, no tracker.
 
 Units: seconds, UTC, nats. Full precision is stored; rounding is the renderer's. A score that could not be computed is
 absent, with its reason in `Evaluation.skipped`. Two runs of one configuration on one machine give documents that are
 equal in all but the clock: see `RunRecord.content`.
+
+Schema 2 holds the run's own settings and each score's settings as fields. Documents of schema 1 are read as well:
+`bench.record_upgrade` says how they become such of schema 2.
 """
 
 from __future__ import annotations
@@ -12,17 +15,21 @@ import datetime
 import functools
 import hashlib
 import json
-import math
 import os
 import re
 import reprlib
 import tempfile
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
+from bench.run_settings import RunSettings
+from metrics.common.signature import Setting, signature_text
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -30,15 +37,19 @@ __all__ = [
     "Evaluation",
     "PhaseCost",
     "RunRecord",
+    "RunStart",
     "Score",
+    "as_json",
     "canonical_json",
-    "find_documents",
+    "read_document",
+    "read_evaluation",
     "read_record",
+    "read_start",
     "short_hash",
     "write_atomic",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _LARGEST = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
@@ -46,25 +57,36 @@ _MOST_BYTES = 64 << 20
 """Of a document; one with a thousand evaluations has about 3 MB."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What becomes the name of a folder or of a page."""
+_STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
+"""No unknown, missing or mistyped field passes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """One number with everything that is needed to compare it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     value: float
     metric: str
     """Name of the metric; the key under which a score stands adds the order (`bleu_2`)."""
-    signature: str
-    """Settings, counts and version. Scores with different signatures are not comparable."""
+    settings: Mapping[str, Setting]
+    """Settings, counts and version (`v`), in the metric's order. Scores whose settings differ are not comparable."""
     better: Literal["higher", "lower", "real"]
     standard_error: float | None = None
     """Over the samples of this one set; it says nothing of other seeds. None: not known."""
+
+    @functools.cached_property
+    def signature(self) -> str:
+        """Metric and settings as one text: equal texts, comparable scores."""
+        return signature_text(self.metric, self.settings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The scores of one set of samples."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     phase: str
     """Phase after which the samples were drawn; "final" phase is the last one's name."""
@@ -85,6 +107,8 @@ class Evaluation:
 class PhaseCost:
     """What a phase took."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     name: str
     steps: int
     seconds: float
@@ -101,6 +125,8 @@ class PhaseCost:
 class Alarm:
     """Something a reader must know: a loss that is not finite, samples that collapse."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     kind: Literal["non_finite", "collapse"]
     phase: str
     step: int
@@ -108,8 +134,10 @@ class Alarm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """Everything about a run that a table, a page or a sceptic needs."""
+class RunStart:
+    """What is known of a run before its first step. `run.json` in its folder holds this."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -118,27 +146,45 @@ class RunRecord:
     """Hash of what makes a row of a table: model, task, settings, versions; the seed left out."""
     created_at: str
     """UTC, ISO 8601, when the run started."""
-    status: Literal["completed", "failed"]
-    error: str | None = None
     origin: Literal["run", "samples"]
     """A training of this harness, or samples that somebody handed in."""
     model: str
     model_config: Mapping[str, Any] = field(default_factory=dict)
+    """Every setting of the model, resolved."""
     scale: str
     """smoke, small or paper; "samples" for samples that were handed in."""
-    n_parameters: int | None = None
     task: str
     task_version: int
     task_config: Mapping[str, Any] = field(default_factory=dict)
+    """Every setting of the task, resolved."""
+    run: RunSettings | None = None
+    """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
     data_facts: Mapping[str, float | int | str] = field(default_factory=dict)
     seed: int | None
-    selection: str = "last"
-    """Which state was evaluated: the last one. Choosing by a test score is impossible."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """`git.sha`, `git.dirty`, `device`, versions of what was used, threads."""
+
+    def ended(self, **results: Any) -> RunRecord:
+        """The record of this run: what was known before, and the fields that `RunRecord` adds."""
+        return RunRecord(**{f.name: getattr(self, f.name) for f in dataclasses.fields(RunStart)}, **results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RunStart):
+    """Everything about a run that a table, a page or a sceptic needs."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    status: Literal["completed", "failed"]
+    error: str | None = None
+    n_parameters: int | None = None
     evaluations: tuple[Evaluation, ...] = ()
     phases: tuple[PhaseCost, ...] = ()
     alarms: tuple[Alarm, ...] = ()
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    upgraded_from: int | None = None
+    """The schema in which the run wrote its record. `run` was then inferred from its scores and environment, with
+    today's defaults where these tell nothing. None: written as it stands."""
 
     def final(self, temperature: float = 1.0) -> Evaluation | None:
         """The evaluation at the end (or of the samples) at one temperature."""
@@ -146,28 +192,66 @@ class RunRecord:
         return last[-1] if last else None
 
     def to_json(self) -> str:
-        """The document: sorted keys, two blanks, no NaN."""
-        return (
-            json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-        )
+        """The document, fields in their order, two blanks, no NaN."""
+        return json.dumps(as_json(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def content(self) -> dict[str, Any]:
         """The document without what clock, place and memory tell: equal for a killed, resumed run and a whole one."""
-        document = json.loads(self.to_json())
-        document.pop("created_at")
-        document.pop("environment")
+        document = as_json(self)
+        for name in ("created_at", "environment", "upgraded_from"):
+            document.pop(name)
         for phase in document["phases"]:
             for name in ("seconds", "peak_resident_bytes", "peak_gpu_bytes"):
                 phase.pop(name)
-        return typing.cast(dict[str, Any], document)
+        return document
 
     def write(self, path: Path) -> None:
         """Write atomically."""
         write_atomic(path, self.to_json().encode())
 
 
+Known = TypeVar("Known")
+
+
 def read_record(path: Path) -> RunRecord:
-    """Read and check a document, which may be anybody's. Raises ValueError: file, field, what was expected."""
+    """Read and check a document of schema 1 or 2, which may be anybody's.
+
+    Raises ValueError: file, field, what was expected.
+    """
+    document = read_document(path)
+    version = document.get("schema_version")
+    if type(version) is not int or version not in (OLD_SCHEMA, SCHEMA_VERSION):
+        raise ValueError(f"{path} has schema_version {_short(version)}; this version reads {OLD_SCHEMA} and 2")
+    try:
+        if version == OLD_SCHEMA:
+            document = upgrade_record(document)
+        record = _decoded(RunRecord, document, "record")
+        _check_names(record)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return record
+
+
+def read_start(path: Path) -> RunStart:
+    """`run.json`: what was known of a run before its first step. Raises ValueError, FileNotFoundError."""
+    document = read_document(path)
+    if "params" in document:
+        raise ValueError(f"{path} is of a version before records of schema 2: finish this run with that version")
+    try:
+        start = _decoded(RunStart, document, "run")
+        _check_start(start, "run")
+    except ValueError as error:
+        raise ValueError(f"{path} does not describe a run of this version: {error}") from error
+    return start
+
+
+def read_evaluation(document: Mapping[str, Any]) -> Evaluation:
+    """An evaluation as a diary or a checkpoint holds it, of schema 1 or 2. Raises ValueError."""
+    return _decoded(Evaluation, upgrade_evaluation(document), "evaluation")
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """A JSON object of a run: no key twice, no NaN, no number that no run has. Raises ValueError, OSError."""
     try:
         if (size := path.stat().st_size) > _MOST_BYTES:
             raise ValueError(f"{size} bytes; at most {_MOST_BYTES} are read")
@@ -185,19 +269,58 @@ def read_record(path: Path) -> RunRecord:
         raise ValueError(f"{path} is not a run record: objects or lists in one another without end") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path} is not a run record: expected an object, got {type(document).__name__}")
-    if type(version := document.get("schema_version")) is not int or version != SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema_version {_short(version)}; this version reads {SCHEMA_VERSION}")
+    return document
+
+
+def as_json(value: Any) -> dict[str, Any]:
+    """A dataclass of this module as JSON values, fields in their order."""
+    return typing.cast(dict[str, Any], _adapter(type(value)).dump_python(value, mode="json"))
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Known]) -> TypeAdapter[Known]:
+    """Made once for each type: making one takes longer than reading a record."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def _decoded(kind: type[Known], document: Mapping[str, Any], where: str) -> Known:
+    """JSON values -> the dataclass, strictly. Raises ValueError that names the first field that is wrong."""
     try:
-        record = typing.cast(RunRecord, _build(RunRecord, document, "record"))
-        _check_names(record)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return record
+        return _adapter(kind).validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        raise ValueError(_complaint(error, where)) from None
 
 
-def find_documents(root: Path, name: str) -> list[Path]:
-    """Files of that name at any depth below `root`, in order, without the copies that MLflow keeps as artifacts."""
-    return sorted(path for path in root.rglob(name) if "mlartifacts" not in path.relative_to(root).parts)
+_EXPECTED = {"dataclass": "an object", "dict": "an object", "tuple": "a list", "string": "str", "bool": "bool"}
+
+
+def _complaint(error: ValidationError, where: str) -> str:
+    """The first complaint of pydantic in our words: `record.evaluations[0] lacks 'phase'`."""
+    first = error.errors(include_url=False)[0]
+    *parents, last = first["loc"] or ("",)
+    kind, value = first["type"], _short(first["input"])
+    if kind in ("missing", "unexpected_keyword_argument", "extra_forbidden"):
+        what = "lacks" if kind == "missing" else "has unknown field"
+        return f"{_place(where, parents)} {what} {last!r}"
+    place = _place(
+        where, [part for part in first["loc"] if not str(part).startswith(("tuple[", "int", "float", "str"))]
+    )
+    if kind == "literal_error":
+        return (
+            f"{place} must be one of {first['ctx']['expected'].replace(chr(39), '').replace(' or ', ', ')}, got {value}"
+        )
+    name = kind.partition("_")[0]
+    if kind.endswith("_type"):
+        return f"{place} must be {_EXPECTED.get(name, name)}, got {value}"
+    return f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}, got {value}"
+
+
+def _place(where: str, parts: typing.Sequence[Any]) -> str:
+    return where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
 
 
 def _number(text: str) -> float:
@@ -217,15 +340,19 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_names(record: RunRecord) -> None:
+def _check_start(start: RunStart, where: str) -> None:
     """What becomes part of a path, or an order of time, is exactly what the harness would write."""
-    for name, value in (("run_id", record.run_id), ("config_hash", record.config_hash)):
+    for name, value in (("run_id", start.run_id), ("config_hash", start.config_hash)):
         if not _NAME.fullmatch(value):
-            raise ValueError(f"record.{name} must be letters, digits, '-', '_' and '.', got {_short(value)}")
+            raise ValueError(f"{where}.{name} must be letters, digits, '-', '_' and '.', got {_short(value)}")
     try:
-        datetime.datetime.fromisoformat(record.created_at)
+        datetime.datetime.fromisoformat(start.created_at)
     except ValueError as error:
-        raise ValueError(f"record.created_at must be a time as ISO 8601 writes it: {error}") from error
+        raise ValueError(f"{where}.created_at must be a time as ISO 8601 writes it: {error}") from error
+
+
+def _check_names(record: RunRecord) -> None:
+    _check_start(record, "record")
     for i, evaluation in enumerate(record.evaluations):
         where, file, digits = f"record.evaluations[{i}]", evaluation.samples_file, evaluation.samples_sha256
         if file is not None and (not file.isprintable() or file.startswith(".") or set("/\\:") & set(file)):
@@ -238,62 +365,6 @@ def _check_names(record: RunRecord) -> None:
 
 def _short(value: Any) -> str:
     return reprlib.repr(value)
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """JSON value -> the annotated type, strictly: no missing, unknown or mistyped field passes."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}, got {_short(value)}")
-        return value
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in arguments:
-            return None
-        options = [a for a in arguments if a is not type(None)]
-        return value if len(options) > 1 and type(value) in options else _build(options[0], value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ValueError(f"{where} must be a list, got {type(value).__name__}")
-        return tuple(_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} must be an object, got {type(value).__name__}")
-        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    return _build_plain(kind, value, where)
-
-
-def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} must be an object, got {type(value).__name__}")
-    known = {f.name: f for f in dataclasses.fields(kind)}
-    if unknown := sorted(set(value) - set(known)):
-        raise ValueError(f"{where} has unknown field {unknown[0]!r}")
-    required = [n for n, f in known.items() if f.default is f.default_factory is dataclasses.MISSING]
-    if absent := [n for n in required if n not in value]:
-        raise ValueError(f"{where} lacks {absent[0]!r}")
-    hints = _hints(kind)
-    return kind(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    """Annotations as types. Evaluating them anew for each score took most of the time of reading a record."""
-    return typing.get_type_hints(kind)
-
-
-def _build_plain(kind: Any, value: Any, where: str) -> Any:
-    if kind is Any:
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ValueError(f"{where} must be finite, got {value}")
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{where} must be {kind.__name__}, got {_short(value)}")
-    return value
 
 
 def canonical_json(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bench.record import write_atomic
-from leaderboards.repository.cli import add_command, published_command, verify_command
+from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
 __all__ = ["app"]
@@ -114,6 +114,7 @@ def _write(
 
 app.command("add")(add_command)
 app.command("verify")(verify_command)
+app.command("upgrade")(upgrade_command)
 app.command("published")(published_command)
 
 

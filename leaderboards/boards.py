@@ -18,6 +18,7 @@ from leaderboards.records import Entry, read_store
 from leaderboards.rows import choose_baseline, labels, members, notes, once, order, row, shortcomings
 from leaderboards.schema import Board, Boards
 from leaderboards.statistics import fill, mark_beyond_real, mark_front, rank
+from metrics.common.signature import Setting
 
 __all__ = ["Group", "build", "final_signatures", "reasons", "split"]
 
@@ -53,9 +54,9 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
         number=number,
         task=record.task,
         task_version=record.task_version,
-        task_config=dict(record.task_config),
+        task_config=dict(sorted(record.task_config.items())),
         data_sha256=record.data_sha256,
-        data_facts=dict(record.data_facts),
+        data_facts=dict(sorted(record.data_facts.items())),
         scale=group.scale,
         signatures=dict(sorted(group.signatures.items())),
         better={key: score.better for key, score in sorted(scores.items())},
@@ -63,7 +64,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
         rows=[r for r in rows if r.status != "apart"],
         apart=[r for r in rows if r.status == "apart"],
         curves=[],
-        published=published_for(record.task, record.task_config, group.signatures),
+        published=published_for(record.task, record.task_config, group.settings()),
         notes=remarks,
     )
     mark_beyond_real(board.rows, board.better)
@@ -89,6 +90,11 @@ class Group:
         self.entries.append(entry)
         for key, signature in final_signatures(entry.record).items():
             self.signatures.setdefault(key, signature)
+
+    def settings(self) -> dict[str, Mapping[str, Setting]]:
+        """Score key -> the settings of its column."""
+        scores = ((k, s) for entry in self.entries for e in entry.record.evaluations for k, s in e.scores.items())
+        return {key: score.settings for key, score in scores if score.signature == self.signatures.get(key)}
 
     def admits(self, signatures: Mapping[str, str]) -> bool:
         """Whether no shared key has another signature."""

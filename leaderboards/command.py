@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,20 +11,16 @@ from typing import Any
 
 from bench.places import program
 from bench.record import RunRecord
-from leaderboards.schema import END
+from bench.run_settings import RunSettings
 
 __all__ = ["precision", "reproduce"]
-
-_USUAL = "ieee"
-_SAMPLES = re.compile(r"(?:^|\|)samples:(\d+)(?:\||$)")
 
 
 def reproduce(records: Sequence[RunRecord], path: Path) -> str:
     """The command of a row's records; the first lies at `path`. Empty where the samples of a file were not kept.
 
     Every setting of model and task is written out, so that the command means the same when defaults change, except
-    those that are not set: TOML has no word for nothing. Which metrics were asked for is not in a record: the command
-    scores with the task's own.
+    those that are not set: TOML has no word for nothing.
     """
     record = records[0]
     if record.origin == "samples":
@@ -34,10 +28,10 @@ def reproduce(records: Sequence[RunRecord], path: Path) -> str:
     words = ["run", record.model, record.task]
     seeds = sorted({r.seed for r in records if r.seed is not None})
     words += ["--seed", *map(str, seeds), "--scale", record.scale]
-    temperatures = sorted({e.temperature for r in records for e in r.evaluations if e.at == "end"} - {1.0})
+    temperatures = sorted({t for r in records if r.run is not None for t in r.run.temperatures} - {1.0})
     words += ["--temperature", *(f"{t:g}" for t in temperatures)] if temperatures else []
     settings = _assignments("model", record.model_config) + _assignments("task", record.task_config)
-    settings += [f"{key}={value}" for key, value in _run_settings(records).items()]
+    settings += _assignments("", _run_settings(records))
     words += ["--set", *settings] if settings else []
     return f"{program('bench')} {shlex.join(words)}"
 
@@ -52,24 +46,23 @@ def _score(record: RunRecord, path: Path) -> str:
 
 
 def precision(record: RunRecord) -> dict[str, str]:
-    """`fp32_precision` where a run had another than the usual one, which a record does not mention on every machine."""
-    found = record.environment.get("fp32_precision", _USUAL)
-    return {} if found == _USUAL else {"fp32_precision": str(found)}
+    """`fp32_precision` where a run had another than the usual one."""
+    usual = RunSettings().fp32_precision
+    found = record.run.fp32_precision if record.run is not None else usual
+    return {} if found == usual else {"fp32_precision": found}
 
 
-def _run_settings(records: Sequence[RunRecord]) -> dict[str, int | str]:
-    """What the records tell of the run's own settings: samples drawn, steps between evaluations, threads, precision."""
-    evaluations = [e for record in records for e in record.evaluations]
-    found: dict[str, int | str] = {**precision(records[0])}
-    signatures = (s.signature for e in evaluations if e.at in END for s in e.scores.values())
-    if (match := next(filter(None, map(_SAMPLES.search, signatures)), None)) is not None:
-        found["n_samples"] = int(match[1])
-    if every := math.gcd(*(e.step for e in evaluations if e.at == "cadence")):
-        found["evaluate_every"] = every
-    threads = records[0].environment.get("threads")
-    if isinstance(threads, int) and threads > 1:
-        found["threads"] = threads
-    return found
+def _run_settings(records: Sequence[RunRecord]) -> dict[str, Any]:
+    """The run's own settings that are not the usual ones; what options of their own say is left out."""
+    run = records[0].run
+    if run is None:
+        return {}
+    usual = RunSettings().model_dump()
+    found = {name: value for name, value in run.model_dump(mode="json").items() if value != usual[name]}
+    kept = {name: found[name] for name in found if name not in ("temperatures", "metric_settings", "device")}
+    kept = {"n_samples": run.n_samples, **kept}
+    of_metrics = {f"{m}.{name}": v for m, settings in run.metric_settings.items() for name, v in settings.items()}
+    return kept | of_metrics
 
 
 def _assignments(owner: str, settings: Mapping[str, Any]) -> list[str]:

@@ -23,8 +23,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from scipy import stats
-
+from bench.seeds import t_quantile
 from leaderboards.schema import Board, Cell, Curve, CurvePoint, Row, Trace
 from leaderboards.statistics import cell, pareto
 
@@ -126,7 +125,7 @@ def difference(a: Cell, b: Cell) -> Cell:
         parts = [(c.std or 0.0) ** 2 / c.n for c in (a, b)]
         error = math.sqrt(sum(parts))
         degrees = sum(parts) ** 2 / sum(p**2 / (c.n - 1) for p, c in zip(parts, (a, b), strict=True)) if error else 1.0
-        half = float(stats.t.ppf(0.975, degrees)) * error
+        half = t_quantile(degrees) * error
     return Cell(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
 
 

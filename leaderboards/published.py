@@ -21,28 +21,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.published import Published, read_published
+from metrics.common.signature import Setting, setting_text
 
 __all__ = ["published_for"]
 
 
-def _unlike(row: Published, signature: str) -> str:
-    """Which fields of our signature are not what the number needs, or empty."""
-    ours = dict(part.partition(":")[::2] for part in signature.split("|"))
-    pairs = [part.partition(":")[::2] for part in row.needs.split("|") if part]
-    return ", ".join(f"{key}:{value}, here {key}:{ours.get(key)}" for key, value in pairs if ours.get(key) != value)
+def _unlike(row: Published, settings: Mapping[str, Setting]) -> str:
+    """Which of our settings are not what the number needs, or empty."""
+    ours = {name: setting_text(value) for name, value in settings.items()}
+    return ", ".join(
+        f"{key}:{value}, here {key}:{ours.get(key)}" for key, value in row.needed if ours.get(key) != value
+    )
 
 
 def published_for(
-    task: str, task_config: Mapping[str, Any], signatures: Mapping[str, str]
+    task: str, task_config: Mapping[str, Any], settings: Mapping[str, Mapping[str, Setting]]
 ) -> dict[str, list[Published]]:
     """Source -> its final numbers for a board's data and score keys, each comparable or with the reason why not.
 
-    `signatures`: of the board's columns. Rows of two sources are never to be joined.
+    `settings`: of the scores of each column. Rows of two sources are never to be joined.
     """
     blocks: dict[str, list[Published]] = {}
     for row in read_published():
         fits = all(str(task_config.get(name)) == value for name, value in row.task_config.items())
-        if row.task == task and fits and row.kind == "final" and row.key in signatures:
-            reason = row.reason or _unlike(row, signatures[row.key])
+        if row.task == task and fits and row.kind == "final" and row.key in settings:
+            reason = row.reason or _unlike(row, settings[row.key])
             blocks.setdefault(row.source, []).append(dataclasses.replace(row, comparable=not reason, reason=reason))
     return blocks

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import RunRecord, find_documents, read_record
+from bench.record import RunRecord, read_record
+from bench.run_folder import find_begun, find_records
+from bench.seeds import newest_of_each
 
 __all__ = ["VERIFIED", "Entry", "Store", "read_store"]
 
@@ -83,16 +85,8 @@ def _listed(path: Path) -> frozenset[str]:
 
 
 def _unfinished(paths: Iterable[Path]) -> Counter[str]:
-    """What stands in `run.json`, written at a run's start, where no record followed."""
-    begun: set[tuple[str, str]] = set()
-    for file in (file for path in paths for file in find_documents(path, "run.json")):
-        if file.with_name("record.json").exists():
-            continue
-        try:
-            info = json.loads(file.read_text(encoding="utf-8"))
-            begun.add((str(info["config_hash"]), str(info["run_id"])))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not ours, or torn: it claims nothing
+    """Runs that were begun and have no record, each once however often its folder is named."""
+    begun = {(run.config_hash, run.run_id) for path in paths for run in find_begun(path)}
     return Counter(config_hash for config_hash, _ in begun)
 
 
@@ -102,7 +96,7 @@ def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; name a folder with run records or a record.json")
-        below = [path] if path.is_file() else find_documents(path, "record.json")
+        below = [path] if path.is_file() else find_records(path)
         if not below:
             problems.append(f"{path} holds no record.json at any depth")
         for file in below:
@@ -111,23 +105,24 @@ def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
 
 
 def _each_once(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
-    """One record per run, and one run per seed of a row: a seed is the unit of replication and counts once.
-
-    The newest counts, whatever its scores: choosing by score would report the best of several tries.
-    """
-    notices: list[str] = []
-    newest: dict[tuple[str, ...], Entry] = {}
-    for entry in sorted(entries, key=lambda e: (e.record.created_at, str(e.path))):
-        record = entry.record
-        key = ("run", record.run_id) if record.seed is None else ("seed", *_row(record), str(record.seed))
-        if (older := newest.get(key)) is not None:
-            what = f"{record.model} seed {record.seed}" if record.seed is not None else f"run {record.run_id}"
-            same = older.record.content() == record.content()
-            why = "has the same content" if same else f"is the newer record of {what}"
-            notices.append(f"{older.path} is not counted: {entry.path} {why}")
-        newest[key] = entry
-    return sorted(newest.values(), key=lambda e: str(e.path)), notices
+    """One record per run, and one run per seed of a row (`bench.seeds`); and a line on each that does not count."""
+    counted, others = newest_of_each(
+        entries, key=_replicate, record=lambda entry: entry.record, place=lambda entry: str(entry.path)
+    )
+    notices = []
+    for older, newer in others:
+        record = older.record
+        what = f"{record.model} seed {record.seed}" if record.seed is not None else f"run {record.run_id}"
+        same = record.content() == newer.record.content()
+        why = "has the same content" if same else f"is the newer record of {what}"
+        notices.append(f"{older.path} is not counted: {newer.path} {why}")
+    return sorted(counted, key=lambda entry: str(entry.path)), notices
 
 
-def _row(record: RunRecord) -> tuple[str, ...]:
-    return (record.config_hash, record.model, record.origin, record.task, record.data_sha256, record.scale)
+def _replicate(entry: Entry) -> tuple[str, ...]:
+    """What is one seed of one row; samples without a seed are each their own."""
+    record = entry.record
+    if record.seed is None:
+        return ("run", record.run_id)
+    row = (record.config_hash, record.model, record.origin, record.task, record.data_sha256, record.scale)
+    return ("seed", *row, str(record.seed))

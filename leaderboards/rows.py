@@ -125,7 +125,7 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         lacks=lacks,
         n_completed=completed,
         n_started=len(entries) + unfinished.get(record.config_hash, 0),
-        settings=dict(record.model_config),
+        settings=dict(sorted(record.model_config.items())),
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],
         n_parameters=next((e.record.n_parameters for e in entries if e.record.n_parameters is not None), None),

@@ -7,7 +7,6 @@ none. Nothing is rounded here.
 from __future__ import annotations
 
 import math
-import statistics
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from bench.seeds import half_width, mean_over_seeds
 from leaderboards.schema import RANKED_SEEDS, Cell, Row
 
 __all__ = ["cell", "fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank"]
@@ -146,18 +146,9 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def cell(values: Sequence[float]) -> Cell:
     """The cell of one value per seed; at least one."""
-    n = len(values)
-    std = statistics.stdev(values) if n > 1 else None
-    return Cell(mean=statistics.fmean(values), std=std, half_width=_half_width(std, n), n=n)
-
-
-def _half_width(std: float | None, n: int) -> float | None:
-    return None if std is None else _quantile(n - 1) * std / math.sqrt(n)
-
-
-@cache
-def _quantile(degrees: int) -> float:
-    return float(stats.t.ppf(0.975, degrees))
+    found = mean_over_seeds(values)
+    assert found is not None
+    return Cell(mean=found.mean, std=found.std, half_width=found.half_width, n=found.n)
 
 
 def fill(rows: Sequence[Row]) -> list[str]:
@@ -168,7 +159,7 @@ def fill(rows: Sequence[Row]) -> list[str]:
     for index, table, temperature, key, count, mean, std in grouped.reset_index().itertuples(index=False, name=None):
         row, n = rows[index], int(count)
         spread = float(std) if n > 1 else None
-        made = Cell(mean=float(mean), std=spread, half_width=_half_width(spread, n), n=n)
+        made = Cell(mean=float(mean), std=spread, half_width=half_width(spread, n), n=n)
         if table == "seconds":
             row.seconds[key] = made.mean
         elif table == "gain":

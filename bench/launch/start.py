@@ -12,8 +12,8 @@ from rich.console import Console
 from bench.config import Resolved, plain
 from bench.launch.workers import Outcome, Way, launch
 from bench.places import program
-from bench.run.runner import run_info
-from bench.score.records import Board, record_real_text
+from bench.run.runner import run_start
+from bench.score.records import LoadedTask, record_real_text
 from bench.tracking.options import TrackingOptions
 
 __all__ = ["start", "table_hint"]
@@ -35,14 +35,14 @@ def start(
     tracking.check(runs)
     for each in resolved:
         each.folder(runs)  # needs the device to be there
-    boards: dict[str, Board] = {}
+    boards: dict[str, LoadedTask] = {}
     for each in resolved:
         key = _board_key(each)
         if key not in boards:
-            boards[key] = Board(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
+            boards[key] = LoadedTask(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
             record_real_text(boards[key], each.run.n_samples, runs)
     first = {each.config_hash: each for each in reversed(resolved)}
-    infos = [run_info(each, boards[_board_key(each)].data) for each in first.values()]
+    infos = [run_start(each, boards[_board_key(each)].data, "") for each in first.values()]
     way = Way(runs, trackers_of=tracking.prepare(infos, runs), **how)
     return launch(resolved, way, slots=slots, console=console)
 

@@ -7,7 +7,6 @@ Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed; 2 a wro
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 
 from bench.config import Scale, parse_settings
+from bench.durations import read_duration
 from bench.launch.slots import slots
 from bench.places import RESULTS
 from bench.record import write_atomic
@@ -34,25 +34,18 @@ _BUDGET_SPENT = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
 _LEAVING = 0.02
 """Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
-    """What the command line says of a reproduction, but which."""
+    """How the runs are done."""
 
     runs: Path
     slots: tuple[str, ...]
     tracking: TrackingOptions
+    save_every: float
     deadline: float
     """Seconds since the epoch."""
-    save_every: float
-    as_json: bool
-
-    @property
-    def screen(self) -> Console:
-        """Where progress is shown."""
-        return errors if self.as_json else console
 
 
 def reproduce_command(
@@ -93,11 +86,10 @@ def reproduce_command(
             runs=runs,
             slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
             tracking=TrackingOptions(tracker, tracking_uri, EXPERIMENT),
-            deadline=deadline,
             save_every=save_every,
-            as_json=as_json,
+            deadline=deadline,
         )
-        _reproduce(preset, options)
+        _reproduce(preset, options, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -105,15 +97,8 @@ def _deadline(budget: str) -> float:
     import psutil  # type: ignore[import-untyped]
 
     started: float = psutil.Process().create_time()
-    seconds = _seconds(budget)
+    seconds = read_duration(budget, "--budget")
     return started + seconds - max(2.0, _LEAVING * seconds)
-
-
-def _seconds(text: str) -> float:
-    """`9m` -> 540."""
-    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
-        raise ValueError(f"--budget takes a number and s, m, h or d, such as 9m; got {text!r}")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
@@ -140,28 +125,29 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
 
 
-def _reproduce(preset: Preset, options: _Options) -> None:
+def _reproduce(preset: Preset, options: _Options, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
     from bench.reproduce.state import read_found, state_of
 
+    runs, screen = options.runs, errors if as_json else console
     mark = next((f"[{row.scale} scale, a rehearsal] " for row in preset.trained if row.reduced), "")
 
     def show(*lines: str) -> None:
         for line in lines:
-            options.screen.print(f"{mark}{line}", markup=False, highlight=False)
+            screen.print(f"{mark}{line}", markup=False, highlight=False)
 
     show(f"{preset.name}: {preset.description}")
-    plans = make_plan(preset, read_found([RESULTS, options.runs]), options.runs)
+    plans = make_plan(preset, read_found([RESULTS, runs]), runs)
     show(*report.plan_lines(plans, len(options.slots)))
     for row in preset.scored:
-        _score(row, options.runs, show)
-    outcomes = _train(preset.trained, options)
-    found = read_found([options.runs])  # what was measured here, and not what the project says
+        _score(row, runs, show)
+    outcomes = _train(preset.trained, options, screen)
+    found = read_found([runs])  # what was measured here, and not what the project says
     state = state_of(preset, found)
     show(*report.result_lines(state), *(f"not read: {problem}" for problem in found.unreadable))
-    if options.as_json:
+    if as_json:
         typer.echo(report.as_json([state], plan=plans))
     statuses = {outcome.status for outcome in outcomes}
     if "stopped" in statuses:
@@ -176,22 +162,25 @@ def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
     """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
     from bench.sample_files import read_samples
     from bench.score.compare import Source, score_files
-    from bench.score.records import Board, record_real_text
+    from bench.score.records import LoadedTask, record_real_text
 
-    text = row.text
-    path = text.fetch() if isinstance(text, SamplesFile) else None
-    show(f"{row.label}: scoring {path.name if path else 'real text'} on {row.task_name}")
-    board = Board(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
-    if isinstance(text, RealText):
-        record_real_text(board, text.n_samples, runs)
-    else:
-        assert path
-        vocabulary, eos_id = board.data.vocabulary, board.data.spec.eos_id
-        samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=text.format)
-        score_files([Source(name=text.name, path=path, samples=samples)], board, runs)
+    def load() -> LoadedTask:
+        return LoadedTask(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
+
+    match row.text:
+        case RealText(n_samples=n):
+            show(f"{row.label}: scoring real text on {row.task_name}")
+            record_real_text(load(), n, runs)
+        case SamplesFile(name=name, format=format) as file:
+            path = file.fetch()
+            show(f"{row.label}: scoring {path.name} on {row.task_name}")
+            loaded = load()
+            vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
+            samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=format)
+            score_files([Source(name=name, path=path, samples=samples)], loaded, runs)
 
 
-def _train(rows: Sequence[TrainedRow], options: _Options) -> list[Outcome]:
+def _train(rows: Sequence[TrainedRow], options: _Options, screen: Console) -> list[Outcome]:
     """The runs of all rows; what is finished is not run again, and what was begun goes on."""
     resolved = [config.resolve() for row in rows for config in row.configs]
     if not resolved:
@@ -203,7 +192,7 @@ def _train(rows: Sequence[TrainedRow], options: _Options) -> list[Outcome]:
         slots=options.slots,
         runs=options.runs,
         tracking=options.tracking,
-        console=options.screen,
+        console=screen,
         save_every=options.save_every,
         deadline=options.deadline,
     )

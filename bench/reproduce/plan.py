@@ -16,6 +16,7 @@ from bench.record import PhaseCost, RunRecord, read_record
 from bench.reproduce.presets import Preset, TrainedRow
 from bench.reproduce.state import Found
 from bench.run.checkpoint import PhaseProgress, read_progress
+from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
 
 __all__ = ["PhasePlan", "RowPlan", "RunPlan", "make_plan", "seconds_left"]
@@ -79,11 +80,11 @@ def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, fou
     plans = []
     for each in resolved:
         folder = each.folder(runs)
-        progress = _progress(folder / "checkpoint.pt")
+        progress = _progress(folder / CHECKPOINT)
         for phase in progress:
             if phase.name not in rates and phase.steps >= max(1, _ENOUGH * steps[phase.name]):
                 rates[phase.name] = (phase.seconds / phase.steps, f"{device}, seed {each.run.seed} so far")
-        completed = _is_completed(folder / "record.json")
+        completed = _is_completed(folder / RECORD)
         done = steps if completed else {phase.name: phase.steps for phase in progress}
         plans.append(RunPlan(seed=each.run.seed, steps_done=done, completed=completed))
     unknown: tuple[float | None, str] = (None, "")

@@ -117,7 +117,7 @@ class TrainedRow(Row):
 
     def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> Row:
         """As `Preset.at`."""
-        values = assign(overrides, _at_scale(self.configs[0], scale).model_dump() | run)
+        values = assign(overrides, {**_at_scale(self.configs[0], scale).model_dump(), **run})
         configs = make_runs(values, list(seeds) or [config.seed for config in self.configs])
         changed = ", ".join(f"{key}={value}" for key, value in overrides.items())
         return _trained(self.label, self.numbers, configs, changed)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.durations import duration_text
 from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
 from bench.reproduce.presets import Number
 from bench.reproduce.state import PresetState, Result, RowState
@@ -40,18 +41,18 @@ def plan_lines(plans: Sequence[RowPlan], jobs: int) -> Iterator[str]:
         for phase in plan.phases:
             time = "time unknown"
             if phase.seconds_per_step is not None:
-                time = f"{_duration(phase.steps * phase.seconds_per_step)} a seed ({phase.measured_on})"
+                time = f"{duration_text(phase.steps * phase.seconds_per_step)} a seed ({phase.measured_on})"
             yield f"  {phase.name}: {phase.steps:,} steps, {time}"
         total = sum(phase.steps for phase in plan.phases)
         yield from (f"  seed {run.seed}: {_stand(run, total)}" for run in plan.runs)
     known, unknown = seconds_left(plans, jobs)
     side = f" with {jobs} jobs" if jobs > 1 else ""
     if unknown:
-        more = f"at least {_duration(known)}{side}, and " if known else ""
+        more = f"at least {duration_text(known)}{side}, and " if known else ""
         where = "; ".join(f"{label} ({', '.join(phases)})" for label, phases in unknown.items())
         yield f"expected time: {more}unknown for {where}: nobody measured it on such a device"
     elif plans:
-        yield f"expected time: {_duration(known)}{side} of training, scoring not counted"
+        yield f"expected time: {duration_text(known)}{side} of training, scoring not counted"
 
 
 def _stand(run: RunPlan, total: int) -> str:
@@ -59,19 +60,6 @@ def _stand(run: RunPlan, total: int) -> str:
     if run.completed:
         return "done"
     return f"goes on at step {done:,} of {total:,}" if done else f"{total:,} steps to do"
-
-
-def _duration(seconds: float) -> str:
-    """`5 s`, `12 min`, `3 h 20 min`, `4 days 2 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} days {hours % 24} h"
 
 
 def result_lines(preset: PresetState) -> Iterator[str]:

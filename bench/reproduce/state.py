@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.record import Evaluation, RunRecord, Score, find_documents, read_record
+from bench.record import Evaluation, RunRecord, Score, read_record
 from bench.reproduce.presets import Number, Preset, Row
-from bench.reproduce.verdict import Judgement, Mean, judge, mean_of
+from bench.reproduce.verdict import Judgement, judge
+from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records
+from bench.seeds import MeanOverSeeds, mean_over_seeds, newest_of_each
 
-__all__ = ["Begun", "Found", "PresetState", "Result", "RowState", "read_found", "state_of", "state_of_row"]
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A run that was begun and has no record yet."""
-
-    config_hash: str
-    seed: int
-    checkpoint: Path
-    """May be absent: killed before it was first saved."""
+__all__ = ["Found", "PresetState", "Result", "RowState", "read_found", "state_of", "state_of_row"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +29,7 @@ class Result:
     """One number of one row: what is published, what was measured, and the verdict."""
 
     number: Number
-    measured: Mean | None
+    measured: MeanOverSeeds | None
     values: Mapping[int, float] = field(default_factory=dict)
     """By seed; 0 for a row without seeds."""
     judgement: Judgement
@@ -73,22 +64,13 @@ def read_found(folders: Iterable[Path]) -> Found:
     for folder in folders:
         if not folder.is_dir():
             continue
-        for path in find_documents(folder, "record.json"):
+        for path in find_records(folder):
             try:
                 records.append(read_record(path))
             except (ValueError, OSError) as error:
                 unreadable.append(str(error))
-        without = (p for p in find_documents(folder, "run.json") if not p.with_name("record.json").exists())
-        begun += filter(None, map(_begun, without))
+        begun += find_begun(folder)
     return Found(tuple(records), tuple(begun), tuple(unreadable))
-
-
-def _begun(path: Path) -> Begun | None:
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-        return Begun(str(info["config_hash"]), int(info["seed"]), path.with_name("checkpoint.pt"))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # torn, or of something else: it claims nothing
 
 
 def state_of(preset: Preset, found: Found) -> PresetState:
@@ -101,7 +83,7 @@ def state_of_row(row: Row, found: Found) -> RowState:
     records = _by_seed(record for record in found.records if row.matches(record))
     done = {seed: record for seed, record in records.items() if record.status == "completed"}
     failed = tuple(sorted(set(records) - set(done)))
-    begun = {run.seed: run.checkpoint for run in found.begun if run.config_hash == row.config_hash}
+    begun = {run.seed: run.folder / CHECKPOINT for run in found.begun if run.config_hash == row.config_hash}
     return RowState(
         row=row,
         done=tuple(sorted(done)),
@@ -125,14 +107,9 @@ def _where(checkpoint: Path) -> str:
 
 
 def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
-    """One record for each seed: a completed one rather than a failed one, then the newest."""
-    best: dict[int, RunRecord] = {}
-    for record in records:
-        seed = record.seed or 0
-        rank = (record.status == "completed", record.created_at)
-        if seed not in best or rank > (best[seed].status == "completed", best[seed].created_at):
-            best[seed] = record
-    return best
+    """The record of each seed that counts, as on the leaderboard; 0 for a row without seeds."""
+    counted, _ = newest_of_each(records, key=lambda record: record.seed or 0, record=lambda record: record)
+    return {record.seed or 0: record for record in counted}
 
 
 def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Sequence[int]) -> Result:
@@ -146,7 +123,7 @@ def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Seq
             against.append(f"seed {seed}: {score}" if row.seeded else score)
     against += _differences(row, number, scores.values(), {record.data_sha256 for record in done.values()})
     values = {seed: scores[seed].value for seed in sorted(scores)}
-    measured = mean_of(list(values.values()))
+    measured = mean_over_seeds(list(values.values()))
     if row.reduced or (measured is None and (done or failed)):  # a rehearsal decides nothing at all
         judgement = Judgement("not comparable", "; ".join(against))
     else:
@@ -167,18 +144,17 @@ def _against(row: Row, number: Number, failed: Sequence[int]) -> list[str]:
 def _differences(row: Row, number: Number, scores: Iterable[Score], data: set[str]) -> list[str]:
     """Reasons why scores are not of one kind, or not of the kind that is asked for."""
     reasons = []
-    signatures = {score.signature for score in scores}
-    if len(signatures) > 1:
-        reasons.append(f"seeds are scored in different ways: {', '.join(sorted(signatures))}")
+    kinds = {score.signature: score for score in scores}
+    if len(kinds) > 1:
+        reasons.append(f"seeds are scored in different ways: {', '.join(sorted(kinds))}")
     if len(data) > 1:
         reasons.append("seeds have different data")
-    for signature in sorted(signatures):
-        parts = dict(part.partition(":")[::2] for part in signature.split("|")[1:])
-        metric = next(m for m in row.metrics if m.name == signature.partition("|")[0])
-        if parts.get("v") != str(metric.version):
-            reasons.append(f"{metric.name} is now of version {metric.version}, the record's of {parts.get('v')}")
-        if row.n_samples is not None and parts.get("samples", str(row.n_samples)) != str(row.n_samples):
-            reasons.append(f"{number.key} of {parts['samples']} samples, asked for are {row.n_samples}")
+    for _, score in sorted(kinds.items()):
+        metric = next(m for m in row.metrics if m.name == score.metric)
+        if (version := score.settings.get("v")) != metric.version:
+            reasons.append(f"{metric.name} is now of version {metric.version}, the record's of {version}")
+        if row.n_samples is not None and (n := score.settings.get("samples", row.n_samples)) != row.n_samples:
+            reasons.append(f"{number.key} of {n} samples, asked for are {row.n_samples}")
     return reasons
 
 

@@ -18,12 +18,13 @@ Where text was drawn, as by an oracle, its tolerance has to hold the sampling er
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["MIN_SEEDS", "VERDICTS", "Judgement", "Mean", "judge", "mean_of"]
+from bench.seeds import MeanOverSeeds
+
+__all__ = ["MIN_SEEDS", "VERDICTS", "Judgement", "judge"]
 
 MIN_SEEDS = 3
 """Fewer seeds say too little of the spread."""
@@ -36,17 +37,6 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Mean:
-    """What was measured of one score."""
-
-    mean: float
-    half_width: float | None
-    """Of the 95% interval over seeds; None where there is none: one seed, or a row without seeds."""
-    n: int
-    """Seeds, or 1."""
-
-
-@dataclass(frozen=True)
 class Judgement:
     """A verdict and why."""
 
@@ -54,22 +44,13 @@ class Judgement:
     reason: str
 
 
-def mean_of(values: Sequence[float]) -> Mean | None:
-    """Mean and Student's 95% interval over seeds; None without a value."""
-    n = len(values)
-    if not n:
-        return None
-    mean = math.fsum(values) / n
-    if n == 1:
-        return Mean(mean, None, 1)
-    from scipy import stats  # slow to load, and most commands have no need of it
-
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Mean(mean, float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n)
-
-
 def judge(
-    value: float | None, tolerance: float | None, measured: Mean | None, *, seeded: bool, against: Sequence[str] = ()
+    value: float | None,
+    tolerance: float | None,
+    measured: MeanOverSeeds | None,
+    *,
+    seeded: bool,
+    against: Sequence[str] = (),
 ) -> Judgement:
     """The rule of this module. `against`: why the two cannot be compared; `seeded`: whether seeds are asked for."""
     if measured is None:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.randomness import random_state, restore_random_state
-from bench.record import Alarm, Evaluation, Score, write_atomic
+from bench.record import Alarm, Evaluation, as_json, read_evaluation, write_atomic
 
 __all__ = [
     "PhaseProgress",
@@ -72,7 +72,9 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, progr
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
         "stream": stream.state(),
         "random": random_state(),
-        "progress": json.dumps(dataclasses.asdict(progress)),
+        "progress": json.dumps(
+            {**dataclasses.asdict(progress), "evaluations": [as_json(e) for e in progress.evaluations]}
+        ),
     }
     # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
     content = io.BytesIO()
@@ -104,10 +106,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def _progress(document: dict[str, Any]) -> Progress:
-    evaluations = [
-        Evaluation(**{**e, "scores": {key: Score(**score) for key, score in e["scores"].items()}})
-        for e in document.pop("evaluations")
-    ]
+    evaluations = [read_evaluation(evaluation) for evaluation in document.pop("evaluations")]
     phases = [PhaseProgress(**phase) for phase in document.pop("phases")]
     alarms = [Alarm(**alarm) for alarm in document.pop("alarms")]
     return Progress(**document, phases=phases, evaluations=evaluations, alarms=alarms)

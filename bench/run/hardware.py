@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from bench.config import Precision
 from bench.run.checkpoint import PhaseProgress
+from bench.run_settings import Precision
 
 __all__ = ["PeakMemory", "exact_products", "use_precision"]
 

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,20 @@ from bench.batches import BatchStream
 from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, read_record
+from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, RunStart, read_record
 from bench.registry import find
 from bench.run.checkpoint import Progress, load_checkpoint, load_weights, save_checkpoint, save_weights
 from bench.run.hardware import exact_products, use_precision
 from bench.run.trainer import At, DivergedError, Interrupted, train
+from bench.run_folder import CHECKPOINT, ERROR, RECORD, WEIGHTS, samples_name
 from bench.score.drawing import collapse, draw, log_prob_of, state_problem
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
-from bench.tracking.jsonl import JsonlTracker
-from bench.tracking.tracker import RunInfo, Tracker
+from bench.tracking.jsonl import JsonlTracker, created_at
+from bench.tracking.tracker import Tracker
 from metrics.common.tokens import Tokens
 
-__all__ = ["Report", "load_run", "run", "run_info"]
+__all__ = ["Report", "load_run", "run", "run_start"]
 
 Report = Callable[[str, int, int], None]
 """(phase, steps done, steps of the phase)."""
@@ -63,10 +65,10 @@ def run(
             for half_written in folder.glob(".*.tmp"):  # a kill in the middle of a write leaves one
                 half_written.unlink()
             if rerun:
-                for name in ("record.json", "checkpoint.pt"):
+                for name in (RECORD, CHECKPOINT):
                     (folder / name).unlink(missing_ok=True)
-            elif (folder / "record.json").exists():
-                record = read_record(folder / "record.json")
+            elif (folder / RECORD).exists():
+                record = read_record(folder / RECORD)
                 if record.status == "completed":
                     return record
             session = _Session(resolved, folder, JsonlTracker(), trackers, report, should_stop)
@@ -75,19 +77,23 @@ def run(
         raise ValueError(f"{folder} is being trained by another process") from None
 
 
-def run_info(resolved: Resolved, data: TextData) -> RunInfo:
+def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
     """What is known of a run before its first step."""
-    return RunInfo(
+    return RunStart(
         run_id=resolved.run_id,
         config_hash=resolved.config_hash,
+        created_at=created_at,
+        origin="run",
         model=resolved.run.model,
+        model_config=resolved.model_settings,
+        scale=resolved.run.scale,
         task=resolved.run.task,
         task_version=resolved.task.version,
-        scale=resolved.run.scale,
-        seed=resolved.run.seed,
-        params=resolved.params(),
+        task_config=resolved.task_settings,
+        run=resolved.run_settings,
         data_sha256=data.sha256,
         data_facts=data.facts,
+        seed=resolved.run.seed,
         environment=describe_environment(resolved.device, resolved.run.threads),
     )
 
@@ -105,6 +111,7 @@ class _Session:
     progress: Progress = field(default_factory=Progress)
     started: list[Tracker] = field(default_factory=list)
     n_parameters: int | None = None
+    start: RunStart = field(init=False)
     data: TextData = field(init=False)
     model: TextGenerator = field(init=False)
     stream: BatchStream = field(init=False)
@@ -113,15 +120,17 @@ class _Session:
         """Load, build, resume, train, record."""
         use_precision(self.resolved.run.fp32_precision)
         self.data = self.resolved.task.load()
-        self.diary.start(run_info(self.resolved, self.data), self.folder)
+        first = created_at(self.folder) or datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.start = run_start(self.resolved, self.data, first)
+        self.diary.start(self.start, self.folder)
         try:
             self._build()
             self.diary.truncate(self.progress.log_position)  # what came after the checkpoint happens again
             self._start_mirrors()
             train(self.model, self.stream, self.resolved.run, self.progress, self, save_every=save_every)
-            save_weights(self.folder / "weights.safetensors", self.model)
+            save_weights(self.folder / WEIGHTS, self.model)
             record = self._finish("completed")
-            (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+            (self.folder / CHECKPOINT).unlink(missing_ok=True)
         except Interrupted:
             self._tell(lambda tracker: tracker.finish(None))
             raise
@@ -131,7 +140,7 @@ class _Session:
                 mirror.finish(None)
             raise OSError(f"{error}; what was saved is whole, and the same command goes on from it") from error
         except Exception as error:  # noqa: BLE001 - whatever a model does, its failure is a result and is recorded
-            (self.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
             return self._finish("failed", f"{type(error).__name__}: {error}")
         return record
 
@@ -150,13 +159,13 @@ class _Session:
         self.stream = BatchStream(
             self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device
         )
-        if (self.folder / "checkpoint.pt").exists():
-            self.progress = load_checkpoint(self.folder / "checkpoint.pt", self.model, self.stream, device)
+        if (self.folder / CHECKPOINT).exists():
+            self.progress = load_checkpoint(self.folder / CHECKPOINT, self.model, self.stream, device)
 
     def _start_mirrors(self) -> None:
         """Once, when the diary holds what belongs to this state and nothing more: a mirror reads it."""
         for mirror in self.mirrors[len(self.started) :]:
-            mirror.start(run_info(self.resolved, self.data), self.folder)
+            mirror.start(self.start, self.folder)
             self.started.append(mirror)
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
@@ -164,30 +173,16 @@ class _Session:
             what(tracker)
 
     def _finish(self, status: str, error: str | None = None) -> RunRecord:
-        progress, resolved = self.progress, self.resolved
-        record = RunRecord(
-            run_id=resolved.run_id,
-            config_hash=resolved.config_hash,
-            created_at=self.diary.created_at,
+        progress = self.progress
+        record = self.start.ended(
             status="completed" if status == "completed" else "failed",
             error=error,
-            origin="run",
-            model=resolved.run.model,
-            model_config=resolved.model_settings,
-            scale=resolved.run.scale,
             n_parameters=self.n_parameters,
-            task=resolved.run.task,
-            task_version=resolved.task.version,
-            task_config=resolved.task_settings,
-            data_sha256=self.data.sha256,
-            data_facts=self.data.facts,
-            seed=resolved.run.seed,
             evaluations=tuple(progress.evaluations),
             phases=tuple(PhaseCost(**dataclasses.asdict(phase)) for phase in progress.phases),
             alarms=tuple(progress.alarms),
-            environment=describe_environment(resolved.device, resolved.run.threads),
         )
-        record.write(self.folder / "record.json")
+        record.write(self.folder / RECORD)
         self._start_mirrors()
         self._tell(lambda tracker: tracker.finish(record))
         return record
@@ -207,7 +202,7 @@ class _Session:
     def save(self, progress: Progress) -> None:
         """Write a checkpoint that says how much of the log belongs to it."""
         progress.log_position = self.diary.position()
-        save_checkpoint(self.folder / "checkpoint.pt", self.model, self.stream, progress)
+        save_checkpoint(self.folder / CHECKPOINT, self.model, self.stream, progress)
 
     def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
         """Draw and score, at every temperature at the end; what looks like a collapse."""
@@ -246,23 +241,17 @@ class _Session:
                     skipped[metric.name] = f"{metric.name} is measured at temperature 1 only"
         name, sha256 = None, None
         if at != "cadence":
-            name = _samples_name(phase, at, temperature)
+            name = samples_name(phase, at, temperature)
             sha256 = write_samples(self.folder / name, self.data.vocabulary.sentences(samples))
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples
 
 
-def _samples_name(phase: str, at: At, temperature: float) -> str:
-    if at == "phase_end":
-        return f"samples-after-{phase}.txt"
-    return "samples.txt" if temperature == 1.0 else f"samples-t{temperature:g}.txt"
-
-
 def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData, Any]:
     """The trained model of a finished run, its data and its task. Raises ValueError if the run is not finished."""
-    if not (folder / "record.json").is_file():
+    if not (folder / RECORD).is_file():
         raise ValueError(f"{folder} holds no record.json: it is not the folder of a finished run")
-    record = read_record(folder / "record.json")
-    if not (folder / "weights.safetensors").is_file():
+    record = read_record(folder / RECORD)
+    if not (folder / WEIGHTS).is_file():
         raise ValueError(
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
@@ -273,5 +262,5 @@ def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
     model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
-    load_weights(folder / "weights.safetensors", model, torch.device(device))
+    load_weights(folder / WEIGHTS, model, torch.device(device))
     return model, data, task

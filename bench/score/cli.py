@@ -13,10 +13,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from bench.config import build, build_metrics, parse_settings, split_metrics
 from bench.registry import find, names
 from bench.sample_files import Format, read_samples
-from bench.score.records import Board
+from bench.score.records import LoadedTask
+from bench.score.references import References
 from bench.task import Task
-from bench.tasks._references import References, Tokenizer
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
+from bench.tokenizers import Tokenizer
 
 __all__ = ["explain_command", "score_command"]
 
@@ -67,7 +68,7 @@ def score_command(
         metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
         with _progress() as (share_of, track):
             data = task.load()
-            board = Board(name=task_name, task=task, data=data, metrics=metrics)
+            board = LoadedTask(name=task_name, task=task, data=data, metrics=metrics)
             sources = []
             for path, row in zip(paths, rows, strict=True):
                 samples = read_samples(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.record import Evaluation, short_hash
+from bench.run_folder import folder_name
 from bench.sample_files import Samples
-from bench.score.records import Board, record_samples
+from bench.score.records import LoadedTask, record_samples
 from metrics.common.base import Estimate
 from metrics.common.uncertainty import Difference, difference
 
@@ -63,7 +64,7 @@ def different_counts(sources: Sequence[Source]) -> str | None:
 
 def score_files(
     sources: Sequence[Source],
-    board: Board,
+    loaded: LoadedTask,
     runs: Path | None = None,
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> list[ScoredFile]:
@@ -73,9 +74,10 @@ def score_files(
         samples = source.samples
         folder = None
         if runs:
-            stem = Path(board.name.partition(":")[0]).stem
-            folder = runs / f"{stem}-samples-{short_hash([source.name, board.data.sha256, samples.sha256])}"
-        evaluation = record_samples(source.name, board, samples, folder, track).evaluations[0]
+            folder = runs / folder_name(
+                loaded.name, "samples", short_hash([source.name, loaded.data.sha256, samples.sha256])
+            )
+        evaluation = record_samples(source.name, loaded, samples, folder, track).evaluations[0]
         differences, not_compared = _differences(evaluation, scored[0].evaluation) if scored else ({}, {})
         scored.append(
             ScoredFile(
@@ -86,7 +88,7 @@ def score_files(
                 unknown_share=samples.unknown_share,
                 evaluation=evaluation,
                 folder=folder,
-                warnings=_warnings(samples, board),
+                warnings=_warnings(samples, loaded),
                 differences=differences,
                 not_compared=not_compared,
             )
@@ -109,7 +111,7 @@ def _differences(evaluation: Evaluation, first: Evaluation) -> tuple[dict[str, D
     return differences, reasons
 
 
-def _warnings(samples: Samples, board: Board) -> list[str]:
+def _warnings(samples: Samples, loaded: LoadedTask) -> list[str]:
     """What suggests that the file is not what it was taken for."""
     found: list[str] = []
     if n := samples.n_empty:
@@ -117,12 +119,12 @@ def _warnings(samples: Samples, board: Board) -> list[str]:
             f"{n:,} empty line{'s' * (n != 1)}, scored as {'empty sentences' if n != 1 else 'an empty sentence'}"
         )
     if (share := samples.unknown_share) > _MANY_UNKNOWN:
-        strange = samples.vocabulary.numbering.keys() - board.data.vocabulary.numbering.keys()
+        strange = samples.vocabulary.numbering.keys() - loaded.data.vocabulary.numbering.keys()
         numbers = sum(word.isdecimal() for word in strange) > len(strange) / 2
         question = "are these rows of ids (--format ids)?" if numbers else "is it the right task?"
-        found.append(f"{share:.0%} of the words occur nowhere in the text of {board.name}: {question}")
-    spec = board.data.spec
-    if spec.eos_id is not None and board.data.vocabulary.words and (samples.tokens.flat == spec.eos_id).any():
-        end = board.data.vocabulary.words[spec.eos_id]
+        found.append(f"{share:.0%} of the words occur nowhere in the text of {loaded.name}: {question}")
+    spec = loaded.data.spec
+    if spec.eos_id is not None and loaded.data.vocabulary.words and (samples.tokens.flat == spec.eos_id).any():
+        end = loaded.data.vocabulary.words[spec.eos_id]
         found.append(f"the word {end!r} names the end of a sentence and is scored as a word: cut sentences before it")
     return found

@@ -11,15 +11,16 @@ from typing import Any
 from bench.config import plain
 from bench.environment import describe_environment
 from bench.record import Evaluation, RunRecord, read_record, short_hash
+from bench.run_folder import RECORD, SAMPLES, folder_name
 from bench.sample_files import Samples
 from bench.score.scoring import metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
 
-__all__ = ["Board", "record_real_text", "record_samples"]
+__all__ = ["LoadedTask", "record_real_text", "record_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Board:
+class LoadedTask:
     """A loaded task under its public name, with the metrics that score it."""
 
     name: str
@@ -31,7 +32,7 @@ class Board:
 
 def record_samples(
     name: str,
-    board: Board,
+    loaded: LoadedTask,
     samples: Samples,
     folder: Path | None = None,
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
@@ -41,8 +42,8 @@ def record_samples(
     Record and samples are written to `folder`, if given. Metrics that need the model are absent, with the reason.
     `track` hands the metrics on, one by one, and may show how far they are.
     """
-    inputs = metric_inputs(board.data, samples.tokens, vocabulary=samples.vocabulary)
-    scores, skipped = score(track(board.metrics), inputs)
+    inputs = metric_inputs(loaded.data, samples.tokens, vocabulary=samples.vocabulary)
+    scores, skipped = score(track(loaded.metrics), inputs)
     evaluation = Evaluation(
         phase="samples",
         step=0,
@@ -50,43 +51,43 @@ def record_samples(
         temperature=1.0,
         scores=scores,
         skipped=skipped,
-        samples_file="samples.txt" if folder else None,
-        samples_sha256=write_samples(folder / "samples.txt", samples.sentences) if folder else samples.sha256,
+        samples_file=SAMPLES if folder else None,
+        samples_sha256=write_samples(folder / SAMPLES, samples.sentences) if folder else samples.sha256,
     )
-    settings = plain(board.task)
-    identity = [name, board.name, board.task.version, settings, board.data.sha256]
+    settings = plain(loaded.task)
+    identity = [name, loaded.name, loaded.task.version, settings, loaded.data.sha256]
     record = RunRecord(
-        run_id=short_hash([*identity, samples.sha256, [metric.signature(inputs) for metric in board.metrics]]),
+        run_id=short_hash([*identity, samples.sha256, [metric.signature(inputs) for metric in loaded.metrics]]),
         config_hash=short_hash(identity),
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         status="completed",
         origin="samples",
         model=name,
         scale="samples",
-        task=board.name,
-        task_version=board.task.version,
+        task=loaded.name,
+        task_version=loaded.task.version,
         task_config=settings,
-        data_sha256=board.data.sha256,
-        data_facts=board.data.facts,
+        data_sha256=loaded.data.sha256,
+        data_facts=loaded.data.facts,
         seed=None,
         evaluations=(evaluation,),
         environment=describe_environment(),
     )
     if folder:
-        record.write(folder / "record.json")
+        record.write(folder / RECORD)
     return record
 
 
-def record_real_text(board: Board, n: int, runs: Path) -> RunRecord:
+def record_real_text(loaded: LoadedTask, n: int, runs: Path) -> RunRecord:
     """The row of real text, scored as if a model had handed it in: what a perfect copy of the training text gets.
 
     It is made once for a task, its settings, n and the metrics; what is there is returned as it is.
     """
-    metrics = [[metric.name, metric.version, plain(metric)] for metric in board.metrics]
-    identity = short_hash([plain(board.task), board.data.sha256, n, metrics])
-    folder = runs / f"{Path(board.name.partition(':')[0]).stem}-real_text-{identity}"
-    if (folder / "record.json").exists():
-        return read_record(folder / "record.json")
-    vocabulary = board.data.vocabulary
-    samples = Samples(tokens=real_text(board.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
-    return record_samples("real_text", board, samples, folder)
+    metrics = [[metric.name, metric.version, plain(metric)] for metric in loaded.metrics]
+    identity = short_hash([plain(loaded.task), loaded.data.sha256, n, metrics])
+    folder = runs / folder_name(loaded.name, "real_text", identity)
+    if (folder / RECORD).exists():
+        return read_record(folder / RECORD)
+    vocabulary = loaded.data.vocabulary
+    samples = Samples(tokens=real_text(loaded.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
+    return record_samples("real_text", loaded, samples, folder)

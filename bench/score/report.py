@@ -120,7 +120,7 @@ def _document(file: ScoredFile) -> dict[str, Any]:
         "sentences": file.n_sentences,
         "empty_sentences": file.n_empty,
         "unknown_word_share": file.unknown_share,
-        "scores": {key: dataclasses.asdict(score) for key, score in file.evaluation.scores.items()},
+        "scores": {k: {**dataclasses.asdict(s), "signature": s.signature} for k, s in file.evaluation.scores.items()},
         "absent": dict(file.evaluation.skipped),
         "difference_to_first": {key: apart._asdict() for key, apart in file.differences.items()},
         "not_compared": dict(file.not_compared),

@@ -59,14 +59,14 @@ def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score
         if reason := metric.missing(inputs):
             skipped[metric.name] = reason
             continue
-        signature = metric.signature(inputs)
+        settings = metric.settings(inputs)
         for key, (value, error) in metric.estimates(inputs).items():
             if math.isfinite(value):
                 known = None if error is None or not math.isfinite(error) else float(error)
                 scores[key] = Score(
                     value=float(value),
                     metric=metric.name,
-                    signature=signature,
+                    settings=settings,
                     better=metric.better,
                     standard_error=known,
                 )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from baselines.common.spec import SequenceSpec
 from bench import data
 from bench.task import TextData, Vocabulary, digest, rows
+from bench.tokenizers import english
 from metrics.common.tokens import Tokens
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "METRICS",
     "UNKNOWN",
     "detokenize",
-    "english",
     "facts",
     "fingerprints",
     "join",
@@ -47,27 +45,7 @@ END = "<eos>"
 UNKNOWN = "<unk>"
 """Stands for rare words of the training text where a task has a minimum count; then always id 1."""
 
-_CLOSING_QUOTE = re.compile(r"(?<!\S)''(?!\S)")
 _BLOCK = 1 << 16  # sentences at a time
-
-
-@cache
-def english(*, lower: bool = True) -> Callable[[str], list[str]]:
-    """NLTK's English tokenizer, which all published scores on COCO and EMNLP News use: one line -> words.
-
-    `nltk.word_tokenize(line, preserve_line=True)`: the line is not cut into sentences first, which would need a
-    downloaded model. It differs from `word_tokenize(line)` on 5 of 10,000 lines of each COCO file. A closing quote
-    that NLTK wrote (`''` between blanks) stays one, so that tokenised samples are read back as they were written.
-    """
-    from nltk.tokenize.destructive import NLTKWordTokenizer  # type: ignore[import-untyped]
-
-    words: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
-
-    def tokenize(line: str) -> list[str]:
-        first, *others = _CLOSING_QUOTE.split(line.strip().lower() if lower else line.strip())
-        return words(first) + [word for part in others for word in ("''", *words(part))]
-
-    return tokenize
 
 
 def nltk_tokens(files: Sequence[Path], *, lower: bool = True) -> tuple[list[Tokens], list[str]]:

@@ -18,6 +18,7 @@ from annotated_types import Gt
 from bench import data
 from bench.task import Task, TextData
 from bench.tasks import _text
+from bench.tokenizers import english
 
 __all__ = ["EMNLPNews"]
 
@@ -69,7 +70,7 @@ class EMNLPNews(Task):
 
     def tokenize(self, line: str) -> list[str]:
         """Words by NLTK's tokenizer."""
-        return _text.english(lower=self.lower)(line)
+        return english(lower=self.lower)(line)
 
     def detokenize(self, sentence: str) -> str:
         """Punctuation and contractions joined to their words."""

@@ -21,6 +21,7 @@ from annotated_types import Ge
 from bench import data
 from bench.task import Task, TextData
 from bench.tasks import _text
+from bench.tokenizers import english
 from metrics.common.tokens import Tokens
 
 __all__ = ["ImageCOCO"]
@@ -70,7 +71,7 @@ class ImageCOCO(Task):
 
     def tokenize(self, line: str) -> list[str]:
         """Lower-cased words by NLTK's tokenizer."""
-        return _text.english()(line)
+        return english()(line)
 
     def detokenize(self, sentence: str) -> str:
         """Punctuation and contractions joined to their words."""

@@ -7,23 +7,19 @@ key, and comes back as NaN.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
 import time as clock
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.record import Alarm, Evaluation, RunRecord, Score, write_atomic
-from bench.tracking.tracker import RunInfo, Tracker
+from bench.record import Alarm, Evaluation, RunRecord, RunStart, as_json, read_evaluation, read_start, write_atomic
+from bench.run_folder import DIARY, START
+from bench.tracking.tracker import Tracker
 
-__all__ = ["EVENTS", "RUN", "JsonlTracker", "read_events", "read_run", "replay"]
-
-RUN = "run.json"
-EVENTS = "train.jsonl"
+__all__ = ["JsonlTracker", "created_at", "read_events", "replay"]
 
 _FLUSH_SECONDS = 1.0  # so that `tail -f` follows the training
 
@@ -31,22 +27,16 @@ _FLUSH_SECONDS = 1.0  # so that `tail -f` follows the training
 class JsonlTracker:
     """Writes the diary. Unlike a mirror it raises OSError (a full disk): a run without its diary cannot be resumed."""
 
-    created_at: str
-    """UTC, ISO 8601, when the run first started; known after `start`, and kept when the run is resumed."""
-
     def __init__(self) -> None:
         self._buffer: list[bytes] = []
         self._flushed_at = 0.0
 
-    def start(self, info: RunInfo, folder: Path) -> None:
+    def start(self, start: RunStart, folder: Path) -> None:
         """Write `run.json`; open `train.jsonl` for more, without the half line that a kill may have left."""
-        run = folder / RUN
-        self.created_at = read_run(run)[1] if run.exists() else datetime.now(UTC).isoformat(timespec="milliseconds")
-        document = {**dataclasses.asdict(info), "created_at": self.created_at}
-        text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        write_atomic(run, (text + "\n").encode())
-        self._file = (folder / EVENTS).open("ab", buffering=0)
-        self._cut(_whole_lines(folder / EVENTS))
+        text = json.dumps(as_json(start), indent=2, allow_nan=False, ensure_ascii=False)
+        write_atomic(folder / START, (text + "\n").encode())
+        self._file = (folder / DIARY).open("ab", buffering=0)
+        self._cut(_whole_lines(folder / DIARY))
 
     def truncate(self, position: int) -> None:
         """Cut the file back to a `position()` of before: what came after the checkpoint will happen again."""
@@ -72,7 +62,7 @@ class JsonlTracker:
 
     def evaluation(self, evaluation: Evaluation, *, time: float) -> None:
         """Scores of one set of samples."""
-        self._write({"kind": "evaluation", "time": time, **dataclasses.asdict(evaluation)})
+        self._write({"kind": "evaluation", "time": time, **as_json(evaluation)})
 
     def alarm(self, alarm: Alarm, *, time: float) -> None:
         """An alarm; its own kind stands under `alarm`."""
@@ -107,18 +97,9 @@ class JsonlTracker:
         os.fsync(self._file.fileno())
 
 
-def read_run(path: Path) -> tuple[RunInfo, str]:
-    """`run.json` -> what was known before the first step, and when that was (UTC, ISO 8601).
-
-    Raises ValueError that names the file, and FileNotFoundError.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        created_at = document.pop("created_at")
-        datetime.fromisoformat(created_at)
-        return RunInfo(**document), created_at
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not describe a run of this version: {error}") from error
+def created_at(folder: Path) -> str | None:
+    """UTC, ISO 8601, when the run of a folder first started; None if nothing has. Raises ValueError."""
+    return read_start(folder / START).created_at if (folder / START).exists() else None
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
@@ -155,8 +136,7 @@ def _tell(event: dict[str, Any], tracker: Tracker) -> None:
         values = {key: _number(value) for key, value in event["values"].items()}
         tracker.log(values, phase=event["phase"], step=event["step"], time=time)
     elif kind == "evaluation":
-        scores = {key: Score(**{**score, "value": _number(score["value"])}) for key, score in event["scores"].items()}
-        tracker.evaluation(Evaluation(**{**event, "scores": scores}), time=time)
+        tracker.evaluation(read_evaluation(event), time=time)
     elif kind == "alarm":
         alarm = Alarm(kind=event["alarm"], phase=event["phase"], step=event["step"], message=event["message"])
         tracker.alarm(alarm, time=time)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.record import Evaluation, RunRecord
-from bench.tracking.tracker import RunInfo
+from bench.record import Evaluation, RunRecord, RunStart
+from metrics.common.signature import setting_text
 
 __all__ = [
     "EXPERIMENT_NOTE",
@@ -40,10 +40,10 @@ EXPERIMENT_NOTE = (
 
 
 class Configured(Protocol):
-    """What a parent run is made of: a `RunInfo`, or a `Configuration` while the data are not loaded yet."""
+    """What a parent run is made of: a `RunStart`, or a `Configuration` while the data are not loaded yet."""
 
     @property
-    def config_hash(self) -> str: ...  # noqa: D102 - as in RunInfo
+    def config_hash(self) -> str: ...  # noqa: D102 - as in RunStart
     @property
     def model(self) -> str: ...  # noqa: D102
     @property
@@ -56,7 +56,7 @@ class Configured(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """The part of a `RunInfo` that is known before any data are loaded."""
+    """The part of a `RunStart` that is known before any data are loaded."""
 
     config_hash: str
     model: str
@@ -75,7 +75,7 @@ def parent_name(info: Configured) -> str:
     return f"{info.model} on {info.task} · {info.scale} · {info.config_hash[:4]}"
 
 
-def child_name(info: RunInfo) -> str:
+def child_name(info: RunStart) -> str:
     """`seqgan · seed 0 · oracle_lstm`: MLflow's column shows about 20 characters, so what differs comes first."""
     return f"{info.model} · seed {info.seed} · {info.task}"
 
@@ -94,7 +94,7 @@ def parent_tags(info: Configured) -> dict[str, str]:
     }
 
 
-def child_tags(info: RunInfo, parent_run_id: str) -> dict[str, str]:
+def child_tags(info: RunStart, parent_run_id: str) -> dict[str, str]:
     """Every key that people filter by, on every child: MLflow filters parents and children apart."""
     environment = {name: _text(value)[:_TAG_LIMIT] for name, value in info.environment.items() if value is not None}
     commit = {"mlflow.source.git.commit": environment["git.sha"]} if "git.sha" in environment else {}
@@ -111,10 +111,15 @@ def child_tags(info: RunInfo, parent_run_id: str) -> dict[str, str]:
     }
 
 
-def params(info: RunInfo) -> tuple[dict[str, str], list[str]]:
+def params(info: RunStart) -> tuple[dict[str, str], list[str]]:
     """Parameters as MLflow takes them, and the names of those that had to be cut; `run.json` has them whole."""
-    whole = {"seed": str(info.seed), "scale": info.scale}
-    whole |= {key(name): _text(value) for name, value in info.params.items()}
+    values: dict[str, Any] = {"seed": info.seed, "scale": info.scale, "model": info.model, "task": info.task}
+    if info.run is not None:
+        values |= info.run.model_dump(mode="json", exclude={"metrics"})
+        values["metrics"] = list(info.run.metrics) or "the task's own"
+    for owner, settings in (("model", info.model_config), ("task", info.task_config)):
+        values |= {f"{owner}.{name}": value for name, value in settings.items()}
+    whole = {key(name): _text(value) for name, value in values.items()}
     return {name: text[:PARAM_LIMIT] for name, text in whole.items()}, sorted(
         name for name, text in whole.items() if len(text) > PARAM_LIMIT
     )
@@ -128,7 +133,7 @@ def parent_note(info: Configured) -> str:
     )
 
 
-def child_note(info: RunInfo, record: RunRecord | None, final: Evaluation | None, alarms: tuple[str, ...]) -> str:
+def child_note(info: RunStart, record: RunRecord | None, final: Evaluation | None, alarms: tuple[str, ...]) -> str:
     """Description of a run: what it is, how it ended, its last scores, what a reader must know."""
     lines = [
         f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, seed {info.seed}",
@@ -141,7 +146,7 @@ def child_note(info: RunInfo, record: RunRecord | None, final: Evaluation | None
     if final is not None:
         lines += ["", "| score at the end, temperature 1 | value | better | signature |", "|---|--:|---|---|"]
         for name, score in sorted(final.scores.items()):
-            signature = score.signature.replace("|", " · ")
+            signature = " · ".join([score.metric, *(f"{k}:{setting_text(v)}" for k, v in score.settings.items())])
             lines.append(f"| {name} | {score.value:.4g} | {score.better} | {signature} |")
         lines += [line for name, why in sorted(final.skipped.items()) for line in ("", f"Not computed: {name}: {why}")]
     return "\n".join(lines)[:_TAG_LIMIT]

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.record import Alarm, Evaluation, RunRecord
+from bench.record import Alarm, Evaluation, RunRecord, RunStart
 from bench.tracking import mlflow_store
 from bench.tracking.labels import Configuration, Configured
 from bench.tracking.mlflow_run import MlflowRun
 from bench.tracking.mlflow_store import default_uri
-from bench.tracking.tracker import RunInfo
 
 __all__ = ["EXPERIMENT", "Configuration", "MlflowIds", "MlflowTracker", "default_uri", "one_line", "prepare"]
 
@@ -38,7 +37,7 @@ class MlflowIds:
 def prepare(uri: str, experiment: str, infos: Iterable[Configured]) -> MlflowIds | None:
     """Make the database, the experiment and the parent runs, before workers start. None, with a warning: MLflow failed.
 
-    A launcher that has not loaded the data, so has no `RunInfo` yet, hands in a `Configuration` for each run.
+    A launcher that has not loaded the data, so has no `RunStart` yet, hands in a `Configuration` for each run.
 
     Raises ValueError if MLflow is not installed or if it refuses this kind of address.
     """
@@ -86,7 +85,7 @@ class MlflowTracker:
             system_metrics=system_metrics,
         )
 
-    def start(self, info: RunInfo, folder: Path) -> None:
+    def start(self, info: RunStart, folder: Path) -> None:
         """A run starts or goes on: its MLflow run is found by the run id, and brought up to what the folder holds."""
         self._info = info
         self._folder = folder

@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.record import Alarm, Evaluation, RunRecord
+from bench.record import Alarm, Evaluation, RunRecord, RunStart
+from bench.run_folder import DIARY, RECORD, START, WEIGHTS
 from bench.tracking import labels, mlflow_store
-from bench.tracking.jsonl import EVENTS, RUN, read_run, replay
-from bench.tracking.tracker import RunInfo
+from bench.tracking.jsonl import created_at, replay
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -29,7 +29,7 @@ __all__ = ["MlflowRun"]
 _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-_FILES = ("run.json", "train.jsonl", "record.json", "weights.safetensors")
+_FILES = (START, DIARY, RECORD, WEIGHTS)
 
 
 class MlflowRun:
@@ -56,7 +56,7 @@ class MlflowRun:
         self._system_metrics = system_metrics
         self._monitor: SystemMetricsMonitor | None = None
 
-    def start(self, info: RunInfo, folder: Path) -> None:
+    def start(self, info: RunStart, folder: Path) -> None:
         """Find the child by its run id or make it, and tell it what the folder holds."""
         self._info = info
         self._folder = folder
@@ -81,7 +81,7 @@ class MlflowRun:
         self._client.update_run(self._parent_id, status="RUNNING")
         self._describe()
         self._replaying = True
-        replay(folder / EVENTS, self)
+        replay(folder / DIARY, self)
         self._replaying = False
         self.flush()
         if self._system_metrics:
@@ -264,9 +264,8 @@ class MlflowRun:
 
 def _start_ms(folder: Path) -> int:
     """When the run first started, after its `run.json`; now if there is none."""
-    if not (folder / RUN).exists():
-        return _ms(clock.time())
-    return _ms(datetime.fromisoformat(read_run(folder / RUN)[1]).timestamp())
+    first = created_at(folder)
+    return _ms(clock.time() if first is None else datetime.fromisoformat(first).timestamp())
 
 
 def _ms(seconds: float) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from bench.record import RunStart
 from bench.tracking import mlflow_store
 from bench.tracking.mlflow import EXPERIMENT, MlflowIds, MlflowTracker, default_uri, prepare
-from bench.tracking.tracker import RunInfo, Tracker
+from bench.tracking.tracker import Tracker
 
 __all__ = ["EXPERIMENT", "TrackerName", "TrackersOf", "TrackingOptions", "no_trackers"]
 
@@ -57,7 +58,7 @@ class TrackingOptions:
         if self.tracker is not TrackerName.none:
             mlflow_store.check(self.uri(runs))
 
-    def prepare(self, infos: Iterable[RunInfo], runs: Path) -> TrackersOf:
+    def prepare(self, infos: Iterable[RunStart], runs: Path) -> TrackersOf:
         """Make database, experiment and parent runs now, in one process. If MLflow fails: a warning, and files only."""
         if self.tracker is TrackerName.none:
             return no_trackers

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.record import read_record
+from bench.record import read_record, read_start
+from bench.run_folder import RECORD, START
 from bench.tracking import mlflow_store
-from bench.tracking.jsonl import RUN, read_run
 from bench.tracking.mlflow import EXPERIMENT, one_line
 from bench.tracking.mlflow_run import MlflowRun
 
@@ -41,8 +41,8 @@ def sync(run_folders: Iterable[Path], tracking_uri: str, experiment: str = EXPER
 
 
 def _sync_folder(folder: Path, tracking_uri: str, experiment: str) -> str:
-    info, _ = read_run(folder / RUN)
-    record = read_record(folder / "record.json") if (folder / "record.json").exists() else None
+    info = read_start(folder / START)
+    record = read_record(folder / RECORD) if (folder / RECORD).exists() else None
     run = MlflowRun(tracking_uri, experiment, system_metrics=False)
     run.start(info, folder)
     run.finish(record)

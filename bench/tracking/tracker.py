@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from bench.record import Alarm, Evaluation, RunRecord
+from bench.record import Alarm, Evaluation, RunRecord, RunStart
 
-__all__ = ["RunInfo", "Tracker"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """What is known of a run before its first step. Plain values: it is written to `run.json` in the run folder."""
-
-    run_id: str
-    config_hash: str
-    model: str
-    task: str
-    task_version: int
-    scale: str
-    seed: int
-    params: Mapping[str, Any]
-    """Resolved settings, flat: `model.lr`, `task.length`, `n_samples`."""
-    data_sha256: str
-    data_facts: Mapping[str, float | int | str]
-    environment: Mapping[str, Any]
-    """`git.sha`, `git.dirty`, `device`, versions, threads."""
+__all__ = ["Tracker"]
 
 
 class Tracker(Protocol):
@@ -37,7 +17,7 @@ class Tracker(Protocol):
     The run's own diary, `JsonlTracker`, raises OSError: without it a run could not be resumed.
     """
 
-    def start(self, info: RunInfo, folder: Path) -> None:
+    def start(self, info: RunStart, folder: Path) -> None:
         """A run starts, or goes on after a kill; `folder` is the run's folder."""
 
     def log(self, values: Mapping[str, float], *, phase: str, step: int, time: float) -> None:

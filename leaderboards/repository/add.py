@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.places import ROOT
-from bench.record import RunRecord, find_documents, read_record
+from bench.record import RunRecord, read_record
+from bench.run_folder import RECORD, find_records
 from leaderboards.repository import rescore
-from leaderboards.repository.results import SOURCE, check_record, find_samples, kept, pack, place, read_samples
+from leaderboards.repository.results import SOURCE, check_record, find_samples, kept, pack, place, read_kept_samples
 
 __all__ = ["Added", "Source", "add", "find_runs"]
 
@@ -50,7 +51,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Record files: of a run's folder, of all folders below one, or as named. Raises FileNotFoundError."""
     found: dict[Path, None] = {}
     for path in paths:
-        below = [path] if path.is_file() else find_documents(path, "record.json")
+        below = [path] if path.is_file() else find_records(path)
         if not below:
             raise FileNotFoundError(f"{path} holds no record.json: it is not the folder of a finished run")
         found |= dict.fromkeys(below)
@@ -72,7 +73,7 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     folder = results / place(record)
-    files = {"record.json": path.read_bytes(), **files}
+    files = {RECORD: record.to_json().encode(), **files}
     told = Added(
         run=str(path),
         folder=str(folder),
@@ -108,7 +109,7 @@ def _samples(record: RunRecord, folder: Path) -> dict[str, bytes]:
     for evaluation in kept(record):
         if (path := find_samples(folder, evaluation)) is None:
             raise ValueError(f"{evaluation.samples_file or 'the samples file'} is missing beside the record")
-        files[f"{evaluation.samples_file}.bz2"] = pack(read_samples(path, evaluation))
+        files[f"{evaluation.samples_file}.bz2"] = pack(read_kept_samples(path, evaluation))
     return files
 
 
@@ -143,5 +144,5 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 def _same(folder: Path, record: RunRecord) -> bool:
     """Whether the record that is there is of the same run, clock and machine aside."""
-    stored = folder / "record.json"
+    stored = folder / RECORD
     return stored.is_file() and read_record(stored).content() == record.content()

@@ -102,6 +102,26 @@ def verify_command(
         raise typer.Exit(_NOT_CHECKED)
 
 
+def upgrade_command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with records, or record files. Default: leaderboards/results.")
+    ] = None,
+) -> None:
+    """Write records of an older schema anew in today's, every score unchanged. Verify them again afterwards."""
+    from bench.places import RESULTS
+    from leaderboards.repository.upgrade import upgrade
+
+    n = 0
+    try:
+        for file in upgrade(paths or [RESULTS]):
+            typer.echo(f"upgraded {file}")
+            n += 1
+    except (FileNotFoundError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{n} records upgraded", err=True)
+
+
 def published_command(
     task: Annotated[str | None, typer.Option(help="Only numbers of this task: oracle_lstm, image_coco …")] = None,
     as_json: Json = False,

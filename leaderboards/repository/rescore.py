@@ -121,11 +121,11 @@ def recompute(loaded: Loaded, evaluation: Evaluation, sentences: Sequence[str]) 
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
     inputs = metric_inputs(loaded.data, tokens, vocabulary=named)
     result = Recomputed()
-    recorded: dict[tuple[str, str], dict[str, Score]] = {}
+    recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
-        recorded.setdefault((old.metric, old.signature), {})[key] = old
-    for (name, signature), keys in recorded.items():
-        metric = _metric(name, signature, inputs)
+        recorded.setdefault(old.signature, {})[key] = old
+    for keys in recorded.values():
+        metric = _metric(next(iter(keys.values())), inputs)
         if "model_log_prob" in metric.needs:
             result.needs_model += keys
             continue
@@ -166,32 +166,19 @@ def _compare(
         result.differences.append(f"{key} is not recorded, {next(iter(recorded.values())).metric} gives it")
 
 
-def _metric(name: str, signature: str, inputs: Any) -> Any:
-    """The metric whose signature it is, if there is one; with its own settings otherwise, and the signatures differ."""
+def _metric(score: Score, inputs: Any) -> Any:
+    """The metric with the settings of a score. Raises ValueError where there is none, or none with these settings."""
     from bench.config import build
     from bench.registry import find, names, suggest
 
-    if name not in names("metrics"):
-        raise ValueError(f"no metric {name!r}; {suggest(name, names('metrics'))}")
-    metric_class = find("metrics", name)
+    if score.metric not in names("metrics"):
+        raise ValueError(f"no metric {score.metric!r}; {suggest(score.metric, names('metrics'))}")
+    metric_class = find("metrics", score.metric)
     usual = metric_class()
-    if not usual.missing(inputs) and usual.signature(inputs) == signature:
-        return usual
-    texts = dict(part.split(":", 1) for part in signature.split("|") if ":" in part)
-    values = {f.name: _value(texts[f.name], str(f.type)) for f in dataclasses.fields(usual) if f.name in texts}
-    return build(metric_class, values, name)
-
-
-def _value(text: str, kind: str) -> Any:
-    """A setting as a signature has it -> its value: `2-5` and `2,3` are tuples."""
-    if text == "None":
-        return None
-    if "tuple" not in kind:
-        return text
-    first, dash, last = text.partition("-")
-    if dash and first.isdecimal() and last.isdecimal() and int(last) - int(first) < 100:
-        return tuple(range(int(first), int(last) + 1))
-    return tuple(text.split(","))
+    if not usual.missing(inputs) and usual.signature(inputs) == score.signature:
+        return usual  # some settings do not stand in it as they were set: an encoder has its weights' hash
+    fields = [f.name for f in dataclasses.fields(usual) if f.name in score.settings]
+    return build(metric_class, {name: score.settings[name] for name in fields}, score.metric)
 
 
 def read_sentences(loaded: Loaded, path: Path) -> list[str]:

@@ -36,7 +36,7 @@ __all__ = [
     "n_samples",
     "pack",
     "place",
-    "read_samples",
+    "read_kept_samples",
     "root_of",
 ]
 
@@ -45,7 +45,6 @@ SOURCE = "source.json"
 """Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from."""
 
 _SUFFIX = ".bz2"
-_COUNT = re.compile(r"(?:^|\|)samples:(\d{1,20})(?:\||$)")
 _MOST_SAMPLES = 1_000_000
 _SENTENCE = 4096
 """Bytes of a sentence on average, at most; captions have 60, news 150."""
@@ -81,10 +80,12 @@ def kept(record: RunRecord) -> list[Evaluation]:
 
 
 def n_samples(evaluation: Evaluation) -> int | None:
-    """How many sentences were scored, by the signatures. None if none tells. Raises ValueError if they disagree."""
-    found = {int(m[1]) for s in evaluation.scores.values() if (m := _COUNT.search(s.signature))}
-    if len(found) > 1 or not all(0 < n <= _MOST_SAMPLES for n in found):
-        raise ValueError(f"scores of one evaluation are of one number of samples up to 1,000,000, got {sorted(found)}")
+    """How many sentences were scored, by the scores' settings; None if none says. Raises ValueError if they differ."""
+    counts = {score.settings["samples"] for score in evaluation.scores.values() if "samples" in score.settings}
+    found = {n for n in counts if type(n) is int and 0 < n <= _MOST_SAMPLES}
+    if len(counts) > 1 or found != counts:
+        told = ", ".join(sorted(map(str, counts)))
+        raise ValueError(f"scores of one evaluation are of one number of samples up to 1,000,000, got {told}")
     return next(iter(found), None)
 
 
@@ -99,7 +100,7 @@ def find_samples(folder: Path, evaluation: Evaluation) -> Path | None:
     return None
 
 
-def read_samples(path: Path, evaluation: Evaluation) -> list[str]:
+def read_kept_samples(path: Path, evaluation: Evaluation) -> list[str]:
     """The sentences, their hash and number checked. Raises ValueError, OSError."""
     n = n_samples(evaluation)
     limit = (n or 10_000) * _SENTENCE

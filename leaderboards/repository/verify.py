@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.places import RESULTS
-from bench.record import Evaluation, RunRecord, find_documents, read_record, write_atomic
+from bench.record import Evaluation, RunRecord, read_record, write_atomic
+from bench.run_folder import find_records
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
@@ -29,7 +30,7 @@ from leaderboards.repository.results import (
     kept,
     n_samples,
     place,
-    read_samples,
+    read_kept_samples,
     root_of,
 )
 from leaderboards.schema import END
@@ -74,7 +75,7 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; name a folder with records or a record.json")
-        found = [path] if path.is_file() else find_documents(path, "record.json")
+        found = [path] if path.is_file() else find_records(path)
         root = root_of(path)
         files |= dict.fromkeys(found, root)
         if root == path:
@@ -154,7 +155,7 @@ def _check_evaluation(
 def _sentences(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: rescore.Loaded) -> Sequence[str] | None:
     """The samples of an evaluation; None if they need not be there and are not."""
     if (path := find_samples(folder, evaluation)) is not None:
-        return read_samples(path, evaluation)
+        return read_kept_samples(path, evaluation)
     if not any(evaluation is needed for needed in kept(record)):
         return None
     if (folder / SOURCE).is_file() and evaluation.at in END:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metrics.common.base import Better, Estimate, Metric, MetricInputs
 from metrics.common.characters import characters, not_spelled
 from metrics.common.overlap import blocks, overlaps
+from metrics.common.signature import Setting, sacrebleu_settings
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import bootstrap, resampled_sums
 
@@ -136,13 +137,13 @@ class Chrf(Metric):
             return f"chrf needs the words behind the tokens: {unknown} tokens have none"
         return reason
 
-    def signature(self, inputs: MetricInputs) -> str:
+    def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """sacreBLEU's own signature in ours; `version` is sacreBLEU's, `nc` is `char_order`."""
         from sacrebleu.metrics.chrf import CHRF
 
         chrf = CHRF(char_order=self.char_order, beta=self.beta)
         chrf.num_refs = len(inputs.references or ())
-        return f"{self.name}|beta:{self.beta}|{chrf.get_signature()}|samples:{len(inputs.samples)}|v:{self.version}"
+        return {"beta": self.beta, **sacrebleu_settings(chrf), "samples": len(inputs.samples), "v": self.version}
 
 
 def _inverse(counts: Floats) -> NDArray[np.float32]:

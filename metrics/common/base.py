@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.common.signature import Setting, signature_text
 from metrics.common.tokens import Tokens
 
 __all__ = ["Better", "Estimate", "FitLanguageModel", "Metric", "MetricInputs", "SentenceLogProb"]
@@ -138,21 +139,14 @@ class Metric(ABC):
         """What was counted, for the signature: always the number of samples."""
         return {"samples": len(inputs.samples)}
 
-    def signature(self, inputs: MetricInputs) -> str:
-        """Name, settings, counts and version: `bleu|orders:2-5|smooth:method1|refs:10000|samples:10000|v:1`.
+    def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
+        """All that a score depends on beside the sentences: the fields, what was counted, and `v`, the version.
 
-        Two scores with different signatures are not comparable.
+        Two scores with different settings are not comparable. The order is that of the signature.
         """
-        settings = [f"{f.name}:{_plain(getattr(self, f.name))}" for f in fields(self)]
-        counts = [f"{key}:{value}" for key, value in self.counts(inputs).items()]
-        return "|".join([self.name, *settings, *counts, f"v:{self.version}"])
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**own, **self.counts(inputs), "v": self.version}
 
-
-def _plain(value: object) -> str:
-    """A setting as it stands in a signature; a run of integers is written `2-5`."""
-    if isinstance(value, tuple):
-        numbers = [v for v in value if isinstance(v, int)]
-        if len(numbers) == len(value) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-            return f"{numbers[0]}-{numbers[-1]}"
-        return ",".join(_plain(v) for v in value)
-    return str(value)
+    def signature(self, inputs: MetricInputs) -> str:
+        """The settings as one text, for people: `bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1`."""
+        return signature_text(self.name, self.settings(inputs))

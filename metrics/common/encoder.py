@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -19,10 +19,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Metric, MetricInputs
+from metrics.common.base import MetricInputs
 from metrics.common.characters import not_spelled
 from metrics.common.real_text import as_many_real
 from metrics.common.sentences import sentence_keys
+from metrics.common.signature import Setting
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import EstimatedMetric
 
@@ -73,11 +74,11 @@ class EmbeddingMetric(EstimatedMetric):
         numbers = {"refs": len(inputs.references or ()), "real": 0 if real is None else len(real)}
         return {**numbers, **super().counts(inputs)}
 
-    def signature(self, inputs: MetricInputs) -> str:
+    def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """With the encoder as `all-MiniLM-L6-v2@53aa51172d14`: its name without the place, and its weights' SHA-256."""
         folder = encoder_folder(self.encoder)
         revision = "" if folder is None else f"@{weights_sha256(folder)[:12]}"
-        return Metric.signature(replace(self, encoder=f"{Path(self.encoder).name}{revision}"), inputs)
+        return {**super().settings(inputs), "encoder": f"{Path(self.encoder).name}{revision}"}
 
 
 def encoder_folder(encoder: str) -> Path | None:

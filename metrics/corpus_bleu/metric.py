@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from metrics.common.base import Better, Estimate, Metric, MetricInputs
 from metrics.common.ngrams import check_orders, ngrams_by_sentence, reference_index
+from metrics.common.signature import Setting, sacrebleu_settings
 from metrics.common.uncertainty import bootstrap, resampled_sums
 
 __all__ = ["CorpusBleu"]
@@ -87,11 +88,10 @@ class CorpusBleu(Metric):
             return "corpus_bleu needs at least one reference sentence"
         return super().missing(inputs)
 
-    def signature(self, inputs: MetricInputs) -> str:
+    def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """sacreBLEU's own signature in ours; `version` is sacreBLEU's."""
         from sacrebleu.metrics.bleu import BLEU
 
-        orders = super().signature(inputs).split("|")[1]
         bleu = BLEU(tokenize="none", smooth_method=self.smooth, force=True)
         bleu.num_refs = len(inputs.references or ())
-        return f"{self.name}|{orders}|{bleu.get_signature()}|samples:{len(inputs.samples)}|v:{self.version}"
+        return {"orders": self.orders, **sacrebleu_settings(bleu), "samples": len(inputs.samples), "v": self.version}

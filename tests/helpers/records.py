@@ -1,8 +1,10 @@
 """Synthetic records for the tests of the leaderboard."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, Score
 from leaderboards.boards import build
@@ -22,7 +24,7 @@ def scores(n: int = 1000, **values: float) -> dict[str, Score]:
     for key, value in values.items():
         metric = next(m for m in sorted(METRICS, key=len, reverse=True) if key.startswith(m))
         found[key] = Score(
-            value=value, metric=metric, signature=f"{metric}|refs:1000|samples:{n}|v:1", better=METRICS[metric]
+            value=value, metric=metric, settings={"refs": 1000, "samples": n, "v": 1}, better=METRICS[metric]
         )
     return found
 
@@ -107,3 +109,14 @@ def example() -> list[RunRecord]:
         record("real_text", None, evaluation("samples", phase="samples", bleu_2=0.74, self_bleu_2=0.88, unique=0.99))
     )
     return records
+
+
+def as_schema_1(one: RunRecord) -> dict[str, Any]:
+    """The document that a version with records of schema 1 wrote: signatures, and no settings of the run."""
+    document = json.loads(one.to_json())
+    for evaluation, scored in zip(document["evaluations"], one.evaluations, strict=True):
+        for key, score in evaluation["scores"].items():
+            score["signature"] = scored.scores[key].signature
+            del score["settings"]
+    del document["run"], document["upgraded_from"]
+    return {**document, "schema_version": 1, "selection": "last"}

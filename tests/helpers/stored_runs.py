@@ -18,7 +18,7 @@ from bench.record import RunRecord, read_record
 from bench.registry import find
 from bench.run.runner import run
 from bench.sample_files import read_samples
-from bench.score.records import Board, record_samples
+from bench.score.records import LoadedTask, record_samples
 
 
 def head() -> str:
@@ -58,7 +58,9 @@ def hand_in(file: Path, folder: Path, name: str = "Somebody's samples", **metric
     """The record of a samples file."""
     task = build(find("tasks", "grammar"), {}, "grammar")
     data = task.load()
-    board = Board(name="grammar", task=task, data=data, metrics=build_metrics(tuple(metrics or task.metrics), metrics))
+    board = LoadedTask(
+        name="grammar", task=task, data=data, metrics=build_metrics(tuple(metrics or task.metrics), metrics)
+    )
     samples = read_samples(file, task, data.vocabulary, eos_id=data.spec.eos_id)
     record_samples(name, board, samples, folder)
     change(folder, as_from_a_clean_checkout)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, Score, short_hash
+from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, RunStart, Score, short_hash
+from bench.run_settings import RunSettings
 from bench.tracking import mlflow_store
 from bench.tracking.jsonl import JsonlTracker
 from bench.tracking.mlflow import MlflowTracker, default_uri
-from bench.tracking.tracker import RunInfo
 
 NOW = 1_800_000_000.0
 
@@ -62,8 +62,8 @@ def new_store(runs: Path, migrated: Path) -> Store:
     return Store(runs, default_uri(runs))
 
 
-def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunInfo:
-    plain = RunInfo(
+def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunStart:
+    plain = RunStart(
         run_id=short_hash([model, seed]),
         config_hash=short_hash(model),
         model=model,
@@ -71,7 +71,11 @@ def info(seed: int = 0, model: str = "seqgan", **changes: Any) -> RunInfo:
         task_version=2,
         scale="smoke",
         seed=seed,
-        params={"model.lr": 0.001, "model.filters": (1, 2, 3), "task.path": "", "n_samples": 100, "model.clip": None},
+        created_at="2027-01-15T08:00:00.000+00:00",
+        origin="run",
+        model_config={"lr": 0.001, "filters": (1, 2, 3), "clip": None},
+        task_config={"path": ""},
+        run=RunSettings(n_samples=100),
         data_sha256="0123456789abcdef" * 4,
         data_facts={"train": 100, "overlap": 0.25},
         environment={"git.sha": "abc123", "git.dirty": True, "device": "cpu", "threads": 1, "torch": "2.13.0"},
@@ -83,7 +87,7 @@ def tracker_of(store: Store, **settings: Any) -> MlflowTracker:
     return MlflowTracker(store.uri, system_metrics=False, **settings)
 
 
-def folder_of(runs: Path, run: RunInfo) -> Path:
+def folder_of(runs: Path, run: RunStart) -> Path:
     folder = runs / f"{run.task}-{run.model}-{run.seed}-{run.run_id}"
     folder.mkdir(exist_ok=True)
     return folder
@@ -91,7 +95,7 @@ def folder_of(runs: Path, run: RunInfo) -> Path:
 
 def evaluated(at: str, step: int, temperature: float = 1.0) -> Evaluation:
     values = {"bleu_2": 0.5 + step / 1000, "nll_oracle": 9.0 + temperature}
-    scores = {k: Score(value=v, metric=k, signature=f"{k}|v:1", better="higher") for k, v in values.items()}
+    scores = {k: Score(value=v, metric=k, settings={"v": 1}, better="higher") for k, v in values.items()}
     return Evaluation(
         phase="mle", step=step, at=at, temperature=temperature, scores=scores, skipped={"validity": "none"}
     )
@@ -109,7 +113,7 @@ def tell(trackers: list[Any], first: int, last: int, time: float = NOW) -> None:
                 tracker.alarm(Alarm(kind="collapse", phase="mle", step=7, message="1% unique"), time=time + step)
 
 
-def end(trackers: list[Any], folder: Path, run: RunInfo, status: str = "completed", time: float = NOW) -> None:
+def end(trackers: list[Any], folder: Path, run: RunStart, status: str = "completed", time: float = NOW) -> None:
     """The sweep, the files, the record."""
     sweep = [evaluated("end", 10, temperature) for temperature in (0.5, 1.0, 1.3)]
     for tracker in trackers:
@@ -141,7 +145,7 @@ def end(trackers: list[Any], folder: Path, run: RunInfo, status: str = "complete
         tracker.finish(record)
 
 
-def live(store: Store, run: RunInfo, status: str = "completed", **settings: Any) -> Path:
+def live(store: Store, run: RunStart, status: str = "completed", **settings: Any) -> Path:
     """A whole run, tracked as the runner tracks it."""
     folder = folder_of(store.runs, run)
     trackers = [JsonlTracker(), tracker_of(store, **settings)]

@@ -8,6 +8,7 @@ import pytest
 from helpers.records import evaluation, example, only, record, row, tables
 from scipy import stats
 
+from bench.run_settings import RunSettings
 from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards
 
@@ -39,7 +40,7 @@ def test_a_run_that_was_begun_and_has_no_record_counts_as_started(tmp_path: Path
     done = record("seqgan", 0, evaluation(bleu_2=0.5))
     for name, run_id in (("killed", "seqgan-1"), ("copy-of-killed", "seqgan-1"), ("torn", None)):
         (tmp_path / "runs" / name).mkdir(parents=True)
-        text = json.dumps({"config_hash": done.config_hash, "run_id": run_id}) if run_id else "{"
+        text = json.dumps({"config_hash": done.config_hash, "run_id": run_id, "seed": 1}) if run_id else "{"
         (tmp_path / "runs" / name / "run.json").write_text(text)
     row = tables(tmp_path, done).boards[0].rows[0]
     assert (row.n_completed, row.n_started) == (1, 2)
@@ -217,11 +218,11 @@ def test_settings_that_differ_are_in_the_label(tmp_path: Path) -> None:
 
 def test_another_precision_is_in_label_and_command(tmp_path: Path) -> None:
     usual, none, bf16 = (
-        record("mle", 0, evaluation(bleu_2=0.7), config_hash=name, run_id=name, environment=environment)
-        for name, environment in (
-            ("a", {"fp32_precision": "ieee"}),
-            ("b", {}),
-            ("c", {"fp32_precision": "bf16"}),
+        record("mle", 0, evaluation(bleu_2=0.7), config_hash=name, run_id=name, run=run)
+        for name, run in (
+            ("a", RunSettings()),
+            ("b", None),
+            ("c", RunSettings(fp32_precision="bf16")),
         )
     )
     rows = only(tables(tmp_path, usual, none, bf16)).rows

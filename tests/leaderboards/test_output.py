@@ -119,15 +119,15 @@ def test_published_rows_are_sourced_numbers() -> None:
 
 
 def test_published_rows_belong_to_their_board_only() -> None:
-    coco = published_for("image_coco", {"split": "published"}, {"bleu_2": "", "self_bleu_2": ""})
+    coco = published_for("image_coco", {"split": "published"}, {"bleu_2": {}, "self_bleu_2": {}})
     seqgan = {r.key: r.value for r in coco["Texygen README / docs/evaluation.md"] if r.model == "SeqGAN"}
     assert seqgan == {"bleu_2": "0.745", "self_bleu_2": "0.950"}
-    assert published_for("image_coco", {"split": "resplit"}, {"bleu_2": ""}) == {}
-    oracle = published_for("oracle_lstm", {"parameters": "seqgan", "length": 20}, {"nll_oracle": ""})
+    assert published_for("image_coco", {"split": "resplit"}, {"bleu_2": {}}) == {}
+    oracle = published_for("oracle_lstm", {"parameters": "seqgan", "length": 20}, {"nll_oracle": {}})
     (paper,) = [r for r in oracle["SeqGAN paper Table 1"] if r.model == "SeqGAN"]
     assert paper.value == "8.736"
     assert not any("experiment-log" in source for source in oracle)
-    assert published_for("oracle_lstm", {"parameters": "seeded", "length": 20}, {"nll_oracle": ""}) == {}
+    assert published_for("oracle_lstm", {"parameters": "seeded", "length": 20}, {"nll_oracle": {}}) == {}
 
 
 def test_one_source_has_one_number_per_row_and_key() -> None:

@@ -15,8 +15,9 @@ from leaderboards.__main__ import app
 from leaderboards.published import published_for
 
 COCO = {"split": "published"}
-BLEU = "bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1"
-SELF_BLEU = "self_bleu|orders:2-5|smoothing:method1|samples:{}|v:1"
+BLEU = {"orders": (2, 3, 4, 5), "smoothing": "method1", "refs": 10_000, "samples": 10_000, "v": 1}
+SELF_BLEU = {"orders": (2, 3, 4, 5), "smoothing": "method1", "samples": 10_000, "v": 1}
+NLL = {"nll_oracle": {"samples": 10_000, "v": 1}}
 NOT_PUBLISHED = ("recomputed for this project", "survey notes")
 """Reporters of the collection whose numbers are no publication: our own, and notes of a survey that nobody names."""
 
@@ -49,18 +50,18 @@ def test_a_number_compares_or_says_why_not() -> None:
         assert all(part.count(":") == 1 for part in row.needs.split("|") if part)
 
 
-def found(signatures: dict[str, str], source: str, **settings: object) -> dict[tuple[str, str], Published]:
+def found(columns: dict[str, dict[str, object]], source: str, **settings: object) -> dict[tuple[str, str], Published]:
     task, config = ("oracle_lstm", settings) if settings else ("image_coco", COCO)
-    return {(row.model, row.key): row for row in published_for(task, config, signatures)[source]}
+    return {(row.model, row.key): row for row in published_for(task, config, columns)[source]}
 
 
 def test_texygens_numbers_compare_where_the_counts_are_texygens() -> None:
     source = "Texygen README / docs/evaluation.md"
-    rows = found({"bleu_2": BLEU, "self_bleu_2": SELF_BLEU.format(9984)}, source)
+    rows = found({"bleu_2": BLEU, "self_bleu_2": {**SELF_BLEU, "samples": 9984}}, source)
     assert (rows["SeqGAN", "bleu_2"].value, rows["SeqGAN", "bleu_2"].comparable) == ("0.745", True)
     assert rows["SeqGAN", "self_bleu_2"].comparable
     assert rows["LeakGAN", "bleu_2"].reason == "samples were drawn with logits x 1.5"
-    other = found({"bleu_2": BLEU.replace("refs:10000", "refs:500"), "self_bleu_2": SELF_BLEU.format(10000)}, source)
+    other = found({"bleu_2": {**BLEU, "refs": 500}, "self_bleu_2": SELF_BLEU}, source)
     assert other["SeqGAN", "bleu_2"].reason == "refs:10000, here refs:500"
     assert other["SeqGAN", "self_bleu_2"].reason == "samples:9984, here samples:10000"
     assert not any(row.comparable for row in other.values())
@@ -85,17 +86,15 @@ def test_bleu_of_a_hundred_samples_stands_apart() -> None:
     ],
 )
 def test_oracle_numbers(source: str, model: str, comparable: bool) -> None:
-    signatures = {"nll_oracle": "nll_oracle|samples:10000|v:1"}
-    row = found(signatures, source, parameters="seqgan", length=20)[model, "nll_oracle"]
+    row = found(NLL, source, parameters="seqgan", length=20)[model, "nll_oracle"]
     assert row.comparable is comparable
     assert bool(row.reason) is not comparable
 
 
 def test_numbers_of_another_oracle_are_not_there() -> None:
-    signatures = {"nll_oracle": "nll_oracle|samples:10000|v:1"}
-    assert published_for("oracle_lstm", {"parameters": "seeded", "length": 20}, signatures) == {}
-    assert published_for("oracle_lstm", {"parameters": "seqgan", "length": 40}, signatures) == {}
-    relgan = published_for("oracle_lstm", {"parameters": "relgan", "length": 20}, signatures)
+    assert published_for("oracle_lstm", {"parameters": "seeded", "length": 20}, NLL) == {}
+    assert published_for("oracle_lstm", {"parameters": "seqgan", "length": 40}, NLL) == {}
+    relgan = published_for("oracle_lstm", {"parameters": "relgan", "length": 20}, NLL)
     assert {row.model for rows in relgan.values() for row in rows} == {"RelGAN"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +11,12 @@ import pytest
 from helpers import stored_runs as runs
 from typer.testing import CliRunner
 
-from bench.config import build
 from bench.record import read_record
-from bench.registry import find, names
 from leaderboards.__main__ import app
 from leaderboards.records import VERIFIED, read_store
 from leaderboards.repository import rescore
 from leaderboards.repository.add import Source, add
 from leaderboards.repository.verify import Report, verify, write_verified
-from metrics.common.base import _plain
 
 LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
 Document = dict[str, Any]
@@ -114,8 +110,8 @@ def change(key: str, name: str, value: object) -> Callable[[Document], None]:
         (change("bleu_2", "standard_error", 0.5), "bleu_2's standard error is recorded as 0.5"),
         (change("bleu_2", "standard_error", None), "bleu_2's standard error: None"),
         (change("self_bleu_5", "better", "higher"), "better is recorded as higher, lower is right"),
-        (change("unique", "signature", "unique|samples:60|v:99"), "unique is recorded as unique|samples:60|v:99"),
-        (change("unique", "signature", "unique|samples:61|v:1"), "one number of samples"),
+        (change("unique", "settings", {"samples": 60, "v": 99}), "unique is recorded as unique|samples:60|v:99"),
+        (change("unique", "settings", {"samples": 61, "v": 1}), "one number of samples"),
         (change("unique", "metric", "bleu"), "bleu gives"),
         (change("unique", "metric", "uniqe"), "did you mean 'unique'"),
         (change("unique", "metric", "my_metric.py:Mine"), "must be a word"),
@@ -163,13 +159,6 @@ def test_a_metric_of_other_settings_is_computed_with_them(tmp_path: Path) -> Non
     assert found["bleu_4"].signature.startswith("bleu|orders:2,4|smoothing:method0|")
     report = only(verify([folder]))
     assert (report.state, report.scores) == ("verified", 3), report.reasons
-
-
-@pytest.mark.parametrize("name", names("metrics"))
-def test_settings_are_read_back_from_a_signature(name: str) -> None:
-    metric = find("metrics", name)()
-    values = {f.name: rescore._value(_plain(getattr(metric, f.name)), str(f.type)) for f in dataclasses.fields(metric)}
-    assert build(type(metric), values, name) == metric
 
 
 def test_place_links_and_strays(results: Path) -> None:

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 import bench.launch.workers
 from bench.cli import app
 from bench.config import RunConfig
-from bench.launch.workers import Outcome, Way, _Worker, launch, slots
+from bench.launch.slots import slots
+from bench.launch.workers import Outcome, Way, _Worker, launch
 from bench.randomness import isolated, random_state, restore_random_state
 from bench.record import read_record
 from bench.run.runner import run
@@ -94,7 +95,7 @@ def test_which_gpu_it_is_makes_no_other_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert len({ids[device] for device in ("auto", "cuda", "cuda:0", "cuda:1")}) == 1
     assert ids["cpu"] != ids["cuda"]
     assert resolved["cuda:1"].device == "cuda:1"  # where it goes on
-    assert {resolved[device].params()["device"] for device in ("auto", "cuda:0", "cuda:1")} == {"cuda"}
+    assert {resolved[device].run_settings.device for device in ("auto", "cuda:0", "cuda:1")} == {"cuda"}
 
 
 class Workers:

@@ -78,8 +78,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preset:
 
 
 def score(value: float, *, samples: int = 200, version: int = 1) -> Score:
-    signature = f"nll_oracle|samples:{samples}|v:{version}"
-    return Score(value=value, metric="nll_oracle", signature=signature, better="lower")
+    return Score(value=value, metric="nll_oracle", settings={"samples": samples, "v": version}, better="lower")
 
 
 def evaluation(value: float, at: Any = "end", phase: str = "adversarial", step: int = 50, **more: Any) -> Evaluation:
@@ -193,13 +192,15 @@ def test_a_setting_newer_than_the_record_must_stand_at_its_default(toy: Preset) 
     assert state_of_row(other.rows[0], found(record)).done == ()
 
 
-def test_one_record_for_each_seed(toy: Preset) -> None:
-    """A completed one rather than a failed one, then the newest."""
+def test_the_newest_record_of_each_seed_counts(toy: Preset) -> None:
     old, new = made(toy, 0, 5.0), made(toy, 0, 4.0, created_at="2026-02-01T00:00:00Z")
     failed = made(toy, 0, 3.0, status="failed", created_at="2026-03-01T00:00:00Z")
-    for order in ([old, new, failed], [failed, new, old]):
+    for order in ([old, new], [new, old]):
         state = state_of_row(toy.rows[0], found(*order))
         assert (state.done, state.failed, state.results[0].values) == ((0,), (), {0: 4.0})
+    for order in ([old, new, failed], [failed, new, old]):
+        state = state_of_row(toy.rows[0], found(*order))
+        assert (state.done, state.failed, state.results[0].values) == ((), (0,), {})
 
 
 def test_best_needs_evaluations_on_the_way(toy: Preset) -> None:
@@ -226,10 +227,10 @@ def test_changed_settings_are_no_longer_the_preset(toy: Preset) -> None:
 
 
 def test_real_text_is_one_score_without_seeds(toy: Preset, tmp_path: Path) -> None:
-    from bench.score.records import Board, record_real_text
+    from bench.score.records import LoadedTask, record_real_text
 
     row = toy.rows[1]
-    board = Board(name="oracle_lstm", task=row.task, data=row.task.load(), metrics=row.metrics)
+    board = LoadedTask(name="oracle_lstm", task=row.task, data=row.task.load(), metrics=row.metrics)
     record = record_real_text(board, 100, tmp_path)
     (result,) = state_of_row(row, read_found([tmp_path])).results
     final = record.final()

@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.reproduce.verdict import VERDICTS, Mean, judge, mean_of
+from bench.reproduce.verdict import VERDICTS, judge
+from bench.seeds import MeanOverSeeds, mean_over_seeds
 
 SMALL = 1e-6
 
 
 def test_mean_and_interval_are_students() -> None:
     """2.92 is the 95% quantile of one side at two degrees; the two-sided one is 4.302653."""
-    assert mean_of([]) is None
-    assert mean_of([3.5]) == Mean(3.5, None, 1)
-    three = mean_of([1.0, 2.0, 3.0])
+    assert mean_over_seeds([]) is None
+    assert mean_over_seeds([3.5]) == MeanOverSeeds(3.5, None, None, 1)
+    three = mean_over_seeds([1.0, 2.0, 3.0])
     assert three is not None
     assert three.mean == 2.0
     assert three.half_width == pytest.approx(4.3026527 / math.sqrt(3), rel=1e-6)
@@ -45,11 +46,11 @@ def test_mean_and_interval_are_students() -> None:
     ],
 )
 def test_the_interval_decides(mean: float, half: float, expected: str) -> None:
-    assert judge(9.0, 0.1, Mean(mean, half, 3), seeded=True).verdict == expected
+    assert judge(9.0, 0.1, MeanOverSeeds(mean, None, half, 3), seeded=True).verdict == expected
 
 
 def test_undecided_says_what_would_help() -> None:
-    assert judge(9.0, 0.1, Mean(9.1, 0.2, 3), seeded=True).reason == (
+    assert judge(9.0, 0.1, MeanOverSeeds(9.1, None, 0.2, 3), seeded=True).reason == (
         "the interval is 0.4 wide and reaches over an edge; more seeds narrow it"
     )
 
@@ -64,25 +65,28 @@ def test_undecided_says_what_would_help() -> None:
     ],
 )
 def test_without_seeds_the_value_itself_decides(mean: float, expected: str) -> None:
-    assert judge(0.745, 0.001, Mean(mean, None, 1), seeded=False).verdict == expected
+    assert judge(0.745, 0.001, MeanOverSeeds(mean, None, None, 1), seeded=False).verdict == expected
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_fewer_than_three_seeds_decide_nothing(n: int) -> None:
-    judgement = judge(9.0, 0.1, Mean(9.0, 0.0 if n > 1 else None, n), seeded=True)
+    judgement = judge(9.0, 0.1, MeanOverSeeds(9.0, None, 0.0 if n > 1 else None, n), seeded=True)
     assert judgement.verdict == "not comparable"
     assert judgement.reason == f"{n} seed{'s' if n > 1 else ''}, fewer than 3"
 
 
 def test_a_reason_outweighs_every_number() -> None:
-    judgement = judge(9.0, 0.1, Mean(9.0, 0.0, 3), seeded=True, against=["scale small", "seed 1 failed"])
+    judgement = judge(9.0, 0.1, MeanOverSeeds(9.0, None, 0.0, 3), seeded=True, against=["scale small", "seed 1 failed"])
     assert (judgement.verdict, judgement.reason) == ("not comparable", "scale small; seed 1 failed")
-    assert judge(9.0, 0.1, Mean(12.0, 0.0, 3), seeded=True, against=["scale small"]).verdict == "not comparable"
+    assert (
+        judge(9.0, 0.1, MeanOverSeeds(12.0, None, 0.0, 3), seeded=True, against=["scale small"]).verdict
+        == "not comparable"
+    )
 
 
 def test_nothing_measured_and_nothing_published() -> None:
     assert judge(9.0, 0.1, None, seeded=True).verdict == "not run"
-    assert judge(None, None, Mean(9.0, 0.1, 3), seeded=True).verdict == "no published number"
+    assert judge(None, None, MeanOverSeeds(9.0, None, 0.1, 3), seeded=True).verdict == "no published number"
     assert judge(None, None, None, seeded=True).verdict == "not run"
 
 
@@ -97,7 +101,7 @@ def test_the_verdict_is_that_of_every_point_of_the_interval(
     values: list[float], value: float, tolerance: float, share: float, data: st.DataObject
 ) -> None:
     """What is reproduced holds for each value that the mean may have; what is not, for none."""
-    measured = mean_of(values)
+    measured = mean_over_seeds(values)
     assert measured is not None
     verdict = judge(value, tolerance, measured, seeded=True).verdict
     assert verdict in VERDICTS

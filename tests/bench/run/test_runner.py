@@ -63,12 +63,12 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
 
 def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     from bench.sample_files import read_samples
-    from bench.score.records import Board, record_samples
+    from bench.score.records import LoadedTask, record_samples
 
     resolved = toy()
     record = run(resolved, tmp_path)
     task = resolved.task
-    board = Board(name="oracle_lstm", task=task, data=task.load(), metrics=resolved.metrics)
+    board = LoadedTask(name="oracle_lstm", task=task, data=task.load(), metrics=resolved.metrics)
     final = record.final()
     assert final is not None
     assert final.samples_file is not None

@@ -21,8 +21,8 @@ from bench.config import build
 from bench.record import read_record
 from bench.registry import find
 from bench.sample_files import Samples, read_samples
+from bench.score.references import References
 from bench.task import Vocabulary
-from bench.tasks._references import References
 from leaderboards.boards import build as build_boards
 
 LINES = ["the dog sleeps", "", "the cats see a dog", "the dog sleeps", "a cat sees the zebra"]

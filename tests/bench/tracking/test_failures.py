@@ -76,10 +76,12 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from bench.tracking.mlflow import MlflowTracker, default_uri
-from bench.tracking.tracker import RunInfo
+from bench.record import RunStart
 runs, seed = Path(sys.argv[1]), int(sys.argv[2])
-info = RunInfo(run_id=f"run{seed}", config_hash="same", model="mle", task="t", task_version=1, scale="smoke", seed=seed,
-               params={"lr": 1}, data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
+info = RunStart(created_at="2027-01-15T08:00:00+00:00", origin="run",
+                run_id=f"run{seed}", config_hash="same", model="mle",
+                task="t", task_version=1, scale="smoke", seed=seed,
+               model_config={"lr": 1}, data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
 folder = runs / str(seed)
 folder.mkdir()
 tracker = MlflowTracker(default_uri(runs), system_metrics=False)

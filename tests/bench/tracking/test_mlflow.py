@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from helpers import tracking_runs as cases
 
+from bench.run_settings import RunSettings
 from bench.tracking import labels, mlflow_store
 from bench.tracking.jsonl import JsonlTracker
 from bench.tracking.mlflow import Configuration, default_uri, prepare
@@ -48,15 +49,12 @@ def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:
     wanted |= {"device": "cpu", "scale": "smoke", "status": "completed", "alarms": "1", "n_parameters": "1234"}
     wanted |= {"alarm.collapse": "1% unique (mle, step 7)", "mlflow.source.git.commit": "abc123"}
     assert wanted.items() <= seen["tags"].items()
-    assert seen["params"] == {
-        "seed": "0",
-        "scale": "smoke",
-        "model.lr": "0.001",
-        "model.filters": "[1, 2, 3]",
-        "task.path": '""',
-        "n_samples": "100",
-        "model.clip": "null",
-    }
+    wanted = {"seed": "0", "scale": "smoke", "model": "seqgan", "task": "oracle_lstm", "n_samples": "100"}
+    wanted |= {"model.lr": "0.001", "model.filters": "[1, 2, 3]", "model.clip": "null", "task.path": '""'}
+    assert wanted.items() <= seen["params"].items()
+    assert seen["params"]["metrics"] == "the task's own"
+    others = RunSettings(n_samples=100).model_dump(exclude={"metrics"})
+    assert seen["params"].keys() == wanted.keys() | others.keys() | {"metrics"}
     assert [step for step, _, _ in seen["points"]["train/mle/loss"]] == list(range(10))
     assert seen["points"]["train/mle/norm"][3] == (3, "nan", 1000 * (int(cases.NOW) + 3))
     assert [(step, value) for step, value, _ in seen["points"]["score/bleu_2"]] == [(5, "0.505"), (10, "0.51")]
@@ -189,22 +187,20 @@ def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
     tracker = cases.tracker_of(store, flush_seconds=3600.0)
     folder = cases.folder_of(store.runs, cases.info())
-    tracker.start(cases.info(params={f"p{i}": i for i in range(250)}), folder)
+    tracker.start(cases.info(model_config={f"p{i}": i for i in range(250)}, run=None, task_config={}), folder)
     for step in range(1250):
         tracker.log({"loss": 1.0, "norm": 2.0}, phase="mle", step=step, time=cases.NOW + step)
     tracker.finish(None)
     assert sum(sizes) == 2500
     assert len([size for size in sizes if size]) <= 4
     (child,) = store.level("run")
-    assert len(child.data.params) == 252
+    assert len(child.data.params) == 254
     assert len(store.points(child)["train/mle/loss"]) == 1250
 
 
 def test_a_long_parameter_is_cut_and_says_so(store: cases.Store) -> None:
     tracker = cases.tracker_of(store)
-    tracker.start(
-        cases.info(params={"model.long": "x" * 600, "model.lr": 1}), cases.folder_of(store.runs, cases.info())
-    )
+    tracker.start(cases.info(model_config={"long": "x" * 600, "lr": 1}), cases.folder_of(store.runs, cases.info()))
     tracker.finish(None)
     (child,) = store.level("run")
     assert child.data.params["model.long"] == "x" * labels.PARAM_LIMIT

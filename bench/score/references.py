@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import PlainSerializer
@@ -14,13 +13,10 @@ from pydantic import PlainSerializer
 from baselines.common.spec import SequenceSpec
 from bench.sample_files import is_text, read_samples
 from bench.task import Task, TextData, Vocabulary, digest
-from bench.tasks import _text
+from bench.tokenizers import Tokenizer, tokenizer
 from metrics.common.tokens import Tokens
 
-__all__ = ["References", "Tokenizer"]
-
-Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
-"""blanks: words between blanks. english: NLTK's tokenizer, as on COCO and EMNLP News. characters: each one a word."""
+__all__ = ["References"]
 
 NamedPath = Annotated[Path, PlainSerializer(lambda path: path.name)]
 """In a record a file is its name; the hash of the data says what it holds."""
@@ -66,7 +62,7 @@ class References(Task):
 
     def tokenize(self, line: str) -> list[str]:
         """Words by the tokenizer that was asked for."""
-        return _TOKENIZERS[self.tokenizer](line)
+        return tokenizer(self.tokenizer)(line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +80,3 @@ class _Corpora(TextData):
         words = "\n".join(self.vocabulary.unseen).encode()
         parts = (self.references.flat, self.references.offsets, self.text.flat, self.text.offsets)
         return digest(words, *parts)
-
-
-def _characters(line: str) -> list[str]:
-    return [character for character in line if not character.isspace()]
-
-
-_TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
-    "blanks": str.split,
-    "english": lambda line: _text.english(lower=False)(line),
-    "english_lower": lambda line: _text.english()(line),
-    "characters": _characters,
-}

@@ -1,0 +1,97 @@
+"""The folder of one run: the names of its files, the names of folders, and how runs are found below a folder.
+
+<runs>/<task>-<model>-<seed>-<run_id>/     a training
+<runs>/<task>-samples-<hash>/              samples that were handed in
+<runs>/<task>-real_text-<hash>/            the row of real text
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "CHECKPOINT",
+    "DIARY",
+    "ERROR",
+    "RECORD",
+    "SAMPLES",
+    "START",
+    "WEIGHTS",
+    "Begun",
+    "find_begun",
+    "find_records",
+    "find_starts",
+    "folder_name",
+    "samples_name",
+]
+
+RECORD = "record.json"
+"""`bench.record.RunRecord`: a folder that has it is of a run that ended."""
+START = "run.json"
+"""`bench.record.RunStart`, from the first moment on."""
+DIARY = "train.jsonl"
+"""What happened, one event a line."""
+CHECKPOINT = "checkpoint.pt"
+"""Where a training stands; removed when it is completed."""
+WEIGHTS = "weights.safetensors"
+ERROR = "error.txt"
+"""The traceback of a failure."""
+SAMPLES = "samples.txt"
+"""The samples at the end at temperature 1, or those that were handed in."""
+
+
+def folder_name(task: str, what: str, *rest: object) -> str:
+    """`grammar-seqgan-0-34ffa7438f1f`; of `my_gan.py:MyGAN` the name of the file."""
+    return "-".join([_stem(task), _stem(what), *map(str, rest)])
+
+
+def _stem(name: str) -> str:
+    return Path(name.partition(":")[0]).stem
+
+
+def samples_name(phase: str, at: str, temperature: float) -> str:
+    """The file of an evaluation's samples."""
+    if at == "phase_end":
+        return f"samples-after-{phase}.txt"
+    return SAMPLES if temperature == 1.0 else f"samples-t{temperature:g}.txt"
+
+
+def find_records(root: Path) -> list[Path]:
+    """The records at any depth below `root`, in order."""
+    return _found(root, RECORD)
+
+
+def find_starts(root: Path) -> list[Path]:
+    """The `run.json` of every training at any depth below `root`, in order."""
+    return _found(root, START)
+
+
+def _found(root: Path, name: str) -> list[Path]:
+    """Without the copies that MLflow keeps as artifacts."""
+    return sorted(path for path in root.rglob(name) if "mlartifacts" not in path.relative_to(root).parts)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that was begun and has no record yet: under way, stopped or killed."""
+
+    config_hash: str
+    run_id: str
+    seed: int
+    folder: Path
+    """May hold no checkpoint: killed before it was first saved."""
+
+
+def find_begun(root: Path) -> Iterator[Begun]:
+    """Every training below `root` without a record. A `run.json` that is torn, or of something else, claims nothing."""
+    for path in find_starts(root):
+        if path.with_name(RECORD).exists():
+            continue
+        try:
+            start = json.loads(path.read_text(encoding="utf-8"))
+            yield Begun(str(start["config_hash"]), str(start["run_id"]), int(start["seed"]), path.parent)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue

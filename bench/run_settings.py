@@ -1,0 +1,46 @@
+"""A run's own settings: all that is neither the model's nor the task's. They stand in its record."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Precision", "RunSettings"]
+
+Precision = Literal["ieee", "tf32", "bf16"]
+
+
+class RunSettings(BaseModel):
+    """How a run is sampled, scored, logged and computed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    n_samples: Annotated[int, Field(gt=0)] = 10_000
+    """Sentences drawn at each evaluation; BLEU and Self-BLEU depend on it, so it is in every signature."""
+    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
+    """Temperatures of the evaluation at the end; 1 is always evaluated."""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between evaluations on the way; 0: only at the end of each phase."""
+    log_every: Annotated[int, Field(gt=0)] = 100
+    """Steps between two readings of what a step returns."""
+    metrics: tuple[str, ...] = ()
+    """Names of metrics; empty: the task's own list."""
+    metric_settings: dict[str, dict[str, Any]] = {}
+    """By metric; on the command line `--set lm_score.order=3`."""
+    alarm_unique: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Collapse alarm: share of distinct sentences among the samples below this."""
+    alarm_entropy: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Collapse alarm: entropy of the samples' words below this share of the training text's."""
+    on_alarm: Literal["record", "stop"] = "record"
+    """`stop`: an alarm ends the run, which is then recorded as failed."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`; `auto`: a GPU if there is one."""
+    cuda_graphs: bool = False
+    """On a GPU, record steps of fixed shapes as CUDA graphs and replay them. Off: it has not been tried on one."""
+    fp32_precision: Precision = "ieee"
+    """Products of float32 matrices in training; evaluations have exact ones always. `tf32` rounds factors to 10 bits
+    after the point, on a GPU alone (PyTorch's own default for its convolutions and LSTMs); `bf16` rounds factors and
+    results of linear layers to 7 bits, and has TF32 in a GPU's convolutions and LSTMs. Each makes a row of its own."""
+    threads: Annotated[int, Field(gt=0)] = 1
+    """Threads of one run. One thread a run and several runs side by side is the fastest use of a CPU."""

@@ -1,0 +1,45 @@
+"""From a line of text to words. Tokenizers are part of a task's protocol: another one gives other scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Literal
+
+__all__ = ["Tokenizer", "english", "tokenizer"]
+
+Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
+"""blanks: words between blanks. english: NLTK's tokenizer, as on COCO and EMNLP News. characters: each one a word."""
+
+_CLOSING_QUOTE = re.compile(r"(?<!\S)''(?!\S)")
+
+
+@cache
+def english(*, lower: bool = True) -> Callable[[str], list[str]]:
+    """NLTK's English tokenizer, which all published scores on COCO and EMNLP News use: one line -> words.
+
+    `nltk.word_tokenize(line, preserve_line=True)`: the line is not cut into sentences first, which would need a
+    downloaded model. It differs from `word_tokenize(line)` on 5 of 10,000 lines of each COCO file. A closing quote
+    that NLTK wrote (`''` between blanks) stays one, so that tokenised samples are read back as they were written.
+    """
+    from nltk.tokenize.destructive import NLTKWordTokenizer  # type: ignore[import-untyped]
+
+    words: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+
+    def tokenize(line: str) -> list[str]:
+        first, *others = _CLOSING_QUOTE.split(line.strip().lower() if lower else line.strip())
+        return words(first) + [word for part in others for word in ("''", *words(part))]
+
+    return tokenize
+
+
+def tokenizer(name: Tokenizer) -> Callable[[str], list[str]]:
+    """The tokenizer of that name: one line -> words."""
+    if name == "characters":
+        return _characters
+    return str.split if name == "blanks" else english(lower=name == "english_lower")
+
+
+def _characters(line: str) -> list[str]:
+    return [character for character in line if not character.isspace()]

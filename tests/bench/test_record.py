@@ -1,0 +1,124 @@
+"""The record: written and read back, strictly; what is of schema 1 becomes schema 2 with every score as it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.records import as_schema_1, evaluation, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.record import RunRecord, Score, read_evaluation, read_record
+from bench.record_upgrade import upgrade_evaluation
+from bench.registry import find, names
+from bench.run_settings import RunSettings
+from metrics.common.signature import signature_text
+
+SETTINGS = RunSettings(n_samples=1000, temperatures=(0.5, 1.0), evaluate_every=6, fp32_precision="bf16", threads=2)
+
+
+def trained() -> RunRecord:
+    evaluations = (
+        replace(evaluation("cadence", phase="mle", bleu_2=0.5), step=6),
+        replace(evaluation("cadence", phase="mle", bleu_2=0.55), step=18),
+        evaluation("phase_end", phase="mle", bleu_2=0.6),
+        evaluation(temperature=0.5, bleu_2=0.9),
+        evaluation(bleu_2=0.7, self_bleu_3=1 / 3),
+    )
+    environment = {"device": "cpu", "threads": 2, "fp32_precision": "bf16", "git.dirty": False}
+    return record("seqgan", 0, *evaluations, run=SETTINGS, environment=environment)
+
+
+def written(document: dict[str, Any], folder: Path) -> RunRecord:
+    (folder / "record.json").write_text(json.dumps(document))
+    return read_record(folder / "record.json")
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    one = trained()
+    one.write(tmp_path / "record.json")
+    assert read_record(tmp_path / "record.json") == one
+
+
+def test_the_runs_own_settings_stand_in_the_record() -> None:
+    assert set(json.loads(trained().to_json())["run"]) == set(RunSettings.model_fields)
+
+
+def test_a_record_of_schema_1_has_the_same_scores_and_what_its_run_was_set_to(tmp_path: Path) -> None:
+    one = trained()
+    upgraded = written(as_schema_1(one), tmp_path)
+    assert upgraded.upgraded_from == 1
+    assert upgraded.evaluations == one.evaluations
+    assert upgraded.run == SETTINGS.model_copy(update={"device": "cpu"})
+    assert replace(upgraded, upgraded_from=None, run=one.run) == one
+
+
+def test_samples_of_schema_1_have_no_run(tmp_path: Path) -> None:
+    one = record("mine", None, evaluation("samples", phase="samples", bleu_2=0.7))
+    assert written(as_schema_1(one), tmp_path) == replace(one, upgraded_from=1)
+
+
+@pytest.mark.parametrize("name", names("metrics"))
+def test_every_signature_becomes_settings_and_the_same_signature_again(name: str) -> None:
+    metric = find("metrics", name)()
+    own = {f.name: getattr(metric, f.name) for f in fields(metric)}
+    settings = {**own, "samples": 10_000, "v": metric.version}
+    signature = signature_text(name, settings)
+    old = {"scores": {"key": {"metric": name, "signature": signature}}}
+    found = upgrade_evaluation(old)["scores"]["key"]["settings"]
+    assert found == settings
+    assert signature_text(name, found) == signature
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.text(st.characters(exclude_characters="|"))))
+def test_any_text_of_a_setting_stays_that_text(texts: dict[str, str]) -> None:
+    signature = "|".join(["m", *(f"{name}:{text}" for name, text in texts.items())])
+    found = upgrade_evaluation({"scores": {"m_2": {"metric": "m", "signature": signature}}})["scores"]["m_2"]
+    assert signature_text("m", found["settings"]) == signature
+
+
+@pytest.mark.parametrize("signature", ["", "bleu", "other|v:1", "bleu|v", "bleu|v:1|v:2", 3, None])
+def test_a_signature_that_is_none_is_refused(tmp_path: Path, signature: object) -> None:
+    document = as_schema_1(trained())
+    document["evaluations"][0]["scores"]["bleu_2"]["signature"] = signature
+    if signature == "bleu":  # a metric without a setting, as it could be
+        assert written(document, tmp_path).evaluations[0].scores["bleu_2"].settings == {}
+        return
+    with pytest.raises(ValueError, match=r"record\.json"):
+        written(document, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"run": {"n_samples": "1000"}}, "record.run.n_samples must be int, got '1000'"),
+        ({"run": {"sample": 1}}, "record.run has unknown field 'sample'"),
+        ({"run": {"fp32_precision": "fp8"}}, "record.run.fp32_precision must be one of ieee, tf32, bf16, got 'fp8'"),
+        ({"run": {"n_samples": 0}}, "record.run.n_samples: input should be greater than 0, got 0"),
+        ({"schema_version": 3}, "schema_version 3; this version reads 1 and 2"),
+        ({"seed": "0"}, "record.seed must be int"),
+    ],
+)
+def test_a_damaged_field_is_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        written({**json.loads(trained().to_json()), **change}, tmp_path)
+    assert complaint in str(error.value)
+
+
+def test_an_evaluation_of_either_schema_is_read() -> None:
+    one = trained()
+    new = json.loads(one.to_json())["evaluations"][0]
+    assert read_evaluation(new) == read_evaluation(as_schema_1(one)["evaluations"][0]) == one.evaluations[0]
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="value"):
+        read_evaluation(
+            {**json.loads(trained().to_json())["evaluations"][0], "scores": {"a": {"value": None, "metric": "a"}}}
+        )
+    assert math.isfinite(Score(value=1.0, metric="a", settings={}, better="real").value)
