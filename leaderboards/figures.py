@@ -9,25 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.record import RunRecord
 from leaderboards.schema import BASELINE, REFERENCES, Board, Boards, Curve, Row, RunView, Trace
 
-__all__ = [
-    "PALETTE",
-    "Axis",
-    "Border",
-    "Figure",
-    "Level",
-    "Look",
-    "Looks",
-    "Point",
-    "Series",
-    "curve_figures",
-    "learning_figures",
-    "looks_of",
-    "run_figures",
-]
+__all__ = ["DASHES", "MARKERS", "PALETTE", "Figure", "curve_figures", "learning_figures", "looks_of", "run_figures"]
 
 PALETTE = {
     "mle": ("#1a1e23", "#f4f6f8"),
@@ -40,27 +27,36 @@ PALETTE = {
     "s5": ("#3a94cf", "#8fd0f7"),
 }
 """Name of a colour -> the colour on a light ground, as in print, and on a dark one."""
-_MODELS = tuple(name for name in PALETTE if name not in ("mle", "ref"))
-_MARKERS = ("square", "diamond", "triangle-up", "triangle-down", "cross", "pentagon", "hexagon")
-"""Of models: seven, and six colours, so that 42 models differ in the pair."""
-_OF_REFERENCES = dict(zip(REFERENCES, ("star", "x-thin", "cross-thin", "triangle-right", "triangle-left"), strict=True))
-_GLYPHS = {
-    "circle": "●○",
-    "square": "■□",
-    "diamond": "◆◇",
-    "triangle-up": "▲△",
-    "triangle-down": "▼▽",
-    "cross": "✚✙",
-    "pentagon": "⬟⬠",
-    "hexagon": "⬢⬡",
-    "star": "★☆",
-    "x-thin": "✕✕",
-    "cross-thin": "++",
-    "triangle-right": "►▻",
-    "triangle-left": "◄◅",
+MARKERS = {
+    "square": ("s", "■□"),
+    "diamond": ("D", "◆◇"),
+    "triangle-up": ("^", "▲△"),
+    "triangle-down": ("v", "▼▽"),
+    "cross": ("P", "✚✙"),
+    "pentagon": ("p", "⬟⬠"),
+    "hexagon": ("h", "⬢⬡"),
+    "circle": ("o", "●○"),
+    "star": ("*", "★☆"),
+    "x-thin": ("x", "✕✕"),
+    "cross-thin": ("+", "++"),
+    "triangle-right": (">", "►▻"),
+    "triangle-left": ("<", "◄◅"),
 }
-"""Marker, by plotly's name -> the letter that stands for it in text, filled and open."""
-_DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot")
+"""plotly's name -> matplotlib's, and the letters that stand for the marker in text, filled and open."""
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": "--",
+    "dashdot": "-.",
+    "longdash": (0, (5, 1)),
+    "longdashdot": (0, (3, 1, 1, 1, 1, 1)),
+    "dot": ":",
+}
+"""plotly's name -> matplotlib's."""
+_COLOURS = tuple(PALETTE)[2:]
+_SHAPES = tuple(MARKERS)[:7]
+"""Of models: six colours and seven markers, so that 42 models differ in the pair."""
+_OF_REFERENCES = dict(zip(REFERENCES, tuple(MARKERS)[8:], strict=True))
+_LINES = tuple(DASHES)[:5]
 _SHOWN = 12
 """Rows that a page's figure shows at first; the others wait in its legend."""
 
@@ -82,9 +78,11 @@ class Look:
     @property
     def glyph(self) -> str:
         """The marker as a letter."""
-        return _GLYPHS[self.marker][not self.filled]
+        return MARKERS[self.marker][1][not self.filled]
 
 
+Border = tuple[str, int]
+"""A phase and its last step."""
 Looks = Mapping[int, Mapping[str, Look]]
 """Number of a board -> label of a row -> its look."""
 
@@ -104,14 +102,6 @@ class Point:
     seed: int | None = None
     front: bool = False
     """On the front of the ranked rows."""
-
-
-@dataclass(frozen=True)
-class Border:
-    """The end of a phase."""
-
-    phase: str
-    step: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +144,6 @@ class Level:
 class Figure:
     """A figure, drawn so that up, or up and to the right, is better."""
 
-    name: str
-    """Names a file."""
     title: str
     x: Axis
     y: Axis
@@ -184,8 +172,8 @@ def looks_of(boards: Boards) -> Looks:
 
 def _look(i: int) -> Look:
     """Of the model in this place."""
-    dash = _DASHES[i // len(_MODELS) % len(_DASHES)]
-    return Look(colour=_MODELS[i % len(_MODELS)], marker=_MARKERS[i % len(_MARKERS)], dash=dash)
+    dash = _LINES[i // len(_COLOURS) % len(_LINES)]
+    return Look(colour=_COLOURS[i % len(_COLOURS)], marker=_SHAPES[i % len(_SHAPES)], dash=dash)
 
 
 def _of_board(rows: Iterable[Row], first: Mapping[str, Look]) -> dict[str, Look]:
@@ -195,7 +183,7 @@ def _of_board(rows: Iterable[Row], first: Mapping[str, Look]) -> dict[str, Look]
     for row in rows:
         look = first[row.model]
         variant = variants[row.model] = variants.get(row.model, -1) + 1
-        dashes = [look.dash, *(dash for dash in _DASHES if dash != look.dash)]
+        dashes = [look.dash, *(dash for dash in _LINES if dash != look.dash)]
         found[row.label] = replace(look, filled=variant % 2 == 0, dash=dashes[variant % len(dashes)])
     return found
 
@@ -207,7 +195,6 @@ def curve_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
 
 def _curve_figure(curve: Curve, looks: Mapping[str, Look], first: set[str]) -> Figure:
     return Figure(
-        name=curve.name,
         title=f"{curve.y} against {curve.x}",
         x=Axis(curve.x, curve.x_better),
         y=Axis(curve.y, curve.y_better),
@@ -242,7 +229,7 @@ def learning_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
         series = [s for row in board.rows if (s := _learning_series(row, key, looks[row.label], first)) is not None]
         if series:
             axis, levels = Axis(key, board.better.get(key, "real")), _levels(board, key, looks)
-            figures.append(Figure(name=key, title=key, x=_STEPS, y=axis, series=series, levels=levels))
+            figures.append(Figure(title=key, x=_STEPS, y=axis, series=series, levels=levels))
     return figures
 
 
@@ -265,7 +252,7 @@ def _learning_series(row: Row, key: str, look: Look, first: set[str]) -> Series 
         look=look,
         points=[Point(x=step, y=mean, n=len(completed)) for step, mean in zip(shared, means, strict=True)],
         seeds=[Point(x=step, y=y, seed=seed) for seed, found in points.items() for step, y in found.items()],
-        borders=[Border(*border) for border in longest.borders],
+        borders=longest.borders,
         trained=bool(row.n_parameters),
         waits=row.label not in first,
     )
@@ -285,21 +272,16 @@ def _levels(board: Board, key: str, looks: Mapping[str, Look]) -> list[Level]:
     return [Level(row.label, row.final[key].mean, looks[row.label]) for row in rows if row is not None]
 
 
-def run_figures(record: RunRecord, diary: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> list[Figure]:
+def run_figures(
+    record: RunRecord, borders: Sequence[Border], diary: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
+) -> list[Figure]:
     """What a run logged in training, phase by phase (`diary`: key -> phase -> points), and its scores along it."""
-    steps, borders = 0, []
-    for phase in record.phases:
-        steps += phase.steps
-        borders.append(Border(phase.name, steps))
-    names = dict.fromkeys(
-        [*(border.phase for border in borders), *(name for found in diary.values() for name in found)]
-    )
+    names = dict.fromkeys([*(name for name, _ in borders), *(name for found in diary.values() for name in found)])
     looks = {name: replace(_look(i), dash="solid") for i, name in enumerate(names)}
     figures = []
     for key, of_phase in diary.items():
         series = [Series(label=name, look=looks[name], points=_steps(points)) for name, points in of_phase.items()]
-        title = f"logged: {key}"
-        figures.append(Figure(name=title, title=title, x=_STEPS, y=Axis(key), series=series, borders=borders))
+        figures.append(Figure(title=f"logged: {key}", x=_STEPS, y=Axis(key), series=series, borders=borders))
     scores: dict[str, list[tuple[int, float]]] = {}
     better = {}
     for evaluation in (e for e in record.evaluations if e.temperature == 1.0):
@@ -308,9 +290,8 @@ def run_figures(record: RunRecord, diary: Mapping[str, Mapping[str, Sequence[tup
             better[key] = score.better
     for key, points in sorted(scores.items()):
         if len(points) > 1:
-            line, title = Series(label=key, look=_look(0), points=_steps(points)), f"score: {key}"
-            axis = Axis(key, better[key])
-            figures.append(Figure(name=title, title=title, x=_STEPS, y=axis, series=[line], borders=borders))
+            line, axis = Series(label=key, look=_look(0), points=_steps(points)), Axis(key, better[key])
+            figures.append(Figure(title=f"score: {key}", x=_STEPS, y=axis, series=[line], borders=borders))
     return figures
 
 

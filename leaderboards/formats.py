@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
-__all__ = [
-    "ARROWS",
-    "Kind",
-    "Value",
-    "count",
-    "duration",
-    "fact",
-    "fixed",
-    "interval",
-    "number",
-    "phases",
-    "plain",
-    "rate",
-    "six_digits",
-    "temperature",
-    "uncertainty_text",
-    "value_text",
-]
+__all__ = ["ARROWS", "Kind", "Value", "interval", "phases", "plain", "six_digits", "uncertainty_text", "value_text"]
 
 Value = float | str | None
 """What a cell may hold; None where there is nothing."""
-Kind = Literal["words", "tag", "printed", "score", "change", "places", "temperature", "count", "duration"]
-"""How a column's values are written: `words` and a `tag` (a word that the page frames) as they are, on the left; what
-is `printed` as it is, on the right; a `score`; a `change` with its sign; the `places` from a first to a last; a
-`temperature`; a `count` with thousands apart; a `duration` from seconds."""
+Kind = Literal[
+    "words", "tag", "printed", "score", "change", "run_score", "places", "temperature", "count", "rate", "duration"
+]
+"""How values are written. `words` and a `tag` (a word that the page frames) as they are, on the left; what is `printed`
+as it is, on the right; numbers in their own ways, on the right."""
 
 ARROWS = {"higher": "↑", "lower": "↓", "real": "="}
 """Which direction is better."""
@@ -42,24 +26,10 @@ def plain(text: str) -> str:
 
 
 def value_text(value: Value, kind: Kind) -> str:
-    """A value without its uncertainty."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return plain(value)
-    match kind:
-        case "change":
-            return f"{value:+.3f}"
-        case "places":
-            return f"{value:.0f}"
-        case "temperature":
-            return temperature(value)
-        case "count":
-            return count(value)
-        case "duration":
-            return duration(value)
-        case _:
-            return number(value)
+    """A value without its uncertainty; empty where there is none."""
+    if value is None or isinstance(value, str):
+        return plain(value or "")
+    return _WRITERS[kind](value)
 
 
 def uncertainty_text(uncertainty: float | None, kind: Kind) -> str:
@@ -69,44 +39,19 @@ def uncertainty_text(uncertainty: float | None, kind: Kind) -> str:
     return f"–{uncertainty:.0f}" if kind == "places" else interval(uncertainty)
 
 
-def number(value: float) -> str:
+def interval(half_width: float) -> str:
+    """`±.012`; an interval that is not zero is never printed as zero."""
+    if half_width == 0:
+        return "±0"
+    return "±<.001" if half_width < 0.0005 else "±" + _number(half_width).removeprefix("0")
+
+
+def _number(value: float) -> str:
     """Three decimals; large numbers with six digits."""
     return f"{value:.3f}" if abs(value) < 10_000 else f"{value:.6g}"
 
 
-def interval(value: float) -> str:
-    """`±.012`; an interval that is not zero is never printed as zero."""
-    if value == 0:
-        return "±0"
-    return "±<.001" if value < 0.0005 else "±" + (number(value).removeprefix("0"))
-
-
-def count(value: float) -> str:
-    """Thousands apart: `7,334,990`."""
-    return f"{value:,}"
-
-
-def rate(value: float) -> str:
-    """Steps in a second: three digits."""
-    return f"{value:.3g}"
-
-
-def fixed(value: float) -> str:
-    """Four decimals: a score of one run."""
-    return f"{value:.4f}"
-
-
-def fact(value: float | str) -> str:
-    """What a task says of its data."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def temperature(value: float) -> str:
-    """`0.5`, `1`."""
-    return f"{value:g}"
-
-
-def duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """Seconds, minutes or hours, two or three digits: `0.4 s`, `88 s`, `12.5 min`, `3.1 h`."""
     if seconds < 0.05:
         return "<.1 s"
@@ -117,9 +62,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
 
 
+_WRITERS: Mapping[Kind, Callable[[float], str]] = {
+    "score": _number,
+    "change": "{:+.3f}".format,
+    "run_score": "{:.4f}".format,
+    "places": "{:.0f}".format,
+    "temperature": "{:g}".format,
+    "count": "{:,}".format,
+    "rate": "{:.3g}".format,
+    "duration": _duration,
+}
+
+
 def phases(seconds: Mapping[str, float]) -> str:
     """Every phase with its time: `mle 88 s, adversarial 3.1 h`."""
-    return ", ".join(f"{plain(name)} {duration(time)}" for name, time in seconds.items())
+    return ", ".join(f"{plain(name)} {_duration(time)}" for name, time in seconds.items())
 
 
 def six_digits(value: float) -> float:

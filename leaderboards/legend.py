@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.formats import fact, plain
+from leaderboards.formats import plain
 from leaderboards.schema import RANKED_SEEDS, TEMPERATURE_SETTING, Board, Boards
 from leaderboards.statistics import front_keys
 from leaderboards.tables import is_best
@@ -21,7 +21,7 @@ def heading(board: Board, *, numbered: bool = True) -> str:
 
 def facts(board: Board) -> str:
     """What the task says about its data, on one line; empty if it says nothing."""
-    return plain(", ".join(f"{k} {fact(v)}" for k, v in board.data_facts.items()))
+    return plain(", ".join(f"{k} {f'{v:.4g}' if isinstance(v, float) else v}" for k, v in board.data_facts.items()))
 
 
 def signatures(board: Board) -> list[str]:

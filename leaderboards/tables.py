@@ -15,7 +15,6 @@ from leaderboards.formats import (
     ARROWS,
     Kind,
     Value,
-    number,
     phases,
     plain,
     six_digits,
@@ -23,7 +22,7 @@ from leaderboards.formats import (
     value_text,
 )
 from leaderboards.published import Published
-from leaderboards.schema import Board, Curve, RankedMean, Row, Trace
+from leaderboards.schema import Board, Curve, RankedMean, Row
 
 __all__ = [
     "ALL",
@@ -275,10 +274,10 @@ def _matched_tables(board: Board) -> list[Table]:
     having = {trace.label for curve in curves for trace in curve.traces if trace.matched}
     rows = [row for row in [*board.rows, *board.apart] if row.label in having]
     title, base = "Quality at matched diversity", plain(str(curves[0].baseline))
-    at = ", ".join(f"{c.y} at {c.x} {number(c.diversity)}" for c in curves if c.diversity is not None)
+    at = ", ".join(f"{c.y} at {c.x} {value_text(c.diversity, 'score')}" for c in curves if c.diversity is not None)
     notes = [f"The diversity of {base} at temperature 1: {at}. Read off each seed's curve over temperature."]
-    values = [_score(board, c.y, _of_trace(c, _matched)) for c in curves]
-    differences = [_score(board, c.y, _of_trace(c, _over_baseline), kind="change") for c in curves]
+    values = [_score(board, c.y, _matched(c)) for c in curves]
+    differences = [_score(board, c.y, _over_baseline(c), kind="change") for c in curves]
     others = [row for row in rows if not row.baseline]
     welch = "± is Welch's 95% interval of the difference over seeds."
     return [
@@ -400,17 +399,14 @@ def _sweep(key: str) -> Pick:
     return lambda row, temperature: row.sweep.get(temperature, {}).get(key)
 
 
-def _of_trace(curve: Curve, pick: Callable[[Trace], RankedMean | None]) -> Pick:
-    traces = {trace.label: trace for trace in curve.traces}
-    return lambda row, _: pick(traces[row.label]) if row.label in traces else None
+def _matched(curve: Curve) -> Pick:
+    found = {trace.label: trace.matched for trace in curve.traces}
+    return lambda row, _: found.get(row.label)
 
 
-def _matched(trace: Trace) -> RankedMean | None:
-    return trace.matched
-
-
-def _over_baseline(trace: Trace) -> RankedMean | None:
-    return trace.over_baseline
+def _over_baseline(curve: Curve) -> Pick:
+    found = {trace.label: trace.over_baseline for trace in curve.traces}
+    return lambda row, _: found.get(row.label)
 
 
 def is_best(board: Board, row: Row, key: str) -> bool:
@@ -437,15 +433,14 @@ def _places(board: Board, key: str, title: str) -> Field:
 
 def _curve_fields(board: Board) -> Iterator[Field]:
     """Quality at the diversity of MLE at temperature 1, read off each row's curve, and what it is over MLE's."""
-    kinds: tuple[tuple[Callable[[Trace], RankedMean | None], str, Kind], ...] = (
-        (_matched, "matched", "score"),
-        (_over_baseline, "matched − MLE", "change"),
-    )
     for curve in board.curves:
-        for pick, what, kind in kinds:
-            if any(pick(trace) is not None for trace in curve.traces):
-                column, cell = _score(board, curve.y, _of_trace(curve, pick), ("Curves",), kind)
-                yield dataclasses.replace(column, title=f"{plain(curve.y)} {what}"), cell
+        fields = [
+            (" matched", _score(board, curve.y, _matched(curve), ("Curves",))),
+            (" matched − MLE", _score(board, curve.y, _over_baseline(curve), ("Curves",), "change")),
+        ]
+        for what, (column, cell) in fields:
+            if any(cell(row, 1.0).value is not None for row in (*board.rows, *board.apart)):
+                yield dataclasses.replace(column, title=f"{plain(curve.y)}{what}"), cell
 
 
 def _cost_fields(board: Board) -> Iterator[Field]:

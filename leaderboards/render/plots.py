@@ -10,7 +10,6 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from matplotlib.lines import Line2D
 
 from bench.record import write_atomic
 from leaderboards.figures import (
+    DASHES,
+    MARKERS,
     PALETTE,
     Axis,
     Figure,
@@ -32,57 +33,25 @@ from leaderboards.figures import (
     learning_figures,
     looks_of,
 )
-from leaderboards.formats import plain, temperature
+from leaderboards.formats import plain, value_text
 from leaderboards.schema import Boards
 from leaderboards.tables import MAIN
 
 __all__ = ["RC", "draw_curve", "draw_learning", "short", "write"]
 
 RC: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 8),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7),
     "legend.fontsize": 6.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.formatter.useoffset": False,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False),
+    **dict.fromkeys(("text.usetex", "text.parse_math"), False),
     "svg.fonttype": "none",
     "svg.hashsalt": "textgan-bench",
-    "text.usetex": False,
-    "text.parse_math": False,
 }
 _COLUMN, _PAGE = 3.4, 7.0
 """Width of a column and of a page of a paper, inches."""
 _DPI = 240
-_MARKERS = {
-    "circle": "o",
-    "square": "s",
-    "diamond": "D",
-    "triangle-up": "^",
-    "triangle-down": "v",
-    "triangle-left": "<",
-    "triangle-right": ">",
-    "cross": "P",
-    "pentagon": "p",
-    "hexagon": "h",
-    "star": "*",
-    "x-thin": "x",
-    "cross-thin": "+",
-}
-_DASHES: dict[str, Any] = {
-    "solid": "-",
-    "dash": "--",
-    "dashdot": "-.",
-    "dot": ":",
-    "longdash": (0, (5, 1)),
-    "longdashdot": (0, (3, 1, 1, 1, 1, 1)),
-}
-"""Names of `figures.Look` -> matplotlib's."""
 _BETTER = {"higher": "(higher is better)", "lower": "(lower is better)", "real": "(as real text is best)"}
 _LETTERS = 24
 """Of a name in a legend of two columns."""
@@ -109,8 +78,8 @@ def write(boards: Boards, folder: Path) -> list[Path]:
         for board in boards.boards:
             name = f"board{board.number}-{re.sub('[^A-Za-z0-9_]+', '-', board.task)[:40]}"
             for figure in curve_figures(board, looks[board.number]):
-                paths += _save(draw_curve(figure), folder / f"{name}-{figure.name}")
-            learning = {figure.name: figure for figure in learning_figures(board, looks[board.number])}
+                paths += _save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
+            learning = {figure.title: figure for figure in learning_figures(board, looks[board.number])}
             for key in MAIN:
                 if key in learning and any(row.trained for row in learning[key].series):
                     paths += _save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
@@ -193,10 +162,10 @@ def draw_curve(figure: Figure) -> Picture:
 def _draw(axes: Axes | None, row: Series) -> Line2D:
     """Draw a row into axes; returns what stands for it in the legend."""
     look = row.look
-    colour, marker = _colour(look), _MARKERS[look.marker]
+    colour, marker = _colour(look), MARKERS[look.marker][0]
     line = Line2D([p.x for p in row.points], [p.y for p in row.points])
     line.set(color=colour, marker=marker, markersize=4, markeredgewidth=0.8, linewidth=look.width)
-    line.set(linestyle=_DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
+    line.set(linestyle=DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
     if not look.filled:
         line.set(markerfacecolor="white")
     if axes is not None:
@@ -209,12 +178,12 @@ def _draw(axes: Axes | None, row: Series) -> Line2D:
 
 def _name_temperatures(axes: Axes, points: Sequence[Point]) -> None:
     """The coldest, 1 and the hottest, beside the points of a row that has several."""
-    ends = (0, len(points) - 1) if len(points) > 1 else ()
-    for point in (p for i, p in enumerate(points) if i in ends or (ends and p.temperature == 1.0)):
+    ends = (points[0], points[-1])
+    for point in (p for p in points if len(points) > 1 and (p in ends or p.temperature == 1.0)):
+        name = f"T={value_text(point.temperature, 'temperature')}"
         axes.annotate(
-            f"T={temperature(point.temperature)}", (point.x, point.y), xytext=(-4, -3), textcoords="offset points",
-            ha="right", va="top", fontsize=6, zorder=6,
-            bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+            name, (point.x, point.y), xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize=6,
+            zorder=6, bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip
 
 
@@ -283,11 +252,11 @@ def _under(figure: Figure, more: int) -> str:
 
 
 def _panel(axes: Axes, row: Series) -> None:
-    ends = [0, *dict.fromkeys(border.step for border in row.borders if border.step)]
+    ends = [0, *dict.fromkeys(step for _, step in row.borders if step)]
     colour = _colour(row.look)
     for _, points in itertools.groupby(row.seeds, lambda point: point.seed):
         axes.plot(*_places(points, ends), color=colour, linewidth=0.6, alpha=0.5)
-    axes.plot(*_places(row.points, ends), color=colour, linewidth=1.4, marker=_MARKERS[row.look.marker], markersize=3,
+    axes.plot(*_places(row.points, ends), color=colour, linewidth=1.4, marker=MARKERS[row.look.marker][0], markersize=3,
               zorder=3)  # fmt: skip
     for border in range(1, len(ends) - 1):
         axes.axvline(border, color="0.7", linewidth=0.6, zorder=0)
@@ -306,7 +275,7 @@ def _places(points: Iterable[Point], ends: Sequence[int]) -> tuple[list[float], 
 
 def _place(step: float, ends: Sequence[int]) -> float:
     """Where a step stands on an axis on which every phase is one wide."""
-    for phase, (first, last) in enumerate(pairwise(ends)):
+    for phase, (first, last) in enumerate(itertools.pairwise(ends)):
         if step <= last:
             return phase + (step - first) / (last - first)
     return len(ends) - 1.0
@@ -316,8 +285,8 @@ def _name_phases(axes: Axes, row: Series, ends: Sequence[int]) -> None:
     """The row's name, and below it each phase's above its part of the panel, where they fit."""
     axes.set_title(short(row.label, 30), fontsize=8, pad=11)
     names: dict[int, str] = {}
-    for border in row.borders:
-        names.setdefault(border.step, border.phase)
+    for name, step in row.borders:
+        names.setdefault(step, name)
     of_phase = [_literal(names[step]) for step in ends[1:]]
     if max(map(len, of_phase), default=0) * len(of_phase) <= _FITS:
         for i, name in enumerate(of_phase):

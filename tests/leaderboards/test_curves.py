@@ -5,6 +5,7 @@ import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,15 +208,23 @@ def test_different_numbers_of_seeds_and_commits_are_said(tmp_path: Path) -> None
 @pytest.mark.parametrize(("model", "task"), [("ngram", "text_file"), ("seqgan", "grammar"), ("leakgan", "oracle_lstm")])
 def test_the_command_of_a_row_resolves_to_the_same_row(tmp_path: Path, model: str, task: str) -> None:
     given_ = {"path": "it's 1.txt"} if task == "text_file" else {}
-    run = RunConfig(
-        model=model, task=task, scale="smoke", task_settings=given_, n_samples=1000, temperatures=(0.8, 1), seed=1
-    )
+    own: dict[str, Any] = {
+        "n_samples": 1000,
+        "temperatures": (0.8, 1),
+        "evaluate_every": 9,
+        "log_every": 7,
+        "threads": 2,
+    }
+    own |= {"metrics": ("bleu", "unique"), "metric_settings": {"bleu": {"orders": (2, 3)}}, "fp32_precision": "bf16"}
+    own |= {"alarm_unique": 0.1, "on_alarm": "stop"}
+    run = RunConfig(model=model, task=task, scale="smoke", task_settings=given_, seed=1, **own)
     resolved = run.resolve()
     changes = {
         "task": task,
         "scale": "smoke",
         "model_config": resolved.model_settings,
         "task_config": resolved.task_settings,
+        "run": resolved.run_settings,
     }
     ends = [evaluation("cadence", bleu_2=1), evaluation(temperature=0.8, bleu_2=1), evaluation(bleu_2=1)]
     boards = tables(tmp_path, *(record(model, seed, *ends, **changes) for seed in (1, 2)))
@@ -231,5 +240,5 @@ def test_the_command_of_a_row_resolves_to_the_same_row(tmp_path: Path, model: st
     }
     config = {"model": model, "task": task, "scale": "smoke", "temperatures": (0.8,)}
     again = make_runs(assign(parse_settings(options["--set"]), config), [1])[0].resolve()
-    assert again.config_hash == resolved.config_hash
-    assert again.run.evaluate_every == 9
+    assert again.run_settings == resolved.run_settings
+    assert again.run_id == resolved.run_id

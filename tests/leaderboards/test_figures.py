@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from helpers.records import evaluation, record, row, tables
+from plotly import graph_objects
 
-from leaderboards.figures import PALETTE, curve_figures, learning_figures, looks_of
+from leaderboards.figures import DASHES, MARKERS, PALETTE, curve_figures, learning_figures, looks_of
 from leaderboards.render.page.site import write_page
-from leaderboards.render.plots import _DASHES, _MARKERS, draw_curve, draw_learning
+from leaderboards.render.plots import draw_curve, draw_learning
 from leaderboards.schema import Boards
 
 MODELS = [f"model_{letter}" for letter in "abcdefghij"]
@@ -40,7 +41,7 @@ def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site:
     for path in [*site.glob("data/*-curves.js"), *site.glob("data/*-learning.js")]:
         text = path.read_text()
         for one in json.loads(text[text.index("{") : text.rindex("}") + 1])["rows"]:
-            look = light[one["colour"]], _MARKERS[one["symbol"]], str(_DASHES[one["dash"]])
+            look = light[one["colour"]], MARKERS[one["symbol"]][0], str(DASHES[one["dash"]])
             on_page.setdefault(one["name"], set()).add(look)
     in_print: dict[str, set[tuple[str, str, str]]] = {}
     for board in boards.boards:
@@ -48,12 +49,12 @@ def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site:
         for figure in curve_figures(board, looks):
             lines = draw_curve(figure).legends[0].legend_handles
             for series, line in zip(figure.series, lines, strict=False):
-                look = line.get_color(), line.get_marker(), str(_DASHES[series.look.dash])
+                look = line.get_color(), line.get_marker(), str(DASHES[series.look.dash])
                 in_print.setdefault(series.label, set()).add(look)
         for figure in learning_figures(board, looks):
             for series, axes in zip(figure.series, draw_learning(figure).axes, strict=False):
                 (line,) = [line for line in axes.lines if line.get_linewidth() == 1.4]
-                look = line.get_color(), line.get_marker(), str(_DASHES[series.look.dash])
+                look = line.get_color(), line.get_marker(), str(DASHES[series.look.dash])
                 in_print.setdefault(series.label, set()).add(look)
     assert len(boards.boards) == 2
     assert in_print == on_page
@@ -112,3 +113,13 @@ def at(points: list, *steps: int) -> list:
 
 def test_the_palette_has_a_colour_for_each_ground() -> None:
     assert len({colour for pair in PALETTE.values() for colour in pair}) == 2 * len(PALETTE)
+
+
+def test_plotly_knows_every_marker_and_line() -> None:
+    """Where no browser is there to try it."""
+    for marker in MARKERS:
+        graph_objects.Scatter(marker={"symbol": [marker, f"{marker}-open"]})
+    for dash in DASHES:
+        graph_objects.Scatter(line={"dash": dash})
+    with pytest.raises(ValueError, match="symbol"):
+        graph_objects.Scatter(marker={"symbol": "o"})

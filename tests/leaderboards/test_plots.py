@@ -24,7 +24,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Figure, Figure]:
     boards = records.tables(tmp_path_factory.mktemp("plots"), *runs)
     looks = looks_of(boards)[1]
     (curve,) = curve_figures(records.only(boards), looks)
-    return curve, next(f for f in learning_figures(records.only(boards), looks) if f.name == "bleu_2")
+    return curve, next(f for f in learning_figures(records.only(boards), looks) if f.title == "bleu_2")
 
 
 def texts(path: Path) -> list[str]:

@@ -13,36 +13,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from leaderboards.figures import Axis, Border, Figure, Look, Point, Series
-from leaderboards.formats import interval, plain, six_digits, temperature
+from leaderboards.formats import interval, plain, six_digits, value_text
 
-__all__ = ["Drawing", "curve_drawing", "learning_drawing"]
+__all__ = ["Drawing", "drawing_of"]
 
 Drawing = dict[str, Any]
+Traces = list[dict[str, Any]]
 _PIXELS = 1.85
 """Of a line, for each point of its width in print."""
 
 
-def curve_drawing(figures: Sequence[Figure], pages: Mapping[str, Mapping[str, str]]) -> Drawing:
-    """Quality against diversity. `pages`: label of a row -> seed -> the page that a click on the seed opens."""
-    rows = _rows(figures)
+def drawing_of(figures: Sequence[Figure], pages: Mapping[str, Mapping[str, str]] | None = None) -> Drawing:
+    """Figures of the same rows. `pages`: label of a row -> seed -> the page that a click on the seed opens."""
+    rows = {series.label: series for figure in figures for series in figure.series}
     return {
-        "rows": [row | {"pages": pages.get(label, {})} for label, row in rows.items()],
-        "figures": [_curve(figure, list(rows)) for figure in figures],
-    }
-
-
-def learning_drawing(figures: Sequence[Figure]) -> Drawing:
-    """Values over the steps of training."""
-    rows = _rows(figures)
-    return {"rows": list(rows.values()), "figures": [_learning(figure, list(rows)) for figure in figures]}
-
-
-def _rows(figures: Sequence[Figure]) -> dict[str, dict[str, Any]]:
-    """Label -> name and look of every row that some figure has."""
-    return {
-        series.label: {"name": _safe(series.label), **_look(series.look), **({"waits": True} if series.waits else {})}
-        for figure in figures
-        for series in figure.series
+        "rows": [
+            {"name": _safe(label), **_look(series.look), "pages": (pages or {}).get(label, {})}
+            | ({"waits": True} if series.waits else {})
+            for label, series in rows.items()
+        ],
+        "figures": [_figure(figure, list(rows)) for figure in figures],
     }
 
 
@@ -55,12 +45,11 @@ def _look(look: Look) -> dict[str, Any]:
     }
 
 
-def _curve(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
-    data = []
+def _figure(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
+    data: Traces = []
     for series in figure.series:
-        owner = {"row": rows.index(series.label)}
-        data.append({"kind": "mean", **owner, **_xy(series.points), **_of_means(series.points)})
-        data.append({"kind": "seed", **owner, **_xy(series.seeds), "customdata": _of_seeds(series)})
+        traces = _over_steps(series) if not figure.x.better else _over_diversity(series)
+        data += [{"row": rows.index(series.label)} | trace for trace in traces]
     front = sorted((p.x, p.y) for series in figure.series for p in series.points if p.front)
     if len(front) > 1:
         shape = {"shape": "hv" if figure.x.better == "lower" else "vh"}
@@ -69,37 +58,29 @@ def _curve(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
     if figure.diversity is not None:
         x = six_digits(figure.diversity)
         layout["shapes"] = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x}]
-    return {"name": plain(figure.title), "data": data, "layout": layout}
-
-
-def _of_means(points: Iterable[Point]) -> dict[str, Any]:
-    """For each mean, temperature, both intervals and the number of seeds; large where the temperature is 1."""
-    points = list(points)
-    return {
-        "customdata": [(temperature(p.temperature), _after(p.y_half), _after(p.x_half), p.n) for p in points],
-        "marker": {"size": [12 if p.temperature == 1 else 7 for p in points]},
-    }
-
-
-def _of_seeds(series: Series) -> list[tuple[float, int | None]]:
-    return [(point.temperature, point.seed) for point in series.seeds]
-
-
-def _after(half: float | None) -> str:
-    return "" if half is None else f" {interval(half)}"
-
-
-def _learning(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
-    """The means a line, every seed a point, ends of phases lines up."""
-    data: list[dict[str, Any]] = []
-    for series in figure.series:
-        owner = {"row": rows.index(series.label)}
-        data.append({"kind": "line", **owner, **_xy(series.points)})
-        if series.seeds:
-            data.append({"kind": "point", **owner, **_xy(series.seeds)})
-        data += [owner | border for border in _borders(series.borders)]
-    layout = {"xaxis": _axis(figure.x, "→"), "yaxis": _axis(figure.y, "↑")}
     return {"name": plain(figure.title), "data": data + _borders(figure.borders), "layout": layout}
+
+
+def _over_diversity(series: Series) -> Traces:
+    """Means with their temperature, both intervals and the number of seeds, large at temperature 1; and the seeds."""
+    means = {
+        "customdata": [
+            (value_text(p.temperature, "temperature"), _after(p.y_half), _after(p.x_half), p.n) for p in series.points
+        ],
+        "marker": {"size": [12 if p.temperature == 1 else 7 for p in series.points]},
+    }
+    of_seeds = {"customdata": [(p.temperature, p.seed) for p in series.seeds]}
+    return [{"kind": "mean", **_xy(series.points), **means}, {"kind": "seed", **_xy(series.seeds), **of_seeds}]
+
+
+def _after(half_width: float | None) -> str:
+    return "" if half_width is None else f" {interval(half_width)}"
+
+
+def _over_steps(series: Series) -> Traces:
+    """The means a line, every seed a point, ends of phases lines up."""
+    seeds = [{"kind": "point", **_xy(series.seeds)}] if series.seeds else []
+    return [{"kind": "line", **_xy(series.points)}, *seeds, *_borders(series.borders)]
 
 
 def _xy(points: Iterable[Point]) -> dict[str, Any]:
@@ -107,13 +88,10 @@ def _xy(points: Iterable[Point]) -> dict[str, Any]:
     return {"x": [six_digits(point.x) for point in points], "y": [six_digits(point.y) for point in points]}
 
 
-def _borders(borders: Sequence[Border]) -> list[dict[str, Any]]:
+def _borders(borders: Sequence[Border]) -> Traces:
     """Ends of all phases but the last, as lines from bottom to top."""
-    return [
-        {"kind": "border", "x": [border.step, border.step], "y": [0, 1], "text": _safe(border.phase)}
-        for border in borders[:-1]
-        if border.step
-    ]
+    ends = [(name, step) for name, step in borders[:-1] if step]
+    return [{"kind": "border", "x": [step, step], "y": [0, 1], "text": _safe(name)} for name, step in ends]
 
 
 def _axis(axis: Axis, arrow: str) -> dict[str, Any]:

@@ -18,12 +18,12 @@ import jinja2
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
-from leaderboards.formats import ARROWS, count, duration, fixed, plain, rate, temperature
+from leaderboards.formats import ARROWS, plain, value_text
 from leaderboards.legend import legend, signatures
 from leaderboards.render.page.citation import bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
-from leaderboards.render.page.plotly import curve_drawing, learning_drawing
+from leaderboards.render.page.plotly import drawing_of
 from leaderboards.schema import Board, Boards, Row, RunView
 from leaderboards.statistics import front_keys
 from leaderboards.tables import Cell, Column, Table, main_table, page_tables, reported_tables
@@ -109,8 +109,7 @@ class _Site:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self.environment.filters |= {"json": _json, "setting": _setting}
-        self.environment.filters |= {"count": count, "duration": duration, "fixed": fixed, "rate": rate}
+        self.environment.filters |= {"json": _json, "setting": _setting, "written": value_text}
         self.names = names
         self.environment.globals |= {
             "boards": boards,
@@ -204,7 +203,7 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
     run.sets = [name for name, _ in sets]
     shown = [line for _, lines in sets for line in lines if line][:20]
     diary = _or_problem(lambda: read_diary(folder, _POINTS), problems) or {}
-    drawing = learning_drawing(run_figures(record, diary))
+    drawing = drawing_of(run_figures(record, run.view.borders, diary))
     data = {
         "sets": [{"name": name, "lines": lines} for name, lines in sets],
         "ids": bool(shown) and all(line.replace(" ", "").isdigit() for line in shown),
@@ -238,7 +237,7 @@ def _write_board(site: _Site, board: Board) -> None:
         row.label: {str(run.seed): site.runs[run.path].name for run in row.runs} for row in (*board.rows, *board.apart)
     }
     figures = {"curves": curve_figures(board, looks), "learning": learning_figures(board, looks)}
-    drawings = {"curves": curve_drawing(figures["curves"], pages), "learning": learning_drawing(figures["learning"])}
+    drawings = {kind: drawing_of(found, pages) for kind, found in figures.items()}
     for kind, drawing in drawings.items():
         if drawing["figures"]:
             site.data(f"{name}-{kind}", drawing)
@@ -300,7 +299,7 @@ def _or_problem(read: Callable[[], _T], problems: list[str]) -> _T | None:
 def _evaluation_name(evaluation: Evaluation) -> str:
     when = {"end": "end of training", "samples": "as handed in", "phase_end": f"after {plain(evaluation.phase)}"}
     at = when.get(evaluation.at, f"step {evaluation.step}")
-    return at if evaluation.at == "samples" else f"{at}, T = {temperature(evaluation.temperature)}"
+    return at if evaluation.at == "samples" else f"{at}, T = {value_text(evaluation.temperature, 'temperature')}"
 
 
 def _scored(record: RunRecord) -> dict[str, Any]:
