@@ -10,8 +10,8 @@ from helpers.records import evaluation, only, record, row, tables
 from scipy import stats
 
 from bench.record import RunRecord
-from bench.reproduce.presets import TrainedRow
-from bench.reproduce.state import read_found, state_of_row
+from bench.reproduce.presets import Row
+from bench.reproduce.state import read_found, state_of
 from bench.seeds import mean_over_seeds, newest_of_each
 from bench.suite import SuiteConfig, read_rows
 
@@ -47,7 +47,7 @@ def test_leaderboard_and_reproduce_speak_of_the_same_run(tmp_path: Path) -> None
     )
     board = only(tables(tmp_path, *records))
     assert (row(board, "mle").n_completed, row(board, "mle").n_started) == (0, 1)
-    state = state_of_row(TrainedRow(label="mle", numbers=(), configs=one.configs), read_found([tmp_path / "runs"]))
+    state = state_of(Row(label="mle", numbers=(), configs=one.configs), read_found([tmp_path / "runs"]))
     assert (state.done, state.failed) == ((), (0,))
     older_first = board.notes
     board = only(tables(tmp_path / "other", *reversed(records)))
