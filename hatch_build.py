@@ -19,6 +19,8 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TOP = "textgan_bench"
+FACE = "textgan_bench.py"
+"""The public Python API: a module in the checkout, the face of the one package in a wheel."""
 PACKAGES = ("baselines", "bench", "leaderboards", "metrics")
 LEFT_OUT = ("__pycache__/", ".*", "/leaderboards/results/")
 _FROM = re.compile(rf"from[ \t]+(?=(?:{'|'.join(PACKAGES)})\b)")
@@ -33,6 +35,7 @@ class NestPackages(BuildHookInterface[BuilderConfig]):
         tree = Path(self._folder.name) / TOP
         if version == "editable":
             write_doors(tree, self.metadata.core.scripts)
+            (tree / "__init__.py").write_bytes((Path(self.root) / FACE).read_bytes())
             build_data["force_include_editable"] = {str(tree): TOP}
         else:
             nest(Path(self.root), tree, self.build_config.load_vcs_exclusion_patterns())
@@ -55,7 +58,7 @@ def nest(root: Path, tree: Path, ignored: list[str]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             content = source.read_bytes()
             target.write_bytes(rewrite(content, str(name)) if source.suffix == ".py" else content)
-    (tree / "__init__.py").write_text('"""A benchmark of text GANs: bench, baselines, metrics and leaderboards."""\n')
+    (tree / "__init__.py").write_bytes(rewrite((root / FACE).read_bytes(), FACE))
     (tree / "py.typed").touch()
 
 

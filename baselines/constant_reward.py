@@ -25,39 +25,25 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from baselines.common.fast.graphs import replayed
+from baselines.common.bases import LanguageModelBase, LanguageModelConfig
 from baselines.common.fast.likelihood import counted
-from baselines.common.interface import (
-    Batches,
-    Phase,
-    PositiveFloat,
-    PositiveInt,
-    SequenceSpec,
-    TextGenerator,
-)
+from baselines.common.interface import Batches, Phase, PositiveFloat, PositiveInt, SequenceSpec
 from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.training.averages import WeightAverage
 from baselines.common.training.optimizer import adam, update
-from baselines.common.training.stabilisers import AveragedConfig
 
 __all__ = ["ConstantReward"]
 
 
-class ConstantReward(TextGenerator):
+class ConstantReward(LanguageModelBase):
     """SeqGAN's generator, rewarded for whatever it says."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(AveragedConfig):
+    class Config(LanguageModelConfig):
         """Defaults: SeqGAN's."""
 
-        embedding_dim: PositiveInt = 32
-        """Width of the word vectors."""
-        hidden_dim: PositiveInt = 32
-        """Width of the LSTM."""
         lr: PositiveFloat = 1e-2
         """Adam; pre-training and adversarial training have a state each."""
-        clip_norm: PositiveFloat = 5.0
-        """Global norm at which gradients are clipped."""
         mle_steps: PositiveInt = 18_720
         """Pre-training: 120 epochs of 156 batches."""
         g_steps: PositiveInt = 200
@@ -71,9 +57,11 @@ class ConstantReward(TextGenerator):
         "small": {"mle_steps": 1_560, "g_steps": 10},
     }
 
+    config: Config
+    generator: LSTMLanguageModel
+
     def __init__(self, config: ConstantReward.Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
-        self.config: ConstantReward.Config = config
         self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
         self.optimizers = {"mle": adam(self.generator, config.lr), "generator": adam(self.generator, config.lr)}
         self.average = WeightAverage(self.generator, config.ema_decay, after=list(self.optimizers.values()))
@@ -85,17 +73,6 @@ class ConstantReward(TextGenerator):
             Phase("adversarial", self.config.g_steps, self.generator_step),
         ]
 
-    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on one batch."""
-        return self.imitate(next(batches))
-
-    @replayed()
-    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
-        """Equation 1 on real sentences (B, T)."""
-        loss = self.generator.mean_nll(tokens)
-        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
-        return {"nll": loss.detach()}
-
     def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 2 on one batch of own samples; no real sentence is looked at."""
         tokens = self.generator.sample(self.config.batch_size)
@@ -106,13 +83,3 @@ class ConstantReward(TextGenerator):
         loss = self.generator.weighted_nll(tokens, rewards)
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
         return {"g_loss": loss.detach(), "entropy": entropy}
-
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw token by token from the generator."""
-        with self.average.applied():
-            return self.generator.sample(n, temperature=temperature)
-
-    def log_prob(self, tokens: Tensor) -> Tensor:
-        """The generator's: (B, T) -> (B,), nats."""
-        with self.average.applied():
-            return self.generator.log_prob(tokens)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from baselines.common.interface import BaseConfig, Batches, Phase, PositiveInt, SequenceSpec, TextGenerator
-from baselines.common.training.store import SentenceStore
+from baselines.common.training.state import SentenceStore
 
 __all__ = ["CopyTrain"]
 

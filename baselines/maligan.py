@@ -44,47 +44,25 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from torch import Tensor
 
-from baselines.common.fast.graphs import replayed
+from baselines.common.bases import PolicyGradientBase, PolicyGradientConfig
 from baselines.common.fast.likelihood import counted
-from baselines.common.interface import (
-    Batches,
-    NonNegativeInt,
-    Phase,
-    PositiveFloat,
-    PositiveInt,
-    SequenceSpec,
-    TextGenerator,
-)
-from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
-from baselines.common.networks.lstm import LSTMLanguageModel
-from baselines.common.training.averages import Histories, WeightAverage
-from baselines.common.training.counter import Counter
-from baselines.common.training.feature_matching import matching_rewards
-from baselines.common.training.optimizer import adam, update
-from baselines.common.training.pool import DiscriminatorPool
-from baselines.common.training.stabilisers import StabilisedConfig
+from baselines.common.interface import Batches, NonNegativeInt, Phase, PositiveInt
+from baselines.common.training.optimizer import update
+from baselines.common.training.penalties import matching_rewards
 
 __all__ = ["MaliGAN"]
 
 
-class MaliGAN(TextGenerator):
+class MaliGAN(PolicyGradientBase):
     """LSTM generator, convolutional discriminator, self-normalised importance weights."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(StabilisedConfig):
+    class Config(PolicyGradientConfig):
         """Defaults: Texygen's setting for real text, but the weight; `weight=probability` is its published row."""
 
-        embedding_dim: PositiveInt = 32
-        """Width of the generator's word vectors."""
-        hidden_dim: PositiveInt = 32
-        """Width of the generator's LSTM."""
-        lr: PositiveFloat = 1e-2
-        """Adam of the generator; pre-training and adversarial training have a state each."""
-        clip_norm: PositiveFloat = 5.0
-        """Global norm at which the generator's gradients are clipped. The discriminator's are not."""
         mle_steps: PositiveInt = 12_480
         """Pre-training: 80 epochs of 156 batches."""
         weight: Literal["ratio", "probability"] = "ratio"
@@ -101,18 +79,10 @@ class MaliGAN(TextGenerator):
         """Rounds of a stage."""
         prefix_samples: PositiveInt = 8
         """m: completions of each prefix; divides `batch_size`."""
-        d_filters: Literal["texygen", "seqgan"] = "texygen"
-        """The discriminator's windows: sizes 2 and 3, or SeqGAN's twelve sizes."""
+        d_filters: Literal["seqgan", "texygen"] = "texygen"
         d_embedding_dim: PositiveInt = 32
-        """Width of the discriminator's word vectors."""
-        d_l2: Annotated[float, Ge(0)] = 0.2
-        """Weight of half the squared norm of the discriminator's output layer."""
-        d_lr: PositiveFloat = 1e-4
-        """Adam of the discriminator."""
         pool_batches: PositiveInt = 1
-        """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
         pool_epochs: PositiveInt = 1
-        """Passes over a pool, in the same batches, before the next."""
         d_pretrain_steps: PositiveInt = 240
         """Pre-training of the discriminator: 80 times 3 steps."""
         iterations: PositiveInt = 100
@@ -130,6 +100,10 @@ class MaliGAN(TextGenerator):
                     "feature_matching is about sentences that the generator wrote from the start: "
                     f"set prefix to 0, got {self.prefix}"
                 )
+            if self.prefix and self.batch_size % self.prefix_samples:
+                raise ValueError(
+                    f"prefix_samples must divide batch_size, got {self.prefix_samples} and {self.batch_size}"
+                )
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
@@ -141,37 +115,7 @@ class MaliGAN(TextGenerator):
         "small": {"mle_steps": 1_560},
     }  # fmt: skip
 
-    def __init__(self, config: MaliGAN.Config, spec: SequenceSpec) -> None:
-        super().__init__(config, spec)
-        self.config: MaliGAN.Config = config
-        if config.prefix and config.batch_size % config.prefix_samples:
-            raise ValueError(
-                f"maligan: prefix_samples must divide batch_size, got {config.prefix_samples} and {config.batch_size}"
-            )
-        self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
-        filters = {"texygen": TEXYGEN_FILTERS, "seqgan": FILTERS}[config.d_filters]
-        self.discriminator = CNNClassifier(
-            spec,
-            embedding_dim=config.d_embedding_dim,
-            keep=config.d_keep,
-            filters=filters,
-            norm=config.d_norm,
-            label_smoothing=config.label_smoothing,
-        )
-        self.optimizers = {
-            "mle": adam(self.generator, config.lr),
-            "generator": adam(self.generator, config.lr),
-            "discriminator": adam(self.discriminator, config.d_lr),
-        }
-        self.pool = DiscriminatorPool(
-            spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
-        )
-        self.adversarial_updates = Counter()
-        sides = {"generator": self.generator, "discriminator": self.discriminator}
-        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
-        self.average = WeightAverage(
-            self.generator, config.ema_decay, after=[self.optimizers["mle"], self.optimizers["generator"]]
-        )
+    config: Config
 
     def phases(self) -> Sequence[Phase]:
         """Both pre-trained, then in turn."""
@@ -181,31 +125,6 @@ class MaliGAN(TextGenerator):
             Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
             Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
         ]
-
-    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on one batch."""
-        return self.imitate(next(batches))
-
-    @replayed()
-    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
-        """Equation 1 on real sentences (B, T)."""
-        loss = self.generator.mean_nll(tokens)
-        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
-        return {"nll": loss.detach()}
-
-    def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on the next batch of the pool."""
-        return self.discriminate(*self.pool.next(batches, self.generator.sample))
-
-    @replayed(unless=["gradient_penalty"])
-    def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
-        """Equation 2 on sentences (B, T) with their labels (B,), 1 for real."""
-        logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
-        loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
-        update(self.optimizers["discriminator"], loss)
-        accuracy = (logits.detach().argmax(1) == real).float().mean()
-        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
 
     def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
@@ -255,13 +174,3 @@ class MaliGAN(TextGenerator):
         if self.config.baseline == "mean":
             return 1.0
         return round_number / max(1, self.config.iterations - 1)
-
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw token by token from the generator."""
-        with self.average.applied():
-            return self.generator.sample(n, temperature=temperature)
-
-    def log_prob(self, tokens: Tensor) -> Tensor:
-        """The generator's: (B, T) -> (B,), nats."""
-        with self.average.applied():
-            return self.generator.log_prob(tokens)

@@ -24,40 +24,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
-from baselines.common.fast.graphs import replayed
-from baselines.common.interface import (
-    Batches,
-    Phase,
-    PositiveFloat,
-    PositiveInt,
-    SequenceSpec,
-    TextGenerator,
-)
+from baselines.common.bases import LanguageModelBase, LanguageModelConfig
+from baselines.common.interface import Phase, PositiveFloat, PositiveInt, SequenceSpec
 from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.training.averages import WeightAverage
-from baselines.common.training.optimizer import adam, update
-from baselines.common.training.stabilisers import AveragedConfig
+from baselines.common.training.optimizer import adam
 
 __all__ = ["MLE"]
 
 
-class MLE(TextGenerator):
+class MLE(LanguageModelBase):
     """The language model of equation 1, trained by equation 2."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(AveragedConfig):
+    class Config(LanguageModelConfig):
         """Defaults: the released setting of SeqGAN's pre-training."""
 
-        embedding_dim: PositiveInt = 32
-        """Width of the word vectors."""
-        hidden_dim: PositiveInt = 32
-        """Width of the LSTM."""
         lr: PositiveFloat = 1e-2
         """Adam."""
-        clip_norm: PositiveFloat = 5.0
-        """Global norm at which gradients are clipped."""
         steps: PositiveInt = 18_720
         """120 epochs of 156 batches."""
 
@@ -67,34 +51,19 @@ class MLE(TextGenerator):
         "small": {"steps": 3_900},
     }
 
+    config: Config
+
     def __init__(self, config: MLE.Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
-        self.config: MLE.Config = config
         self.model = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
         self.optimizers = {"mle": adam(self.model, config.lr)}
         self.average = WeightAverage(self.model, config.ema_decay, after=[self.optimizers["mle"]])
 
+    @property
+    def language_model(self) -> LSTMLanguageModel:
+        """The model itself."""
+        return self.model
+
     def phases(self) -> Sequence[Phase]:
         """One phase: equation 2."""
-        return [Phase("mle", self.config.steps, self.step)]
-
-    def step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on one batch."""
-        return self.imitate(next(batches))
-
-    @replayed()
-    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
-        """Equation 2 on sentences (B, T)."""
-        loss = self.model.mean_nll(tokens)
-        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
-        return {"nll": loss.detach()}
-
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw token by token from equation 1."""
-        with self.average.applied():
-            return self.model.sample(n, temperature=temperature)
-
-    def log_prob(self, tokens: Tensor) -> Tensor:
-        """Equation 1: (B, T) -> (B,), nats."""
-        with self.average.applied():
-            return self.model.log_prob(tokens)
+        return [Phase("mle", self.config.steps, self.mle_step)]

@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.common.fast.likelihood import counted
-from baselines.common.fast.sampling import draw
+from baselines.common.fast.sampling import draw, write_words
 from baselines.common.interface import (
     BaseConfig,
     Batches,
@@ -41,7 +41,7 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
-from baselines.common.training.store import SentenceStore
+from baselines.common.training.state import SentenceStore
 
 __all__ = ["NGram"]
 
@@ -176,15 +176,17 @@ class _Counts:
 
     def sample(self, n: int, sharpening: Tensor) -> Tensor:
         """(n, T): drawn word by word."""
-        spec = self.spec
-        out = torch.full((n, spec.max_len), spec.pad_id or 0, device=self._unigram.device)
-        for rows in self._chunks(n):
-            for t in range(spec.max_len):
-                words = draw(self.logits(self.history(out[rows], t), sharpening))[0]
-                out[rows, t] = words
-                if spec.eos_id is not None:
-                    rows = rows[words != spec.eos_id]
-        return out
+        parts = [
+            write_words(
+                len(rows),
+                self.spec,
+                (self.history(rows[:, None], 0),),
+                draw=lambda state, _: draw(self.logits(state[0], sharpening))[0],
+                read=lambda words, state, _: (torch.cat([words[:, None], state[0]], 1)[:, : self.order - 1],),
+            )
+            for rows in self._chunks(n)
+        ]
+        return torch.cat(parts)
 
     def log_prob(self, tokens: Tensor, sharpening: Tensor) -> Tensor:
         """(B, T) -> (B,): sum over positions of log q, nats."""

@@ -51,42 +51,31 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.fast.graphs import replayed
-from baselines.common.interface import (
-    Batches,
-    NonNegativeFloat,
-    Phase,
-    PositiveFloat,
-    PositiveInt,
-    SequenceSpec,
-    TextGenerator,
-)
+from baselines.common.bases import LanguageModelBase, LanguageModelConfig
+from baselines.common.interface import Batches, NonNegativeFloat, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.networks.gumbel import Schedule, inverse_temperature
 from baselines.common.networks.multi_cnn import MultiRepresentationCNN
 from baselines.common.networks.recurrent import Core, LSTMCore, RecurrentLanguageModel
 from baselines.common.networks.relational_memory import RelationalMemory
 from baselines.common.training.averages import Histories, WeightAverage
-from baselines.common.training.counter import Counter
-from baselines.common.training.feature_matching import feature_distance
-from baselines.common.training.gradient_penalty import gradient_penalty
-from baselines.common.training.gumbel import Schedule, inverse_temperature
 from baselines.common.training.losses import LossName, clip_weights, smooth_labels
 from baselines.common.training.optimizer import adam, frozen, update
+from baselines.common.training.penalties import feature_distance, gradient_penalty
 from baselines.common.training.stabilisers import StabilisedConfig
+from baselines.common.training.state import Counter
 
 __all__ = ["RelGAN"]
 
 
-class RelGAN(TextGenerator):
+class RelGAN(LanguageModelBase):
     """Relational memory, Gumbel-softmax, a discriminator with many representations."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(StabilisedConfig):
+    class Config(LanguageModelConfig, StabilisedConfig):
         """Defaults: the published setting for the synthetic task of length 20."""
 
         generator: Literal["memory", "lstm"] = "memory"
         """Core of the generator: relational memory, or the LSTM of the paper's ablation."""
-        embedding_dim: PositiveInt = 32
-        """Width of the generator's word vectors."""
         slots: PositiveInt = 1
         """Memories."""
         heads: PositiveInt = 2
@@ -170,9 +159,11 @@ class RelGAN(TextGenerator):
         },
     }  # fmt: skip
 
+    config: Config
+    generator: RecurrentLanguageModel
+
     def __init__(self, config: RelGAN.Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
-        self.config: RelGAN.Config = config
         self.generator = RecurrentLanguageModel(
             spec, self._core(), embedding_dim=config.embedding_dim, padding_is_a_word=config.padding == "word"
         )
@@ -220,17 +211,6 @@ class RelGAN(TextGenerator):
             Phase("mle", c.mle_steps, self.mle_step),
             Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
         ]
-
-    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on one batch."""
-        return self.imitate(next(batches))
-
-    @replayed()
-    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
-        """Equation 7 on real sentences (B, T)."""
-        loss = self.generator.mean_nll(tokens)
-        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
-        return {"nll": loss.detach()}
 
     def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
@@ -284,13 +264,3 @@ class RelGAN(TextGenerator):
         """(B, T, V) -> (B,): the sum of a sentence's logits, whose slope the gradient penalty is about."""
         logits: Tensor = self.discriminator(self.discriminator.embed_relaxed(words), dropout=True)
         return logits.sum(1)
-
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw token by token from the generator."""
-        with self.average.applied():
-            return self.generator.sample(n, temperature=temperature)
-
-    def log_prob(self, tokens: Tensor) -> Tensor:
-        """The generator's: (B, T) -> (B,), nats."""
-        with self.average.applied():
-            return self.generator.log_prob(tokens)

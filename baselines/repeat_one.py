@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from baselines.common.interface import BaseConfig, Batches, Phase, SequenceSpec, TextGenerator
-from baselines.common.training.counter import Counter
+from baselines.common.training.state import Counter
 
 __all__ = ["RepeatOne"]
 

@@ -35,61 +35,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from torch import Tensor
 
-from baselines.common.fast.graphs import replayed
+from baselines.common.bases import PolicyGradientBase, PolicyGradientConfig
 from baselines.common.fast.likelihood import counted
-from baselines.common.interface import (
-    Batches,
-    Phase,
-    PositiveFloat,
-    PositiveInt,
-    SequenceSpec,
-    TextGenerator,
-)
-from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
-from baselines.common.networks.lstm import LSTMLanguageModel
-from baselines.common.training.averages import Histories, WeightAverage
-from baselines.common.training.counter import Counter
-from baselines.common.training.feature_matching import matching_rewards
-from baselines.common.training.optimizer import adam, update
-from baselines.common.training.pool import DiscriminatorPool
+from baselines.common.interface import Batches, Phase, PositiveInt
+from baselines.common.training.optimizer import update
+from baselines.common.training.penalties import matching_rewards
 from baselines.common.training.rollout import rollout_rewards
-from baselines.common.training.stabilisers import StabilisedConfig
 
 __all__ = ["SeqGAN"]
 
 
-class SeqGAN(TextGenerator):
+class SeqGAN(PolicyGradientBase):
     """LSTM generator, convolutional discriminator, Monte-Carlo roll-outs."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(StabilisedConfig):
+    class Config(PolicyGradientConfig):
         """Defaults: the released setting for the synthetic task of length 20."""
 
-        embedding_dim: PositiveInt = 32
-        """Width of the generator's word vectors."""
-        hidden_dim: PositiveInt = 32
-        """Width of the generator's LSTM."""
-        lr: PositiveFloat = 1e-2
-        """Adam of the generator; pre-training and adversarial training have a state each."""
-        clip_norm: PositiveFloat = 5.0
-        """Global norm at which the generator's gradients are clipped. The discriminator's are not."""
         mle_steps: PositiveInt = 18_720
         """Pre-training: 120 epochs of 156 batches."""
         d_filters: Literal["seqgan", "texygen"] = "seqgan"
-        """The discriminator's windows: twelve sizes, or Texygen's sizes 2 and 3 with 300 filters."""
         d_embedding_dim: PositiveInt = 64
-        """Width of the discriminator's word vectors."""
         d_keep: Annotated[float, Interval(gt=0, le=1)] = 0.75
-        """Share of features that the discriminator's dropout keeps in training."""
-        d_l2: Annotated[float, Ge(0)] = 0.2
-        """Weight of half the squared norm of the discriminator's output layer."""
-        d_lr: PositiveFloat = 1e-4
-        """Adam of the discriminator."""
         pool_batches: PositiveInt = 156
-        """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
         pool_epochs: PositiveInt = 3
         """Passes over a pool, in the same batches, before the next: 3 x 312 = 936 steps."""
         d_pretrain_steps: PositiveInt = 46_800
@@ -116,33 +87,7 @@ class SeqGAN(TextGenerator):
         },
     }  # fmt: skip
 
-    def __init__(self, config: SeqGAN.Config, spec: SequenceSpec) -> None:
-        super().__init__(config, spec)
-        self.config: SeqGAN.Config = config
-        self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
-        filters = {"seqgan": FILTERS, "texygen": TEXYGEN_FILTERS}[config.d_filters]
-        self.discriminator = CNNClassifier(
-            spec,
-            embedding_dim=config.d_embedding_dim,
-            keep=config.d_keep,
-            filters=filters,
-            norm=config.d_norm,
-            label_smoothing=config.label_smoothing,
-        )
-        self.optimizers = {
-            "mle": adam(self.generator, config.lr),
-            "generator": adam(self.generator, config.lr),
-            "discriminator": adam(self.discriminator, config.d_lr),
-        }
-        self.pool = DiscriminatorPool(
-            spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
-        )
-        self.adversarial_updates = Counter()
-        sides = {"generator": self.generator, "discriminator": self.discriminator}
-        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
-        self.average = WeightAverage(
-            self.generator, config.ema_decay, after=[self.optimizers["mle"], self.optimizers["generator"]]
-        )
+    config: Config
 
     def phases(self) -> Sequence[Phase]:
         """Algorithm 1 of the paper: both pre-trained, then in turn."""
@@ -152,31 +97,6 @@ class SeqGAN(TextGenerator):
             Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
             Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
         ]
-
-    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on one batch."""
-        return self.imitate(next(batches))
-
-    @replayed()
-    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
-        """Equation 1 on real sentences (B, T)."""
-        loss = self.generator.mean_nll(tokens)
-        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
-        return {"nll": loss.detach()}
-
-    def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update on the next batch of the pool; where the pool is used up, on the first of a new one."""
-        return self.discriminate(*self.pool.next(batches, self.generator.sample))
-
-    @replayed(unless=["gradient_penalty"])
-    def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
-        """Equation 2 on sentences (B, T) with their labels (B,), 1 for real."""
-        logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
-        loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
-        update(self.optimizers["discriminator"], loss)
-        accuracy = (logits.detach().argmax(1) == real).float().mean()
-        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
 
     def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
@@ -198,13 +118,3 @@ class SeqGAN(TextGenerator):
         loss = self.generator.weighted_nll(tokens, rewards) + self.history("generator")
         update(self.optimizers["generator"], loss, max_norm=self.config.clip_norm)
         return {"g_loss": loss.detach(), "reward": reward, "entropy": entropy}
-
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw token by token from the generator."""
-        with self.average.applied():
-            return self.generator.sample(n, temperature=temperature)
-
-    def log_prob(self, tokens: Tensor) -> Tensor:
-        """The generator's: (B, T) -> (B,), nats."""
-        with self.average.applied():
-            return self.generator.log_prob(tokens)

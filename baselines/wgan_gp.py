@@ -51,11 +51,10 @@ from baselines.common.interface import (
 )
 from baselines.common.networks.residual_conv import ConvCritic, ConvGenerator
 from baselines.common.training.averages import Histories, WeightAverage
-from baselines.common.training.counter import Counter
-from baselines.common.training.feature_matching import feature_distance
-from baselines.common.training.gradient_penalty import gradient_penalty
 from baselines.common.training.optimizer import adam, update
+from baselines.common.training.penalties import feature_distance, gradient_penalty
 from baselines.common.training.stabilisers import StabilisedConfig
+from baselines.common.training.state import Counter
 
 __all__ = ["WGANGP"]
 

@@ -14,16 +14,32 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
-from bench.config import Resolved, Scale, assign, make_runs, parse_settings
-from bench.launch.slots import slots
+from bench.api import configs_of, load
+from bench.config import Resolved, Scale, parse_settings
+from bench.launch.options import LaunchOptions, slots
 from bench.places import SUITES
 from bench.registry import Kind, find, names, suggest
 from bench.reproduce.cli import reproduce_command
 from bench.run_folder import find_starts
 from bench.score.cli import explain_command, score_command
 from bench.suite import read_suite
-from bench.terminal import Jobs, JobsPerGpu, Metrics, Settings, UserErrors, console, errors
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
+from bench.terminal import (
+    Experiment,
+    Jobs,
+    JobsPerGpu,
+    Metrics,
+    Rerun,
+    Runs,
+    SaveEvery,
+    Settings,
+    TrackerOption,
+    TrackingUri,
+    UserErrors,
+    console,
+    errors,
+)
+from bench.tracking.mlflow import sync
+from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
 __all__ = ["app", "describe", "spread"]
 
@@ -67,12 +83,6 @@ app = typer.Typer(
 
 Listed = Literal["models", "tasks", "metrics", "suites"]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2.", min=0)]
-Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
-SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
-Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
-TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
-Uri = Annotated[str | None, typer.Option(help="MLflow tracking URI. Default: sqlite in the runs folder.")]
-Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -107,18 +117,28 @@ def run_command(
     rerun: Rerun = False,
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
-    tracking_uri: Uri = None,
+    tracking_uri: TrackingUri = None,
     experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
-        config: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metric or ())}
-        config["temperatures"] = tuple(temperature or (1.0,))
-        configs = make_runs(assign(parse_settings(settings or ()), config), list(dict.fromkeys(seed)))
-        at_once = slots(configs, jobs, jobs_per_gpu)
-        resolved = [config.resolve() for config in configs]
-        tracking = TrackingOptions(tracker, tracking_uri, experiment)
-        _launch(resolved, at_once, runs, tracking, rerun=rerun, save_every=save_every)
+        configs = configs_of(
+            model,
+            task,
+            seeds=seed,
+            scale=scale,
+            settings=parse_settings(settings or ()),
+            temperatures=temperature or (1.0,),
+            metrics=metric or (),
+        )
+        options = LaunchOptions(
+            runs=runs,
+            slots=slots(configs, jobs, jobs_per_gpu),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment),
+            rerun=rerun,
+            save_every=save_every,
+        )
+        _launch([config.resolve() for config in configs], options)
 
 
 @app.command("suite")
@@ -131,16 +151,20 @@ def suite_command(
     rerun: Rerun = False,
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
-    tracking_uri: Uri = None,
+    tracking_uri: TrackingUri = None,
     experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with UserErrors():
         configs = read_suite(_suite_path(path), parse_settings(settings or ()))
-        at_once = slots(configs, jobs, jobs_per_gpu)
-        resolved = [config.resolve() for config in configs]
-        tracking = TrackingOptions(tracker, tracking_uri, experiment)
-        _launch(resolved, at_once, runs, tracking, rerun=rerun, save_every=save_every)
+        options = LaunchOptions(
+            runs=runs,
+            slots=slots(configs, jobs, jobs_per_gpu),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment),
+            rerun=rerun,
+            save_every=save_every,
+        )
+        _launch([config.resolve() for config in configs], options)
 
 
 def _suite_path(path: Path) -> Path:
@@ -155,15 +179,13 @@ def _suites() -> list[str]:
     return sorted(path.relative_to(SUITES).with_suffix("").as_posix() for path in SUITES.rglob("*.toml"))
 
 
-def _launch(
-    resolved: Sequence[Resolved], at_once: Sequence[str], runs: Path, tracking: TrackingOptions, **how: Any
-) -> None:
+def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     """Train, say where the records are, and end with the exit code of how it went."""
     from bench.launch.start import start, table_hint
 
-    outcomes = start(resolved, slots=at_once, runs=runs, tracking=tracking, console=console, **how)
-    console.print(f"\n{len(outcomes)} runs in {runs}. Table: {table_hint(runs)}", highlight=False)
-    if hint := tracking.hint(runs):
+    outcomes = start(resolved, options, console=console)
+    console.print(f"\n{len(outcomes)} runs in {options.runs}. Table: {table_hint(options.runs)}", highlight=False)
+    if hint := options.tracking.hint():
         console.print(hint, highlight=False)
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
@@ -187,14 +209,8 @@ def sample_command(
 ) -> None:
     """Print sentences from a finished run."""
     with UserErrors():
-        from bench.run.runner import load_run
-        from bench.score.drawing import draw
-        from metrics.common.tokens import Tokens
-
-        model, data, task = load_run(run)
-        ids = draw(model, n, seed=seed, temperature=temperature)
-        for sentence in data.vocabulary.sentences(Tokens.from_rows(ids, data.spec.eos_id)):
-            typer.echo(task.detokenize(sentence))
+        for sentence in load(run).sample(n, temperature=temperature, seed=seed):
+            typer.echo(sentence)
 
 
 @app.command("list")
@@ -225,19 +241,17 @@ def _kind(name: str) -> Kind:
 @app.command("sync")
 def sync_command(
     runs: Annotated[Path, typer.Argument(help="Folder that holds run folders.")],
-    tracking_uri: Uri = None,
+    tracking_uri: TrackingUri = None,
     experiment: Experiment = EXPERIMENT,
 ) -> None:
     """Rebuild MLflow from run folders."""
     with UserErrors():
-        from bench.tracking.sync import sync
-
         folders = [path.parent for path in find_starts(runs)]
         if not folders:
             raise ValueError(f"no run.json below {runs}")
-        options = TrackingOptions(TrackerName.mlflow, tracking_uri, experiment)
-        synced = sync(folders, options.uri(runs), experiment)
-        console.print(f"{len(synced.runs)} runs in {options.uri(runs)}", highlight=False)
+        uri = tracking_uri or default_uri(runs)
+        synced = sync(folders, uri, experiment)
+        console.print(f"{len(synced.runs)} runs in {uri}", highlight=False)
         for folder, reason in synced.errors:
             errors.print(f"{folder}: {reason}", style="red", markup=False, highlight=False)
         if synced.errors:

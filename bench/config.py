@@ -46,9 +46,9 @@ class RunConfig(RunSettings):
     """One run: a model on a task with one seed."""
 
     model: str
-    """Name in `baselines/`, plug-in, or `my_gan.py:MyGAN`."""
+    """Name in `baselines/` or of an installed package, or `my_gan.py:MyGAN`."""
     task: str
-    """Name in `bench/tasks/`, plug-in, or `my_task.py:MyTask`."""
+    """Name in `bench/tasks/` or of an installed package, or `my_task.py:MyTask`."""
     seed: Annotated[int, Field(ge=0)] = 0
     scale: Scale = "paper"
     """Defaults to start from: `paper` is the published setting; `small` and `smoke` are reduced and say so."""

@@ -1,7 +1,7 @@
 """Published files by name and checksum, and a cache for what is computed from them.
 
 `fetch` looks below the folder that `TEXTGAN_BENCH_DATA` names, then in the user's cache folder (`TEXTGAN_BENCH_CACHE`
-names another one), then downloads. `derived` keeps what is slow to compute, such as tokenised text.
+names another one), then downloads, up to a limit. `derived` keeps what is slow to compute, such as tokenised text.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RemoteFile", "cache_folder", "checksum", "derived", "fetch", "github"]
+__all__ = ["MAX_BYTES", "RemoteFile", "cache_folder", "checksum", "derived", "fetch", "github"]
 
 Arrays = dict[str, NDArray[Any]]
 
+MAX_BYTES = 1 << 28
+"""Of a download whose size is not known beforehand: several times the largest published text."""
+
 _RETRIES = 3
 _TIMEOUT = (10, 60)  # seconds to connect, seconds between two chunks
+_CHUNK = 1 << 16
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +43,8 @@ class RemoteFile:
     url: str
     checksum: str
     """`sha256:` and 64 digits, or `git:` and the 40 digits of a git blob (what a repository's listing shows)."""
+    size: int | None = None
+    """Bytes, where they are known. A download stops there, otherwise at `MAX_BYTES`."""
 
     def __post_init__(self) -> None:
         kind, _, digits = self.checksum.partition(":")
@@ -50,22 +56,18 @@ class RemoteFile:
         return checksum(path, self.checksum.partition(":")[0]) == self.checksum
 
 
-def github(repository: str, revision: str, path: str, checksum: str) -> RemoteFile:
+def github(repository: str, revision: str, path: str, checksum: str, size: int | None = None) -> RemoteFile:
     """A file of a public GitHub repository."""
     url = f"https://raw.githubusercontent.com/{repository}/{revision}/{path}"
-    return RemoteFile(name=path.rsplit("/", 1)[-1], url=url, checksum=checksum)
+    return RemoteFile(name=path.rsplit("/", 1)[-1], url=url, checksum=checksum, size=size)
 
 
 def checksum(path: Path, kind: str) -> str:
     """`sha256:…` or `git:…` of a file, read in pieces."""
-    # git names a blob by SHA-1; it is an identity here, not a signature
-    total = hashlib.sha256() if kind == "sha256" else hashlib.sha1(usedforsecurity=False)
-    if kind == "git":
-        total.update(f"blob {path.stat().st_size}\0".encode())
+    # git names a blob by the SHA-1 of its size and its bytes; it is an identity here, not a signature
+    blob = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            total.update(piece)
-    return f"{kind}:{total.hexdigest()}"
+        return f"{kind}:{hashlib.file_digest(file, 'sha256' if kind == 'sha256' else lambda: blob).hexdigest()}"
 
 
 def cache_folder() -> Path:
@@ -140,55 +142,38 @@ def _download(file: RemoteFile, target: Path) -> None:
         if target.is_file() and file.matches(target):
             return
         target.unlink(missing_ok=True)
-        kind, _, digits = file.checksum.partition(":")
-        store = pooch.create(
-            path=target.parent,
-            base_url="",
-            registry={file.name: f"sha256:{digits}" if kind == "sha256" else None},
-            urls={file.name: file.url},
-            retry_if_failed=_RETRIES,
-        )
-        store.fetch(file.name, downloader=_Resumed(file, target.with_name(f"{file.name}.part")))
+        get = pooch.HTTPDownloader(progressbar=True, chunk_size=_CHUNK, timeout=_TIMEOUT)
+
+        def download(url: str, unchecked: str, store: object) -> None:
+            path = Path(unchecked)
+            with path.open("wb") as out:
+                get(url, _Limited(out, file.size or MAX_BYTES), store)
+            if not file.matches(path):
+                got = checksum(path, file.checksum.partition(":")[0])
+                raise ValueError(f"{url} has the checksum {got}, expected {file.checksum}")
+
+        # No hash in the registry: pooch knows no git blobs. `download` checks it before the file gets its name.
+        urls, registry = {file.name: file.url}, {file.name: None}
+        store = pooch.create(target.parent, base_url="", registry=registry, urls=urls, retry_if_failed=_RETRIES)
+        store.fetch(file.name, downloader=download)
 
 
-@dataclass(frozen=True)
-class _Resumed:
-    """A downloader for pooch that goes on where the last attempt, or the last process, stopped."""
+class _Limited:
+    """A file that takes so many bytes and no more."""
 
-    file: RemoteFile
-    part: Path
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._file, self._limit, self._size = file, limit, 0
 
-    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        self._receive(url)
-        if not self.file.matches(self.part):
-            got = checksum(self.part, self.file.checksum.partition(":")[0])
-            self.part.unlink()
-            raise ValueError(f"{url} has the checksum {got}, expected {self.file.checksum}")
-        self.part.replace(output_file)
+    def write(self, piece: bytes) -> None:
+        """OSError, which pooch does not take for a reason to try again, where it is too much."""
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise OSError(f"there are more than {self._limit:,} bytes, the most that is taken")
+        self._file.write(piece)
 
-    def _receive(self, url: str) -> None:
-        import requests
-        from tqdm import tqdm
-
-        have = self.part.stat().st_size if self.part.exists() else 0
-        # a compressed transfer could not be resumed by byte position
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
-                return  # all bytes are here; the checksum decides
-            response.raise_for_status()
-            if response.status_code != requests.codes.partial_content:
-                have = 0
-            total = have + int(response.headers.get("Content-Length", 0))
-            with (
-                self.part.open("ab" if have else "wb") as out,
-                tqdm(desc=self.file.name, total=total, initial=have, unit="B", unit_scale=True, leave=False) as bar,
-            ):
-                for piece in response.iter_content(1 << 16):
-                    out.write(piece)
-                    bar.update(len(piece))
-        if self.part.stat().st_size < total:
-            raise requests.ConnectionError(f"{url} broke off after {self.part.stat().st_size} of {total} bytes")
+    def flush(self) -> None:
+        """Of the file."""
+        self._file.flush()
 
 
 def derived(key: str, build: Callable[[], Arrays]) -> Arrays:

@@ -41,6 +41,7 @@ __all__ = [
     "Score",
     "as_json",
     "canonical_json",
+    "decode",
     "read_document",
     "read_evaluation",
     "read_record",
@@ -225,7 +226,7 @@ def read_record(path: Path) -> RunRecord:
     try:
         if version == OLD_SCHEMA:
             document = upgrade_record(document)
-        record = _decoded(RunRecord, document, "record")
+        record = decode(RunRecord, document, "record")
         _check_names(record)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -238,7 +239,7 @@ def read_start(path: Path) -> RunStart:
     if "params" in document:
         raise ValueError(f"{path} is of a version before records of schema 2: finish this run with that version")
     try:
-        start = _decoded(RunStart, document, "run")
+        start = decode(RunStart, document, "run")
         _check_start(start, "run")
     except ValueError as error:
         raise ValueError(f"{path} does not describe a run of this version: {error}") from error
@@ -247,7 +248,7 @@ def read_start(path: Path) -> RunStart:
 
 def read_evaluation(document: Mapping[str, Any]) -> Evaluation:
     """An evaluation as a diary or a checkpoint holds it, of schema 1 or 2. Raises ValueError."""
-    return _decoded(Evaluation, upgrade_evaluation(document), "evaluation")
+    return decode(Evaluation, upgrade_evaluation(document), "evaluation")
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -287,7 +288,7 @@ def _adapter(kind: type[Known]) -> TypeAdapter[Known]:
     return _ADAPTERS[kind]
 
 
-def _decoded(kind: type[Known], document: Mapping[str, Any], where: str) -> Known:
+def decode(kind: type[Known], document: Mapping[str, Any], where: str) -> Known:
     """JSON values -> the dataclass, strictly. Raises ValueError that names the first field that is wrong."""
     try:
         return _adapter(kind).validate_json(json.dumps(document), strict=True)

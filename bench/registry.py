@@ -1,7 +1,13 @@
 """Public names. The file is the registration: `seqgan` is `baselines/seqgan.py`, `self_bleu` is `metrics/self_bleu/`.
 
-A user's own class is `my_gan.py:MyGAN`; an installed plug-in comes by the entry-point groups `textgan_bench.models`,
-`textgan_bench.tasks` and `textgan_bench.metrics`. Listing names imports nothing.
+A user's own class is `my_gan.py:MyGAN`. A distribution that is installed beside this one adds names by entry points of
+the groups `textgan_bench.models`, `textgan_bench.tasks` and `textgan_bench.metrics`; in its `pyproject.toml`:
+
+    [project.entry-points."textgan_bench.models"]
+    my_gan = "my_package.my_gan:MyGAN"
+
+Then `textgan-bench run my_gan grammar` finds it, as do `list`, suites and records. Names of ours stay ours, so a name
+in a record of this benchmark always means the same code. Listing names imports nothing.
 """
 
 from __future__ import annotations
@@ -34,26 +40,33 @@ _BASES: dict[Kind, tuple[str, str]] = {
 
 
 def names(kind: Kind) -> list[str]:
-    """Every public name of a kind, sorted: the files of its folder and the installed plug-ins."""
+    """Every public name of a kind, sorted: the files of its folder and what other distributions add."""
+    return sorted(_own(kind) | {point.name for point in _plugins(kind)})
+
+
+def _own(kind: Kind) -> set[str]:
     folder = ROOT.joinpath(*_PACKAGES[kind].split("."))
     found = {p.parent.name for p in folder.glob("*/metric.py")}
     if kind != "metrics":
         found = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}
         found |= {p.parent.name for p in folder.glob("*/__init__.py") if p.parent.name != "common"}
-    return sorted(found | {point.name for point in _plugins(kind)})
+    return found
 
 
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
     if ":" in name or name.endswith(".py"):
         return _from_file(kind, name)
-    for point in _plugins(kind):
-        if point.name == name:
-            return _only_class(point.load(), kind, name)
-    if name not in names(kind):
+    if name in _own(kind):
+        module = ".".join(filter(None, (_PREFIX, _PACKAGES[kind], name)))
+        return _only_class(importlib.import_module(f"{module}.metric" if kind == "metrics" else module), kind, name)
+    points = [point for point in _plugins(kind) if point.name == name]
+    if not points:
         raise KeyError(f"no {name!r} in {_PACKAGES[kind].replace('.', '/')}; {suggest(name, names(kind))}")
-    module = ".".join(filter(None, (_PREFIX, _PACKAGES[kind], name)))
-    return _only_class(importlib.import_module(f"{module}.metric" if kind == "metrics" else module), kind, name)
+    if len(points) > 1:
+        places = ", ".join(sorted(point.value for point in points))
+        raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
+    return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
 
 
 @functools.cache
@@ -91,7 +104,12 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
         return _only_class(module, kind, name)
     if not inspect.isclass(found := getattr(module, class_name, None)):
         raise KeyError(f"no class {class_name!r} in {path_text}; {suggest(class_name, _members(module, kind))}")
-    if not issubclass(found, _base(kind)):
+    return _extending(found, kind, name)
+
+
+def _extending(found: Any, kind: Kind, name: str) -> type[Any]:
+    """What was found, if it is a class of the kind; else KeyError."""
+    if not inspect.isclass(found) or not issubclass(found, _base(kind)):
         raise KeyError(f"{name} is not a {_base(kind).__name__}: it must extend it")
     return found
 
@@ -120,12 +138,10 @@ def _members(module: ModuleType, kind: Kind) -> list[str]:
     ]
 
 
-def _only_class(found: Any, kind: Kind, name: str) -> type[Any]:
-    if inspect.isclass(found):
-        return found
-    members = [n for n in _members(found, kind) if not n.startswith("_")]
+def _only_class(module: ModuleType, kind: Kind, name: str) -> type[Any]:
+    members = [n for n in _members(module, kind) if not n.startswith("_")]
     if len(members) != 1:
         raise KeyError(
-            f"{name}: expected one {_base(kind).__name__} in {found.__name__}, found {', '.join(members) or 'none'}"
+            f"{name}: expected one {_base(kind).__name__} in {module.__name__}, found {', '.join(members) or 'none'}"
         )
-    return getattr(found, members[0])
+    return getattr(module, members[0])

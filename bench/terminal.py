@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-__all__ = ["Jobs", "JobsPerGpu", "Metrics", "Settings", "UserErrors", "console", "errors"]
+from bench.tracking.options import TrackerName
+
+__all__ = [
+    "Experiment",
+    "Jobs",
+    "JobsPerGpu",
+    "Metrics",
+    "Rerun",
+    "Runs",
+    "SaveEvery",
+    "Settings",
+    "TrackerOption",
+    "TrackingUri",
+    "UserErrors",
+    "console",
+    "errors",
+]
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -28,6 +45,12 @@ JobsPerGpu = Annotated[
     int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
+Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
+SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
+Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
+TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
+TrackingUri = Annotated[str | None, typer.Option(help="MLflow tracking URI. Default: sqlite in the runs folder.")]
+Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
 
 
 class UserErrors:

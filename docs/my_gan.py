@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from baselines.common.interface import BaseConfig, Phase, PositiveInt, TextGenerator
+from textgan_bench import BaseConfig, Phase, PositiveInt, TextGenerator
 
 
 class MyGAN(TextGenerator):

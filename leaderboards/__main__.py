@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from bench.record import write_atomic
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
@@ -48,7 +47,7 @@ def build(
     Exit status 1: a record could not be read, or there was none; the tables of the others are made all the same.
     """
     from leaderboards.boards import build as build_boards  # pandas and scipy: not for --help
-    from leaderboards.render.markdown import to_markdown
+    from leaderboards.render.markdown import write as write_markdown
     from leaderboards.render.terminal import print_boards
 
     try:
@@ -64,8 +63,7 @@ def build(
         folder = out or _usual_folder(runs[0]) / "leaderboard"
         try:
             if markdown is not None:
-                write_atomic(markdown, to_markdown(boards).encode())
-                typer.echo(f"written: {markdown}", err=True)
+                typer.echo(f"written: {write_markdown(boards, markdown)}", err=True)
             tables = markdown is None or out is not None
             for path in _write(boards, folder, tables=tables, latex=latex, plots=plots, html=html):
                 typer.echo(f"written: {path}", err=True)
@@ -94,9 +92,11 @@ def _write(
 ) -> Iterator[Path]:
     """Write what was asked for; each part loads its libraries only then."""
     if tables:
-        from leaderboards.render.markdown import write as write_tables
+        from leaderboards.render.csv import write as write_csv
+        from leaderboards.render.markdown import write as write_markdown
 
-        yield from write_tables(boards, folder)
+        yield write_markdown(boards, folder / "leaderboard.md")
+        yield write_csv(boards, folder / "leaderboard.csv")
     if latex:
         from leaderboards.render.latex import write as write_latex
 

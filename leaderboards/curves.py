@@ -24,8 +24,8 @@ import math
 from collections.abc import Sequence
 
 from bench.seeds import t_quantile
-from leaderboards.schema import Board, Cell, Curve, CurvePoint, Row, Trace
-from leaderboards.statistics import cell, pareto
+from leaderboards.schema import Board, Curve, CurvePoint, RankedMean, Row, Trace
+from leaderboards.statistics import pareto, seed_mean
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
 
@@ -72,8 +72,8 @@ def _trace(row: Row, x: str, y: str) -> Trace | None:
         runs = [(run.seed, run.values.get(temperature, {})) for run in row.runs if run.status == "completed"]
         seeds = [(seed, values[x], values[y]) for seed, values in runs if x in values and y in values]
         if seeds:
-            cells = cell([s[1] for s in seeds]), cell([s[2] for s in seeds])
-            points.append(CurvePoint(temperature=temperature, x=cells[0], y=cells[1], seeds=seeds))
+            means = seed_mean([s[1] for s in seeds]), seed_mean([s[2] for s in seeds])
+            points.append(CurvePoint(temperature=temperature, x=means[0], y=means[1], seeds=seeds))
     return Trace(label=row.label, model=row.model, status=row.status, points=points) if points else None
 
 
@@ -91,7 +91,7 @@ def _match(curve: Curve) -> None:
             trace.over_baseline = difference(trace.matched, base.matched)
 
 
-def _matched(trace: Trace, curve: Curve) -> tuple[Cell | None, str]:
+def _matched(trace: Trace, curve: Curve) -> tuple[RankedMean | None, str]:
     if len(trace.points) < 2:
         return None, f"scored at temperature {trace.points[0].temperature:g} only"
     if curve.diversity is None:
@@ -105,7 +105,7 @@ def _matched(trace: Trace, curve: Curve) -> tuple[Cell | None, str]:
         high = max(x for seed in missing for x, _ in runs[seed])
         seeds = "" if len(missing) == len(found) else f" (seed {', '.join(map(str, missing))})"
         return None, f"{curve.x} {curve.diversity:.3f} is not reached by {low:.3f} to {high:.3f}{seeds}"
-    return cell([value for value in found.values() if value is not None]), ""
+    return seed_mean([value for value in found.values() if value is not None]), ""
 
 
 def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better: str) -> float | None:
@@ -118,7 +118,7 @@ def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better
     return best(crossings, default=None)
 
 
-def difference(a: Cell, b: Cell) -> Cell:
+def difference(a: RankedMean, b: RankedMean) -> RankedMean:
     """a - b of independent seeds, with the 95% interval of Welch's t."""
     half = None
     if a.std is not None and b.std is not None:
@@ -126,7 +126,7 @@ def difference(a: Cell, b: Cell) -> Cell:
         error = math.sqrt(sum(parts))
         degrees = sum(parts) ** 2 / sum(p**2 / (c.n - 1) for p, c in zip(parts, (a, b), strict=True)) if error else 1.0
         half = t_quantile(degrees) * error
-    return Cell(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
+    return RankedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
 
 
 def _mark_front(curve: Curve) -> None:

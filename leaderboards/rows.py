@@ -1,4 +1,4 @@
-"""Records -> rows: who stands in one, under which label, with which runs. Means are made in `cells.py`."""
+"""Records -> rows: who stands in one, under which label, with which runs. Means are made in `statistics.py`."""
 
 from __future__ import annotations
 

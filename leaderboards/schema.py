@@ -16,11 +16,11 @@ __all__ = [
     "TEMPERATURE_SETTING",
     "Board",
     "Boards",
-    "Cell",
     "Curve",
     "CurvePoint",
     "Evidence",
     "LearningPoint",
+    "RankedMean",
     "Row",
     "RunView",
     "SamplesView",
@@ -50,8 +50,8 @@ Evidence = Literal["verified", "unverified", "incomplete"]
 
 
 @dataclass(kw_only=True)
-class Cell:
-    """A mean over seeds."""
+class RankedMean:
+    """A mean over seeds (`bench.seeds`), and its place among the rows; `tables.Cell` is where it is printed."""
 
     mean: float
     std: float | None
@@ -157,11 +157,11 @@ class Row:
     devices: list[str] = field(default_factory=list)
     front: bool = False
     """Among the ranked rows none has both a higher BLEU and a lower Self-BLEU."""
-    final: dict[str, Cell] = field(default_factory=dict)
+    final: dict[str, RankedMean] = field(default_factory=dict)
     """Score key -> value at the end, at temperature 1."""
-    gain: dict[str, Cell] = field(default_factory=dict)
+    gain: dict[str, RankedMean] = field(default_factory=dict)
     """Score key -> end minus end of pre-training, paired by seed."""
-    sweep: dict[float, dict[str, Cell]] = field(default_factory=dict)
+    sweep: dict[float, dict[str, RankedMean]] = field(default_factory=dict)
     """Temperature -> score key -> value at the end."""
 
 
@@ -170,8 +170,8 @@ class CurvePoint:
     """A row at one temperature."""
 
     temperature: float
-    x: Cell
-    y: Cell
+    x: RankedMean
+    y: RankedMean
     seeds: list[tuple[int | None, float, float]]
     """(seed, x, y) of every completed run that has both."""
     front: bool = False
@@ -187,9 +187,9 @@ class Trace:
     model: str
     status: Status
     points: list[CurvePoint]
-    matched: Cell | None = None
+    matched: RankedMean | None = None
     """Quality at the diversity that MLE has at temperature 1 (`leaderboards.curves`)."""
-    over_baseline: Cell | None = None
+    over_baseline: RankedMean | None = None
     """`matched` minus MLE's, with Welch's interval; None for MLE itself."""
     reason: str = ""
     """Why `matched` is absent."""

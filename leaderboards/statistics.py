@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.seeds import half_width, mean_over_seeds
-from leaderboards.schema import RANKED_SEEDS, Cell, Row
+from leaderboards.schema import RANKED_SEEDS, RankedMean, Row
 
-__all__ = ["cell", "fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank"]
+__all__ = ["fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank", "seed_mean"]
 
 
 _DRAWS = 2_000
@@ -107,12 +107,12 @@ def mark_beyond_real(rows: Sequence[Row], better: Mapping[str, str]) -> None:
     """Mark what is better than real text by more than its interval."""
     real = _real(rows)
     for row in rows:
-        for key, cell in row.final.items():
+        for key, mean in row.final.items():
             if real is None or row is real or key not in real.final or better[key] == "real":
                 continue
-            ahead = cell.mean - real.final[key].mean
-            margin = cell.half_width or 0.0
-            cell.beyond_real = ahead > margin if better[key] == "higher" else ahead < -margin
+            ahead = mean.mean - real.final[key].mean
+            margin = mean.half_width or 0.0
+            mean.beyond_real = ahead > margin if better[key] == "higher" else ahead < -margin
 
 
 def front_keys(rows: Iterable[Row]) -> tuple[str, str] | None:
@@ -144,11 +144,11 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     return front
 
 
-def cell(values: Sequence[float]) -> Cell:
-    """The cell of one value per seed; at least one."""
+def seed_mean(values: Sequence[float]) -> RankedMean:
+    """Of one value per seed; at least one."""
     found = mean_over_seeds(values)
     assert found is not None
-    return Cell(mean=found.mean, std=found.std, half_width=found.half_width, n=found.n)
+    return RankedMean(mean=found.mean, std=found.std, half_width=found.half_width, n=found.n)
 
 
 def fill(rows: Sequence[Row]) -> list[str]:
@@ -159,7 +159,7 @@ def fill(rows: Sequence[Row]) -> list[str]:
     for index, table, temperature, key, count, mean, std in grouped.reset_index().itertuples(index=False, name=None):
         row, n = rows[index], int(count)
         spread = float(std) if n > 1 else None
-        made = Cell(mean=float(mean), std=spread, half_width=half_width(spread, n), n=n)
+        made = RankedMean(mean=float(mean), std=spread, half_width=half_width(spread, n), n=n)
         if table == "seconds":
             row.seconds[key] = made.mean
         elif table == "gain":

@@ -1,27 +1,42 @@
-"""Boards -> tables of text, for the terminal, Markdown and LaTeX."""
+"""Every table as data: columns, lines, notes. Terminal, Markdown, LaTeX and the pages print these and compute nothing.
+
+A column is made in one place, with what it holds of a row; tables choose columns. For a reader of text there are narrow
+tables, one after another (`text_tables`), for the page a wide one with choices of columns (`page_tables`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from leaderboards.comparisons import cost, quality_diversity, reported
-from leaderboards.schema import RANKED_SEEDS, TEMPERATURE_SETTING, Board, Boards, Row
-from leaderboards.statistics import front_keys
-from leaderboards.text import Part, Table, as_part, breaks, column, head, places, plain
+from bench.published import Published
+from leaderboards.formats import (
+    ARROWS,
+    Kind,
+    Value,
+    phases,
+    plain,
+    six_digits,
+    uncertainty_text,
+    value_text,
+)
+from leaderboards.schema import Board, Curve, RankedMean, Row
 
 __all__ = [
+    "ALL",
     "MAIN",
-    "Part",
+    "Cell",
+    "Column",
+    "Line",
     "Table",
-    "as_part",
-    "columns",
-    "facts",
-    "heading",
     "is_best",
-    "legend",
-    "parts",
-    "plain",
-    "signatures",
+    "main_table",
+    "page_tables",
+    "published_tables",
+    "reported_tables",
+    "text_tables",
 ]
 
 _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -32,83 +47,268 @@ _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Diversity", "repetition and copies", ("distinct_2", "unique", "novelty")),
 )
 MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
-"""Columns of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there."""
+"""Scores of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there, and of a first look."""
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
 _HIDDEN = (
     *("nll_gen_padded", "distinct_1", "distinct_3", "distinct_4", "ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4"),
     *("novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
 )
-"""In the CSV only: variants of a column that is shown."""
+"""Variants of a score that is shown: in the CSV, and on the page among all columns."""
+ALL = "All"
+"""The choice that shows every column."""
+_GAIN = "End of training minus end of pre-training of the same run"
+_FIRST = "what the adversarial training added."
 
 
-def heading(board: Board) -> str:
-    """What makes the board."""
-    settings = ", ".join(f"{k}={v}" for k, v in sorted(board.task_config.items()))
-    return plain(f"{board.number}. {board.task} (version {board.task_version}) {settings}".rstrip()) + (
-        f" · scale {plain(board.scale)} · data {plain(board.data_sha256[:12])}"
-    )
+@dataclass(frozen=True)
+class Cell:
+    """What stands where a line meets a column: a value in full, and how it is marked. The column says how to write it.
+
+    (`schema.RankedMean` is where most values come from.)
+    """
+
+    value: Value = None
+    uncertainty: float | None = None
+    """Half width of the value's interval; of places, the last one."""
+    mark: str = ""
+    """What follows: `†` beyond real text, `‡` on the front, `✓` verified; the phases of a duration."""
+    strong: bool = False
+    order: float | None = None
+    """What it is sorted by, where that is not the value."""
 
 
-def facts(board: Board) -> str:
-    """What the task says about its data, on one line; empty if it says nothing."""
-    told = (f"{k} {f'{v:.4g}' if isinstance(v, float) else v}" for k, v in board.data_facts.items())
-    return plain(", ".join(told))
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column, and how its cells are written."""
+
+    title: str
+    kind: Kind
+    metric: str = ""
+    """Whose definition is shown on hover; empty for a column that is no score."""
+    better: str = ""
+    """higher, lower or real, for a score. Where it is higher, a reader who sorts sees the most on top first."""
+    choices: tuple[str, ...] = ()
+    """Choices of columns that show it, `ALL` shows every one; empty: it is always shown."""
+
+    @property
+    def left(self) -> bool:
+        """Whether it holds words, which stand left and may be wrapped; others stand right."""
+        return self.kind in ("words", "tag")
+
+    def value(self, cell: Cell) -> str:
+        """The value alone."""
+        return value_text(cell.value, self.kind)
+
+    def after(self, cell: Cell) -> str:
+        """What follows the value: its uncertainty and its mark."""
+        return uncertainty_text(cell.uncertainty, self.kind) + cell.mark
+
+    def text(self, cell: Cell) -> str:
+        """The whole cell, `0.712±.012†`."""
+        return self.value(cell) + self.after(cell)
+
+    def order(self, cell: Cell) -> str:
+        """The number to sort by; empty for words, which sort by themselves."""
+        found = cell.value if cell.order is None else cell.order
+        return "" if found is None or isinstance(found, str) else f"{six_digits(found):.10g}"
 
 
-def signatures(board: Board) -> list[str]:
-    """Each signature with its keys: settings, counts and version behind the columns."""
-    keys: dict[str, list[str]] = {}
-    for key, signature in board.signatures.items():
-        keys.setdefault(signature, []).append(key)
-    return [f"{', '.join(names)}: {signature}" for signature, names in keys.items()]
+@dataclass(frozen=True)
+class Line:
+    """A line of a table."""
+
+    cells: tuple[Cell, ...]
+    row: Row | None = None
+    """Whose; None for numbers from papers."""
+    group: str = ""
+    """Lines of one group stand together, and are never sorted among those of another."""
 
 
-def parts(board: Board) -> list[Table]:
-    """Every table of a board, those that would be empty left out."""
-    shown = columns(board)
-    tables = [t for name, keys in shown for t in _final(board, name, keys, board.rows)]
-    tables += _ranks(board) + _gain(board) + quality_diversity(board) + _sweep(board) + cost(board)
-    tables += [t for name, keys in shown for t in _final(board, f"At another temperature: {name}", keys, board.apart)]
-    order = [key for _, keys in shown for key in keys]
-    return tables + [reported(source, rows, order) for source, rows in board.published.items()]
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table."""
+
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader must know: below a table of text, above one of the page."""
+    name: str = ""
+    """Names it in the page's addresses."""
+
+    @property
+    def groups(self) -> list[tuple[str, list[Line]]]:
+        """Name of a group and its lines, in order."""
+        return [(name, list(lines)) for name, lines in itertools.groupby(self.lines, lambda line: line.group)]
+
+    @property
+    def choices(self) -> list[str]:
+        """Choices of columns, the one shown at first before the others and `ALL` last."""
+        found = dict.fromkeys(choice for column in self.columns for choice in column.choices)
+        return sorted({**found, ALL: None}, key=lambda choice: (choice == ALL, choice != "Main"))
 
 
-def legend(boards: Boards) -> list[str]:
-    """The marks that these boards use."""
-    rows = [(board, row) for board in boards.boards for row in board.rows]
-    lines = [
-        "Mean ± half width of the 95% t-interval over seeds, at the end of training, temperature 1; one seed has no "
-        "interval; blank: not available. Seeds: completed/started. All digits and all keys are in the CSV.",
-        "Better: ↑ higher, ↓ lower, = nearer to real text. There is no overall rank: quality and diversity are traded "
-        "against each other.",
+Place = tuple[Row, float]
+"""A row at a temperature."""
+Field = tuple[Column, Callable[[Row, float], Cell]]
+"""A column and what it holds of a place."""
+Pick = Callable[[Row, float], RankedMean | None]
+
+
+# The tables of a board.
+
+
+def text_tables(board: Board) -> list[Table]:
+    """Every table of a board, narrow ones; those that would be empty left out."""
+    families = _families(board)
+    tables = [t for name, keys in families for t in _final_table(board, name, keys, board.rows)]
+    tables += _places_table(board) + _gain_table(board) + _matched_tables(board)
+    tables += _temperature_table(board) + _cost_table(board)
+    apart = [(f"At another temperature: {name}", keys) for name, keys in families]
+    tables += [t for name, keys in apart for t in _final_table(board, name, keys, board.apart)]
+    return tables + reported_tables(board)
+
+
+def page_tables(board: Board) -> list[Table]:
+    """Scores at the end, gains over pre-training, temperatures, rows apart; those that would be empty left out."""
+    keys = _keys(board, [*board.rows, *board.apart])
+    final = [
+        *(_score(board, key, _final(key), choices) for key, choices in keys.items()),
+        *(_places(board, key, f"rank in {plain(key)}") for key in keys if _n_ranked(board, key)),
+        *_curve_fields(board),
+        *_cost_fields(board),
+        _seeds(),
+        _evidence(),
     ]
-    if any(row.baseline and row.status == "ranked" for _, row in rows):
-        lines.append("baseline: maximum likelihood at temperature 1, the row to beat; ranked like the others.")
-    if any(row.status == "incomplete" for _, row in rows):
-        lines.append(f"incomplete: fewer than {RANKED_SEEDS} completed seeds, not ranked.")
-    if any(board.apart for board in boards.boards):
-        lines.append(
-            f"apart: drawn at another temperature ({TEMPERATURE_SETTING} is not 1), in tables of its own, not ranked."
-        )
-    if any(row.verified for _, row in rows):
-        lines.append("✓: verified, all scores were recomputed from the stored samples.")
-    if any(is_best(board, row, key) for board, row in rows for key in row.final):
-        lines.append(
-            "Bold: no ranked row is clearly better (bootstrap over seeds, 5% level, not corrected for the number of "
-            "comparisons)."
-        )
-    if any(cell.beyond_real for _, row in rows for cell in row.final.values()):
-        lines.append(
-            "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."
-        )
-    if any(row.front for _, row in rows):
-        names = sorted({" and ".join(k) for b in boards.boards if (k := front_keys(b.rows))})
-        lines.append(f"‡: on the front of {', '.join(names)}: no ranked row is as good in both and better in one.")
-    return lines
+    gains = {key: choices for key, choices in keys.items() if any(key in row.gain for row in board.rows)}
+    gain = [_score(board, key, _gain(key), choices, "change") for key, choices in gains.items()]
+    sweep = [_score(board, key, _sweep(key), choices) for key, choices in keys.items()]
+    paired = f"{_GAIN}, paired by seed: {_FIRST}"
+    elsewhere = "By a setting of their own these rows are drawn at another temperature than 1."
+    gained, swept = [row for row in board.rows if row.gain], [row for row in board.rows if len(row.sweep) > 1]
+    tables = [
+        _table("Scores at the end of training", _at_end(board.rows), final, name="scores"),
+        _table("Gain over pre-training", _at_end(gained), gain, name="gain", notes=[paired]),
+        _table("Temperatures", _at_every_temperature(swept), [_temperature(), *sweep], name="temperatures"),
+        _table("At another temperature", _at_end(board.apart), final, name="apart", notes=[elsewhere]),
+    ]
+    return [table for table in tables if table.name == "scores" or (table.lines and len(table.columns) > 1)]
 
 
-def columns(board: Board) -> list[tuple[str, tuple[str, ...]]]:
+def main_table(board: Board, most: int) -> tuple[Table, int]:
+    """The few scores that a first look needs; of a long board the references and the front. With the rows left out."""
+    keys = _keys(board, board.rows)
+    chosen = board.rows
+    if len(chosen) > most:
+        wanted = [row for row in board.rows if row.status == "reference" or row.baseline or row.front]
+        chosen = (wanted or board.rows)[:most]
+    shown = [key for key, choices in keys.items() if "Main" in choices] or list(keys)[:6]
+    fields = [*(_score(board, key, _final(key), ("Main",)) for key in shown), _seeds(), _evidence()]
+    return _table("Main scores", _at_end(chosen), fields, name="main"), len(board.rows) - len(chosen)
+
+
+def _table(
+    title: str,
+    places: Iterable[Place],
+    fields: Sequence[Field],
+    *,
+    notes: Sequence[str] = (),
+    name: str = "",
+    group: Callable[[Row], str] = lambda row: row.status,
+) -> Table:
+    """A table of rows, whose first column is the model; lines of one status stand together."""
+    fields = [_model(), *fields]
+    lines = [Line(tuple(cell(row, t) for _, cell in fields), row, group(row)) for row, t in places]
+    columns = tuple(column for column, _ in fields)
+    return Table(title=title, columns=columns, lines=tuple(lines), notes=tuple(notes), name=name)
+
+
+def _at_end(rows: Iterable[Row]) -> list[Place]:
+    return [(row, 1.0) for row in rows]
+
+
+def _at_every_temperature(rows: Iterable[Row]) -> list[Place]:
+    return [(row, temperature) for row in rows for temperature in sorted(row.sweep)]
+
+
+def _final_table(board: Board, name: str, keys: Iterable[str], rows: Sequence[Row]) -> list[Table]:
+    present = [key for key in keys if any(key in row.final for row in rows)]
+    if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
+        return []
+    return [_table(name, _at_end(rows), [_status(), _seeds(), *(_score(board, key, _final(key)) for key in present)])]
+
+
+def _places_table(board: Board) -> list[Table]:
+    present = [key for key in MAIN if _n_ranked(board, key) > 1][:_WIDE]
+    rows = [row for row in board.rows if row.status == "ranked"]
+    note = (
+        "The places that a row may have, by bootstrap over seeds (95% each): from 1 + the clearly better rows to all "
+        "but the clearly worse. 1–3: a tie of three."
+    )
+    fields = [_seeds(), *(_places(board, key, _score_title(board, key)) for key in present)]
+    return [_table("Ranks", _at_end(rows), fields, notes=[note])] if present else []
+
+
+def _gain_table(board: Board) -> list[Table]:
+    rows = [row for row in board.rows if row.gain]
+    present = [key for key in MAIN if any(key in row.gain for row in rows)][:_WIDE]
+    note = f"{_GAIN}: {_FIRST} The interval is of the differences."
+    fields = [_seeds(), *(_score(board, key, _gain(key), kind="change") for key in present)]
+    return [_table("Gain over pre-training", _at_end(rows), fields, notes=[note])] if present else []
+
+
+def _temperature_table(board: Board) -> list[Table]:
+    rows = [row for row in board.rows if len(row.sweep) > 1]
+    present = [key for key in MAIN if any(key in means for row in rows for means in row.sweep.values())][:_WIDE]
+    fields = [_temperature(), *(_score(board, key, _sweep(key)) for key in present)]
+    places = _at_every_temperature(rows)
+    return [_table("Temperatures", places, fields, group=lambda row: row.label)] if present else []
+
+
+def _matched_tables(board: Board) -> list[Table]:
+    """Quality at the baseline's diversity, and how far it is from the baseline's; nothing where no row has it."""
+    curves = [curve for curve in board.curves if any(trace.over_baseline is not None for trace in curve.traces)]
+    if not curves:
+        return []
+    having = {trace.label for curve in curves for trace in curve.traces if trace.matched}
+    rows = [row for row in [*board.rows, *board.apart] if row.label in having]
+    title, base = "Quality at matched diversity", plain(str(curves[0].baseline))
+    at = ", ".join(f"{c.y} at {c.x} {value_text(c.diversity, 'score')}" for c in curves if c.diversity is not None)
+    notes = [f"The diversity of {base} at temperature 1: {at}. Read off each seed's curve over temperature."]
+    values = [_score(board, c.y, _matched(c)) for c in curves]
+    differences = [_score(board, c.y, _over_baseline(c), kind="change") for c in curves]
+    others = [row for row in rows if not row.baseline]
+    welch = "± is Welch's 95% interval of the difference over seeds."
+    return [
+        _table(title, _at_end(rows), [_seeds(), *values], notes=[*notes, *_unmatched(curves)]),
+        _table(f"{title}, minus {base}", _at_end(others), [_seeds(), *differences], notes=[welch]),
+    ]
+
+
+def _unmatched(curves: Sequence[Curve]) -> list[str]:
+    """Why a row has no quality at matched diversity, rows with the same reason together."""
+    reasons: dict[str, dict[str, None]] = {}
+    for trace in (trace for curve in curves for trace in curve.traces if trace.reason):
+        reasons.setdefault(plain(trace.label), {})[plain(trace.reason)] = None
+    labels: dict[str, list[str]] = {}
+    for label, of_label in reasons.items():
+        labels.setdefault("; ".join(of_label), []).append(label)
+    return [f"{', '.join(who)}: {reason}." for reason, who in labels.items()]
+
+
+def _cost_table(board: Board) -> list[Table]:
+    """Parameters, time of training by phase, device; nothing where nothing was trained."""
+    rows = [row for row in [*board.rows, *board.apart] if row.seconds]
+    notes = ["Training alone, mean over completed seeds; drawing and scoring samples is not in it."]
+    if len({device for row in rows for device in row.devices}) > 1:
+        notes.append("Times on different devices do not compare.")
+    by_phase = Column(title="by phase", kind="words"), lambda row, _: Cell(phases(row.seconds))
+    fields = [_seeds(), _parameters(), _training("training"), by_phase, _device()]
+    return [_table("Cost", _at_end(rows), fields, notes=notes)] if rows else []
+
+
+def _families(board: Board) -> list[tuple[str, tuple[str, ...]]]:
     """Table name -> its keys: two families in one table where it fits, then what plug-ins bring."""
     tables = []
     for whole in dict.fromkeys(name for name, _, _ in _FAMILIES):
@@ -123,64 +323,223 @@ def columns(board: Board) -> list[tuple[str, tuple[str, ...]]]:
     return [*tables, *(("Further scores", tuple(others[i : i + _FITS])) for i in range(0, len(others), _FITS))]
 
 
+def _keys(board: Board, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+    """Score key that some row has -> the choices that show it, in the order of the other tables, hidden ones last."""
+    families = [(name, key) for name, keys in _families(board) for key in keys]
+    found: dict[str, tuple[str, ...]] = {}
+    for name, key in [*families, *(("", key) for key in board.signatures)]:
+        if key not in found and any(key in means for row in rows for means in (row.final, *row.sweep.values())):
+            found[key] = (*(("Main",) if key in MAIN else ()), name) if name else (ALL,)
+    return found
+
+
+# The columns, and what they hold of a row.
+
+
+def _model() -> Field:
+    return Column(title="model", kind="words"), lambda row, _: Cell(row.label, mark=" ‡" if row.front else "")
+
+
+def _status() -> Field:
+    """How a row counts; a tick where its scores were recomputed from its samples."""
+
+    def cell(row: Row, _: float) -> Cell:
+        word = "baseline" if row.baseline and row.status == "ranked" else row.status
+        return Cell(word, mark=" ✓" if row.verified else "")
+
+    return Column(title="status", kind="printed"), cell
+
+
+def _seeds() -> Field:
+    def cell(row: Row, _: float) -> Cell:
+        seeds = "file" if row.origin == "samples" else f"{row.n_completed}/{row.n_started}"
+        return Cell(seeds, order=row.n_completed)
+
+    return Column(title="seeds", kind="printed", better="higher"), cell
+
+
+def _evidence() -> Field:
+    def cell(row: Row, _: float) -> Cell:
+        return Cell(row.evidence if row.status != "reference" or row.verified else None)
+
+    return Column(title="evidence", kind="tag"), cell
+
+
+def _temperature() -> Field:
+    return Column(title="T", kind="temperature"), lambda _, temperature: Cell(temperature)
+
+
+def _score(board: Board, key: str, pick: Pick, choices: tuple[str, ...] = (), kind: Kind = "score") -> Field:
+    """A score; bold where it is the best at the end."""
+
+    def cell(row: Row, temperature: float) -> Cell:
+        mean = pick(row, temperature)
+        if mean is None:
+            return Cell()
+        strong = mean is row.final.get(key) and is_best(board, row, key)
+        return Cell(mean.mean, mean.half_width, "†" if mean.beyond_real else "", strong)
+
+    better, metric = board.better[key], board.metrics.get(key, "")
+    return Column(title=_score_title(board, key), kind=kind, metric=metric, better=better, choices=choices), cell
+
+
+def _score_title(board: Board, key: str) -> str:
+    return f"{plain(key)} {ARROWS[board.better[key]]}"
+
+
+def _final(key: str) -> Pick:
+    return lambda row, _: row.final.get(key)
+
+
+def _gain(key: str) -> Pick:
+    return lambda row, _: row.gain.get(key)
+
+
+def _sweep(key: str) -> Pick:
+    return lambda row, temperature: row.sweep.get(temperature, {}).get(key)
+
+
+def _matched(curve: Curve) -> Pick:
+    found = {trace.label: trace.matched for trace in curve.traces}
+    return lambda row, _: found.get(row.label)
+
+
+def _over_baseline(curve: Curve) -> Pick:
+    found = {trace.label: trace.over_baseline for trace in curve.traces}
+    return lambda row, _: found.get(row.label)
+
+
 def is_best(board: Board, row: Row, key: str) -> bool:
     """Whether to print it bold: first, and not alone."""
-    if key not in row.final or row.final[key].rank != 1:
-        return False
-    return sum(key in r.final and r.final[key].rank is not None for r in board.rows) > 1
+    return key in row.final and row.final[key].rank == 1 and _n_ranked(board, key) > 1
 
 
-def _final(board: Board, name: str, keys: Iterable[str], rows: Sequence[Row]) -> list[Table]:
-    present = [key for key in keys if any(key in row.final for row in rows)]
-    if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
-        return []
-    table = [
-        (*head(row), *(as_part(row.final.get(key), strong=is_best(board, row, key)) for key in present)) for row in rows
-    ]
-    header = ("model", "status", "seeds", *(column(board, key) for key in present))
-    return [Table(name, header, tuple(table), breaks(rows))]
+def _n_ranked(board: Board, key: str) -> int:
+    return sum(key in row.final and row.final[key].rank is not None for row in board.rows)
 
 
-def _ranks(board: Board) -> list[Table]:
-    rows = [row for row in board.rows if row.status == "ranked"]
-    entrants = {key: sum(key in row.final and row.final[key].rank is not None for row in rows) for key in MAIN}
-    present = [key for key in MAIN if entrants[key] > 1][:_WIDE]
-    if not present:
-        return []
-    table = [(head(row)[0], head(row)[2], *(places(row.final.get(key)) for key in present)) for row in rows]
-    header = ("model", "seeds", *(column(board, key) for key in present))
-    under = (
-        "The places that a row may have, by bootstrap over seeds (95% each): from 1 + the clearly better rows to all "
-        "but the clearly worse. 1–3: a tie of three.",
-    )
-    return [Table("Ranks", header, tuple(table), under=under)]
+def _places(board: Board, key: str, title: str) -> Field:
+    """The places that a row may have, `1–3`; bold where it may be the first."""
+
+    def cell(row: Row, _: float) -> Cell:
+        mean = row.final.get(key)
+        if mean is None or mean.rank is None or mean.rank_high is None:
+            return Cell()
+        last = mean.rank_high if mean.rank_high != mean.rank else None
+        return Cell(mean.rank, last, strong=mean.rank == 1, order=mean.rank + mean.rank_high / 10_000)
+
+    return Column(title=title, kind="places", metric=board.metrics.get(key, ""), choices=("Ranks",)), cell
 
 
-def _gain(board: Board) -> list[Table]:
-    rows = [row for row in board.rows if row.gain]
-    present = [key for key in MAIN if any(key in row.gain for row in rows)][:_WIDE]
-    if not present:
-        return []
-    table = [
-        (head(row)[0], head(row)[2], *(as_part(row.gain.get(key), signed=True) for key in present)) for row in rows
-    ]
-    header = ("model", "seeds", *(column(board, key) for key in present))
-    under = (
-        "End of training minus end of pre-training of the same run: what the adversarial training added. The interval "
-        "is of the differences.",
-    )
-    return [Table("Gain over pre-training", header, tuple(table), breaks(rows), under)]
+def _curve_fields(board: Board) -> Iterator[Field]:
+    """Quality at the diversity of MLE at temperature 1, read off each row's curve, and what it is over MLE's."""
+    for curve in board.curves:
+        fields = [
+            (" matched", _score(board, curve.y, _matched(curve), ("Curves",))),
+            (" matched − MLE", _score(board, curve.y, _over_baseline(curve), ("Curves",), "change")),
+        ]
+        for what, (column, cell) in fields:
+            if any(cell(row, 1.0).value is not None for row in (*board.rows, *board.apart)):
+                yield dataclasses.replace(column, title=f"{plain(curve.y)}{what}"), cell
 
 
-def _sweep(board: Board) -> list[Table]:
-    rows = [row for row in board.rows if len(row.sweep) > 1]
-    present = [key for key in MAIN if any(key in cells for row in rows for cells in row.sweep.values())][:_WIDE]
-    if not present:
-        return []
-    table, lines = [], set()
+def _cost_fields(board: Board) -> Iterator[Field]:
+    if any(row.n_parameters is not None for row in board.rows):
+        yield _parameters()
+    if any(row.seconds for row in board.rows):
+        yield _training("training time, mean over seeds", by_phase=True)
+    if any(row.devices for row in board.rows):
+        yield _device()
+
+
+def _parameters() -> Field:
+    return Column(title="parameters", kind="count", choices=("Cost",)), lambda row, _: Cell(row.n_parameters)
+
+
+def _training(title: str, *, by_phase: bool = False) -> Field:
+    def cell(row: Row, _: float) -> Cell:
+        told = f" ({phases(row.seconds)})" if by_phase and len(row.seconds) > 1 else ""
+        return Cell(sum(row.seconds.values()), mark=told) if row.seconds else Cell()
+
+    return Column(title=title, kind="duration", choices=("Cost",)), cell
+
+
+def _device() -> Field:
+    return Column(title="device", kind="words", choices=("Cost",)), lambda row, _: Cell(", ".join(row.devices))
+
+
+# Numbers from papers.
+
+
+def reported_tables(board: Board) -> list[Table]:
+    """A table for each source of numbers of the board's data, the keys in the order of our columns."""
+    order = [key for _, keys in _families(board) for key in keys]
+    return [_reported_table(source, rows, order) for source, rows in board.published.items()]
+
+
+def _reported_table(source: str, rows: Sequence[Published], order: Sequence[str]) -> Table:
+    """The numbers of one source; in brackets what does not compare with ours."""
+    keys = sorted({row.key for row in rows}, key=lambda key: order.index(key) if key in order else len(order))
+    of_model: dict[str, dict[str, Published]] = {}
     for row in rows:
-        for temperature, cells in sorted(row.sweep.items()):
-            table.append((head(row)[0], Part(f"{temperature:g}"), *(as_part(cells.get(key)) for key in present)))
-        lines.add(len(table) - 1)
-    header = ("model", "T", *(column(board, key) for key in present))
-    return [Table("Temperatures", header, tuple(table), frozenset(lines))]
+        of_model.setdefault(_published_model(row), {})[row.key] = row
+    columns = [Column(title=plain(key), kind="printed") for key in keys]
+    lines = [Line((Cell(model), *(_reported(numbers.get(key)) for key in keys))) for model, numbers in of_model.items()]
+    return Table(
+        title=f"reported · {plain(source)}",
+        columns=(Column(title="model", kind="words"), *columns),
+        lines=tuple(lines),
+        notes=tuple(_protocols(rows)),
+    )
+
+
+def _reported(row: Published | None) -> Cell:
+    if row is None:
+        return Cell()
+    return Cell(_published_value(row) if row.comparable else f"[{_published_value(row)}]")
+
+
+def _published_model(row: Published) -> str:
+    return f"{row.model} ({row.variant})" if row.variant else row.model
+
+
+def _published_value(row: Published) -> str:
+    return f"{row.value} (sd {row.std})" if row.std else row.value
+
+
+def _protocols(rows: Sequence[Published]) -> Iterator[str]:
+    """Who reports; why a number does not compare, and each protocol, with the models and keys it holds for."""
+    reporters = ", ".join(dict.fromkeys(row.reported_by for row in rows))
+    yield plain(f"Reported by {reporters}; not measured here, not ranked.")
+    for why, models, keys in _holding((row.reason, row) for row in rows):
+        yield plain(f"[ ] not comparable: {models} ({keys}): {why}")
+    for protocol, models, keys in _holding((row.protocol, row) for row in rows):
+        yield plain(f"{models} ({keys}): {protocol}")
+
+
+def _holding(pairs: Iterable[tuple[str, Published]]) -> Iterator[tuple[str, str, str]]:
+    """Each text that is not empty with the models and the keys of the numbers that it is said of."""
+    holds: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for text, row in pairs:
+        models, keys = holds.setdefault(text, ({}, {}))
+        models[row.model] = None
+        keys[row.key] = None
+    return ((text, ", ".join(models), ", ".join(keys)) for text, (models, keys) in holds.items() if text)
+
+
+def published_tables(rows: Iterable[Published]) -> list[Table]:
+    """Every number of each source with its protocol, a table for each data set of a source."""
+    blocks: dict[str, list[Line]] = {}
+    for row in rows:
+        settings = ", ".join(f"{key}={value}" for key, value in row.task_config.items())
+        data = f"{row.task} {settings}".strip() or f"{row.published_task}, which no task here has"
+        equal = "equal" + (f" where {row.needs}" if row.needs else "") if row.comparable else f"apart: {row.reason}"
+        values = (_published_model(row), row.key, _published_value(row), str(row.n_seeds or ""), equal, row.protocol)
+        title = f"reported · {row.source} · by {row.reported_by} · {data}"
+        blocks.setdefault(plain(title), []).append(Line(tuple(map(Cell, values))))
+    heads: tuple[tuple[str, Kind], ...] = (
+        *(("model", "words"), ("score", "words"), ("value", "printed"), ("seeds", "printed")),
+        *(("compares with ours", "words"), ("protocol", "words")),
+    )
+    columns = tuple(Column(title=title, kind=kind) for title, kind in heads)
+    return [Table(title=title, columns=columns, lines=tuple(lines)) for title, lines in blocks.items()]

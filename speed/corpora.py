@@ -2,12 +2,10 @@
 
 More captions come from a trigram model of both COCO files, so that words and n-grams keep their frequencies. Every
 corpus is a file of words with blanks between, one sentence per line: what every peer in every environment can read.
-`python corpora.py DATA FOLDER SIZE ...`
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -89,7 +87,3 @@ class _Trigrams:
             for row, i in zip(open_rows.tolist(), word[goes_on].tolist(), strict=True):
                 rows[row].append(i)
         return rows
-
-
-if __name__ == "__main__":
-    prepare(Path(sys.argv[1]), Path(sys.argv[2]), [int(size) for size in sys.argv[3:]])

@@ -21,6 +21,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from speed.corpora import prepare
+from speed.measure import goal, spread, table
+
 HERE = Path(__file__).resolve().parent
 OURS = ("ours bleu", "ours self_bleu", "ours self_bleu_error")
 PEERS = ("fast-bleu", "nltk", "sacrebleu")
@@ -67,11 +70,11 @@ class Job:
 
 
 def measure(job: Job, folder: Path) -> dict[str, Any]:
-    """Run `measure.py` once. RuntimeError with the process's last words if it fails."""
+    """Run `score_once.py` once. RuntimeError with the process's last words if it fails."""
     files = [folder / f"{job.corpus}-{job.n}-{side}.txt" for side in ("samples", "references")]
     # Safe path: this file must not stand in front of the package of the same name.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [job.python, str(HERE / "measure.py"), job.method, *map(str, files), str(job.scored)]
+    command = [job.python, str(HERE / "score_once.py"), job.method, *map(str, files), str(job.scored)]
     environment = {**os.environ, **threads, "PYTHONPATH": str(HERE.parent), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
@@ -85,8 +88,7 @@ def row(job: Job, results: list[dict[str, Any]]) -> Row:
     parts = {key: times * statistics.median(r["seconds"][key] for r in results) for key in results[0]["seconds"]}
     totals = [times * (r["seconds"].get("encode", 0.0) + r["seconds"]["score"]) for r in results]
     inputs, peak = (statistics.median(r[key] for r in results) for key in ("inputs_mb", "peak_mb"))
-    spread = statistics.median(totals), min(totals), max(totals)
-    return Row(job.corpus, job.n, job.method, job.scored, len(results), *spread, parts, inputs, peak)
+    return Row(job.corpus, job.n, job.method, job.scored, len(results), *spread(totals), parts, inputs, peak)
 
 
 def check_equal(results: dict[Job, list[dict[str, Any]]]) -> list[str]:
@@ -119,26 +121,25 @@ def jobs(sizes: list[int], peers: list[str], peers_up_to: int, subset: int, fast
 
 def markdown(rows: list[Row]) -> str:
     """The table of README.md."""
-    lines = [
-        "| corpus | sentences | method | CPU s, median (range) | µs a sentence | ÷ ours | peak MB (inputs) |",
-        "|---|--:|---|--:|--:|--:|--:|",
-    ]
+    lines = []
     ours = {(r.corpus, r.n, r.method.removeprefix("ours ")): r.seconds for r in rows}
     for r in rows:
         about = "~" if r.scored < r.n else ""
         others = [(f", {part}", seconds, "") for part, seconds in r.parts.items() if part not in ("encode", "score")]
-        for part, seconds, spread in [("", r.seconds, f" ({_short(r.fastest)}–{_short(r.slowest)})"), *others]:
+        for part, seconds, limits in [("", r.seconds, f" ({_short(r.fastest)}–{_short(r.slowest)})"), *others]:
             cells = [
                 r.corpus,
                 f"{r.n:,}",
                 r.method + part,
-                f"{about}{_short(seconds)}{spread}",
+                f"{about}{_short(seconds)}{limits}",
                 f"{about}{seconds / r.n * 1e6:,.1f}",
                 "" if r.method in OURS else f"{about}{seconds / ours[r.corpus, r.n, r.method.split()[1]]:,.0f}",
                 f"{r.peak_mb:,.0f} ({r.inputs_mb:,.0f})",
             ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lines.append(cells)
+    columns = ["corpus", "sentences", "method"]
+    columns += ["CPU s, median (range)", "µs a sentence", "÷ ours", "peak MB (inputs)"]
+    return table(columns, lines, text={"corpus", "method"})
 
 
 def _short(seconds: float) -> str:
@@ -154,7 +155,7 @@ def goals(rows: list[Row]) -> list[str]:
         if value is not None:
             met = value >= limit if at_least else value < limit
             sign = "at least" if at_least else "under"
-            lines.append(f"{'met   ' if met else 'MISSED'} {text}: {value:,.2f} ({sign} {limit:,.10g})")
+            lines.append(goal(met, f"{text}: {value:,.2f} ({sign} {limit:,.10g})"))
 
     def ratio(peer: str, metric: str) -> float | None:
         mine, theirs = (by.get(("coco", COCO_SIZE, f"{who} {metric}")) for who in ("ours", peer))
@@ -205,8 +206,7 @@ def main(
     turns = often * rounds + [job for job in todo if job not in often]
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
-        write = [sys.executable, str(HERE / "corpora.py"), str(data), folder, *map(str, numbers)]
-        subprocess.run(write, check=True)  # noqa: S603
+        prepare(data, Path(folder), numbers)
         bar = progress.add_task("", total=len(turns))
         for job in turns:
             if job in absent:

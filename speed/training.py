@@ -5,7 +5,7 @@ the same work with the same sizes; they take turns, so that what else the machin
 has medians. On a CPU the time is CPU time of one thread; on CUDA it is wall time between synchronisations.
 
 Run it from the root of the checkout: `python -m speed.training`. Cases are in the files `training_<family>.py`
-next to this one. Each has one function, found by its name:
+next to this one, named in `FAMILIES`; what their contestants do is in `reference/`. Each has one function:
 
     def cases(setting: Setting) -> Iterable[Case]:
         yield Case("seqgan", "discriminator step", make, goals={"plain": 2.4})
@@ -21,14 +21,13 @@ computed from the medians (`whole_runs.py`).
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,78 +36,23 @@ import typer
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-HERE = Path(__file__).resolve().parent
+from speed import training_leakgan, training_lstm, training_relgan, training_wgan_gp, whole_runs
+from speed.cases import Case, Row, Setting
+from speed.measure import goal, spread, table, times_faster
+
+FAMILIES = (training_leakgan, training_lstm, training_relgan, training_wgan_gp)
 TURN_SECONDS = 0.5
 """A contestant's turn is at least that long: short steps are repeated, so that caches hold what they do in training."""
 FEWEST_TURNS = 3
 SLOW_SECONDS = 1.0
 """A call that takes longer is not timed on its own before the turns."""
 
-__all__ = ["Case", "Row", "Setting", "Work", "all_cases", "counted_flops", "measure"]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where and how large."""
-
-    device: torch.device
-    quick: bool = False
-    """Tiny sizes: whether everything runs, not how fast."""
-    textgan_pytorch: Path | None = None
-
-
-@dataclass(frozen=True)
-class Work:
-    """A part of a phase."""
-
-    run: Callable[[], object]
-    times: float = 1.0
-    """How often the phase does this part."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One phase of one baseline."""
-
-    baseline: str
-    phase: str
-    make: Callable[[], Mapping[str, Sequence[Work]]]
-    """Contestants by name, "ours" first."""
-    goals: Mapping[str, float] = field(default_factory=dict)
-    """How many times faster than a peer ours is meant to be, on a CPU."""
-    peak_goal: float | None = None
-    """The share of the machine's best matrix product that ours is meant to reach, on a CPU."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One contestant of one case."""
-
-    baseline: str
-    phase: str
-    contestant: str
-    seconds: float
-    """Of the whole phase: median over the turns."""
-    fastest: float
-    slowest: float
-    turns: int
-    gflop: float
-    """Of the whole phase, counted: products, convolutions and recurrent layers."""
-    ratio: float | None
-    """Median over the turns of its time by ours in the same turn; None for ours."""
-    goal: float | None
-    peak_goal: float | None
-
-    @property
-    def gflops(self) -> float:
-        """Billions of floating-point operations in a second."""
-        return self.gflop / self.seconds
+__all__ = ["all_cases", "counted_flops", "measure"]
 
 
 def all_cases(setting: Setting) -> list[Case]:
-    """Of all families, in the order of their files."""
-    families = sorted(path.stem for path in HERE.glob("training_*.py"))
-    return [case for family in families for case in importlib.import_module(f"speed.{family}").cases(setting)]
+    """Of all families."""
+    return [case for family in FAMILIES for case in family.cases(setting)]
 
 
 def _linear_flops(inputs: Any, weight: Any, *_: Any, **__: Any) -> int:
@@ -181,7 +125,7 @@ def measure(case: Case, setting: Setting, *, turns: int, budget: float) -> list[
             found[name].append(sum(timed(w.run, setting.device, repeat) * w.times for w, repeat in turn))
     return [
         Row(
-            case.baseline, case.phase, name, statistics.median(seconds), min(seconds), max(seconds), turns, gflop[name],
+            case.baseline, case.phase, name, *spread(seconds), turns, gflop[name],
             None if name == "ours" else statistics.median(a / b for a, b in zip(seconds, found["ours"], strict=True)),
             case.goals.get(name), case.peak_goal,
         )
@@ -221,18 +165,20 @@ def _short(seconds: float) -> str:
 def markdown(rows: Sequence[Row], peak: float) -> str:
     """One line per contestant."""
     lines = [
-        "| baseline | phase | contestant | median (range) | ÷ ours | GFLOP | GFLOP/s | of peak |",
-        "|---|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        spread = f"{_short(row.seconds)} ({_short(row.fastest)}–{_short(row.slowest)})"
-        ratio = "" if row.ratio is None else f"{row.ratio:,.1f}"
-        cells = [
-            row.baseline, row.phase, row.contestant, spread, ratio, f"{row.gflop:,.2f}", f"{row.gflops:,.1f}",
+        [
+            row.baseline,
+            row.phase,
+            row.contestant,
+            f"{_short(row.seconds)} ({_short(row.fastest)}–{_short(row.slowest)})",
+            "" if row.ratio is None else f"{row.ratio:,.1f}",
+            f"{row.gflop:,.2f}",
+            f"{row.gflops:,.1f}",
             f"{row.gflops / peak:.0%}",
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        ]
+        for row in rows
+    ]
+    text = ["baseline", "phase", "contestant"]
+    return table([*text, "median (range)", "÷ ours", "GFLOP", "GFLOP/s", "of peak"], lines, text=text)
 
 
 def verdicts(rows: Iterable[Row], peak: float) -> list[str]:
@@ -241,12 +187,11 @@ def verdicts(rows: Iterable[Row], peak: float) -> list[str]:
     for row in rows:
         what = f"{row.baseline}, {row.phase}"
         if row.ratio is not None and row.goal is not None:
-            met = "met   " if row.ratio >= row.goal else "MISSED"
-            lines.append(f"{met} {what}: {row.ratio:.2f} times faster than {row.contestant} (at least {row.goal:g})")
+            lines.append(times_faster(what, row.ratio, row.contestant, row.goal))
         if row.contestant == "ours" and row.peak_goal is not None:
             share = row.gflops / peak
-            met = "met   " if share >= row.peak_goal else "MISSED"
-            lines.append(f"{met} {what}: {share:.0%} of the best matrix product (at least {row.peak_goal:.0%})")
+            text = f"{what}: {share:.0%} of the best matrix product (at least {row.peak_goal:.0%})"
+            lines.append(goal(share >= row.peak_goal, text))
     return lines
 
 
@@ -282,8 +227,7 @@ def main(
     if not rows:
         raise typer.BadParameter(f"no case contains {' or '.join(map(repr, only or []))}")
     peak = max(best.values())
-    whole = importlib.import_module("speed.whole_runs")
-    runs = whole.computed(rows)
+    runs = whole_runs.computed(rows)
     if json_file:
         document = {"machine": machine(setting.device), "peaks": best, "rows": [asdict(row) for row in rows]}
         document["whole_runs"] = [asdict(run) for run in runs]
@@ -292,10 +236,9 @@ def main(
     products = ", ".join(f"{name} {value:,.0f}" for name, value in best.items())
     typer.echo(f"{machine(setting.device)}; load {min(loads):.1f} to {max(loads):.1f}")
     typer.echo(f"Best matrix product, GFLOP/s: {products}\n")
-    goals = [*verdicts(rows, peak), *whole.verdicts(runs)] if judged else []
-    typer.echo("\n".join([markdown(rows, peak), "", whole.markdown(runs), "", *goals]))
+    goals = [*verdicts(rows, peak), *whole_runs.verdicts(runs)] if judged else []
+    typer.echo("\n".join([markdown(rows, peak), "", whole_runs.markdown(runs), "", *goals]))
 
 
 if __name__ == "__main__":
-    # The families import this file by its name: the classes must be theirs.
-    typer.run(importlib.import_module("speed.training").main)
+    typer.run(main)

@@ -22,13 +22,11 @@ from baselines.constant_reward import ConstantReward
 from baselines.maligan import MaliGAN
 from baselines.mle import MLE
 from baselines.seqgan import SeqGAN
-from speed.plain import PlainCNN, PlainLSTM, discriminator_step, mle_step, policy_step, rollout
-from speed.textgan_pytorch import TEXTGAN, SeqGANPeer, with_textgan
-from speed.training import Case, Setting, Work
+from speed.cases import TEXTGAN, Case, Contestants, Setting, Work, with_textgan
+from speed.reference.lstm import PlainCNN, PlainLSTM, discriminator_step, mle_step, policy_step, rollout
+from speed.reference.textgan_pytorch import SeqGANPeer
 
 __all__ = ["cases"]
-
-Contestants = dict[str, list[Work]]
 
 
 class OneMatrix(CNNClassifier):
@@ -89,7 +87,7 @@ class Bench:
         model, optimizer = self.plain_generator()
         batches, others = self.stream(), self.stream()
         found = {
-            "ours": [Work(lambda: ours.step(batches))],
+            "ours": [Work(lambda: ours.mle_step(batches))],
             "plain": [Work(lambda: mle_step(model, optimizer, next(others), 5.0))],
         }
         return with_textgan(self.setting, found, lambda: SeqGANPeer(self.setting).mle())

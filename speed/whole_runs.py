@@ -18,8 +18,8 @@ from baselines.leakgan import LeakGAN
 from baselines.maligan import MaliGAN
 from baselines.relgan import RelGAN
 from baselines.seqgan import SeqGAN
-from speed.textgan_pytorch import TEXTGAN
-from speed.training import Row
+from speed.cases import TEXTGAN, Row
+from speed.measure import table, times_faster
 
 __all__ = ["RUNS", "Run", "WholeRun", "computed", "counts", "markdown", "verdicts"]
 
@@ -129,24 +129,20 @@ def markdown(runs: Sequence[WholeRun]) -> str:
     """One line per run and contestant; nothing where there is no run."""
     if not runs:
         return ""
-    lines = [
-        "Whole runs, computed from these medians and counted steps, not run:\n",
-        "| run | contestant | hours | ÷ ours | MLE | sampling | generator | discriminator |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    phases = ["MLE", "sampling", "generator", "discriminator"]
+    rows = []
     for run in runs:
         ratio = "" if run.ratio is None else f"{run.ratio:.1f}"
-        shares = [f"{run.hours[phase] / run.total:.0%}" for phase in ("MLE", "sampling", "generator", "discriminator")]
-        lines.append(f"| {' | '.join([run.name, run.contestant, f'{run.total:,.1f}', ratio, *shares])} |")
-    return "\n".join(lines)
+        shares = [f"{run.hours[phase] / run.total:.0%}" for phase in phases]
+        rows.append([run.name, run.contestant, f"{run.total:,.1f}", ratio, *shares])
+    lines = table(["run", "contestant", "hours", "÷ ours", *phases], rows, text={"run", "contestant"})
+    return f"Whole runs, computed from these medians and counted steps, not run:\n\n{lines}"
 
 
 def verdicts(runs: Iterable[WholeRun]) -> list[str]:
     """Which goals were met here."""
-    lines = []
-    for run in runs:
-        if run.ratio is not None and run.goal is not None:
-            met = "met   " if run.ratio >= run.goal else "MISSED"
-            times = f"{run.ratio:.2f} times faster than {run.contestant} (at least {run.goal:g})"
-            lines.append(f"{met} whole run of {run.name}, computed: {times}")
-    return lines
+    return [
+        times_faster(f"whole run of {run.name}, computed", run.ratio, run.contestant, run.goal)
+        for run in runs
+        if run.ratio is not None and run.goal is not None
+    ]

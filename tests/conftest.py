@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.paths import ROOT
+from helpers.paths import ROOT, STUDY
 from hypothesis import settings
 
 PACKAGES = ("baselines", "bench", "leaderboards", "metrics")
@@ -40,10 +40,19 @@ def _one_torch_thread() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download fails at once."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("requests.get", refuse)
+
+
 @pytest.fixture(scope="session")
 def study_data() -> Path:
     """The folder with the published data files, named by TEXTGAN_BENCH_DATA; without it the test is skipped."""
-    folder = Path(os.environ.get("TEXTGAN_BENCH_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no published data: {folder} is not a folder; set TEXTGAN_BENCH_DATA")
-    return folder
+    if not STUDY.is_dir():
+        pytest.skip(f"no published data: {STUDY} is not a folder; set TEXTGAN_BENCH_DATA")
+    return STUDY

@@ -50,24 +50,14 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.fast.graphs import replayed
+from baselines.common.bases import ClassifierBase, ClassifierConfig
 from baselines.common.fast.likelihood import counted, log_likelihood
-from baselines.common.interface import (
-    Batches,
-    NonNegativeInt,
-    Phase,
-    PositiveFloat,
-    PositiveInt,
-    SequenceSpec,
-    TextGenerator,
-)
-from baselines.common.networks.cnn import FILTERS, CNNClassifier
+from baselines.common.interface import Batches, NonNegativeInt, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.networks.cnn import FILTERS
 from baselines.common.training.averages import Histories, WeightAverage
-from baselines.common.training.counter import Counter
-from baselines.common.training.feature_matching import matching_rewards
 from baselines.common.training.optimizer import adam, update
-from baselines.common.training.pool import DiscriminatorPool
-from baselines.common.training.stabilisers import StabilisedConfig
+from baselines.common.training.penalties import matching_rewards
+from baselines.common.training.state import Counter
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
@@ -77,11 +67,11 @@ __all__ = ["LeakGAN"]
 _SCORED_AT_ONCE = 256
 
 
-class LeakGAN(TextGenerator):
+class LeakGAN(ClassifierBase):
     """Convolutional discriminator with leaked features, manager LSTM, worker LSTM."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(StabilisedConfig):
+    class Config(ClassifierConfig):
         """Defaults: what gave the published score at length 20, but for `evaluation_temperature`."""
 
         embedding_dim: PositiveInt = 32
@@ -97,15 +87,12 @@ class LeakGAN(TextGenerator):
         clip_norm: PositiveFloat = 5.0
         """Global norm at which the gradients of manager and worker are clipped, each its own."""
         d_embedding_dim: PositiveInt = 64
-        """Width of the discriminator's word vectors."""
         d_long_window: NonNegativeInt = 0
         """Words of one more window, with 160 filters: 30 at length 40, 32 for Image COCO; 0: none."""
         d_l2: Annotated[float, Ge(0)] = 0.0
         """Weight of half the squared norm of the discriminator's output layer. The code defines .2 and passes none."""
         d_lr: PositiveFloat = 5e-5
-        """Adam of the discriminator."""
         pool_batches: PositiveInt = 156
-        """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
         pool_epochs: PositiveInt = 3
         """Passes over a pool, in the same batches, before the next: 3 x 312 = 936 steps."""
         rounds: PositiveInt = 10
@@ -160,19 +147,14 @@ class LeakGAN(TextGenerator):
         },
     }  # fmt: skip
 
+    config: Config
+
     def __init__(self, config: LeakGAN.Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
-        self.config: LeakGAN.Config = config
         filters = FILTERS | ({config.d_long_window: 160} if config.d_long_window else {})
-        with_unread = replace(spec, vocab_size=spec.vocab_size + 1)
-        self.discriminator = CNNClassifier(
-            with_unread,
-            embedding_dim=config.d_embedding_dim,
-            keep=config.d_keep,
-            filters=filters,
-            norm=config.d_norm,
-            label_smoothing=config.label_smoothing,
-        )
+        self.discriminator = self._classifier(
+            replace(spec, vocab_size=spec.vocab_size + 1), filters
+        )  # one for "unread"
         self.generator = Generator(
             spec,
             n_features=self.discriminator.output.in_features,
@@ -189,9 +171,7 @@ class LeakGAN(TextGenerator):
             "worker": adam(worker, config.lr),
             "discriminator": adam(self.discriminator, config.d_lr),
         }
-        self.pool = DiscriminatorPool(
-            spec, batches=config.pool_batches, batch_size=config.batch_size, epochs=config.pool_epochs
-        )
+        self.pool = self._pool()
         self.pretraining_updates = Counter()
         self.adversarial_updates = Counter()
         sides = {"manager": manager, "worker": worker, "discriminator": self.discriminator}
@@ -234,16 +214,6 @@ class LeakGAN(TextGenerator):
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update on the next batch of the pool."""
         return self.discriminate(*self.pool.next(batches, lambda n: self._draw(n, self.config.d_multiplier)))
-
-    @replayed(unless=["gradient_penalty"])
-    def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
-        """Equation 1 on sentences (B, T) with their labels (B,), 1 for real."""
-        logits = self.discriminator(tokens, dropout=True)
-        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
-        loss = loss + self.discriminator.slope_penalty(tokens, real, weight=self.config.gradient_penalty)
-        update(self.optimizers["discriminator"], loss)
-        accuracy = (logits.detach().argmax(1) == real).float().mean()
-        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 5 on one batch: manager and worker from one pass, each by its own loss."""

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from baselines.common.fast.kernels import product
 from baselines.common.fast.likelihood import tiles, token_entropy, weighted_nll
-from baselines.common.fast.sampling import BLOCK, draw
+from baselines.common.fast.sampling import BLOCK, draw, write_words
 from baselines.common.networks.cnn import CNNClassifier
+from baselines.common.networks.layers import lstm_step, one_bias_lstm
 from baselines.common.spec import SequenceSpec
 from baselines.leakgan.features import PrefixReader, Reading
 
@@ -27,7 +28,7 @@ class Manager(nn.Module):
 
     def __init__(self, *, n_features: int, hidden_dim: int) -> None:
         super().__init__()
-        self.lstm = _lstm(n_features, hidden_dim)
+        self.lstm = one_bias_lstm(n_features, hidden_dim)
         self.goal = nn.Linear(hidden_dim, n_features)
         for parameter in self.goal.parameters():
             nn.init.normal_(parameter, std=0.1)
@@ -53,7 +54,7 @@ class Worker(nn.Module):
     def __init__(self, *, vocab_size: int, n_features: int, embedding_dim: int, hidden_dim: int, goal_dim: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        self.lstm = _lstm(embedding_dim, hidden_dim)
+        self.lstm = one_bias_lstm(embedding_dim, hidden_dim)
         self.output = nn.Parameter(torch.empty(vocab_size, (hidden_dim + 1) * goal_dim))  # weights and biases of O_t
         self.project = nn.Linear(n_features, goal_dim, bias=False)
         for parameter in (self.embedding.weight, self.output, self.project.weight):
@@ -177,10 +178,6 @@ class State(NamedTuple):
         """`times` copies of the first rows, below all rows."""
         return State(*(torch.cat([x, x[:first].repeat(times, *[1] * (x.dim() - 1))]) for x in self))
 
-    def only(self, rows: Tensor) -> State:
-        """The rows (N,) int64 that are left."""
-        return State(*(x[rows] for x in self))
-
 
 class Walk:
     """The generator unrolled token by token without gradients, as it is now: later updates are not seen.
@@ -263,17 +260,14 @@ class Walk:
 
     @torch.no_grad()
     def sample(self, n: int, multiplier: Callable[[int], float]) -> Tensor:
-        """(n, T): sentences from the start; what has ended is walked no further."""
-        out = torch.full((n, self._spec.max_len), self._spec.pad_id or 0, device=self.device)
-        rows, state = torch.arange(n, device=self.device), self.start(n)
-        for position in range(self._spec.max_len):
-            words = self.draw(state, position, multiplier(position))
-            out[rows, position] = words
-            if self._spec.eos_id is not None:
-                going = (words != self._spec.eos_id).nonzero().squeeze(1)
-                rows, words, state = rows[going], words[going], state.only(going)
-            state = self.read(state, words, position)
-        return out
+        """(n, T): sentences from the start."""
+        return write_words(
+            n,
+            self._spec,
+            self.start(n),
+            draw=lambda state, position: self.draw(State(*state), position, multiplier(position)),
+            read=lambda words, state, position: self.read(State(*state), words, position),
+        )
 
     @torch.no_grad()
     def score(self, state: State) -> Tensor:
@@ -281,19 +275,7 @@ class Walk:
         return self._reader.score(Reading(state.windows, state.best))
 
 
-def _lstm(inputs: int, hidden_dim: int) -> nn.LSTM:
-    """All N(0, 0.1^2); the released code has one bias per gate, so the second of `nn.LSTM` is zero and stays zero."""
-    lstm = nn.LSTM(inputs, hidden_dim, batch_first=True)
-    for parameter in lstm.parameters():
-        nn.init.normal_(parameter, std=0.1)
-    nn.init.zeros_(lstm.get_parameter("bias_hh_l0")).requires_grad_(False)
-    return lstm
-
-
 def _step(lstm: nn.LSTM, gates: Tensor, state: Tensor) -> Tensor:
     """Gates (N, 4H) without what the state adds, state (N, 2H) -> the next state."""
     hidden, cell = state.chunk(2, 1)
-    gates = torch.addmm(gates, hidden, lstm.get_parameter("weight_hh_l0").t())
-    admit, keep, candidate, show = gates.chunk(4, dim=1)  # nn.LSTM's order
-    cell = keep.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
-    return torch.cat([show.sigmoid() * cell.tanh(), cell], 1)
+    return torch.cat(lstm_step(torch.addmm(gates, hidden, lstm.get_parameter("weight_hh_l0").t()), cell), 1)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -33,12 +34,13 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from bench.config import Resolved, RunConfig
+from bench.launch.options import LaunchOptions
 from bench.record import RunRecord, read_record
-from bench.run.runner import Report, run
-from bench.run.trainer import Interrupted
-from bench.tracking.options import TrackersOf, no_trackers
+from bench.run.runner import run
+from bench.run.trainer import Interrupted, OnStep
+from bench.run_folder import RECORD
 
-__all__ = ["Outcome", "Way", "launch", "stop_on_signals"]
+__all__ = ["Outcome", "launch", "stop_on_signals"]
 
 
 @dataclass(frozen=True)
@@ -54,22 +56,6 @@ class Outcome:
     """Stopped because the command's time was up, not by a signal."""
 
 
-@dataclass(frozen=True)
-class Way:
-    """How the runs of one command are done. Pickled to worker processes."""
-
-    folder: Path
-    """Holds the run folders."""
-    trackers_of: TrackersOf = no_trackers
-    """Makes the trackers of a run from its `config_hash`."""
-    rerun: bool = False
-    """Train again what is finished."""
-    save_every: float = 60.0
-    """Seconds between checkpoints."""
-    deadline: float = math.inf
-    """Seconds since the epoch: whatever is under way then has been saved and stopped before."""
-
-
 class _Rate(ProgressColumn):
     """Steps per second."""
 
@@ -77,13 +63,11 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "", style="progress.data.speed")
 
 
-def launch(runs: Sequence[Resolved], way: Way, *, slots: Sequence[str] = ("",), console: Console) -> list[Outcome]:
+def launch(runs: Sequence[Resolved], options: LaunchOptions, *, console: Console) -> list[Outcome]:
     """Do all runs, show their progress, say how each ended.
 
-    There is one run at a time for each slot (`bench.launch.slots`), each in a process with generators of its own: what
-    goes on beside a run does not change its record.
-
-    Ctrl-C, SIGTERM and `way.deadline` save what is under way and stop.
+    There is one run at a time for each of `options.slots`, each in a process with generators of its own: what goes on
+    beside a run does not change its record. Ctrl-C, SIGTERM and the deadline save what is under way and stop.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -97,17 +81,19 @@ def launch(runs: Sequence[Resolved], way: Way, *, slots: Sequence[str] = ("",), 
         display = _Display(progress, len(runs))
 
         def stopped() -> bool:
-            return signalled() or time.time() >= way.deadline
+            return signalled() or time.time() >= options.deadline
 
-        if len(slots) == 1 or len(runs) == 1:
-            placed = [_placed(each.run, slots[0]).resolve() if slots[0] else each for each in runs]
-            return list(_one_by_one(placed, way, display, stopped))
-        return _side_by_side(runs, way, slots, display, stopped)
+        if len(options.slots) == 1 or len(runs) == 1:
+            return list(_one_by_one(runs, options, display, stopped))
+        return _Pool(runs, options, display, stopped).run()
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once."""
+    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once.
+
+    Python hands signals to the main thread alone; called from another one, this leaves them as they are.
+    """
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -115,7 +101,9 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    listening = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if listening else ()
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:
@@ -180,152 +168,171 @@ def _outcome(title: str, folder: Path, record: RunRecord) -> Outcome:
 
 
 def _one_by_one(
-    runs: Sequence[Resolved], way: Way, display: _Display, stopped: Callable[[], bool]
+    runs: Sequence[Resolved], options: LaunchOptions, display: _Display, stopped: Callable[[], bool]
 ) -> Iterator[Outcome]:
-    for resolved in runs:
-        title, place = resolved.run.title(), resolved.folder(way.folder)
+    slot = options.slots[0]
+    for resolved in [_placed(each.run, slot).resolve() for each in runs] if slot else runs:
         if stopped():
-            outcome = Outcome(title, place, "stopped", "not started", time.time() >= way.deadline)
+            outcome = _not_started(resolved, options)
         else:
-            report = _throttled(lambda *state, title=title: display.show(title, *state))
-            outcome = _attempt(resolved, way, report, stopped)
+            show = partial(display.show, resolved.run.title())
+            outcome = _attempt(resolved, options, _throttled(show), stopped)
         display.done(outcome)
         yield outcome
 
 
-def _attempt(resolved: Resolved, way: Way, report: Report, stopped: Callable[[], bool]) -> Outcome:
-    title, place = resolved.run.title(), resolved.folder(way.folder)
-    clock = _Clock(way.deadline)
-    try:
-        record = run(
-            resolved,
-            way.folder,
-            trackers=way.trackers_of(resolved.config_hash),
-            report=report,
-            should_stop=lambda: stopped() or clock.is_up(),
-            rerun=way.rerun,
-            save_every=way.save_every,
-        )
-    except Interrupted as interrupted:
-        return Outcome(title, place, "stopped", str(interrupted), clock.is_up())
-    except (OSError, ValueError, KeyError) as error:
-        return Outcome(title, place, "failed", str(error.args[0] if isinstance(error, KeyError) else error))
-    return _outcome(title, place, record)
-
-
-def _throttled(report: Report, seconds: float = 0.1) -> Report:
-    """At most ten reports a second, and always the first of a phase."""
-    last: dict[str, float] = {}
-
-    def report_sometimes(phase: str, step: int, steps: int) -> None:
-        now = time.monotonic()
-        if now - last.get(phase, 0.0) >= seconds:
-            last[phase] = now
-            report(phase, step, steps)
-
-    return report_sometimes
-
-
-@dataclass
-class _Worker:
-    """A process that does one run after another, so that torch and MLflow are loaded once."""
-
-    process: BaseProcess
-    pipe: Connection
-    slot: str
-    run: int = -1
-    """Index of the run under way; -1: none."""
-
-
-def _side_by_side(
-    runs: Sequence[Resolved], way: Way, slots: Sequence[str], display: _Display, stopped: Callable[[], bool]
-) -> list[Outcome]:
-    """A process for each slot, each with a pipe of its own: the death of one leaves the others' whole."""
-    waiting = list(range(len(runs)))
-    outcomes: dict[int, Outcome] = {}
-    workers: list[_Worker] = []
-    free = list(slots)
-    told_to_stop = False
-    while len(outcomes) < len(runs):
-        if stopped() and not told_to_stop:
-            told_to_stop = True
-            titles = {i: (runs[i].run.title(), runs[i].folder(way.folder)) for i in waiting}
-            late = time.time() >= way.deadline
-            outcomes |= {i: Outcome(*title, "stopped", "not started", late) for i, title in titles.items()}
-            waiting.clear()
-            for worker in workers:
-                worker.process.terminate()  # SIGTERM: save and stop
-        for worker in workers:
-            if waiting and worker.run < 0:
-                with suppress(OSError):  # it has just died: the run stays in the queue
-                    worker.pipe.send(_placed(runs[waiting[0]].run, worker.slot))
-                    worker.run = waiting.pop(0)
-        while waiting and free:
-            workers.append(_start(way, free.pop(0), waiting.pop(0), runs))
-        wait([worker.pipe for worker in workers], timeout=0.2)
-        for worker in list(workers):
-            if not _listen(worker, runs, way, outcomes, display):
-                workers.remove(worker)
-                free.append(worker.slot)
-    for worker in workers:
-        worker.pipe.close()
-        worker.process.join()
-    return [outcomes[index] for index in range(len(runs))]
+def _not_started(resolved: Resolved, options: LaunchOptions) -> Outcome:
+    late = time.time() >= options.deadline
+    return Outcome(resolved.run.title(), resolved.folder(options.runs), "stopped", "not started", late)
 
 
 def _placed(run: RunConfig, slot: str) -> RunConfig:
     return run.model_copy(update={"device": slot}) if slot else run
 
 
-def _start(way: Way, slot: str, index: int, runs: Sequence[Resolved]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(way, theirs))
-    process.start()
-    theirs.close()  # the worker's end: closed here, its death reads as the end of the stream
-    ours.send(_placed(runs[index].run, slot))
-    return _Worker(process, ours, slot, index)
-
-
-def _listen(
-    worker: _Worker, runs: Sequence[Resolved], way: Way, outcomes: dict[int, Outcome], display: _Display
-) -> bool:
-    """Take in all that a worker has said; False once it is dead."""
+def _attempt(resolved: Resolved, options: LaunchOptions, on_step: OnStep, stopped: Callable[[], bool]) -> Outcome:
+    title, folder = resolved.run.title(), resolved.folder(options.runs)
+    clock = _Clock(options.deadline)
     try:
-        while worker.pipe.poll():
-            message = worker.pipe.recv()
-            if isinstance(message, Outcome):
-                outcomes[worker.run] = message
-                display.done(message)
-                worker.run = -1
-            else:
-                display.show(runs[worker.run].run.title(), *message)
-    except (EOFError, OSError):
-        worker.process.join()
-        if worker.run >= 0:
-            outcomes[worker.run] = _died(runs[worker.run], way, worker.process.exitcode)
-            display.done(outcomes[worker.run])
-        return False
-    return True
+        record = run(
+            resolved,
+            options.runs,
+            trackers=options.tracking.trackers(),
+            on_step=on_step,
+            should_stop=lambda: stopped() or clock.is_up(),
+            rerun=options.rerun,
+            save_every=options.save_every,
+        )
+    except Interrupted as interrupted:
+        return Outcome(title, folder, "stopped", str(interrupted), clock.is_up())
+    except (OSError, ValueError, KeyError) as error:
+        return Outcome(title, folder, "failed", str(error.args[0] if isinstance(error, KeyError) else error))
+    return _outcome(title, folder, record)
 
 
-def _died(resolved: Resolved, way: Way, exit_code: int | None) -> Outcome:
-    """A worker that ended without a word: its record may be there all the same."""
-    title, place = resolved.run.title(), resolved.folder(way.folder)
-    if (place / "record.json").exists():
-        return _outcome(title, place, read_record(place / "record.json"))
-    return Outcome(title, place, "killed", f"its process died (exit code {exit_code}); the same command resumes it")
+def _throttled(on_step: OnStep, seconds: float = 0.1) -> OnStep:
+    """At most ten calls a second, and always at the first step of a phase."""
+    last: dict[str, float] = {}
+
+    def sometimes(phase: str, step: int, steps: int) -> None:
+        now = time.monotonic()
+        if now - last.get(phase, 0.0) >= seconds:
+            last[phase] = now
+            on_step(phase, step, steps)
+
+    return sometimes
 
 
-def _work(way: Way, pipe: Connection) -> None:
+@dataclass
+class _Worker:
+    """A process that does one run after another, so that torch and MLflow are loaded once."""
+
+    slot: str
+    process: BaseProcess
+    pipe: Connection
+    run: int = -1
+    """Index of the run under way; -1: none."""
+
+
+class _Pool:
+    """A process for each slot, each with a pipe of its own: the death of one leaves the others' whole."""
+
+    def __init__(
+        self, runs: Sequence[Resolved], options: LaunchOptions, display: _Display, stopped: Callable[[], bool]
+    ) -> None:
+        self._runs = runs
+        self._options = options
+        self._display = display
+        self._stopped = stopped
+        self._waiting = list(range(len(runs)))
+        self._free = list(options.slots)
+        self._workers: list[_Worker] = []
+        self._outcomes: dict[int, Outcome] = {}
+
+    def run(self) -> list[Outcome]:
+        """Do all runs; outcomes in the order of the runs."""
+        stopping = False
+        while len(self._outcomes) < len(self._runs):
+            if not stopping and self._stopped():
+                stopping = True
+                self._stop()
+            for worker in self._workers:
+                if self._waiting and worker.run < 0:
+                    self._send_next(worker)
+            while self._waiting and self._free:
+                self._workers.append(self._start(self._free.pop(0)))
+                self._send_next(self._workers[-1])
+            wait([worker.pipe for worker in self._workers], timeout=0.2)
+            for worker in list(self._workers):
+                if not self._listen(worker):
+                    self._workers.remove(worker)
+                    self._free.append(worker.slot)
+        for worker in self._workers:
+            worker.pipe.close()
+            worker.process.join()
+        return [self._outcomes[index] for index in range(len(self._runs))]
+
+    def _stop(self) -> None:
+        """Begin nothing more; what is under way saves and stops."""
+        self._outcomes |= {index: _not_started(self._runs[index], self._options) for index in self._waiting}
+        self._waiting.clear()
+        for worker in self._workers:
+            worker.process.terminate()  # SIGTERM
+
+    def _start(self, slot: str) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(self._options, theirs))
+        process.start()
+        theirs.close()  # the worker's end: closed here, its death reads as the end of the stream
+        return _Worker(slot, process, ours)
+
+    def _send_next(self, worker: _Worker) -> None:
+        with suppress(OSError):  # it has just died: the run stays in the queue
+            worker.pipe.send(_placed(self._runs[self._waiting[0]].run, worker.slot))
+            worker.run = self._waiting.pop(0)
+
+    def _listen(self, worker: _Worker) -> bool:
+        """Take in all that a worker has sent; False once it is dead."""
+        try:
+            while worker.pipe.poll():
+                message = worker.pipe.recv()
+                if isinstance(message, Outcome):
+                    self._done(worker, message)
+                else:
+                    self._display.show(self._runs[worker.run].run.title(), *message)
+        except (EOFError, OSError):
+            worker.process.join()
+            if worker.run >= 0:
+                self._done(worker, self._outcome_of_dead(self._runs[worker.run], worker.process.exitcode))
+            return False
+        return True
+
+    def _done(self, worker: _Worker, outcome: Outcome) -> None:
+        self._outcomes[worker.run] = outcome
+        self._display.done(outcome)
+        worker.run = -1
+
+    def _outcome_of_dead(self, resolved: Resolved, exit_code: int | None) -> Outcome:
+        """A worker ended without a word: its record may be there all the same."""
+        title, folder = resolved.run.title(), resolved.folder(self._options.runs)
+        if (folder / RECORD).exists():
+            return _outcome(title, folder, read_record(folder / RECORD))
+        return Outcome(
+            title, folder, "killed", f"its process died (exit code {exit_code}); the same command resumes it"
+        )
+
+
+def _work(options: LaunchOptions, pipe: Connection) -> None:
     """A worker process: runs as they come. Without a launcher to talk to it saves and stops."""
-    orphaned: list[bool] = []
+    orphaned = False
 
-    def say(message: Any) -> None:
+    def send(message: Outcome | tuple[str, int, int]) -> None:
+        nonlocal orphaned
         try:
             pipe.send(message)
         except OSError:
-            orphaned.append(True)
+            orphaned = True
 
     with stop_on_signals() as stopped:
         while not orphaned:
@@ -333,5 +340,5 @@ def _work(way: Way, pipe: Connection) -> None:
                 config: RunConfig = pipe.recv()
             except (EOFError, OSError):
                 return
-            report = _throttled(lambda *state: say(state))
-            say(_attempt(config.resolve(), way, report, lambda: stopped() or bool(orphaned)))
+            on_step = _throttled(lambda *step: send(step))
+            send(_attempt(config.resolve(), options, on_step, lambda: stopped() or orphaned))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +16,24 @@ from rich.console import Console
 
 from bench.config import Scale, parse_settings
 from bench.durations import read_duration
-from bench.launch.slots import slots
+from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS
 from bench.record import write_atomic
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
 from bench.suite import RealText, SamplesFile
-from bench.terminal import Jobs, JobsPerGpu, Settings, UserErrors, console, errors
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
+from bench.terminal import (
+    Jobs,
+    JobsPerGpu,
+    Runs,
+    SaveEvery,
+    Settings,
+    TrackerOption,
+    TrackingUri,
+    UserErrors,
+    console,
+    errors,
+)
+from bench.tracking.options import TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
     from bench.launch.workers import Outcome  # torch: not where verdicts are only listed
@@ -34,18 +44,6 @@ _BUDGET_SPENT = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
 _LEAVING = 0.02
 """Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """How the runs are done."""
-
-    runs: Path
-    slots: tuple[str, ...]
-    tracking: TrackingOptions
-    save_every: float
-    deadline: float
-    """Seconds since the epoch."""
 
 
 def reproduce_command(
@@ -61,12 +59,12 @@ def reproduce_command(
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = "auto",
-    runs: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     jobs: Jobs = None,
     jobs_per_gpu: JobsPerGpu = None,
-    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 60.0,
-    tracker: Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown.")] = TrackerName.mlflow,
-    tracking_uri: Annotated[str | None, typer.Option(help="MLflow tracking URI.")] = None,
+    save_every: SaveEvery = 60.0,
+    tracker: TrackerOption = TrackerName.mlflow,
+    tracking_uri: TrackingUri = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
@@ -82,10 +80,10 @@ def reproduce_command(
         preset = read_preset(name).only(row or ())
         preset = preset.at(scale, seed or (), parse_settings(settings or ()), device=device)
         preset.check()
-        options = _Options(
+        options = LaunchOptions(
             runs=runs,
             slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
-            tracking=TrackingOptions(tracker, tracking_uri, EXPERIMENT),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs)),
             save_every=save_every,
             deadline=deadline,
         )
@@ -125,7 +123,7 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
 
 
-def _reproduce(preset: Preset, options: _Options, *, as_json: bool) -> None:
+def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
@@ -180,19 +178,11 @@ def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
             score_files([Source(name=name, path=path, samples=samples)], loaded, runs)
 
 
-def _train(rows: Sequence[TrainedRow], options: _Options, screen: Console) -> list[Outcome]:
+def _train(rows: Sequence[TrainedRow], options: LaunchOptions, screen: Console) -> list[Outcome]:
     """The runs of all rows; what is finished is not run again, and what was begun goes on."""
     resolved = [config.resolve() for row in rows for config in row.configs]
     if not resolved:
         return []
     from bench.launch.start import start
 
-    return start(
-        resolved,
-        slots=options.slots,
-        runs=options.runs,
-        tracking=options.tracking,
-        console=screen,
-        save_every=options.save_every,
-        deadline=options.deadline,
-    )
+    return start(resolved, options, console=screen)

@@ -15,7 +15,7 @@ from bench.config import Resolved
 from bench.record import PhaseCost, RunRecord, read_record
 from bench.reproduce.presets import Preset, TrainedRow
 from bench.reproduce.state import Found
-from bench.run.checkpoint import PhaseProgress, read_progress
+from bench.run.checkpoint import read_state
 from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
 
@@ -96,8 +96,8 @@ def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, fou
     return RowPlan(label=row.label, model=row.model, task=row.task_name, phases=tuple(phases), runs=tuple(plans))
 
 
-def _progress(checkpoint: Path) -> list[PhaseProgress]:
-    return read_progress(checkpoint).phases if checkpoint.is_file() else []
+def _progress(checkpoint: Path) -> list[PhaseCost]:
+    return read_state(checkpoint).phases if checkpoint.is_file() else []
 
 
 def _is_completed(record: Path) -> bool:

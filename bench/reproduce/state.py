@@ -96,10 +96,10 @@ def state_of_row(row: Row, found: Found) -> RowState:
 def _where(checkpoint: Path) -> str:
     if not checkpoint.is_file():
         return "begun, nothing saved"
-    from bench.run.checkpoint import read_progress  # torch, only where a run is under way
+    from bench.run.checkpoint import read_state  # torch, only where a run is under way
 
     try:
-        progress = read_progress(checkpoint)
+        progress = read_state(checkpoint)
     except ValueError:
         return "its checkpoint cannot be read"
     phase = progress.phases[min(progress.phase, len(progress.phases) - 1)].name

@@ -1,17 +1,19 @@
 """The whole state of a training, in one file that is replaced in one move.
 
 A checkpoint is the model, its named optimisers, the position in the stream of real sentences, torch's random state
-and the trainer's progress: tensors and plain values, no pickled objects. Reading it back and going on gives bit for
+and how far the training is: tensors and plain values, no pickled objects. Reading it back and going on gives bit for
 bit what an uninterrupted run gives.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file, save
@@ -19,97 +21,85 @@ from safetensors.torch import load_file, save
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.randomness import random_state, restore_random_state
-from bench.record import Alarm, Evaluation, as_json, read_evaluation, write_atomic
+from bench.record import Alarm, Evaluation, PhaseCost, as_json, decode, write_atomic
 
 __all__ = [
-    "PhaseProgress",
-    "Progress",
+    "CheckpointError",
+    "TrainingState",
     "load_checkpoint",
     "load_weights",
-    "read_progress",
+    "read_state",
     "save_checkpoint",
     "save_weights",
 ]
 
 
-@dataclasses.dataclass
-class PhaseProgress:
-    """What a phase has taken so far; the fields of `PhaseCost`."""
-
-    name: str
-    steps: int = 0
-    seconds: float = 0.0
-    """Time in steps; evaluation and saving left out."""
-    real_sentences: int = 0
-    peak_resident_bytes: int | None = None
-    peak_gpu_bytes: int | None = None
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read; says what to do with the file."""
 
 
-@dataclasses.dataclass
-class Progress:
-    """Where a training stands."""
+@dataclass
+class TrainingState:
+    """How far a training is, and what it has measured."""
 
     phase: int = 0
     """Index of the phase under way."""
-    phases: list[PhaseProgress] = dataclasses.field(default_factory=list)
+    phases: list[PhaseCost] = field(default_factory=list)
     """One for each phase of the model, begun or not."""
     step: int = 0
     """Steps of all phases done."""
-    evaluations: list[Evaluation] = dataclasses.field(default_factory=list)
-    alarms: list[Alarm] = dataclasses.field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
     log_position: int = 0
-    """Bytes of the log that belong to this state: what comes after is done again."""
-    pending: dict[str, float] = dataclasses.field(default_factory=dict)
-    """What steps returned and the log does not have yet."""
+    """Bytes of the diary that belong to this state: what comes after them is done again."""
+    pending: dict[str, float] = field(default_factory=dict)
+    """The latest of what steps of this phase returned and the diary does not have yet."""
     finished: bool = False
     """The evaluation at the end is done."""
 
 
-def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, progress: Progress) -> None:
+def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state: TrainingState) -> None:
     """Write everything in one move: a kill leaves the old checkpoint or the new one. Raises OSError on a full disk."""
-    state = {
+    content = {
         "model": model.state_dict(),
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
         "stream": stream.state(),
         "random": random_state(),
-        "progress": json.dumps(
-            {**dataclasses.asdict(progress), "evaluations": [as_json(e) for e in progress.evaluations]}
-        ),
+        "progress": json.dumps(as_json(state)),
     }
     # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
-    content = io.BytesIO()
-    torch.save(state, content)
-    write_atomic(path, content.getbuffer())
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getbuffer())
 
 
-def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> Progress:
-    """Put the state back into a fresh model and stream. Raises ValueError that says what to do with the file."""
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
+def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> TrainingState:
+    """Put the state back into a fresh model and stream. Raises `CheckpointError`."""
+    with _readable(path):
+        content = torch.load(path, map_location=device, weights_only=True)
+        model.load_state_dict(content["model"])
         for name, optimizer in model.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-    except (RuntimeError, KeyError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot resume from {path} ({error}); delete it to train from the start") from error
-    stream.restore(state["stream"])
-    restore_random_state(state["random"])
-    return _progress(json.loads(state["progress"]))
+            optimizer.load_state_dict(content["optimizers"][name])
+        stream.restore(content["stream"])
+        restore_random_state(content["random"])
+        return decode(TrainingState, json.loads(content["progress"]), "progress")
 
 
-def read_progress(path: Path) -> Progress:
-    """How far a checkpoint is, without its model. Raises ValueError that says what to do with the file."""
+def read_state(path: Path) -> TrainingState:
+    """How far a checkpoint is, without its model. Raises `CheckpointError`."""
+    with _readable(path):
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return decode(TrainingState, json.loads(content["progress"]), "progress")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What torch and we raise for a file that is damaged, or of another version of the model, says what to do."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return _progress(json.loads(state["progress"]))
-    except (RuntimeError, KeyError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot read {path} ({error}); delete it to train from the start") from error
-
-
-def _progress(document: dict[str, Any]) -> Progress:
-    evaluations = [read_evaluation(evaluation) for evaluation in document.pop("evaluations")]
-    phases = [PhaseProgress(**phase) for phase in document.pop("phases")]
-    alarms = [Alarm(**alarm) for alarm in document.pop("alarms")]
-    return Progress(**document, phases=phases, evaluations=evaluations, alarms=alarms)
+        yield
+    except (RuntimeError, LookupError, TypeError, ValueError, OSError, EOFError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"cannot resume from {path} ({reason}); delete it to train from the start") from error
 
 
 def save_weights(path: Path, model: TextGenerator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.run.checkpoint import PhaseProgress
+from bench.record import PhaseCost
 from bench.run_settings import Precision
 
 __all__ = ["PeakMemory", "exact_products", "use_precision"]
@@ -29,12 +30,15 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(self._gpu)
         self._resets = _reset_resident()
 
-    def note(self, phase: PhaseProgress) -> None:
-        """Raise the phase's peaks to those since the last start."""
-        if self._gpu is not None:
-            phase.peak_gpu_bytes = _higher(phase.peak_gpu_bytes, torch.cuda.max_memory_allocated(self._gpu))
-        if self._resets:
-            phase.peak_resident_bytes = _higher(phase.peak_resident_bytes, _peak_resident())
+    def noted(self, cost: PhaseCost) -> PhaseCost:
+        """The cost with its peaks raised to those since the last start."""
+        gpu = None if self._gpu is None else torch.cuda.max_memory_allocated(self._gpu)
+        resident = _peak_resident() if self._resets else None
+        return dataclasses.replace(
+            cost,
+            peak_gpu_bytes=_higher(cost.peak_gpu_bytes, gpu),
+            peak_resident_bytes=_higher(cost.peak_resident_bytes, resident),
+        )
 
 
 def _higher(known: int | None, new: int | None) -> int | None:

@@ -1,11 +1,10 @@
-"""One run, from a resolved configuration to a record: the whole flow, read top to bottom in `run`."""
+"""One run, from a resolved configuration to a record: the whole flow is `run` and, below it, `_Run.execute`."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,23 +19,18 @@ from bench.batches import BatchStream
 from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, RunStart, read_record
+from bench.record import RunRecord, RunStart, read_record, read_start
 from bench.registry import find
-from bench.run.checkpoint import Progress, load_checkpoint, load_weights, save_checkpoint, save_weights
-from bench.run.hardware import exact_products, use_precision
-from bench.run.trainer import At, DivergedError, Interrupted, train
-from bench.run_folder import CHECKPOINT, ERROR, RECORD, WEIGHTS, samples_name
-from bench.score.drawing import collapse, draw, log_prob_of, state_problem
-from bench.score.scoring import metric_inputs, score, write_samples
+from bench.run.checkpoint import CheckpointError, TrainingState, load_checkpoint, load_weights, save_weights
+from bench.run.evaluator import Evaluator
+from bench.run.hardware import use_precision
+from bench.run.trainer import Interrupted, OnStep, Trainer
+from bench.run_folder import CHECKPOINT, ERROR, RECORD, START, WEIGHTS
 from bench.task import TextData
-from bench.tracking.jsonl import JsonlTracker, created_at
-from bench.tracking.tracker import Tracker
-from metrics.common.tokens import Tokens
+from bench.tracking.diary import Diary
+from bench.tracking.options import Tracker
 
-__all__ = ["Report", "load_run", "run", "run_start"]
-
-Report = Callable[[str, int, int], None]
-"""(phase, steps done, steps of the phase)."""
+__all__ = ["load_run", "run", "run_start"]
 
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
@@ -47,7 +41,7 @@ def run(
     runs: Path,
     *,
     trackers: Sequence[Tracker] = (),
-    report: Report = lambda *_: None,
+    on_step: OnStep = lambda *_: None,
     should_stop: Callable[[], bool] = lambda: False,
     rerun: bool = False,
     save_every: float = 60.0,
@@ -56,25 +50,50 @@ def run(
 
     A killed or failed run goes on from its last checkpoint. A failure is recorded, with its traceback in `error.txt`,
     and returned. Raises `Interrupted` when asked to stop (the state is saved), ValueError when another process is at
-    this very run, OSError when the folder cannot be written at all.
+    this very run or its checkpoint is damaged, OSError when the folder cannot be written at all.
     """
     folder = resolved.folder(runs)
+    checkpoint = folder / CHECKPOINT
+    record = None if rerun or checkpoint.exists() else _completed(folder)
+    if record is not None:
+        return record
+    with _alone_in(folder):
+        if rerun:
+            for name in (RECORD, CHECKPOINT):
+                (folder / name).unlink(missing_ok=True)
+        record = _completed(folder)
+        if record is None:
+            record = _Run(resolved, folder, trackers, on_step, should_stop, save_every).execute()
+        else:  # a kill came between the record and the end
+            for tracker in trackers:
+                tracker.start(folder)
+        for tracker in trackers:
+            tracker.finish(record)
+        if record.status == "completed":
+            checkpoint.unlink(missing_ok=True)  # last: as long as it is there, something is left to do
+    return record
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Inside, no other process is at this run, and no half-written file lies there."""
     folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=_LOCK_SECONDS)
     try:
-        with FileLock(folder / ".lock", timeout=_LOCK_SECONDS):
-            for half_written in folder.glob(".*.tmp"):  # a kill in the middle of a write leaves one
-                half_written.unlink()
-            if rerun:
-                for name in (RECORD, CHECKPOINT):
-                    (folder / name).unlink(missing_ok=True)
-            elif (folder / RECORD).exists():
-                record = read_record(folder / RECORD)
-                if record.status == "completed":
-                    return record
-            session = _Session(resolved, folder, JsonlTracker(), trackers, report, should_stop)
-            return session.execute(save_every)
+        held = lock.acquire()
     except Timeout:
         raise ValueError(f"{folder} is being trained by another process") from None
+    with held:
+        for half_written in folder.glob(".*.tmp"):  # a kill in the middle of a write leaves one
+            half_written.unlink()
+        yield
+
+
+def _completed(folder: Path) -> RunRecord | None:
+    """The record of a run that need not be done again."""
+    path = folder / RECORD
+    record = read_record(path) if path.exists() else None
+    return record if record is not None and record.status == "completed" else None
 
 
 def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
@@ -98,152 +117,106 @@ def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
     )
 
 
+def _created_at(folder: Path) -> str:
+    """When the run first started; now, if it does."""
+    path = folder / START
+    return read_start(path).created_at if path.exists() else datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 @dataclass
-class _Session:
-    """What a run needs while it goes on; the trainer's hooks."""
+class _Run:
+    """A run from its first step, or from its checkpoint, to its record."""
 
     resolved: Resolved
     folder: Path
-    diary: JsonlTracker
-    mirrors: Sequence[Tracker]
-    report: Report
+    trackers: Sequence[Tracker]
+    on_step: OnStep
     should_stop: Callable[[], bool]
-    progress: Progress = field(default_factory=Progress)
-    started: list[Tracker] = field(default_factory=list)
+    save_every: float
+    state: TrainingState = field(default_factory=TrainingState)
     n_parameters: int | None = None
-    start: RunStart = field(init=False)
     data: TextData = field(init=False)
-    model: TextGenerator = field(init=False)
-    stream: BatchStream = field(init=False)
+    start: RunStart = field(init=False)
+    diary: Diary = field(init=False)
 
-    def execute(self, save_every: float) -> RunRecord:
+    def execute(self) -> RunRecord:
         """Load, build, resume, train, record."""
         use_precision(self.resolved.run.fp32_precision)
         self.data = self.resolved.task.load()
-        first = created_at(self.folder) or datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.start = run_start(self.resolved, self.data, first)
-        self.diary.start(self.start, self.folder)
+        self.start = run_start(self.resolved, self.data, _created_at(self.folder))
+        self.diary = Diary(self.folder, self.start)
         try:
-            self._build()
-            self.diary.truncate(self.progress.log_position)  # what came after the checkpoint happens again
-            self._start_mirrors()
-            train(self.model, self.stream, self.resolved.run, self.progress, self, save_every=save_every)
-            save_weights(self.folder / WEIGHTS, self.model)
-            record = self._finish("completed")
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        except Interrupted:
-            self._tell(lambda tracker: tracker.finish(None))
+            try:
+                model, stream = self._build()
+                self.diary.cut(self.state.log_position)
+            finally:  # only now the diary holds what belongs to this state and nothing more
+                for tracker in self.trackers:
+                    tracker.start(self.folder)
+            self._trainer(model, stream).train()
+            save_weights(self.folder / WEIGHTS, model)
+            return self._record()
+        except (Interrupted, CheckpointError):  # the run can go on: after a CheckpointError, from its start
+            self.diary.close()
+            self._finish_later()
             raise
         except OSError as error:
             # A full disk is no property of the model: nothing is recorded, and the run can go on.
-            for mirror in self.started:
-                mirror.finish(None)
+            self._finish_later()
             raise OSError(f"{error}; what was saved is whole, and the same command goes on from it") from error
         except Exception as error:  # noqa: BLE001 - whatever a model does, its failure is a result and is recorded
             (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
-            return self._finish("failed", f"{type(error).__name__}: {error}")
-        return record
+            return self._record(f"{type(error).__name__}: {error}")
 
-    def _build(self) -> None:
+    def _build(self) -> tuple[TextGenerator, BatchStream]:
+        """The model and its data, as the seed or the checkpoint has them."""
         resolved, run = self.resolved, self.resolved.run
         torch.set_num_threads(run.threads)
         device = torch.device(resolved.device)
         if device.type == "cuda":
             torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))
-        self.model = resolved.model_class(resolved.model_config, self.data.spec).to(device)
-        if run.cuda_graphs and device.type == "cuda":
-            self.model.graphs = Graphs(self.model.optimizers, Recorder())
-        self.n_parameters = sum(p.numel() for p in self.model.parameters())
         config = resolved.model_config
-        self.stream = BatchStream(
-            self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device
-        )
+        model = resolved.model_class(config, self.data.spec).to(device)
+        if run.cuda_graphs and device.type == "cuda":
+            model.graphs = Graphs(model.optimizers, Recorder())
+        self.n_parameters = sum(p.numel() for p in model.parameters())
+        stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
         if (self.folder / CHECKPOINT).exists():
-            self.progress = load_checkpoint(self.folder / CHECKPOINT, self.model, self.stream, device)
+            self.state = load_checkpoint(self.folder / CHECKPOINT, model, stream, device)
+        return model, stream
 
-    def _start_mirrors(self) -> None:
-        """Once, when the diary holds what belongs to this state and nothing more: a mirror reads it."""
-        for mirror in self.mirrors[len(self.started) :]:
-            mirror.start(self.start, self.folder)
-            self.started.append(mirror)
+    def _trainer(self, model: TextGenerator, stream: BatchStream) -> Trainer:
+        return Trainer(
+            model=model,
+            stream=stream,
+            settings=self.resolved.run,
+            state=self.state,
+            evaluator=Evaluator(self.resolved, self.data, model, self.folder),
+            diary=self.diary,
+            trackers=self.trackers,
+            checkpoint=self.folder / CHECKPOINT,
+            on_step=self.on_step,
+            should_stop=self.should_stop,
+            save_every=self.save_every,
+        )
 
-    def _tell(self, what: Callable[[Tracker], None]) -> None:
-        for tracker in (self.diary, *self.started):
-            what(tracker)
+    def _finish_later(self) -> None:
+        for tracker in self.trackers:
+            tracker.finish(None)
 
-    def _finish(self, status: str, error: str | None = None) -> RunRecord:
-        progress = self.progress
+    def _record(self, error: str | None = None) -> RunRecord:
+        """Write what came out, behind the whole diary."""
         record = self.start.ended(
-            status="completed" if status == "completed" else "failed",
+            status="completed" if error is None else "failed",
             error=error,
             n_parameters=self.n_parameters,
-            evaluations=tuple(progress.evaluations),
-            phases=tuple(PhaseCost(**dataclasses.asdict(phase)) for phase in progress.phases),
-            alarms=tuple(progress.alarms),
+            evaluations=tuple(self.state.evaluations),
+            phases=tuple(self.state.phases),
+            alarms=tuple(self.state.alarms),
         )
+        self.diary.close()
         record.write(self.folder / RECORD)
-        self._start_mirrors()
-        self._tell(lambda tracker: tracker.finish(record))
         return record
-
-    # The trainer's hooks.
-
-    def log(self, values: Mapping[str, float], *, phase: str, step: int) -> None:
-        """Training values at a step."""
-        now = time.time()
-        self._tell(lambda tracker: tracker.log(values, phase=phase, step=step, time=now))
-
-    def alarm(self, alarm: Alarm) -> None:
-        """Tell the trackers."""
-        now = time.time()
-        self._tell(lambda tracker: tracker.alarm(alarm, time=now))
-
-    def save(self, progress: Progress) -> None:
-        """Write a checkpoint that says how much of the log belongs to it."""
-        progress.log_position = self.diary.position()
-        save_checkpoint(self.folder / CHECKPOINT, self.model, self.stream, progress)
-
-    def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
-        """Draw and score, at every temperature at the end; what looks like a collapse."""
-        run = self.resolved.run
-        if broken := state_problem(self.model):
-            raise DivergedError(f"{broken} is not finite after step {step}, so the model cannot be sampled")
-        evaluations, collapsed = [], None
-        for temperature in run.temperatures if at == "end" else (1.0,):
-            with exact_products(otherwise=run.fp32_precision):
-                evaluation, samples = self._evaluate_at(phase, step, at, temperature)
-            evaluations.append(evaluation)
-            if samples is not None and temperature == 1.0:
-                collapsed = collapse(samples, self.data.training, run.alarm_unique, run.alarm_entropy)
-        now = time.time()
-        for evaluation in evaluations:
-            self._tell(lambda tracker, e=evaluation: tracker.evaluation(e, time=now))  # type: ignore[misc]
-        return evaluations, collapsed
-
-    def _evaluate_at(self, phase: str, step: int, at: At, temperature: float) -> tuple[Evaluation, Tokens | None]:
-        run = self.resolved.run
-        seed = derive(run.seed, "samples", step, round(1000 * temperature))
-        place: dict[str, Any] = {"phase": phase, "step": step, "at": at, "temperature": temperature}
-        try:
-            ids = draw(self.model, run.n_samples, seed=seed, temperature=temperature)
-        except ValueError as error:
-            if temperature == 1.0:
-                raise
-            skipped = {metric.name: str(error) for metric in self.resolved.metrics}
-            return Evaluation(**place, scores={}, skipped=skipped), None
-        samples = Tokens.from_rows(ids, self.data.spec.eos_id)
-        likelihood = log_prob_of(self.model, torch.device(self.resolved.device)) if temperature == 1.0 else None
-        scores, skipped = score(self.resolved.metrics, metric_inputs(self.data, samples, likelihood))
-        if temperature != 1.0:
-            for metric in self.resolved.metrics:
-                if "model_log_prob" in metric.needs:
-                    skipped[metric.name] = f"{metric.name} is measured at temperature 1 only"
-        name, sha256 = None, None
-        if at != "cadence":
-            name = samples_name(phase, at, temperature)
-            sha256 = write_samples(self.folder / name, self.data.vocabulary.sentences(samples))
-        return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples
 
 
 def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,48 +15,25 @@ from torch import Tensor
 from baselines.common.interface import Phase, TextGenerator
 from bench.batches import BatchStream
 from bench.config import RunConfig
-from bench.record import Alarm, Evaluation
-from bench.run.checkpoint import PhaseProgress, Progress
+from bench.record import Alarm, PhaseCost
+from bench.run.checkpoint import TrainingState, save_checkpoint
+from bench.run.evaluator import At, Evaluator
 from bench.run.hardware import PeakMemory
+from bench.tracking.diary import Diary, TrainingValues
+from bench.tracking.options import Tracker
 
-__all__ = ["AlarmError", "DivergedError", "Hooks", "Interrupted", "train"]
+__all__ = ["AlarmError", "Interrupted", "OnStep", "Trainer"]
+
+OnStep = Callable[[str, int, int], None]
+"""Called after every step with (phase, its steps done, all its steps), so it must be cheap."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error: the run can go on
     """The run was asked to stop and has saved its state."""
 
 
-class DivergedError(RuntimeError):
-    """The model can no longer be sampled."""
-
-
 class AlarmError(RuntimeError):
     """An alarm went off and the run is set to stop on alarms."""
-
-
-At = Literal["cadence", "phase_end", "end"]
-
-
-class Hooks(Protocol):
-    """What the loop asks of its surroundings."""
-
-    def log(self, values: Mapping[str, float], *, phase: str, step: int) -> None:
-        """Training values at a step."""
-
-    def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
-        """Draw and score; the second value says what looks like a collapse. Raises `DivergedError`."""
-
-    def alarm(self, alarm: Alarm) -> None:
-        """Tell the tracker."""
-
-    def save(self, progress: Progress) -> None:
-        """Write a checkpoint."""
-
-    def report(self, phase: str, steps_done: int, steps: int) -> None:
-        """Show progress; called after every step, so it must be cheap."""
-
-    def should_stop(self) -> bool:
-        """Whether somebody asked the run to stop."""
 
 
 class _Readings:
@@ -66,116 +45,146 @@ class _Readings:
     def add(self, values: Mapping[str, Tensor]) -> None:
         self._latest.update(values)
 
-    def read(self, *, clear: bool) -> dict[str, float]:
+    def read(self) -> dict[str, float]:
         """The latest value of every name, in one transfer."""
         if not self._latest:
             return {}
         device = next(reversed(self._latest.values())).device
         stacked = torch.stack([v.detach().to(device, torch.float32) for v in self._latest.values()]).tolist()
-        values = dict(zip(self._latest, stacked, strict=True))
-        if clear:
-            self._latest.clear()
+        return dict(zip(self._latest, stacked, strict=True))
+
+    def take(self) -> dict[str, float]:
+        """The same, and from now on none of them."""
+        values = self.read()
+        self._latest.clear()
         return values
 
 
-def train(
-    model: TextGenerator,
-    stream: BatchStream,
-    run: RunConfig,
-    progress: Progress,
-    hooks: Hooks,
-    *,
-    save_every: float = 60.0,
-    clock: Callable[[], float] = time.perf_counter,
-) -> None:
-    """Run every phase from where `progress` stands to the end, changing `progress` as it goes.
+@dataclasses.dataclass(kw_only=True)
+class Trainer:
+    """Trains a model from where `state` is to the end, changing `state` as it goes.
 
-    `save_every` is in seconds. Raises `Interrupted` after saving, `DivergedError`, or `AlarmError`.
+    What it logs, evaluates and records depends on the steps alone, never on when the state is saved.
     """
-    phases = model.phases()
-    if not progress.phases:
-        progress.phases = [PhaseProgress(phase.name) for phase in phases]
-    while progress.phase < len(phases):
-        _run_phase(model, phases[progress.phase], stream, run, progress, hooks, save_every, clock)
-        if progress.phase < len(phases) - 1:
-            # The end of pre-training is where the gain of the GAN is counted from.
-            _evaluate(phases[progress.phase].name, "phase_end", run, progress, hooks)
-        progress.phase += 1
-        hooks.save(progress)
-    if not progress.finished:
-        _evaluate(phases[-1].name, "end", run, progress, hooks)
-        progress.finished = True
-        hooks.save(progress)
 
+    model: TextGenerator
+    stream: BatchStream
+    settings: RunConfig
+    state: TrainingState
+    evaluator: Evaluator
+    diary: Diary
+    trackers: Sequence[Tracker]
+    checkpoint: Path
+    on_step: OnStep
+    should_stop: Callable[[], bool]
+    save_every: float
+    """Seconds between checkpoints."""
+    _readings: _Readings = dataclasses.field(init=False, default_factory=lambda: _Readings({}))
 
-def _run_phase(
-    model: TextGenerator,
-    phase: Phase,
-    stream: BatchStream,
-    run: RunConfig,
-    progress: Progress,
-    hooks: Hooks,
-    save_every: float,
-    clock: Callable[[], float],
-) -> None:
-    """The steps of one phase that are left."""
-    done = progress.phases[progress.phase]
-    readings = _Readings(progress.pending)
-    progress.pending = {}
-    last_save = clock()
-    memory = PeakMemory(stream.device)
-    model.train()
-    while done.steps < phase.steps:
-        started, taken = clock(), stream.sentences_taken
-        readings.add(phase.step(stream))
-        done.steps += 1
-        progress.step += 1
-        if progress.step % run.log_every == 0 or done.steps in (1, phase.steps):
-            _log(readings, phase, progress, run, hooks)
-        done.seconds += clock() - started
-        done.real_sentences += stream.sentences_taken - taken
-        hooks.report(phase.name, done.steps, phase.steps)
-        if run.evaluate_every and progress.step % run.evaluate_every == 0 and done.steps < phase.steps:
-            memory.note(done)
-            _evaluate(phase.name, "cadence", run, progress, hooks)
-            memory.restart()
-        stop = hooks.should_stop()
-        if stop or clock() - last_save >= save_every:
-            memory.note(done)
-            progress.pending = readings.read(clear=False)
-            hooks.save(progress)
-            memory.restart()
-            last_save = clock()
-        if stop:
-            raise Interrupted(f"stopped after step {progress.step}, state saved")
-    memory.note(done)
+    def train(self) -> None:
+        """Run every phase. Raises `Interrupted` after saving, `DivergedError`, or `AlarmError`."""
+        state, phases = self.state, self.model.phases()
+        if not state.phases:
+            state.phases = [PhaseCost(name=p.name, steps=0, seconds=0.0, real_sentences=0) for p in phases]
+        while state.phase < len(phases):
+            self._run_phase(phases[state.phase])
+            if state.phase < len(phases) - 1:
+                # The end of pre-training is where the gain of the GAN is counted from.
+                self._evaluate(phases[state.phase].name, "phase_end")
+            state.phase += 1
+            self._save()
+        if not state.finished:
+            self._evaluate(phases[-1].name, "end")
+            state.finished = True
+            self._save()
 
+    def _run_phase(self, phase: Phase) -> None:
+        """The steps of one phase that are left. What they returned is never told of another phase."""
+        self._readings = _Readings(self.state.pending if self._cost.steps else {})
+        memory = PeakMemory(self.stream.device)
+        last_save = time.perf_counter()
+        self.model.train()
+        while self._cost.steps < phase.steps:
+            self._step(phase)
+            done = self._cost.steps
+            self.on_step(phase.name, done, phase.steps)
+            for tracker in self.trackers:
+                tracker.follow()
+            if (
+                self.settings.evaluate_every
+                and self.state.step % self.settings.evaluate_every == 0
+                and done < phase.steps
+            ):
+                self._cost = memory.noted(self._cost)
+                self._evaluate(phase.name, "cadence")
+                memory.restart()
+            stop = self.should_stop()
+            if stop or time.perf_counter() - last_save >= self.save_every:
+                self._cost = memory.noted(self._cost)
+                self._save()
+                memory.restart()
+                last_save = time.perf_counter()
+            if stop:
+                raise Interrupted(f"stopped after step {self.state.step}, state saved")
+        self._cost = memory.noted(self._cost)
 
-def _log(readings: _Readings, phase: Phase, progress: Progress, run: RunConfig, hooks: Hooks) -> None:
-    values = readings.read(clear=True)
-    if not values:
-        return
-    hooks.log(values, phase=phase.name, step=progress.step)
-    wrong = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
-    if wrong:
-        _raise_alarm("non_finite", ", ".join(wrong), phase.name, run, progress, hooks)
+    def _step(self, phase: Phase) -> None:
+        """One step, logged where it is due. Reading what it returned counts: on a GPU that waits for the step."""
+        started, taken = time.perf_counter(), self.stream.sentences_taken
+        self._readings.add(phase.step(self.stream))
+        self.state.step += 1
+        self._spend(steps=1)
+        if self.state.step % self.settings.log_every == 0 or self._cost.steps in (1, phase.steps):
+            self._log(phase.name)
+        self._spend(seconds=time.perf_counter() - started, real_sentences=self.stream.sentences_taken - taken)
 
+    @property
+    def _cost(self) -> PhaseCost:
+        """What the phase under way has taken so far."""
+        return self.state.phases[self.state.phase]
 
-def _evaluate(phase: str, at: At, run: RunConfig, progress: Progress, hooks: Hooks) -> None:
-    evaluations, collapsed = hooks.evaluate(phase, progress.step, at)
-    progress.evaluations += evaluations
-    if collapsed:
-        _raise_alarm("collapse", collapsed, phase, run, progress, hooks)
+    @_cost.setter
+    def _cost(self, cost: PhaseCost) -> None:
+        self.state.phases[self.state.phase] = cost
 
+    def _spend(self, *, steps: int = 0, seconds: float = 0.0, real_sentences: int = 0) -> None:
+        cost = self._cost
+        self._cost = dataclasses.replace(
+            cost,
+            steps=cost.steps + steps,
+            seconds=cost.seconds + seconds,
+            real_sentences=cost.real_sentences + real_sentences,
+        )
 
-def _raise_alarm(
-    kind: Literal["non_finite", "collapse"], message: str, phase: str, run: RunConfig, progress: Progress, hooks: Hooks
-) -> None:
-    """Record the first alarm of a kind in a phase; end the run if it is set to stop on alarms."""
-    if any(alarm.kind == kind and alarm.phase == phase for alarm in progress.alarms):
-        return
-    alarm = Alarm(kind=kind, phase=phase, step=progress.step, message=message)
-    progress.alarms.append(alarm)
-    hooks.alarm(alarm)
-    if run.on_alarm == "stop":
-        raise AlarmError(f"{kind} in phase {phase} at step {progress.step}: {message}")
+    def _log(self, phase: str) -> None:
+        values = self._readings.take()
+        if not values:
+            return
+        self.diary.write(TrainingValues(phase=phase, step=self.state.step, values=values))
+        wrong = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            self._alarm("non_finite", phase, ", ".join(wrong))
+
+    def _evaluate(self, phase: str, at: At) -> None:
+        evaluations, collapsed = self.evaluator.evaluate(phase, self.state.step, at)
+        self.state.evaluations += evaluations
+        for evaluation in evaluations:
+            self.diary.write(evaluation)
+        if collapsed:
+            self._alarm("collapse", phase, collapsed)
+
+    def _alarm(self, kind: Literal["non_finite", "collapse"], phase: str, message: str) -> None:
+        """Record the first alarm of a kind in a phase; end the run if it is set to stop on alarms."""
+        if any(alarm.kind == kind and alarm.phase == phase for alarm in self.state.alarms):
+            return
+        alarm = Alarm(kind=kind, phase=phase, step=self.state.step, message=message)
+        self.state.alarms.append(alarm)
+        self.diary.write(alarm)
+        if self.settings.on_alarm == "stop":
+            raise AlarmError(f"{kind} in phase {phase} at step {self.state.step}: {message}")
+
+    def _save(self) -> None:
+        """Write a checkpoint that says how much of the diary belongs to it."""
+        self.state.pending = self._readings.read()
+        self.state.log_position = self.diary.position()
+        save_checkpoint(self.checkpoint, self.model, self.stream, self.state)

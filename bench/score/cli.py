@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bench.config import build, build_metrics, parse_settings, split_metrics
-from bench.registry import find, names
+from bench.config import build_metrics, parse_settings, split_metrics
+from bench.registry import names
 from bench.sample_files import Format, read_samples
 from bench.score.records import LoadedTask
-from bench.score.references import References
+from bench.score.references import scored_against
 from bench.task import Task
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
 from bench.tokenizers import Tokenizer
@@ -147,28 +147,24 @@ def _resolve(
     values: Mapping[str, Any],
 ) -> tuple[list[Path], str, Task]:
     """The samples files, and what they are scored against, all looked up before anything is loaded."""
-    if references is not None:
-        if values:
-            raise ValueError("--set changes a task, and with --references there is none")
-        paths = [Path(file) for file in files]
-        for path in (*paths, references, *([training] if training else [])):
-            _check_file(path)
-        task: Task = References(references=references, training=training, tokenizer=tokenizer or "blanks")
-        return paths, references.name, task
-    if training or tokenizer:
-        raise ValueError(f"--{'training' if training else 'tokenizer'} goes with --references; a task has its own")
-    *others, task_name = files
-    if Path(task_name).is_file() and not task_name.endswith(".py") and task_name not in names("tasks"):
-        raise ValueError(
-            f"{task_name!r} is a file: the task comes last (score {' '.join(files)} image_coco), or give the real text "
-            "by --references"
-        )
-    task = build(find("tasks", task_name), values, task_name)
-    if not others:
-        raise ValueError(f"no samples file: expected score FILES... {task_name}")
-    for other in others:
-        _check_file(Path(other))
-    return [Path(other) for other in others], task_name, task
+    paths = [Path(file) for file in files]
+    task_name = None
+    if references is None and not (training or tokenizer):
+        *others, task_name = files
+        if Path(task_name).is_file() and not task_name.endswith(".py") and task_name not in names("tasks"):
+            raise ValueError(
+                f"{task_name!r} is a file: the task comes last (score {' '.join(files)} image_coco), or give the real "
+                "text by --references"
+            )
+        paths = [Path(other) for other in others]
+    name, task = scored_against(
+        task_name, references=references, training=training, tokenizer=tokenizer, settings=values
+    )
+    if not paths:
+        raise ValueError(f"no samples file: expected score FILES... {name}")
+    for path in paths:
+        _check_file(path)
+    return paths, name, task
 
 
 def _check_file(path: Path) -> None:

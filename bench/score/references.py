@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import PlainSerializer
 
 from baselines.common.spec import SequenceSpec
+from bench.config import build
+from bench.registry import find
 from bench.sample_files import is_text, read_samples
 from bench.task import Task, TextData, Vocabulary, digest
 from bench.tokenizers import Tokenizer, tokenizer
 from metrics.common.tokens import Tokens
 
-__all__ = ["References"]
+__all__ = ["References", "scored_against"]
 
 NamedPath = Annotated[Path, PlainSerializer(lambda path: path.name)]
 """In a record a file is its name; the hash of the data says what it holds."""
@@ -80,3 +83,27 @@ class _Corpora(TextData):
         words = "\n".join(self.vocabulary.unseen).encode()
         parts = (self.references.flat, self.references.offsets, self.text.flat, self.text.offsets)
         return digest(words, *parts)
+
+
+def scored_against(
+    task: str | None,
+    *,
+    references: Path | None,
+    training: Path | None,
+    tokenizer: Tokenizer | None,
+    settings: Mapping[str, Any],
+) -> tuple[str, Task]:
+    """What samples are compared with, and its name in a record: a task, or files of real text. Nothing is loaded."""
+    if references is not None:
+        if settings:
+            raise ValueError("--set changes a task, and with --references there is none")
+        for path in (references, *([training] if training else [])):
+            if not path.is_file():
+                raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+        against = References(references=references, training=training, tokenizer=tokenizer or "blanks")
+        return references.name, against
+    if training or tokenizer:
+        raise ValueError(f"--{'training' if training else 'tokenizer'} goes with --references; a task has its own")
+    if task is None:
+        raise ValueError("name a task (see `list tasks`), or give real text as references")
+    return task, build(find("tasks", task), settings, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,7 @@ def metric_inputs(
         oracle_log_prob=data.oracle_log_prob,
         model_log_prob=model_log_prob,
         is_valid=data.is_valid,
-        fit_lstm=_fit_lstm,
     )
-
-
-def _fit_lstm(text: Tokens, vocabulary: Tokens) -> Callable[[Tokens], NDArray[np.float64]]:
-    from bench.language_model import fit_lstm  # torch, only for a metric that is set to it
-
-    return fit_lstm(text, vocabulary)
 
 
 def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score], dict[str, str]]:

@@ -28,6 +28,7 @@ _TEST = data.github(
     "master",
     "data/testdata/test_emnlp.txt",
     "sha256:03c646d08f766f4140443db4419b1f0ee292bc0db514208873e9f2e166b95bd2",
+    size=1_742_757,
 )
 _SEED = 2017  # of the held-out sentences and of the training subset
 

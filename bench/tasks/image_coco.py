@@ -31,12 +31,14 @@ _TRAIN = data.github(
     "master",
     "data/image_coco.txt",
     "sha256:2c0fd1f0f43aac6a9dc3926a535516ccf395de535e15ac1fd17cd569420736f5",
+    size=546_442,
 )
 _TEST = data.github(
     "geek-ai/Texygen",
     "master",
     "data/testdata/test_coco.txt",
     "sha256:72e25c9fb4d2cd43182ac602c92f6ffc377762147f9709572943b0b09174bcae",
+    size=536_184,
 )
 _SEED = 2017  # of the held-out sentences and of the resplit
 

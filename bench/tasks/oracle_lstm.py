@@ -36,6 +36,7 @@ _PUBLISHED = data.github(
     "master",
     "save/target_params_py3.pkl",
     "sha256:5ac794a695dd6e0eb2bb689f3dfda55e4e0053e8c0399e6242630a95f1e60e8a",
+    size=1_334_000,
 )
 _SEED = 20  # of the seeded weights, and with the split's index of each split's sentences
 _HIDDEN = {"seeded": 32, "seqgan": 32, "leakgan40": 64, "relgan": 32}

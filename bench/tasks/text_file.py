@@ -28,7 +28,7 @@ BLANK = "␣"
 """Stands for a blank where sentences are made of characters."""
 
 _SEED = 2017  # of the split
-_MOST_MEMORY = 8 << 30  # bytes of the (N, T) array
+MOST_MEMORY = 8 << 30  # bytes of the (N, T) array
 _SPACED = re.compile(r"\S(?: \S)*")
 
 
@@ -76,7 +76,7 @@ class TextFile(Task):
         order = np.random.RandomState(_SEED).permutation(n)
         rows = [np.sort(part) for part in np.split(order, [n_test, n_test + n_valid])]
         longest = int(tokens.lengths[rows[-1]].max())
-        if (needed := 8 * n * longest) > _MOST_MEMORY:
+        if (needed := 8 * n * longest) > MOST_MEMORY:
             median = int(np.median(tokens.lengths))
             raise ValueError(
                 f"{self.path}: {n} lines of up to {longest} words would take {needed / 2**30:.0f} GiB as a table; "

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bench.record import Evaluation, RunRecord, RunStart
 from metrics.common.signature import setting_text
@@ -14,8 +13,6 @@ from metrics.common.signature import setting_text
 __all__ = [
     "EXPERIMENT_NOTE",
     "PARAM_LIMIT",
-    "Configuration",
-    "Configured",
     "child_name",
     "child_note",
     "child_tags",
@@ -39,85 +36,59 @@ EXPERIMENT_NOTE = (
 )
 
 
-class Configured(Protocol):
-    """What a parent run is made of: a `RunStart`, or a `Configuration` while the data are not loaded yet."""
-
-    @property
-    def config_hash(self) -> str: ...  # noqa: D102 - as in RunStart
-    @property
-    def model(self) -> str: ...  # noqa: D102
-    @property
-    def task(self) -> str: ...  # noqa: D102
-    @property
-    def task_version(self) -> int: ...  # noqa: D102
-    @property
-    def scale(self) -> str: ...  # noqa: D102
-
-
-@dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """The part of a `RunStart` that is known before any data are loaded."""
-
-    config_hash: str
-    model: str
-    task: str
-    task_version: int
-    scale: str
-
-
-def protocol(info: Configured) -> str:
+def protocol(start: RunStart) -> str:
     """The task with its version: scores of different protocols are not comparable."""
-    return f"{info.task}@{info.task_version}"
+    return f"{start.task}@{start.task_version}"
 
 
-def parent_name(info: Configured) -> str:
+def parent_name(start: RunStart) -> str:
     """`seqgan on oracle_lstm · small · 1f4c`; the digits tell configurations apart."""
-    return f"{info.model} on {info.task} · {info.scale} · {info.config_hash[:4]}"
+    return f"{start.model} on {start.task} · {start.scale} · {start.config_hash[:4]}"
 
 
-def child_name(info: RunStart) -> str:
+def child_name(start: RunStart) -> str:
     """`seqgan · seed 0 · oracle_lstm`: MLflow's column shows about 20 characters, so what differs comes first."""
-    return f"{info.model} · seed {info.seed} · {info.task}"
+    return f"{start.model} · seed {start.seed} · {start.task}"
 
 
-def parent_tags(info: Configured) -> dict[str, str]:
+def parent_tags(start: RunStart) -> dict[str, str]:
     """What all seeds of a configuration have in common."""
     return {
         "level": "configuration",
-        "model": info.model,
-        "task": info.task,
-        "protocol": protocol(info),
-        "scale": info.scale,
-        "config_hash": info.config_hash,
-        "mlflow.note.content": parent_note(info),
+        "model": start.model,
+        "task": start.task,
+        "protocol": protocol(start),
+        "scale": start.scale,
+        "config_hash": start.config_hash,
+        "mlflow.note.content": parent_note(start),
         **_SOURCE,
     }
 
 
-def child_tags(info: RunStart, parent_run_id: str) -> dict[str, str]:
+def child_tags(start: RunStart, parent_run_id: str) -> dict[str, str]:
     """Every key that people filter by, on every child: MLflow filters parents and children apart."""
-    environment = {name: _text(value)[:_TAG_LIMIT] for name, value in info.environment.items() if value is not None}
+    environment = {name: _text(value)[:_TAG_LIMIT] for name, value in start.environment.items() if value is not None}
     commit = {"mlflow.source.git.commit": environment["git.sha"]} if "git.sha" in environment else {}
     return {
-        **parent_tags(info),
+        **parent_tags(start),
         **{key(name): value for name, value in environment.items()},
         **commit,
         "level": "run",
-        "seed": str(info.seed),
-        "run_id": info.run_id,
-        "data_sha256": info.data_sha256,
+        "seed": str(start.seed),
+        "run_id": start.run_id,
+        "data_sha256": start.data_sha256,
         "mlflow.parentRunId": parent_run_id,
-        "mlflow.note.content": child_note(info, None, None, ()),
+        "mlflow.note.content": child_note(start, None, None, ()),
     }
 
 
-def params(info: RunStart) -> tuple[dict[str, str], list[str]]:
+def params(start: RunStart) -> tuple[dict[str, str], list[str]]:
     """Parameters as MLflow takes them, and the names of those that had to be cut; `run.json` has them whole."""
-    values: dict[str, Any] = {"seed": info.seed, "scale": info.scale, "model": info.model, "task": info.task}
-    if info.run is not None:
-        values |= info.run.model_dump(mode="json", exclude={"metrics"})
-        values["metrics"] = list(info.run.metrics) or "the task's own"
-    for owner, settings in (("model", info.model_config), ("task", info.task_config)):
+    values: dict[str, Any] = {"seed": start.seed, "scale": start.scale, "model": start.model, "task": start.task}
+    if start.run is not None:
+        values |= start.run.model_dump(mode="json", exclude={"metrics"})
+        values["metrics"] = list(start.run.metrics) or "the task's own"
+    for owner, settings in (("model", start.model_config), ("task", start.task_config)):
         values |= {f"{owner}.{name}": value for name, value in settings.items()}
     whole = {key(name): _text(value) for name, value in values.items()}
     return {name: text[:PARAM_LIMIT] for name, text in whole.items()}, sorted(
@@ -125,20 +96,20 @@ def params(info: RunStart) -> tuple[dict[str, str], list[str]]:
     )
 
 
-def parent_note(info: Configured) -> str:
+def parent_note(start: RunStart) -> str:
     """Description of a configuration."""
     return (
-        f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, configuration `{info.config_hash}`. "
+        f"**{start.model}** on **{protocol(start)}**, scale {start.scale}, configuration `{start.config_hash}`. "
         "One run below it per seed; `mean/…` is over the completed seeds."
     )
 
 
-def child_note(info: RunStart, record: RunRecord | None, final: Evaluation | None, alarms: tuple[str, ...]) -> str:
+def child_note(start: RunStart, record: RunRecord | None, final: Evaluation | None, alarms: tuple[str, ...]) -> str:
     """Description of a run: what it is, how it ended, its last scores, what a reader must know."""
     lines = [
-        f"**{info.model}** on **{protocol(info)}**, scale {info.scale}, seed {info.seed}",
+        f"**{start.model}** on **{protocol(start)}**, scale {start.scale}, seed {start.seed}",
         "",
-        f"Run `{info.run_id}`, configuration `{info.config_hash}`, data `{info.data_sha256[:12]}`",
+        f"Run `{start.run_id}`, configuration `{start.config_hash}`, data `{start.data_sha256[:12]}`",
     ]
     if record is not None and record.error:
         lines += ["", f"**Failed:** {record.error}"]

@@ -1,128 +1,357 @@
-"""MLflow as a mirror of the run folders. A failure of MLflow is a warning of one line and never costs a run.
+"""MLflow as a mirror of run folders: it follows their diaries, live, and afterwards by `python -m bench sync`.
 
-One parent run per model, task and configuration, one child per seed. The files of the run folder are the truth, so what
-MLflow missed is told when the run ends, when it is resumed, or by `python -m bench sync`.
+One parent run per model, task and configuration, one child per seed. The files of the run folder are the truth. So a
+run under way, a resumed run, a run whose server was away, and a finished folder are one case: tell what MLflow does
+not have. A failure of MLflow is a warning of one line and never costs a run.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import logging
-import time as clock
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
+import math
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from bench.record import Alarm, Evaluation, RunRecord, RunStart
-from bench.tracking import mlflow_store
-from bench.tracking.labels import Configuration, Configured
-from bench.tracking.mlflow_run import MlflowRun
-from bench.tracking.mlflow_store import default_uri
+from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
+from bench.run_folder import DIARY, RECORD, START, WEIGHTS
+from bench.tracking import labels, mlflow_store
+from bench.tracking.diary import DiaryReader, TrainingValues
 
-__all__ = ["EXPERIMENT", "Configuration", "MlflowIds", "MlflowTracker", "default_uri", "one_line", "prepare"]
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Run
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+__all__ = ["EXPERIMENT", "MlflowRun", "MlflowTracker", "Synced", "prepare", "sync"]
 
 EXPERIMENT = "textgan-bench"
+_BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
+_PARAMS = 100
+_STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+_FILES = (START, DIARY, RECORD, WEIGHTS)
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MlflowIds:
-    """What the launcher found or made, for the workers. Plain values: it goes to another process."""
+class MlflowRun:
+    """A run folder as a run in MLflow, which is found by the run id or made. Raises what MLflow raises.
 
-    experiment_id: str
-    parents: Mapping[str, str]
-    """config_hash -> MLflow's id of the parent run."""
+    What MLflow has is never told twice, so after a failure a new object goes on from what arrived.
+    """
+
+    run_id: str
+    """MLflow's own id of the child."""
+
+    def __init__(self, folder: Path, uri: str, experiment: str = EXPERIMENT) -> None:
+        self._folder = folder
+        self._uri = uri
+        self._diary = DiaryReader(folder)
+        self._start = read_start(folder / START)
+        self._start_ms = self._last_ms = _ms(datetime.fromisoformat(self._start.created_at).timestamp())
+        self._metrics: list[Metric] = []
+        self._tags: dict[str, str] = {}
+        self._alarms: list[str] = []
+        self._phase = ""
+        self._final: Evaluation | None = None
+        self._monitor: SystemMetricsMonitor | None = None
+        mlflow_store.load()
+        with mlflow_store.lock(uri):
+            self._client = mlflow_store.connect(uri)
+            self._experiment_id = mlflow_store.ensure_experiment(self._client, uri, experiment)
+            parent = mlflow_store.ensure_parent(self._client, self._experiment_id, self._start, self._start_ms)
+            self._parent_id = parent
+            run = self._find() or self._create()
+            self.run_id = str(run.info.run_id)
+            self._log_data()  # two processes that write one data set at once would collide
+        self._known = self._history(run)
+        self._client.update_run(self._parent_id, status="RUNNING")
+        self._describe()
+
+    def follow(self) -> None:
+        """Tell what the diary has more than at the last time."""
+        for when, event in self._diary.more():
+            self._last_ms = max(self._last_ms, _ms(when))
+            match event:
+                case TrainingValues():
+                    self._add_values(event, when)
+                case Evaluation():
+                    self._add_evaluation(event, when)
+                case Alarm():
+                    self._add_alarm(event)
+            if len(self._metrics) >= _BATCH:
+                self._send()
+        self._send()
+
+    def finish(self, record: RunRecord | None) -> None:
+        """Tell the rest, the files and the state; bring the parent up to date. None: interrupted."""
+        self.stop_watching()
+        self.follow()
+        status = record.status if record is not None else "interrupted"
+        final = self._final
+        if record is not None:
+            self._add_usage(record)
+            final = record.final() or final
+        self._tags["status"] = status
+        self._tags["mlflow.note.content"] = labels.child_note(self._start, record, final, tuple(self._alarms[:5]))
+        self._send()
+        samples = sorted(path.name for path in self._folder.glob("samples*"))
+        for path in (self._folder / name for name in (*_FILES, *samples)):
+            if path.is_file() and not path.is_symlink():  # in a folder of somebody else it may lead anywhere
+                self._client.log_artifact(self.run_id, str(path))
+        self._client.set_terminated(self.run_id, _STATES[status], self._last_ms)
+        self._summarise()
+
+    def watch_system(self) -> None:
+        """Have a thread tell MLflow how busy the machine is, until `stop_watching`."""
+        if importlib.util.find_spec("psutil") is None:
+            return
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self._monitor = SystemMetricsMonitor(self.run_id, resume_logging=True, tracking_uri=self._uri)
+        self._monitor.start()
+
+    def stop_watching(self) -> None:
+        """End that thread, if there is one."""
+        if self._monitor is not None:
+            self._monitor.finish()
+            self._monitor = None
+
+    def _find(self) -> Run | None:
+        wanted = f"tags.level = 'run' and tags.run_id = '{self._start.run_id}'"
+        found = self._client.search_runs(
+            [self._experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"]
+        )
+        return found[0] if found else None
+
+    def _create(self) -> Run:
+        tags = labels.child_tags(self._start, self._parent_id)
+        return self._client.create_run(self._experiment_id, self._start_ms, tags, labels.child_name(self._start))
+
+    def _log_data(self) -> None:
+        """The data's name, hash and facts; never the data."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=labels.protocol(self._start),
+            digest=self._start.data_sha256[:12],  # MLflow takes 36 characters; the tag `data_sha256` has all
+            source_type="code",
+            source=json.dumps({"tags": {"task": labels.protocol(self._start), "sha256": self._start.data_sha256}}),
+            profile=json.dumps(dict(self._start.data_facts), sort_keys=True),
+        )
+        context = [InputTag("mlflow.data.context", "training and test")]
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, context)])
+
+    def _history(self, run: Run) -> set[tuple[str, int]]:
+        """Which (metric, step) the child has. Times differ when steps after a checkpoint are done again."""
+        keys = [key for key in run.data.metrics if not key.startswith("system/")]
+        return {(key, metric.step) for key in keys for metric in self._client.get_metric_history(self.run_id, key)}
+
+    def _describe(self) -> None:
+        """Tags and parameters; those of a resumed run are the same, or (another commit) newer."""
+        from mlflow.entities import Param
+
+        self._client.update_run(self.run_id, status="RUNNING")
+        self._tags |= {**labels.child_tags(self._start, self._parent_id), "status": "running"}
+        params, cut = labels.params(self._start)
+        if cut:
+            self._tags["params_truncated"] = ", ".join(cut)[:1000]
+        entities = [Param(key, value) for key, value in params.items()]
+        for first in range(0, len(entities), _PARAMS):
+            self._client.log_batch(self.run_id, params=entities[first : first + _PARAMS])
+
+    def _add_values(self, event: TrainingValues, when: float) -> None:
+        """As `train/<phase>/<key>`: a loss means another thing in another phase."""
+        if event.phase != self._phase:
+            self._phase = self._tags["phase"] = event.phase
+        for key, value in event.values.items():
+            self._add_metric(f"train/{event.phase}/{key}", value, event.step, when)
+
+    def _add_evaluation(self, evaluation: Evaluation, when: float) -> None:
+        """Scores at temperature 1 over the steps; those at the end of training over the temperatures too."""
+        places = []
+        if evaluation.temperature == 1.0:
+            places.append(("score", evaluation.step))
+            if evaluation.at == "end":
+                self._final = evaluation
+        if evaluation.at == "end":
+            places.append(("temperature", round(100 * evaluation.temperature)))
+        for group, step in places:
+            for name, score in evaluation.scores.items():
+                self._add_metric(f"{group}/{name}", score.value, step, when)
+
+    def _add_alarm(self, alarm: Alarm) -> None:
+        """A tag per kind with the first alarm, the number of all, and a line in the description."""
+        text = f"{alarm.message} ({alarm.phase}, step {alarm.step})"
+        if not any(known.startswith(f"{alarm.kind}:") for known in self._alarms):
+            self._tags[f"alarm.{alarm.kind}"] = text[:1000]
+        self._alarms.append(f"{alarm.kind}: {text}")
+        self._tags["alarms"] = str(len(self._alarms))
+
+    def _add_usage(self, record: RunRecord) -> None:
+        """What the run took, so that quality can be plotted against cost."""
+        when = self._last_ms / 1000
+        for phase in record.phases:
+            self._add_metric(f"usage/{phase.name}_seconds", phase.seconds, 0, when)
+            self._add_metric(f"usage/{phase.name}_real_sentences", phase.real_sentences, 0, when)
+        if record.phases:
+            self._add_metric("usage/seconds", math.fsum(phase.seconds for phase in record.phases), 0, when)
+        if record.n_parameters is not None:
+            self._tags["n_parameters"] = str(record.n_parameters)
+
+    def _add_metric(self, name: str, value: float, step: int, when: float) -> None:
+        """One that is not finite becomes NaN, as in the diary: MLflow would show inf as 1.8e308."""
+        from mlflow.entities import Metric
+
+        key = labels.key(name)
+        if (key, step) not in self._known:
+            self._metrics.append(Metric(key, value if math.isfinite(value) else math.nan, _ms(when), step))
+
+    def _send(self) -> None:
+        """Metrics and tags that were added, in batches of what MLflow takes."""
+        from mlflow.entities import RunTag
+
+        while self._metrics or self._tags:
+            tags = [RunTag(key, value) for key, value in self._tags.items()]
+            metrics = self._metrics[: _BATCH - len(tags)]
+            self._client.log_batch(self.run_id, metrics=metrics, tags=tags)
+            del self._metrics[: len(metrics)]
+            self._tags.clear()
+
+    def _summarise(self) -> None:
+        """The parent's state, and the mean of the last scores over its completed seeds.
+
+        At step 0, whatever the number of seeds: MLflow then draws bars that compare the configurations.
+        """
+        from mlflow.entities import Metric
+
+        wanted = f"tags.mlflow.parentRunId = '{self._parent_id}' and tags.level = 'run'"
+        seeds = self._client.search_runs([self._experiment_id], wanted, max_results=1000)
+        done = [run for run in seeds if run.info.status == "FINISHED"]
+        self._client.set_tag(self._parent_id, "seeds", f"{len(done)} of {len(seeds)} completed")
+        if all(run.info.status != "RUNNING" for run in seeds):
+            state = next((s for s in ("KILLED", "FAILED") if any(run.info.status == s for run in seeds)), "FINISHED")
+            end = max((run.info.end_time or 0 for run in seeds), default=self._last_ms)
+            self._client.set_terminated(self._parent_id, state, end)
+        shown = self._client.get_run(self._parent_id).data.metrics
+        if not done or shown.get("mean/seeds") == len(done):
+            return
+        end = max(run.info.end_time or 0 for run in done)
+        names = [name for name in done[0].data.metrics if name.startswith("score/")]
+        means = {
+            f"mean/{name.removeprefix('score/')}": math.fsum(run.data.metrics[name] for run in done) / len(done)
+            for name in names
+            if all(name in run.data.metrics for run in done)
+        }
+        means["mean/seeds"] = float(len(done))
+        self._client.log_batch(self._parent_id, metrics=[Metric(key, value, end, 0) for key, value in means.items()])
 
 
-def prepare(uri: str, experiment: str, infos: Iterable[Configured]) -> MlflowIds | None:
-    """Make the database, the experiment and the parent runs, before workers start. None, with a warning: MLflow failed.
+class MlflowTracker:
+    """A `Tracker`: an `MlflowRun` whose failures are warnings. After one, nothing is tried until the run ends.
 
-    A launcher that has not loaded the data, so has no `RunStart` yet, hands in a `Configuration` for each run.
+    A server that is away would stop the training each time.
+    """
 
-    Raises ValueError if MLflow is not installed or if it refuses this kind of address.
+    def __init__(
+        self, uri: str, experiment: str = EXPERIMENT, *, every: float = 5.0, system_metrics: bool = True
+    ) -> None:
+        """`every`: seconds between two looks at the diary. Raises ValueError as `mlflow_store.check` does."""
+        mlflow_store.check(uri)
+        self._uri = uri
+        self._experiment = experiment
+        self._every = every
+        self._system_metrics = system_metrics
+        self._run: MlflowRun | None = None
+        self._looked_at = 0.0
+
+    def start(self, folder: Path) -> None:
+        """Find or make the run, and tell what the folder has."""
+        self._folder = folder
+        self._guard(self._start, "it is tried again when the run ends")
+
+    def follow(self) -> None:
+        """Every few seconds, tell what is new."""
+        if self._run is not None and time.monotonic() - self._looked_at > self._every:
+            self._guard(self._run.follow, "it is tried again when the run ends")
+            self._looked_at = time.monotonic()
+
+    def finish(self, record: RunRecord | None) -> None:
+        """Tell the rest; all that is missing, if MLflow failed on the way."""
+        self._guard(lambda: self._open().finish(record), f"later: python -m bench sync {self._folder}")
+
+    def _start(self) -> None:
+        self._run = self._open()
+        self._run.follow()
+        self._looked_at = time.monotonic()
+        if self._system_metrics:
+            self._run.watch_system()
+
+    def _open(self) -> MlflowRun:
+        return self._run or MlflowRun(self._folder, self._uri, self._experiment)
+
+    def _guard(self, call: Callable[[], None], then: str) -> None:
+        try:
+            call()
+        except mlflow_store.failures(ValueError) as error:  # ValueError: a damaged file in the folder
+            if self._run is not None:
+                self._run.stop_watching()
+                self._run = None
+            _logger.warning("MLflow failed at %s; the run goes on, %s: %s", self._uri, then, _one_line(error))
+
+
+def prepare(uri: str, experiment: str = EXPERIMENT) -> bool:
+    """Make the database and the experiment, before workers start. False, with a warning: MLflow failed.
+
+    Raises ValueError as `mlflow_store.check` does.
     """
     mlflow_store.check(uri)
     try:
         mlflow_store.load()
         with mlflow_store.lock(uri):
-            client = mlflow_store.connect(uri)
-            experiment_id = mlflow_store.ensure_experiment(client, uri, experiment)
-            now = round(clock.time() * 1000)
-            parents = {i.config_hash: mlflow_store.ensure_parent(client, experiment_id, i, now) for i in infos}
-        return MlflowIds(experiment_id=experiment_id, parents=parents)
+            mlflow_store.ensure_experiment(mlflow_store.connect(uri), uri, experiment)
     except mlflow_store.failures() as error:
         _logger.warning(
-            "MLflow cannot be used at %s; the runs go on, later: python -m bench sync: %s",
-            uri,
-            one_line(error),
+            "MLflow cannot be used at %s; the runs go on, later: python -m bench sync: %s", uri, _one_line(error)
         )
-        return None
+        return False
+    return True
 
 
-class MlflowTracker:
-    """The Tracker of one run. Start it after `JsonlTracker` has cut its file back, and finish it after that one."""
+class Synced(NamedTuple):
+    """What became of each folder."""
 
-    def __init__(
-        self,
-        tracking_uri: str,
-        experiment: str = EXPERIMENT,
-        *,
-        experiment_id: str | None = None,
-        parent_run_id: str | None = None,
-        flush_seconds: float = 5.0,
-        system_metrics: bool = True,
-    ) -> None:
-        """Raises ValueError if MLflow is not installed or if it refuses this kind of address."""
-        mlflow_store.check(tracking_uri)
-        self._uri = tracking_uri
-        self._works = True
-        self._run = MlflowRun(
-            tracking_uri,
-            experiment,
-            experiment_id=experiment_id,
-            parent_run_id=parent_run_id,
-            flush_seconds=flush_seconds,
-            system_metrics=system_metrics,
-        )
+    runs: list[tuple[Path, str]]
+    """Folder and MLflow's run id."""
+    errors: list[tuple[Path, str]]
+    """Folder and why MLflow does not have it."""
 
-    def start(self, info: RunStart, folder: Path) -> None:
-        """A run starts or goes on: its MLflow run is found by the run id, and brought up to what the folder holds."""
-        self._info = info
-        self._folder = folder
-        self._try(partial(self._run.start, info, folder))
 
-    def log(self, values: Mapping[str, float], *, phase: str, step: int, time: float) -> None:
-        """Training values at a step; sent in batches every few seconds."""
-        self._try(partial(self._run.log, values, phase=phase, step=step, time=time))
+def sync(run_folders: Iterable[Path], uri: str, experiment: str = EXPERIMENT) -> Synced:
+    """Tell MLflow all that it lacks of these folders, with the original times. A folder that cannot be read stops none.
 
-    def evaluation(self, evaluation: Evaluation, *, time: float) -> None:
-        """Scores of one set of samples."""
-        self._try(partial(self._run.evaluation, evaluation, time=time))
-
-    def alarm(self, alarm: Alarm, *, time: float) -> None:
-        """An alarm becomes a tag."""
-        self._try(partial(self._run.alarm, alarm, time=time))
-
-    def finish(self, record: RunRecord | None) -> None:
-        """Send the rest. If MLflow failed on the way, everything is tried once more from the folder."""
-        if not self._works:
-            self._works = True
-            self._try(partial(self._run.start, self._info, self._folder), last=True)
-        self._try(partial(self._run.finish, record), last=True)
-        self._run.stop()
-
-    def _try(self, call: Callable[[], None], *, last: bool = False) -> None:
-        """After a failure nothing is tried until the end: a server that is away would stop the training each time."""
-        if not self._works:
-            return
+    A run without a record is told as interrupted; if it is still going on, its own tracker corrects that at the end.
+    Raises ValueError as `mlflow_store.check` does.
+    """
+    mlflow_store.check(uri)
+    synced = Synced([], [])
+    for folder in run_folders:
         try:
-            call()
-        except mlflow_store.failures(ValueError) as error:  # ValueError: a damaged file in the folder
-            self._works = False
-            then = f"later: python -m bench sync {self._folder}" if last else "it is tried again when the run ends"
-            _logger.warning("MLflow failed at %s; the run goes on, %s: %s", self._uri, then, one_line(error))
+            record = read_record(folder / RECORD) if (folder / RECORD).exists() else None
+            run = MlflowRun(folder, uri, experiment)
+            run.finish(record)
+            synced.runs.append((folder, run.run_id))
+        except mlflow_store.failures(ValueError) as error:
+            synced.errors.append((folder, _one_line(error)))
+    return synced
 
 
-def one_line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """The kind of an error and the first line of its text."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

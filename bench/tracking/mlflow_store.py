@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from bench.record import RunStart
 from bench.tracking import labels
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _LOCK_SECONDS = 300.0  # a migration takes 3 s; eight processes that wait for ea
 _LIBRARIES = (
     ("sqlalchemy.exc", "SQLAlchemyError"),
     ("alembic.util.exc", "CommandError"),
+    ("google.protobuf.json_format", "ParseError"),
     ("boto3.exceptions", "Boto3Error"),
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
@@ -75,7 +77,8 @@ def lock(uri: str) -> BaseFileLock:
 
     path = _sqlite_path(uri)
     if path is None:
-        name = hashlib.sha256(f"{getpass.getuser()} {uri}".encode()).hexdigest()[:16]
+        user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # in a container a uid may have no name
+        name = hashlib.sha256(f"{user} {uri}".encode()).hexdigest()[:16]
         return FileLock(Path(tempfile.gettempdir()) / f"textgan-bench-{name}.lock", timeout=_LOCK_SECONDS)
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(f"{path}.lock", timeout=_LOCK_SECONDS)
@@ -128,13 +131,13 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
         raise
 
 
-def ensure_parent(client: MlflowClient, experiment_id: str, info: labels.Configured, start_ms: int) -> str:
+def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, start_ms: int) -> str:
     """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
-    wanted = f"tags.level = 'configuration' and tags.config_hash = '{info.config_hash}'"
+    wanted = f"tags.level = 'configuration' and tags.config_hash = '{start.config_hash}'"
     found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if found:
         return str(found[0].info.run_id)
-    run = client.create_run(experiment_id, start_ms, labels.parent_tags(info), labels.parent_name(info))
+    run = client.create_run(experiment_id, start_ms, labels.parent_tags(start), labels.parent_name(start))
     return str(run.info.run_id)
 
 

@@ -1,21 +1,35 @@
-"""Where the runs of a command are tracked: chosen on the command line, prepared before any worker starts."""
+"""Where the runs of a command are tracked beside their files: chosen on the command line, tried before any run starts.
+
+Another tracker is one file with a class that is a `Tracker`, and its name here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
-from bench.record import RunStart
+from bench.record import RunRecord
 from bench.tracking import mlflow_store
-from bench.tracking.mlflow import EXPERIMENT, MlflowIds, MlflowTracker, default_uri, prepare
-from bench.tracking.tracker import Tracker
+from bench.tracking.mlflow import EXPERIMENT, MlflowTracker, prepare
+from bench.tracking.mlflow_store import default_uri
 
-__all__ = ["EXPERIMENT", "TrackerName", "TrackersOf", "TrackingOptions", "no_trackers"]
+__all__ = ["EXPERIMENT", "Tracker", "TrackerName", "TrackingOptions", "default_uri"]
 
-TrackersOf = Callable[[str], Sequence[Tracker]]
-"""Makes the trackers of one run, beside its files, from its `config_hash`. Goes to worker processes by pickle."""
+
+class Tracker(Protocol):
+    """Shows one run somewhere else, by what its folder has (`bench.tracking.diary`). Its own troubles cost no run."""
+
+    def start(self, folder: Path) -> None:
+        """The run starts, or goes on after a kill: `run.json` is written, and the diary has what belongs to it."""
+
+    def follow(self) -> None:
+        """The diary may have more; called after every step, so it must be cheap."""
+
+    def finish(self, record: RunRecord | None) -> None:
+        """The run has ended, and its folder has all; None: it was interrupted and can go on."""
 
 
 class TrackerName(StrEnum):
@@ -25,48 +39,29 @@ class TrackerName(StrEnum):
     none = "none"
 
 
-def no_trackers(_config_hash: str) -> Sequence[Tracker]:
-    """Files only."""
-    return ()
-
-
-@dataclass(frozen=True)
-class _MlflowTrackers:
-    uri: str
-    experiment: str
-    ids: MlflowIds
-
-    def __call__(self, config_hash: str) -> Sequence[Tracker]:
-        parent = self.ids.parents[config_hash]
-        return (MlflowTracker(self.uri, self.experiment, experiment_id=self.ids.experiment_id, parent_run_id=parent),)
-
-
 @dataclass(frozen=True)
 class TrackingOptions:
-    """What the command line says."""
+    """What the command line says. Goes to worker processes."""
 
-    tracker: TrackerName
-    tracking_uri: str | None
-    experiment: str
+    tracker: TrackerName = TrackerName.none
+    uri: str = ""
+    experiment: str = EXPERIMENT
 
-    def uri(self, runs: Path) -> str:
-        """The MLflow tracking URI: as given, or a sqlite database in the runs folder."""
-        return self.tracking_uri or default_uri(runs)
-
-    def check(self, runs: Path) -> None:
+    def check(self) -> None:
         """Raise ValueError, before anything slow, if MLflow is not installed or refuses this kind of address."""
-        if self.tracker is not TrackerName.none:
-            mlflow_store.check(self.uri(runs))
+        if self.tracker is TrackerName.mlflow:
+            mlflow_store.check(self.uri)
 
-    def prepare(self, infos: Iterable[RunStart], runs: Path) -> TrackersOf:
-        """Make database, experiment and parent runs now, in one process. If MLflow fails: a warning, and files only."""
-        if self.tracker is TrackerName.none:
-            return no_trackers
-        ids = prepare(self.uri(runs), self.experiment, infos)
-        return no_trackers if ids is None else _MlflowTrackers(self.uri(runs), self.experiment, ids)
+    def prepared(self) -> TrackingOptions:
+        """Meet the tracker once, in one process. If it fails: a warning, and files only."""
+        if self.tracker is TrackerName.none or prepare(self.uri, self.experiment):
+            return self
+        return replace(self, tracker=TrackerName.none)
 
-    def hint(self, runs: Path) -> str:
+    def trackers(self) -> Sequence[Tracker]:
+        """New ones, for one run."""
+        return [MlflowTracker(self.uri, self.experiment)] if self.tracker is TrackerName.mlflow else []
+
+    def hint(self) -> str:
         """The command that opens MLflow's pages; empty where nothing is tracked there."""
-        if self.tracker is TrackerName.none:
-            return ""
-        return f"MLflow: mlflow ui --backend-store-uri {self.uri(runs)}"
+        return f"MLflow: mlflow ui --backend-store-uri {self.uri}" if self.tracker is TrackerName.mlflow else ""

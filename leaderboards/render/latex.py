@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.record import write_atomic
+from leaderboards.formats import plain
+from leaderboards.legend import facts, heading, legend
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import facts, heading, legend, parts
-from leaderboards.text import Part, Table, plain
+from leaderboards.tables import Cell, Column, Table, text_tables
 
-__all__ = ["escape", "to_latex", "write"]
+__all__ = ["escape_latex", "to_latex", "write"]
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 _WIDE = 6
@@ -42,10 +43,9 @@ _KNOWN = {c: f"\\{c}" for c in "&%$#_{}"} | {
 _LATIN_1 = frozenset(map(chr, range(0xC0, 0x100))) - frozenset("×÷ÐðÞþ")
 """Letters that pdfLaTeX makes from its default fonts; those left out need another font encoding."""
 _LIGATURE = re.compile(r"([-'`,?!])(?=[-'`,])")
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
-def escape(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Text -> LaTeX that prints it: no command, no ligature, no letter that stops pdfLaTeX."""
     pieces = _LIGATURE.split(plain(text))  # every second piece begins a ligature
     return "".join(("{}" if i and i % 2 == 0 else "") + "".join(map(_letter, p)) for i, p in enumerate(pieces))
@@ -62,32 +62,31 @@ def to_latex(boards: Boards) -> str:
     lines = ["% Needs \\usepackage{booktabs,graphicx}.", *(f"% {plain(line)}" for line in legend(boards))]
     for board in boards.boards:
         lines += ["", f"% {heading(board)}"]
-        lines += [f"% Data: {told}"] if (told := facts(board)) else []
-        for number, table in enumerate(parts(board), 1):
+        lines += [f"% Data: {line}"] if (line := facts(board)) else []
+        for number, table in enumerate(text_tables(board), 1):
             lines += ["", *_table(board, number, table)]
     return "\n".join(lines) + "\n"
 
 
 def _table(board: Board, number: int, table: Table) -> Iterable[str]:
-    kind = "table*" if len(table.header) > _WIDE else "table"
+    kind = "table*" if len(table.columns) > _WIDE else "table"
     yield f"\\begin{{{kind}}}[tb]"
     yield r"  \centering\small"
-    what = heading(board).partition(". ")[2]  # without the board's number
-    yield f"  \\caption{{{escape(f'{table.title}. {what}.')}}}"
+    what = heading(board, numbered=False)
+    yield f"  \\caption{{{escape_latex(f'{table.title}. {what}.')}}}"
     yield f"  \\label{{tab:board{board.number}-{number}}}"
     yield rf"  {_NO_WIDER}{{%"
-    yield f"  \\begin{{tabular}}{{{''.join('l' if i in table.words else 'r' for i in range(len(table.header)))}}}"
+    yield f"  \\begin{{tabular}}{{{''.join('l' if column.left else 'r' for column in table.columns)}}}"
     yield r"    \toprule"
-    yield _line(escape(name) for name in table.header)
-    yield r"    \midrule"
-    for i, row in enumerate(table.rows):
-        yield _line(_cell(part, words=j in table.words) for j, part in enumerate(row))
-        if i in table.breaks and i < len(table.rows) - 1:
-            yield r"    \midrule"
+    yield _line(escape_latex(column.title) for column in table.columns)
+    for _, lines in table.groups:
+        yield r"    \midrule"
+        for line in lines:
+            yield _line(_cell(column, cell) for column, cell in zip(table.columns, line.cells, strict=True))
     yield r"    \bottomrule"
     yield r"  \end{tabular}}"
-    for line in table.under:
-        yield rf"  \par\smallskip{{\footnotesize {escape(line)}\par}}"
+    for note in table.notes:
+        yield rf"  \par\smallskip{{\footnotesize {escape_latex(note)}\par}}"
     yield f"\\end{{{kind}}}"
 
 
@@ -95,15 +94,12 @@ def _line(cells: Iterable[str]) -> str:
     return f"    {' & '.join(cells)} \\\\"
 
 
-def _cell(part: Part, *, words: bool) -> str:
-    """Of a number, the mean alone is bold, and a sign is a minus."""
-    match = None if words else _NUMBER.match(part.text)
-    if match is None:
-        text = escape(part.text)
-        return rf"\textbf{{{text}}}" if part.strong else text
-    mean = match[0].replace("-", "$-$").replace(",", "{,}")
-    rest = escape(part.text[match.end() :])
-    return (rf"\textbf{{{mean}}}" if part.strong else mean) + rest
+def _cell(column: Column, cell: Cell) -> str:
+    """Of a number, the value alone is bold, and a sign is a minus."""
+    value = escape_latex(column.value(cell))
+    if not column.left:
+        value = value.replace("-", "$-$").replace(",", "{,}")
+    return (rf"\textbf{{{value}}}" if cell.strong else value) + escape_latex(column.after(cell))
 
 
 def write(boards: Boards, folder: Path) -> Path:

@@ -1,139 +1,203 @@
-"""Boards -> pictures for papers: PNG and SVG by matplotlib, the same bytes from the same records.
+"""Figures -> pictures for papers: PNG and SVG by matplotlib, the same bytes from the same records.
 
-A picture for each quality-diversity curve, as wide as a column (3.4 inches), and one for each score's learning curves,
-as wide as a page.
+A picture for each quality-diversity curve, as wide as a column (3.4 inches), and one for each main score's learning
+curves, as wide as a page.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from bench.record import write_atomic
-from leaderboards.looks import ARROWS, COLUMN, RC, Style, short, styles
-from leaderboards.render.learning_plots import learning
-from leaderboards.schema import Boards, Curve, Trace
+from leaderboards.figures import (
+    DASHES,
+    MARKERS,
+    PALETTE,
+    Axis,
+    Figure,
+    Level,
+    Look,
+    Point,
+    Series,
+    curve_figures,
+    learning_figures,
+    looks_of,
+)
+from leaderboards.formats import plain, value_text
+from leaderboards.schema import Boards
 from leaderboards.tables import MAIN
 
-__all__ = ["quality_diversity", "write"]
+__all__ = ["RC", "draw_curve", "draw_learning", "short", "write"]
 
+RC: Any = {
+    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 8),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7),
+    "legend.fontsize": 6.5,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False),
+    **dict.fromkeys(("text.usetex", "text.parse_math"), False),
+    "svg.fonttype": "none",
+    "svg.hashsalt": "textgan-bench",
+}
+_COLUMN, _PAGE = 3.4, 7.0
+"""Width of a column and of a page of a paper, inches."""
 _DPI = 240
-_SHOWN = 16
-"""Rows of a picture; more cannot be told apart."""
+_BETTER = {"higher": "(higher is better)", "lower": "(lower is better)", "real": "(as real text is best)"}
+_LETTERS = 24
+"""Of a name in a legend of two columns."""
+_ROWS = 16
+"""Rows of a curve; more cannot be told apart."""
 _MARGIN = 0.06
 _STRETCHES = ("copy_train", "repeat_one")
 """Controls at the end of an axis: they do not set its limits."""
+_PANELS = 12
+"""Rows of learning curves."""
+_ACROSS = 3
+"""Panels side by side."""
+_HEIGHT = 1.65
+"""Of a panel, inches."""
+_FITS = 46
+"""Letters of phase names that stand side by side above a panel."""
 
 
 def write(boards: Boards, folder: Path) -> list[Path]:
     """Write every picture as PNG and SVG into a folder; returns their paths."""
+    looks = looks_of(boards)
     paths = []
     with matplotlib.rc_context(RC):
         for board in boards.boards:
-            looks = styles(board)
             name = f"board{board.number}-{re.sub('[^A-Za-z0-9_]+', '-', board.task)[:40]}"
-            for curve in board.curves:
-                paths += _save(quality_diversity(curve, looks), folder / f"{name}-{curve.name}")
+            for figure in curve_figures(board, looks[board.number]):
+                paths += _save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
+            learning = {figure.title: figure for figure in learning_figures(board, looks[board.number])}
             for key in MAIN:
-                if (figure := learning(board, key, looks)) is not None:
-                    paths += _save(figure, folder / f"{name}-learning-{key}")
+                if key in learning and any(row.trained for row in learning[key].series):
+                    paths += _save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
     return paths
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
+def _save(picture: Picture, stem: Path) -> list[Path]:
     """Without dates and versions of programs: equal records give equal bytes."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out: not once more for every file
+    picture.draw_without_rendering()
+    picture.set_layout_engine("none")  # it is laid out: not once more for every file
     paths = []
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         file = BytesIO()
-        figure.savefig(file, format=kind, dpi=_DPI, metadata=metadata)
+        picture.savefig(file, format=kind, dpi=_DPI, metadata=metadata)
         paths.append(stem.with_name(f"{stem.name}.{kind}"))
         write_atomic(paths[-1], file.getvalue())
     return paths
 
 
-def quality_diversity(curve: Curve, looks: Mapping[str, Style]) -> Figure:
+def _colour(look: Look) -> str:
+    return PALETTE[look.colour][0]
+
+
+def _axis(axis: Axis) -> str:
+    return f"{_literal(axis.title)} {_BETTER[axis.better]}"
+
+
+def _literal(text: str) -> str:
+    """Text that matplotlib prints as it is: no leading `_`, which would hide it from a legend."""
+    shown = plain(text)
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def short(text: str, letters: int = _LETTERS) -> str:
+    """A name of a row, shortened in the middle: its beginning and its end tell it from others."""
+    if len(text) > letters:
+        text = f"{text[: letters - 11]}…{text[-10:]}"
+    return _literal(text)
+
+
+# Quality over diversity.
+
+
+def draw_curve(figure: Figure) -> Picture:
     """Quality over diversity: means joined over temperature, seeds as small points, the front as a band.
 
     Both axes point to the better side, so up and to the right is better.
     """
-    traces = curve.traces[:_SHOWN]
-    entries: list[tuple[Line2D, str]] = [(_draw(None, t, looks[t.label]), t.label) for t in traces]
-    n_rows = -(-(len(entries) + 2) // 2)
-    figure = Figure(figsize=(COLUMN, 2.5 + 0.135 * n_rows), layout="constrained")
-    axes: Axes = figure.subplots()
-    for trace in sorted(traces, key=lambda t: t.label == curve.baseline):  # the reference line lies above the others
-        _draw(axes, trace, looks[trace.label])
-    front = sorted((p.x.mean, p.y.mean) for trace in traces for p in trace.points if p.front)
+    rows = figure.series[:_ROWS]
+    entries: list[tuple[Line2D, str]] = [(_draw(None, row), row.label) for row in rows]
+    n_lines = -(-(len(entries) + 2) // 2)
+    picture = Picture(figsize=(_COLUMN, 2.5 + 0.135 * n_lines), layout="constrained")
+    axes: Axes = picture.subplots()
+    baseline = [row for row in rows if row.label == figure.baseline]
+    for row in [*(row for row in rows if row not in baseline), *baseline]:  # it lies above the others
+        _draw(axes, row)
+    front = sorted((p.x, p.y) for row in rows for p in row.points if p.front)
     if front:
         band = Line2D(*zip(*front, strict=True), color="0.87", linewidth=5, solid_capstyle="round", zorder=0)
         axes.add_line(band)
         entries.append((band, "front of the ranked rows"))
-    _say_temperatures(axes, next((t for t in traces if t.label == curve.baseline), None))
-    if curve.diversity is not None:
-        line = axes.axvline(curve.diversity, color="0.6", linewidth=0.6, zorder=1)
+    for row in baseline:
+        _name_temperatures(axes, row.points)
+    if figure.diversity is not None:
+        line = axes.axvline(figure.diversity, color="0.6", linewidth=0.6, zorder=1)
         entries.append((line, "matched diversity"))
-    axes.set_xlabel(f"{curve.x} {ARROWS[curve.x_better]}")
-    axes.set_ylabel(f"{curve.y} {ARROWS[curve.y_better]}")
-    outside = _limit(axes, curve, traces)
+    axes.set_xlabel(_axis(figure.x))
+    axes.set_ylabel(_axis(figure.y))
+    outside = _limit(axes, figure, rows)
     names = [short(label) + (" (outside)" if label in outside else "") for _, label in entries]
     handles = [handle for handle, _ in entries]
-    if len(curve.traces) > _SHOWN:
+    if len(figure.series) > _ROWS:
         handles.append(Line2D([], [], linestyle=""))
-        names.append(f"{len(curve.traces) - _SHOWN} more rows: see the tables")
-    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, handlelength=2.2, borderpad=0.1,
-                  columnspacing=1.0, labelspacing=0.25)  # fmt: skip
-    return figure
+        names.append(f"{len(figure.series) - _ROWS} more rows: see the tables")
+    picture.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, handlelength=2.2, borderpad=0.1,
+                   columnspacing=1.0, labelspacing=0.25)  # fmt: skip
+    return picture
 
 
-def _draw(axes: Axes | None, trace: Trace, look: Style) -> Line2D:
+def _draw(axes: Axes | None, row: Series) -> Line2D:
     """Draw a row into axes; returns what stands for it in the legend."""
-    line = Line2D([p.x.mean for p in trace.points], [p.y.mean for p in trace.points])
-    line.set(color=look.colour, marker=look.marker, markersize=4, markeredgewidth=0.8, linewidth=look.width)
-    line.set(linestyle=look.dashes if len(trace.points) > 1 else "", zorder=3 if look.width > 1 else 2)
+    look = row.look
+    colour, marker = _colour(look), MARKERS[look.marker][0]
+    line = Line2D([p.x for p in row.points], [p.y for p in row.points])
+    line.set(color=colour, marker=marker, markersize=4, markeredgewidth=0.8, linewidth=look.width)
+    line.set(linestyle=DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
     if not look.filled:
         line.set(markerfacecolor="white")
     if axes is not None:
         axes.add_line(line)
-        seeds = [seed for point in trace.points for seed in point.seeds if len(point.seeds) > 1]
-        axes.plot(
-            [x for _, x, _ in seeds], [y for _, _, y in seeds], linestyle="", marker=look.marker, markersize=2.2,
-            color=look.colour, alpha=0.4, markeredgewidth=0.4, zorder=1,
-        )  # fmt: skip
+        seeds = [seed for seed in row.seeds if seed.n > 1]
+        axes.plot([s.x for s in seeds], [s.y for s in seeds], linestyle="", marker=marker, markersize=2.2, color=colour,
+                  alpha=0.4, markeredgewidth=0.4, zorder=1)  # fmt: skip
     return line
 
 
-def _say_temperatures(axes: Axes, baseline: Trace | None) -> None:
-    """The coldest, 1 and the hottest, beside the baseline's points."""
-    points = baseline.points if baseline is not None and len(baseline.points) > 1 else []
-    for point in (p for i, p in enumerate(points) if i in (0, len(points) - 1) or p.temperature == 1.0):
+def _name_temperatures(axes: Axes, points: Sequence[Point]) -> None:
+    """The coldest, 1 and the hottest, beside the points of a row that has several."""
+    ends = (points[0], points[-1])
+    for point in (p for p in points if len(points) > 1 and (p in ends or p.temperature == 1.0)):
+        name = f"T={value_text(point.temperature, 'temperature')}"
         axes.annotate(
-            f"T={point.temperature:g}", (point.x.mean, point.y.mean), xytext=(-4, -3), textcoords="offset points",
-            ha="right", va="top", fontsize=6, zorder=6,
-            bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+            name, (point.x, point.y), xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize=6,
+            zorder=6, bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip
 
 
-def _limit(axes: Axes, curve: Curve, traces: Iterable[Trace]) -> set[str]:
+def _limit(axes: Axes, figure: Figure, rows: Sequence[Series]) -> set[str]:
     """Set limits and directions; returns the labels of controls that lie outside."""
-    traces = list(traces)
-    inside = [t for t in traces if t.model not in _STRETCHES] or traces
-    seeds = [seed for trace in inside for point in trace.points for seed in point.seeds]
-    across, up = _span([x for _, x, _ in seeds]), _span([y for _, _, y in seeds])
-    axes.set_xlim(*(across[::-1] if curve.x_better == "lower" else across))
-    axes.set_ylim(*(up[::-1] if curve.y_better == "lower" else up))
+    inside = [row for row in rows if row.model not in _STRETCHES] or rows
+    seeds = [seed for row in inside for seed in row.seeds]
+    across, up = _span([seed.x for seed in seeds]), _span([seed.y for seed in seeds])
+    axes.set_xlim(*(across[::-1] if figure.x.better == "lower" else across))
+    axes.set_ylim(*(up[::-1] if figure.y.better == "lower" else up))
     return {
-        trace.label
-        for trace in traces
-        if not any(across[0] <= p.x.mean <= across[1] and up[0] <= p.y.mean <= up[1] for p in trace.points)
+        row.label
+        for row in rows
+        if not any(across[0] <= p.x <= across[1] and up[0] <= p.y <= up[1] for p in row.points)
     }
 
 
@@ -141,3 +205,90 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = _MARGIN * ((high - low) or abs(high) or 1.0)
     return low - margin, high + margin
+
+
+# Learning curves.
+
+
+def draw_learning(figure: Figure) -> Picture:
+    """One score while training: a panel for each trained row, with the borders of its phases.
+
+    Thin: seeds. Thick: their mean, where all completed seeds have a value. Dashed: MLE at its end. Dotted: real text.
+    Phases are equally wide, because a step of one may take a thousand times as long as a step of another; the ticks
+    say at which step each ends.
+    """
+    rows = [row for row in figure.series if row.trained]
+    shown = rows[:_PANELS]
+    n_columns = min(_ACROSS, len(shown))
+    n_lines = -(-len(shown) // n_columns)
+    width = _COLUMN if n_columns == 1 else _PAGE
+    picture = Picture(figsize=(width, _HEIGHT * n_lines + 0.35), layout="constrained")
+    grid = picture.subplots(n_lines, n_columns, sharey=True, squeeze=False)
+    for axes, row in zip(grid.flat, shown, strict=False):
+        for level in figure.levels:
+            axes.axhline(level.y, linewidth=0.8, zorder=1, **_level_style(level))
+        _panel(axes, row)
+    for axes in grid.flat[len(shown) :]:
+        axes.set_visible(False)
+    picture.supxlabel(_under(figure, len(rows) - len(shown)), fontsize=7)
+    picture.supylabel(_axis(figure.y), fontsize=8)
+    return picture
+
+
+def _level_style(level: Level) -> dict[str, Any]:
+    if level.look.colour == "ref":
+        return {"color": "0.55", "linestyle": (0, (1, 1))}
+    return {"color": "black", "linestyle": (0, (4, 2))}
+
+
+def _under(figure: Figure, more: int) -> str:
+    """What the horizontal lines are, and how many rows are not shown."""
+    lines = [
+        "dotted: real text" if level.look.colour == "ref" else f"dashed: {short(level.name)} at its end"
+        for level in figure.levels
+    ]
+    lines += [f"{more} more rows: see the tables"] if more else []
+    return " · ".join(["steps", *([", ".join(lines)] if lines else [])])
+
+
+def _panel(axes: Axes, row: Series) -> None:
+    ends = [0, *dict.fromkeys(step for _, step in row.borders if step)]
+    colour = _colour(row.look)
+    for _, points in itertools.groupby(row.seeds, lambda point: point.seed):
+        axes.plot(*_places(points, ends), color=colour, linewidth=0.6, alpha=0.5)
+    axes.plot(*_places(row.points, ends), color=colour, linewidth=1.4, marker=MARKERS[row.look.marker][0], markersize=3,
+              zorder=3)  # fmt: skip
+    for border in range(1, len(ends) - 1):
+        axes.axvline(border, color="0.7", linewidth=0.6, zorder=0)
+    axes.set_xlim(0, len(ends) - 1 + 0.03)
+    axes.set_xticks(range(len(ends)), [f"{step:,}" for step in ends], rotation=45 if len(ends) > 5 else 0)
+    ticks = axes.get_xticklabels()
+    ticks[0].set_horizontalalignment("left")  # panels side by side: no label reaches into the next one
+    ticks[-1].set_horizontalalignment("right")
+    _name_phases(axes, row, ends)
+
+
+def _places(points: Iterable[Point], ends: Sequence[int]) -> tuple[list[float], list[float]]:
+    points = list(points)
+    return [_place(point.x, ends) for point in points], [point.y for point in points]
+
+
+def _place(step: float, ends: Sequence[int]) -> float:
+    """Where a step stands on an axis on which every phase is one wide."""
+    for phase, (first, last) in enumerate(itertools.pairwise(ends)):
+        if step <= last:
+            return phase + (step - first) / (last - first)
+    return len(ends) - 1.0
+
+
+def _name_phases(axes: Axes, row: Series, ends: Sequence[int]) -> None:
+    """The row's name, and below it each phase's above its part of the panel, where they fit."""
+    axes.set_title(short(row.label, 30), fontsize=8, pad=11)
+    names: dict[int, str] = {}
+    for name, step in row.borders:
+        names.setdefault(step, name)
+    of_phase = [_literal(names[step]) for step in ends[1:]]
+    if max(map(len, of_phase), default=0) * len(of_phase) <= _FITS:
+        for i, name in enumerate(of_phase):
+            axes.annotate(name, (i + 0.5, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 2),
+                          textcoords="offset points", ha="center", va="bottom", fontsize=6, color="0.35")  # fmt: skip

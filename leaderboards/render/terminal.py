@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from leaderboards.formats import plain
+from leaderboards.legend import facts, heading, legend
 from leaderboards.schema import Boards
-from leaderboards.tables import facts, heading, legend, parts
-from leaderboards.text import Table, plain
+from leaderboards.tables import Table, text_tables
 
 __all__ = ["print_boards", "print_tables"]
 
@@ -24,9 +25,9 @@ def print_boards(boards: Boards, console: Console | None = None) -> None:
     console = console or _console()
     for board in boards.boards:
         console.print(Text(f"\n{heading(board)}", style="bold"))
-        if told := facts(board):
-            console.print(Text(f"Data: {told}", style="dim"))
-        print_tables(parts(board), console)
+        if line := facts(board):
+            console.print(Text(f"Data: {line}", style="dim"))
+        print_tables(text_tables(board), console)
         _list(console, "Notes", board.notes, "yellow")
     if boards.boards:
         _list(console, "How to read this", legend(boards), "dim")
@@ -41,7 +42,7 @@ def print_tables(tables: Iterable[Table], console: Console | None = None) -> Non
     for table in tables:
         console.print(Text(f"\n{table.title}", style="italic"))
         console.print(_rich(table))
-        for line in table.under:
+        for line in table.notes:
             console.print(Text(f"  {line}", style="dim"))
 
 
@@ -52,16 +53,18 @@ def _console() -> Console:
 
 def _rich(table: Table) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for i, name in enumerate(table.header):
+    for column in table.columns:
         rich.add_column(
-            Text(name.replace(" ", "\n")),
-            justify="left" if i in table.words else "right",
+            Text(column.title.replace(" ", "\n")),
+            justify="left" if column.left else "right",
             overflow="fold",
-            no_wrap=i not in table.words,
+            no_wrap=not column.left,
         )
-    for i, row in enumerate(table.rows):
-        cells = [Text(part.text, style="bold green" if part.strong else "") for part in row]
-        rich.add_row(*cells, end_section=i in table.breaks)
+    for _, lines in table.groups:
+        for line in lines:
+            cells = zip(table.columns, line.cells, strict=True)
+            rich.add_row(*(Text(column.text(c), style="bold green" if c.strong else "") for column, c in cells))
+        rich.add_section()
     return rich
 
 

@@ -137,7 +137,7 @@ def published_command(
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
-    from leaderboards.comparisons import listed
     from leaderboards.render.terminal import print_tables
+    from leaderboards.tables import published_tables
 
-    print_tables(listed(rows))
+    print_tables(published_tables(rows))

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, read_record, write_atomic
 from bench.run_folder import find_records
+from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
@@ -34,7 +35,6 @@ from leaderboards.repository.results import (
     root_of,
 )
 from leaderboards.schema import END
-from leaderboards.text import plain
 
 __all__ = ["Report", "describe", "verify", "write_verified"]
 

@@ -42,6 +42,7 @@ class Chrf(Metric):
     """How much more recall counts than precision."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("char_order", "beta"):
             if getattr(self, name) < 1:
                 raise ValueError(f"chrf: {name} must be at least 1, got {getattr(self, name)}")
@@ -129,13 +130,8 @@ class Chrf(Metric):
         return np.divide(score, bottom, out=np.zeros(len(ours)), where=bottom > 0)
 
     def missing(self, inputs: MetricInputs) -> str | None:
-        """References must hold a sentence, and every token a word."""
-        if inputs.references is not None and len(inputs.references) == 0:
-            return "chrf needs at least one reference sentence"
-        reason = super().missing(inputs)
-        if reason is None and (unknown := not_spelled(inputs.words, inputs.samples, inputs.references)):
-            return f"chrf needs the words behind the tokens: {unknown} tokens have none"
-        return reason
+        """Every token must have a word."""
+        return super().missing(inputs) or not_spelled("chrf", inputs.words, inputs.samples, inputs.references)
 
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """sacreBLEU's own signature in ours; `version` is sacreBLEU's, `nc` is `char_order`."""

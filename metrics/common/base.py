@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 from metrics.common.signature import Setting, signature_text
 from metrics.common.tokens import Tokens
 
-__all__ = ["Better", "Estimate", "FitLanguageModel", "Metric", "MetricInputs", "SentenceLogProb"]
+__all__ = ["Better", "Estimate", "Metric", "MetricInputs", "SentenceLogProb"]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
 
 SentenceLogProb = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 """(N, T) ids -> (N,) natural log-probabilities, one per sentence, in nats; -inf for an impossible sentence."""
-
-FitLanguageModel = Callable[[Tokens, Tokens], Callable[[Tokens], NDArray[np.float64]]]
-"""(text to learn, text whose words are the vocabulary) -> (sentences -> (N,) nats, the sentence end included).
-
-Words outside the vocabulary are one class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +53,6 @@ class MetricInputs:
     """The model's own log-probability at temperature 1, where it has one."""
     is_valid: Callable[[Tokens], NDArray[np.bool_]] | None = None
     """Whether each sentence can be produced by the task's grammar."""
-    fit_lstm: FitLanguageModel | None = None
-    """Trains the harness's LSTM on a text: minutes, for the metrics that are set to it."""
 
     @cached_property
     def samples_log_prob(self) -> NDArray[np.float64]:
@@ -81,6 +74,21 @@ class MetricInputs:
         assert self.reference_ids is not None
         return self.model_log_prob(self.reference_ids)
 
+    @cached_property
+    def as_many_real(self) -> Tokens | None:
+        """As many sentences as there are samples, real and not of the references, none twice, spread evenly.
+
+        In the place of the samples they get what a perfect copy of the training distribution would get. Of the
+        validation text; where that is too short, of the training and validation text together; else None.
+        """
+        n = len(self.samples)
+        real = self.validation
+        if (real is None or len(real) < n) and self.training is not None:
+            real = self.training if real is None else self.training.followed_by(real)
+        if real is None or len(real) < n:
+            return None
+        return real.select(np.linspace(0, len(real) - 1, n).round().astype(np.int64))
+
 
 _NAMES: Mapping[str, str] = {
     "references": "reference sentences",
@@ -93,6 +101,9 @@ _NAMES: Mapping[str, str] = {
     "model_log_prob": "a model with a likelihood",
     "is_valid": "a task with a grammar",
 }
+_ONE: Mapping[str, str] = {"references": "reference sentence", "training": "training sentence"}
+_COUNTS: Mapping[str, str] = {"references": "refs", "training": "training", "as_many_real": "real"}
+"""How a signature names the number of sentences of a text."""
 
 
 class Estimate(NamedTuple):
@@ -110,8 +121,26 @@ class Metric(ABC):
     version: ClassVar[int]
     """Raised whenever a value can change; in the signature of every score."""
     better: ClassVar[Better]
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Fields of `MetricInputs` that must not be None, beside `samples`."""
+
+    def __post_init__(self) -> None:
+        """ValueError unless a setting of named choices has one of them, and `orders` are ascending."""
+        types = get_type_hints(type(self))
+        for field in fields(self):
+            value, choices = getattr(self, field.name), get_args(types[field.name])
+            if get_origin(types[field.name]) is Literal and value not in choices:
+                raise ValueError(f"{self.name}: {field.name} must be one of {', '.join(choices)}, got {value!r}")
+            if field.name == "orders":
+                _check_orders(self.name, value)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields of `MetricInputs` that must not be None, beside `samples`; a text must also hold a sentence."""
+        return ()
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Texts of `MetricInputs` whose number of sentences a score depends on, beside `samples`."""
+        return ()
 
     @property
     def name(self) -> str:
@@ -128,7 +157,11 @@ class Metric(ABC):
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Why the metric cannot be computed on these inputs, or None."""
-        absent = [_NAMES[need] for need in self.needs if getattr(inputs, need) is None]
+        given = {need: getattr(inputs, need) for need in self.needs}
+        for need, text in given.items():
+            if need in _ONE and text is not None and len(text) == 0:
+                return f"{self.name} needs at least one {_ONE[need]}"
+        absent = [_NAMES[need] for need, value in given.items() if value is None]
         if absent:
             return f"{self.name} needs {' and '.join(absent)}"
         if len(inputs.samples) == 0:
@@ -136,8 +169,9 @@ class Metric(ABC):
         return None
 
     def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """What was counted, for the signature: always the number of samples."""
-        return {"samples": len(inputs.samples)}
+        """Sentences of the texts that are `counted` and of the samples, for the signature."""
+        texts = {_COUNTS[text]: len(getattr(inputs, text) or ()) for text in self.counted}
+        return {**texts, "samples": len(inputs.samples)}
 
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """All that a score depends on beside the sentences: the fields, what was counted, and `v`, the version.
@@ -150,3 +184,9 @@ class Metric(ABC):
     def signature(self, inputs: MetricInputs) -> str:
         """The settings as one text, for people: `bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1`."""
         return signature_text(self.name, self.settings(inputs))
+
+
+def _check_orders(metric: str, orders: tuple[int, ...]) -> None:
+    whole = all(isinstance(order, int) and not isinstance(order, bool) and order >= 1 for order in orders)
+    if not orders or not whole or list(orders) != sorted(set(orders)):
+        raise ValueError(f"{metric}: orders must be different whole numbers from 1, ascending, got {orders!r}")

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.common.base import Metric, MetricInputs
 from metrics.common.ngrams import reference_index
 from metrics.common.tokens import Tokens
+from metrics.common.uncertainty import MeanMetric, PerSentence
 
-__all__ = ["Smoothing", "bleu_against", "check_smoothing", "sentence_bleu"]
+__all__ = ["BleuAgainstText", "BleuMetric", "Smoothing", "bleu_against", "sentence_bleu"]
 
 Smoothing = Literal["method0", "method1"]
 """What an order without a match counts: NLTK's names. method1: 0.1 match (Chen and Cherry 2014); method0: almost 0."""
 
 
-def check_smoothing(metric: str, smoothing: str) -> None:
-    """Raise ValueError unless the smoothing is known."""
-    if smoothing not in get_args(Smoothing):
-        raise ValueError(f"{metric}: smoothing must be one of {', '.join(get_args(Smoothing))}, got {smoothing!r}")
+@dataclass(frozen=True, kw_only=True)
+class BleuMetric(Metric):
+    """A mean of sentence BLEU."""
+
+    orders: tuple[int, ...] = (2, 3, 4, 5)
+    """One score for each; BLEU-n weighs the orders 1 to n equally."""
+    smoothing: Smoothing = "method1"
+    """What an order without a match counts, by NLTK's names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BleuAgainstText(BleuMetric, MeanMetric):
+    """Over all samples, each against all sentences of one real text: the only one in `needs`."""
+
+    def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
+        """Sentence BLEU of each order."""
+        (text,) = self.needs
+        scores = bleu_against(inputs.samples, getattr(inputs, text), self.orders, self.smoothing)
+        return {f"{self.name}_{order}": PerSentence(row) for order, row in zip(self.orders, scores, strict=True)}
 
 
 def sentence_bleu(

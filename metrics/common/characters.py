@@ -34,7 +34,8 @@ def _code_points(words: Sequence[str]) -> Tokens:
     return Tokens(flat, np.cumsum([0, *map(len, words)]).astype(np.int64))
 
 
-def not_spelled(words: Sequence[str] | None, *corpora: Tokens | None) -> int:
-    """How many tokens of the corpora have no word."""
+def not_spelled(metric: str, words: Sequence[str] | None, *corpora: Tokens | None) -> str | None:
+    """Why the metric cannot read the corpora: how many of their tokens have no word. None: all have one."""
     known = len(words or ())
-    return sum(int((corpus.flat >= known).sum()) for corpus in corpora if corpus is not None)
+    unknown = sum(int((corpus.flat >= known).sum()) for corpus in corpora if corpus is not None)
+    return f"{metric} needs the words behind the tokens: {unknown} tokens have none" if unknown else None

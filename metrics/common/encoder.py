@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from metrics.common.base import MetricInputs
 from metrics.common.characters import not_spelled
-from metrics.common.real_text import as_many_real
 from metrics.common.sentences import sentence_keys
 from metrics.common.signature import Setting
 from metrics.common.tokens import Tokens
@@ -39,6 +38,8 @@ class EmbeddingMetric(EstimatedMetric):
     """A metric that compares the samples with the references as clouds of vectors."""
 
     needs: ClassVar[tuple[str, ...]] = ("references", "words")
+    counted: ClassVar[tuple[str, ...]] = ("references", "as_many_real")
+    """Distances between clouds depend on how many vectors they hold; `as_many_real`: those of the floor or ceiling."""
     modules: ClassVar[Mapping[str, str]] = {"sentence_transformers": "sentence-transformers"}
     """What must be installed: module -> distribution."""
 
@@ -54,8 +55,8 @@ class EmbeddingMetric(EstimatedMetric):
         if reason := super().missing(inputs):
             return reason
         assert inputs.references is not None
-        if unknown := not_spelled(inputs.words, inputs.samples, inputs.references):
-            return f"{self.name} needs the words behind the tokens: {unknown} tokens have none"
+        if reason := not_spelled(self.name, inputs.words, inputs.samples, inputs.references):
+            return reason
         if min(len(inputs.samples), len(inputs.references)) < self.least():
             return f"{self.name} needs at least {self.least()} samples and as many reference sentences"
         absent = [name for module, name in self.modules.items() if importlib.util.find_spec(module) is None]
@@ -67,12 +68,6 @@ class EmbeddingMetric(EstimatedMetric):
                 f"package with one, and not in the cache of the Hugging Face hub (`hf download {self.encoder}`)"
             )
         return None
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """Distances between clouds depend on how many vectors they hold; `real`: sentences of the floor or ceiling."""
-        real = as_many_real(inputs)
-        numbers = {"refs": len(inputs.references or ()), "real": 0 if real is None else len(real)}
-        return {**numbers, **super().counts(inputs)}
 
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """With the encoder as `all-MiniLM-L6-v2@53aa51172d14`: its name without the place, and its weights' SHA-256."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from metrics.common.tokens import Tokens
 
 __all__ = ["Kind", "LanguageModelMetric", "RealText"]
 
-Kind = Literal["kneser_ney", "lstm"]
-"""An n-gram model, exact and fast; or a neural one, which also sees what is far away."""
+Kind = Literal["kneser_ney"]
+"""An n-gram model with interpolated Kneser-Ney smoothing, exact and fast."""
 
 RealText = Literal["references", "training"]
 """Held-out text, or the text that the GAN was trained on."""
@@ -33,50 +33,35 @@ class LanguageModelMetric(Metric):
     corpus: RealText = "references"
     """The real text, by the name of the field that holds it."""
     model: Kind = "kneser_ney"
-    """Which language model. `lstm` is the harness's, trained anew at each score (minutes); it has no use for the order
-    and the discount."""
+    """Which language model; there is one. It stands in the signature, so that another would not be taken for it."""
     order: int = 4
     """Words that the model looks at: the one that is predicted and those before it."""
     discount: float = 0.85
     """Taken off each count that is not 0, for what was not seen; above 0 and below 1."""
 
     def __post_init__(self) -> None:
-        if self.corpus not in get_args(RealText):
-            known = ", ".join(get_args(RealText))
-            raise ValueError(f"{self.name}: corpus must be one of {known}, got {self.corpus!r}")
-        if self.model not in get_args(Kind):
-            raise ValueError(f"{self.name}: model must be one of {', '.join(get_args(Kind))}, got {self.model!r}")
+        super().__post_init__()
         if not isinstance(self.order, int) or self.order < 2:
             raise ValueError(f"{self.name}: order must be a whole number from 2, got {self.order!r}")
         if not 0 < self.discount < 1:
             raise ValueError(f"{self.name}: discount must be above 0 and below 1, got {self.discount!r}")
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The real text that `corpus` names."""
+        return (self.corpus,)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The model gets better with more text."""
+        return (self.corpus,)
+
     def real(self, inputs: MetricInputs) -> Tokens | None:
         """The real text that `corpus` names."""
         return inputs.references if self.corpus == "references" else inputs.training
 
-    def fitted(self, text: Tokens, real: Tokens, inputs: MetricInputs) -> Callable[[Tokens], NDArray[np.float64]]:
+    def fitted(self, text: Tokens, real: Tokens) -> Callable[[Tokens], NDArray[np.float64]]:
         """The model trained on `text` with the words of `real`: sentences -> (N,) nats, their ends included."""
-        if self.model == "lstm":
-            assert inputs.fit_lstm is not None
-            return inputs.fit_lstm(text, real)
         if text is real:
             return model_of(real, order=self.order, discount=self.discount).nats
         return KneserNey(text, real, order=self.order, discount=self.discount).nats
-
-    def missing(self, inputs: MetricInputs) -> str | None:
-        """The real text must be there and hold a sentence."""
-        kind = "reference" if self.corpus == "references" else "training"
-        real = self.real(inputs)
-        if real is None:
-            return f"{self.name} needs {kind} sentences"
-        if len(real) == 0:
-            return f"{self.name} needs at least one {kind} sentence"
-        if self.model == "lstm" and inputs.fit_lstm is None:
-            return f"{self.name} with model=lstm needs the harness, which has the LSTM"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """The model gets better with more text, so how much there is of it is part of the signature."""
-        key = "refs" if self.corpus == "references" else "training"
-        return {key: len(self.real(inputs) or ()), **super().counts(inputs)}

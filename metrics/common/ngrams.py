@@ -24,7 +24,6 @@ __all__ = [
     "ReferenceIndex",
     "Runs",
     "Walk",
-    "check_orders",
     "leave_one_out_lengths",
     "leave_one_out_matches",
     "matched_elsewhere",
@@ -315,13 +314,6 @@ def ngram_runs(corpus: Tokens, max_order: int) -> Iterator[Runs]:
 def ngrams_by_sentence(corpus: Tokens, max_order: int) -> Ids:
     """(max_order, N) all n-grams of each sentence, repetitions counted."""
     return np.maximum(0, corpus.lengths - np.arange(max_order)[:, None])
-
-
-def check_orders(metric: str, orders: tuple[int, ...]) -> None:
-    """Raise ValueError unless the orders are whole numbers from 1, ascending."""
-    whole = all(isinstance(order, int) and not isinstance(order, bool) and order >= 1 for order in orders)
-    if not orders or not whole or list(orders) != sorted(set(orders)):
-        raise ValueError(f"{metric}: orders must be different whole numbers from 1, ascending, got {orders!r}")
 
 
 def _nearest(sorted_lengths: Ids, lengths: Ids) -> Ids:

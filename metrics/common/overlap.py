@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from metrics.common.ngrams import Runs, ngram_runs
 from metrics.common.tokens import Tokens
 
-__all__ = ["Overlap", "blocks", "overlaps"]
+__all__ = ["BLOCK_PAIRS", "FREQUENT", "Overlap", "blocks", "overlaps"]
 
-_BLOCK_PAIRS = 1_000_000
+BLOCK_PAIRS = 1_000_000
 """Pairs of sentences held at a time, 4 bytes each: 4 MB stay in a cache."""
-_FREQUENT = 1 / 50
+FREQUENT = 1 / 50
 """Features of at least this share of the corpus are dense: so many zeros cost a dense product what indices cost."""
 
 
 def blocks(n: int, m: int) -> Iterator[slice]:
     """0 to n in slices of so many rows that a slice of an (n, m) matrix has a bounded number of pairs."""
-    size = max(1, _BLOCK_PAIRS // max(1, m))
+    size = max(1, BLOCK_PAIRS // max(1, m))
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
@@ -49,7 +49,7 @@ class Overlap:
         features, column = np.unique(keys, return_inverse=True)
         ones = np.ones(len(sentence), np.float32)
         matrix = scipy.sparse.csr_array((ones, (sentence, column)), shape=(n + m, len(features)))
-        frequent = np.bincount(column[sentence >= n], minlength=len(features)) >= max(2, _FREQUENT * m)
+        frequent = np.bincount(column[sentence >= n], minlength=len(features)) >= max(2, FREQUENT * m)
         self._frequent_samples = matrix[:n][:, frequent].tocsr()
         self._dense_corpus = np.ascontiguousarray(matrix[n:][:, frequent].toarray().T)
         self._samples = matrix[:n][:, ~frequent].tocsr()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Tokens"]
 
-_BLOCK = 10_000  # sentences whose words are numbered at a time
+BLOCK = 10_000  # sentences whose words are numbered at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Tokens:
         flat = [np.zeros(0, np.int64)]
         lengths = [0]
         remaining = iter(sentences)
-        while block := list(islice(remaining, _BLOCK)):
+        while block := list(islice(remaining, BLOCK)):
             words = list(chain.from_iterable(block))
             for word in dict.fromkeys(words):
                 numbering.setdefault(word, len(numbering))

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from metrics.common.base import Better, Estimate, MetricInputs
-from metrics.common.ngrams import check_orders, ngram_runs
+from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
 __all__ = ["Distinct"]
@@ -25,9 +25,6 @@ class Distinct(EstimatedMetric):
     better: ClassVar[Better] = "real"
 
     orders: tuple[int, ...] = (1, 2, 3, 4)
-
-    def __post_init__(self) -> None:
-        check_orders("distinct", self.orders)
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The share for each order. Without a sample, the n-grams that it alone holds are gone."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from metrics.common.base import Better, Estimate, MetricInputs
 from metrics.common.encoder import EmbeddingMetric, embeddings
-from metrics.common.real_text import as_many_real
 from metrics.common.tokens import Tokens
 
 __all__ = ["FrechetEmbeddingDistance", "frechet_distance"]
@@ -42,7 +41,7 @@ class FrechetEmbeddingDistance(EmbeddingMetric):
         assert inputs.references is not None
         references = self._vectors(inputs.references, inputs)
         scores = {self.name: frechet_distance(self._vectors(inputs.samples, inputs), references)}
-        real = as_many_real(inputs)
+        real = inputs.as_many_real
         if real is not None:
             floor = frechet_distance(self._vectors(real, inputs), references).value
             scores[f"{self.name}_floor"] = Estimate(floor, None)

@@ -23,5 +23,5 @@ class LmScore(LanguageModelMetric, MeanMetric):
         """Nats of each sample, and its tokens with the end of the sentence."""
         real = self.real(inputs)
         assert real is not None
-        nats = self.fitted(real, real, inputs)
+        nats = self.fitted(real, real)
         return {"lm_score": PerSentence(nats(inputs.samples), inputs.samples.lengths + 1)}

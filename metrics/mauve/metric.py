@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from metrics.common.base import Better, Estimate, MetricInputs
 from metrics.common.encoder import EmbeddingMetric, Vectors, embeddings
-from metrics.common.real_text import as_many_real
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import jackknife
 
@@ -47,6 +46,7 @@ class Mauve(EmbeddingMetric):
     """c of the definition."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.buckets, int) or self.buckets < 2:
             raise ValueError(f"mauve: buckets must be a whole number from 2, got {self.buckets!r}")
         if len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds):
@@ -68,7 +68,7 @@ class Mauve(EmbeddingMetric):
         known = [estimate.standard_error for estimate in by_seed if estimate.standard_error is not None]
         error = math.hypot(float(np.mean(known)), spread / math.sqrt(len(values))) if known else None
         scores = {"mauve": Estimate(float(np.mean(values)), error), "mauve_spread": Estimate(spread, None)}
-        real = as_many_real(inputs)
+        real = inputs.as_many_real
         if real is not None:
             ceiling = np.mean([estimate.value for estimate in self._by_seed(self._vectors(real, inputs), references)])
             scores["mauve_ceiling"] = Estimate(float(ceiling), None)

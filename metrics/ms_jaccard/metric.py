@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from metrics.common.base import Better, Estimate, MetricInputs
 from metrics.common.joint_counts import JointCounts, joint_counts
-from metrics.common.ngrams import check_orders
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
 __all__ = ["MsJaccard"]
@@ -28,12 +27,11 @@ class MsJaccard(EstimatedMetric):
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
     needs: ClassVar[tuple[str, ...]] = ("references",)
+    counted: ClassVar[tuple[str, ...]] = needs
+    """The overlap grows with both numbers of sentences."""
 
     orders: tuple[int, ...] = (1, 2, 3, 4, 5)
     """One score for each n."""
-
-    def __post_init__(self) -> None:
-        check_orders("ms_jaccard", self.orders)
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The score of each n; without a sample, the others are counted per one sentence less."""
@@ -54,17 +52,12 @@ class MsJaccard(EstimatedMetric):
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Some sentence must hold an n-gram."""
-        corpora = [inputs.samples, inputs.references]
-        longest = max((int(c.lengths.max()) for c in corpora if c is not None and len(c)), default=0)
-        if inputs.references is not None and len(inputs.references) == 0:
-            return "ms_jaccard needs at least one reference sentence"
-        if len(inputs.samples) and longest < min(self.orders):
+        if reason := super().missing(inputs):
+            return reason
+        assert inputs.references is not None
+        if max(corpus.lengths.max() for corpus in (inputs.samples, inputs.references)) < min(self.orders):
             return f"ms_jaccard needs a sample or reference of at least {min(self.orders)} tokens"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """The overlap grows with both numbers, so both are part of the signature."""
-        return {"refs": len(inputs.references or ()), **super().counts(inputs)}
+        return None
 
 
 def _overlap(ours: Ids, theirs: Ids) -> tuple[int, int]:

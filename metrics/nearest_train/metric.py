@@ -60,11 +60,14 @@ class NearestTrain(MeanMetric):
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
     needs: ClassVar[tuple[str, ...]] = ("training",)
+    counted: ClassVar[tuple[str, ...]] = needs
+    """More training text, nearer sentences."""
 
     order: int = 2
     """Of the n-grams."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.order < 1:
             raise ValueError(f"nearest_train: order must be at least 1, got {self.order}")
 
@@ -72,13 +75,3 @@ class NearestTrain(MeanMetric):
         """The overlap of each sample with its nearest training sentence."""
         assert inputs.training is not None
         return {"nearest_train": PerSentence(nearest(inputs.samples, inputs.training, self.order).overlap)}
-
-    def missing(self, inputs: MetricInputs) -> str | None:
-        """Training text must hold a sentence."""
-        if inputs.training is not None and len(inputs.training) == 0:
-            return "nearest_train needs at least one training sentence"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """More training text, nearer sentences."""
-        return {"training": len(inputs.training or ()), **super().counts(inputs)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.base import Better, Estimate, MetricInputs
-from metrics.common.ngrams import check_orders, ngram_runs
+from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
 __all__ = ["NgramEntropy"]
@@ -26,9 +26,6 @@ class NgramEntropy(EstimatedMetric):
     better: ClassVar[Better] = "real"
 
     orders: tuple[int, ...] = (1, 2, 3, 4)
-
-    def __post_init__(self) -> None:
-        check_orders("ngram_entropy", self.orders)
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """H = log T - sum(c log c) / T over the counts c, T their sum; likewise without each sample."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from metrics.common.base import Better, Estimate, MetricInputs
 from metrics.common.characters import characters, not_spelled
 from metrics.common.joint_counts import JointCounts, joint_counts
-from metrics.common.ngrams import check_orders
-from metrics.common.real_text import as_many_real
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -35,6 +33,8 @@ class NgramJsd(EstimatedMetric):
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
     needs: ClassVar[tuple[str, ...]] = ("references",)
+    counted: ClassVar[tuple[str, ...]] = ("references", "as_many_real")
+    """Small files diverge more; `as_many_real`: the sentences of the floor."""
 
     level: Level = "word"
     """Of what the n-grams are: of the task's tokens, or of the characters of the text, with blanks between words."""
@@ -44,11 +44,9 @@ class NgramJsd(EstimatedMetric):
     number of samples."""
 
     def __post_init__(self) -> None:
-        check_orders("ngram_jsd", self.orders)
+        super().__post_init__()
         if self.first < 1:
             raise ValueError(f"ngram_jsd: first must be at least 1, got {self.first}")
-        if self.level not in get_args(Level):
-            raise ValueError(f"ngram_jsd: level must be one of {', '.join(get_args(Level))}, got {self.level!r}")
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The samples' divergence from the references, and that of real text: the floor, which has no error here."""
@@ -70,7 +68,7 @@ class NgramJsd(EstimatedMetric):
             if order in self.orders and counts.ours.any() and counts.theirs.any():
                 pairs = _Pairs(counts)
                 scores[f"ngram_jsd_{order}"] = jackknife(pairs.divergence(pairs.total), pairs.without())
-        real = as_many_real(inputs)
+        real = inputs.as_many_real
         if real is not None:
             for order, counts in enumerate(joint_counts(self._cut(real, inputs), references, max(self.orders)), 1):
                 if f"ngram_jsd_{order}" in scores and counts.ours.any():
@@ -83,22 +81,18 @@ class NgramJsd(EstimatedMetric):
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Both sides must hold an n-gram, and characters need the words."""
-        if inputs.references is None or len(inputs.samples) == 0:
-            return super().missing(inputs)
-        unknown = not_spelled(inputs.words, inputs.samples, inputs.references, as_many_real(inputs))
+        if reason := super().missing(inputs):
+            return reason
+        assert inputs.references is not None
+        corpora = {"sample": inputs.samples, "reference sentence": inputs.references}
+        unknown = not_spelled("ngram_jsd", inputs.words, *corpora.values(), inputs.as_many_real)
         if self.level == "character" and unknown:
-            return f"ngram_jsd needs the words behind the tokens: {unknown} tokens have none"
+            return unknown
         shortest = min(self.orders)
-        for name, corpus in (("sample", inputs.samples), ("reference sentence", inputs.references)):
-            if max(self._cut(corpus, inputs).lengths, default=0) < shortest:
+        for name, corpus in corpora.items():
+            if self._cut(corpus, inputs).lengths.max() < shortest:
                 return f"ngram_jsd needs a {name} of at least {shortest} {self.level}{'s' * (shortest > 1)}"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """Small files diverge more, so all numbers are part of the signature; `real`: sentences of the floor."""
-        real = as_many_real(inputs)
-        numbers = {"refs": len(inputs.references or ()), "real": 0 if real is None else len(real)}
-        return {**numbers, **super().counts(inputs)}
+        return None
 
 
 class _Pairs:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from metrics.common.base import Better, MetricInputs
-from metrics.common.ngrams import check_orders, ngrams_by_sentence, reference_index
+from metrics.common.ngrams import ngrams_by_sentence, reference_index
 from metrics.common.sentences import sentence_keys
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -25,12 +25,11 @@ class Novelty(MeanMetric):
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
     needs: ClassVar[tuple[str, ...]] = ("training",)
+    counted: ClassVar[tuple[str, ...]] = needs
+    """Novelty falls with the amount of training text."""
 
     orders: tuple[int, ...] = (2, 3, 4)
     """Orders of the n-grams."""
-
-    def __post_init__(self) -> None:
-        check_orders("novelty", self.orders)
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Whether each sample is new, and its new n-grams; repetitions count as often as they occur."""
@@ -46,13 +45,3 @@ class Novelty(MeanMetric):
             if total[n - 1].any()
         }
         return {"novelty": PerSentence(new), **shares}
-
-    def missing(self, inputs: MetricInputs) -> str | None:
-        """Training text must hold a sentence."""
-        if inputs.training is not None and len(inputs.training) == 0:
-            return "novelty needs at least one training sentence"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """Novelty falls with the amount of training text, so it is part of the signature."""
-        return {"training": len(inputs.training or ()), **super().counts(inputs)}

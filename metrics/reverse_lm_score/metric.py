@@ -29,23 +29,20 @@ class ReverseLmScore(LanguageModelMetric):
         """Nats of all real sentences / their tokens, the ends of the sentences included."""
         real = self.real(inputs)
         assert real is not None
-        return {"reverse_lm_score": self._cost(inputs.samples, real, inputs)}
+        return {"reverse_lm_score": self._cost(inputs.samples, real)}
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The standard error is the jackknife's over groups of samples: a model without each (Shao and Tu 1995, 2.3).
 
-        Group g is every sample whose place is g modulo the number of groups. None for the LSTM: it would be trained
-        once for each group.
+        Group g is every sample whose place is g modulo the number of groups.
         """
-        if self.model == "lstm":
-            return super().estimates(inputs)
         real = self.real(inputs)
         assert real is not None
         n = len(inputs.samples)
         groups = np.arange(n) % _GROUPS
         others = [inputs.samples.select(np.flatnonzero(groups != g)) for g in range(min(_GROUPS, n))]
-        without = np.array([self._cost(samples, real, inputs) for samples in others if len(samples)])
-        return {"reverse_lm_score": jackknife(self._cost(inputs.samples, real, inputs), without)}
+        without = np.array([self._cost(samples, real) for samples in others if len(samples)])
+        return {"reverse_lm_score": jackknife(self._cost(inputs.samples, real), without)}
 
-    def _cost(self, samples: Tokens, real: Tokens, inputs: MetricInputs) -> float:
-        return float(self.fitted(samples, real, inputs)(real).sum() / (real.lengths + 1).sum())
+    def _cost(self, samples: Tokens, real: Tokens) -> float:
+        return float(self.fitted(samples, real)(real).sum() / (real.lengths + 1).sum())

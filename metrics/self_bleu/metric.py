@@ -5,30 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Estimate, Metric, MetricInputs
-from metrics.common.bleu import Smoothing, check_smoothing
+from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.bleu import BleuMetric
 from metrics.common.leave_one_out import self_bleu, self_bleu_without
-from metrics.common.ngrams import check_orders
 from metrics.common.uncertainty import jackknife
 
 __all__ = ["SelfBleu"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfBleu(Metric):
+class SelfBleu(BleuMetric):
     """Mean over all samples of sentence BLEU against all the others. Keys `self_bleu_2` .. `self_bleu_5`."""
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
-
-    orders: tuple[int, ...] = (2, 3, 4, 5)
-    """One score for each; BLEU-n weighs the orders 1 to n equally."""
-    smoothing: Smoothing = "method1"
-    """What an order without a match counts, by NLTK's names."""
-
-    def __post_init__(self) -> None:
-        check_orders("self_bleu", self.orders)
-        check_smoothing("self_bleu", self.smoothing)
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Mean sentence BLEU of each order, leaving one out."""

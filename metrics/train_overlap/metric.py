@@ -27,6 +27,8 @@ class TrainOverlap(MeanMetric):
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
     needs: ClassVar[tuple[str, ...]] = ("training",)
+    counted: ClassVar[tuple[str, ...]] = needs
+    """More training text, longer runs."""
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """An empty sample shares nothing."""
@@ -38,16 +40,6 @@ class TrainOverlap(MeanMetric):
             "train_overlap_words": PerSentence(longest.astype(np.float64)),
             "train_overlap_copied": PerSentence(((longest == lengths) & (lengths > 0)).astype(np.float64)),
         }
-
-    def missing(self, inputs: MetricInputs) -> str | None:
-        """Training text must hold a sentence."""
-        if inputs.training is not None and len(inputs.training) == 0:
-            return "train_overlap needs at least one training sentence"
-        return super().missing(inputs)
-
-    def counts(self, inputs: MetricInputs) -> dict[str, int]:
-        """More training text, longer runs."""
-        return {"training": len(inputs.training or ()), **super().counts(inputs)}
 
 
 def longest_shared(samples: Tokens, corpus: Tokens) -> NDArray[np.int64]:

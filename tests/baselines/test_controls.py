@@ -136,7 +136,7 @@ def test_mle_learns_a_sentence() -> None:
     torch.manual_seed(0)
     model = MLE(MLE.Config(batch_size=4, steps=200), SPEC)
     row = torch.tensor([[3, 1, 4, 0, 0]])
-    nll = [model.step(itertools.repeat(row.repeat(4, 1)))["nll"] for _ in range(200)]
+    nll = [model.mle_step(itertools.repeat(row.repeat(4, 1)))["nll"] for _ in range(200)]
     assert nll[0].item() == pytest.approx(math.log(6), abs=0.2)
     assert model.log_prob(row).item() > -0.1
     assert (model.sample(50) == row).all(1).float().mean() > 0.9
@@ -146,7 +146,7 @@ def test_mle_averages_over_tokens_and_not_over_padding() -> None:
     model = MLE(MLE.Config(batch_size=2, steps=1), SPEC)
     rows = torch.tensor([[3, 0, 0, 0, 0], [1, 2, 3, 4, 5]])
     expected = -model.log_prob(rows).sum() / 7
-    assert model.step(iter([rows]))["nll"].item() == pytest.approx(expected.item(), abs=1e-5)
+    assert model.mle_step(iter([rows]))["nll"].item() == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_constant_reward_is_seqgan_with_reward_one(monkeypatch: pytest.MonkeyPatch) -> None:

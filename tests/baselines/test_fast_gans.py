@@ -13,15 +13,15 @@ from torch.nn import functional
 
 from baselines.common.fast.kernels import product
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.gradient_penalty import gradient_penalty
+from baselines.common.training.penalties import gradient_penalty
 from baselines.leakgan import LeakGAN
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.rewards import agreement
 from baselines.relgan import RelGAN
 from baselines.wgan_gp import WGANGP
-from speed.training_leakgan import PlainLeakGAN
-from speed.training_relgan import PlainDiscriminator, PlainMemory
-from speed.training_wgan_gp import PlainCritic, critic_loss
+from speed.reference.leakgan import PlainLeakGAN
+from speed.reference.relgan import PlainDiscriminator, PlainMemory
+from speed.reference.wgan_gp import PlainCritic, critic_loss
 
 SPEC = SequenceSpec(vocab_size=70, max_len=10, bos_id=0, pad_id=None, eos_id=None)
 ENUMERABLE = SequenceSpec(vocab_size=5, max_len=3, bos_id=0, pad_id=None, eos_id=None)

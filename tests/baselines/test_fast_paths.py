@@ -21,7 +21,7 @@ from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifie
 from baselines.common.networks.lstm import Decoder, LSTMLanguageModel
 from baselines.common.spec import SequenceSpec
 from baselines.common.training.rollout import rollout_rewards
-from speed.plain import PlainCNN, PlainLSTM
+from speed.reference.lstm import PlainCNN, PlainLSTM
 
 SPEC = SequenceSpec(vocab_size=300, max_len=20, bos_id=0, pad_id=None, eos_id=None)
 ENDING = SequenceSpec(vocab_size=30, max_len=9, bos_id=1, pad_id=2, eos_id=3)

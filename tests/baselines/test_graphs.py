@@ -183,7 +183,7 @@ def test_each_shape_has_a_recording() -> None:
     model.graphs = Graphs(model.optimizers, tape)
     both = itertools.chain.from_iterable(zip(stream(), stream(batch_size=5), strict=True))
     for _ in range(14):
-        model.step(both)
+        model.mle_step(both)
     assert (tape.warm, tape.recorded, tape.replays) == (6, 2, 8)
 
 
@@ -195,10 +195,10 @@ def test_a_loaded_state_is_recorded_anew() -> None:
     for model in (plain, replaying):
         batches = stream()
         for _ in range(6):
-            model.step(batches)
+            model.mle_step(batches)
         model.optimizers["mle"].load_state_dict(model.optimizers["mle"].state_dict())
         for _ in range(6):
-            model.step(batches)
+            model.mle_step(batches)
     assert (tape.warm, tape.recorded, tape.replays) == (6, 2, 6)
     assert all(torch.equal(x, y) for x, y in zip(state_of(replaying), state_of(plain), strict=True))
 

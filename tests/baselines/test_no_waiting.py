@@ -36,11 +36,10 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "wgan_gp": {"critic_steps": 1, "iterations": 2},
 }
 WAITS: Mapping[str, str] = {
-    "common/networks/lstm.py:sample": "sentences that have ended are not continued",
-    "leakgan/generator.py:sample": "the same",
+    "common/fast/sampling.py:write_words": "sentences that have ended are not continued",
     "common/training/rollout.py:_prefixes": "how many prefixes go on is how many completions there are",
     "common/training/rollout.py:_complete": "completions that have ended are not continued",
-    "common/networks/cnn.py:slope_penalty": "as many pairs as a shuffled batch has sentences of the rarer kind",
+    "common/training/penalties.py:slope_penalty": "as many pairs as a shuffled batch has sentences of the rarer kind",
 }
 """Where a step may wait, and why."""
 aten = torch.ops.aten
@@ -87,7 +86,7 @@ class Waits(TorchDispatchMode):
 
 
 def place() -> str:
-    """The innermost function of the models, as `common/networks/lstm.py:sample`."""
+    """The innermost function of the models, as `common/networks/lstm.py:hidden`."""
     root = Path(baselines.__file__ or "").parent
     frames = [frame for frame in traceback.extract_stack() if Path(frame.filename).is_relative_to(root)]
     return f"{Path(frames[-1].filename).relative_to(root)}:{frames[-1].name}" if frames else "elsewhere"
@@ -160,14 +159,14 @@ def test_on_sentences_of_one_length_nothing_waits(model: str) -> None:
 
 
 ENDS: Mapping[str, set[str]] = {
-    "constant_reward": {"common/networks/lstm.py:sample"},
+    "constant_reward": {"common/fast/sampling.py:write_words"},
     "seqgan": {
-        "common/networks/lstm.py:sample",
+        "common/fast/sampling.py:write_words",
         "common/training/rollout.py:_prefixes",
         "common/training/rollout.py:_complete",
     },
-    "maligan": {"common/networks/lstm.py:sample"},
-    "leakgan": {"leakgan/generator.py:sample"},
+    "maligan": {"common/fast/sampling.py:write_words"},
+    "leakgan": {"common/fast/sampling.py:write_words"},
 }
 
 
@@ -198,5 +197,5 @@ def test_stabilisers_do_not_wait(model: str, settings: dict[str, Any]) -> None:
 
 def test_a_penalty_between_the_kinds_of_a_shuffled_batch_waits() -> None:
     found = waits("seqgan", FIXED, gradient_penalty=1.0)
-    assert found == {"common/networks/cnn.py:slope_penalty"}
+    assert found == {"common/training/penalties.py:slope_penalty"}
     assert found <= set(WAITS)

@@ -15,9 +15,8 @@ from baselines.common.fast.sampling import BLOCK, draw
 from baselines.common.networks.cnn import FILTERS, CNNClassifier
 from baselines.common.networks.lstm import Decoder, LSTMLanguageModel
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.counter import Counter
 from baselines.common.training.optimizer import adam, update
-from baselines.common.training.store import SentenceStore
+from baselines.common.training.state import Counter, SentenceStore
 
 WORDS = SequenceSpec(vocab_size=50, max_len=20, bos_id=0, pad_id=None, eos_id=None)
 ENDING = SequenceSpec(vocab_size=7, max_len=6, bos_id=1, pad_id=2, eos_id=3)

@@ -1,4 +1,4 @@
-"""The table of the baselines names every model, its paper, and about how long its code is."""
+"""The table of the baselines names every model, and the paper that its own file names."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ def test_every_model_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", GANS)
-def test_paper_and_length(name: str) -> None:
+def test_the_paper_is_that_of_the_file(name: str) -> None:
     (line,) = re.findall(rf"^\| \[`{name}`\].*$", TABLE, re.M)
-    files = [BASELINES / f"{name}.py", *BASELINES.glob(f"{name}/*.py")]
-    source = [file.read_text(encoding="utf-8") for file in files if file.exists()]
     (paper,) = re.findall(r"\((https://[^)]+)\)", line)
-    assert any(paper in text for text in source)
-    stated = int(line.rstrip("| ").rsplit("|", 1)[1])
-    assert stated == pytest.approx(sum(text.count("\n") for text in source), rel=0.1)
+    files = [BASELINES / f"{name}.py", *BASELINES.glob(f"{name}/*.py")]
+    assert any(paper in file.read_text(encoding="utf-8") for file in files if file.exists())

@@ -11,11 +11,11 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
+from baselines.common.networks.gumbel import Schedule, gumbel_softmax, inverse_temperature
 from baselines.common.networks.multi_cnn import MultiRepresentationCNN
 from baselines.common.networks.recurrent import LSTMCore, RecurrentLanguageModel
 from baselines.common.networks.relational_memory import JointLayerNorm, RelationalMemory
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.gumbel import Schedule, gumbel_softmax, inverse_temperature
 
 FIXED = SequenceSpec(vocab_size=6, max_len=5, bos_id=0, pad_id=None, eos_id=None)
 ENDING = SequenceSpec(vocab_size=5, max_len=6, bos_id=1, pad_id=2, eos_id=3)

@@ -16,10 +16,10 @@ from baselines.common.networks.normalisation import BatchNorm, Norm, SpectralNor
 from baselines.common.networks.residual_conv import ConvCritic
 from baselines.common.spec import SequenceSpec
 from baselines.common.training.averages import Histories, WeightAverage
-from baselines.common.training.counter import Counter
-from baselines.common.training.feature_matching import feature_distance, matching_rewards
 from baselines.common.training.losses import LOSSES, smooth_labels
 from baselines.common.training.optimizer import adam, update
+from baselines.common.training.penalties import feature_distance, matching_rewards, slope_penalty
+from baselines.common.training.state import Counter
 from baselines.leakgan.features import PrefixReader
 
 SPEC = SequenceSpec(vocab_size=7, max_len=5, bos_id=0, pad_id=None, eos_id=None)
@@ -191,7 +191,7 @@ def test_gradient_penalty_between_word_vectors() -> None:
     model = classifier()
     tokens, real = torch.randint(7, (5, 5)), torch.tensor([1, 0, 0, 1, 0])
     torch.manual_seed(3)
-    got = model.slope_penalty(tokens, real, weight=10.0)
+    got = slope_penalty(model, tokens, real, weight=10.0)
     torch.manual_seed(3)
     shares = torch.rand(2, 1, 1, dtype=torch.float64)
     words, total = model.embedding.weight.detach()[tokens], torch.zeros((), dtype=torch.float64)
@@ -213,8 +213,8 @@ def test_gradient_penalty_between_word_vectors() -> None:
     trained = [p for key, p in model.named_parameters() if key != "embedding.weight" and "output.bias" not in key]
     for ours, theirs in zip(torch.autograd.grad(got, trained), torch.autograd.grad(total, trained), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-12)
-    assert model.slope_penalty(tokens, torch.ones(5, dtype=torch.int64), weight=10.0) == 0
-    assert model.slope_penalty(tokens, real, weight=0.0) == 0
+    assert slope_penalty(model, tokens, torch.ones(5, dtype=torch.int64), weight=10.0) == 0
+    assert slope_penalty(model, tokens, real, weight=0.0) == 0
 
 
 @pytest.mark.parametrize("n", [2, 3])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from baselines.common.interface import HasLogProb
 from baselines.common.networks.residual_conv import ConvCritic, ConvGenerator, ResidualBlock
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.gradient_penalty import gradient_penalty
+from baselines.common.training.penalties import gradient_penalty
 from baselines.wgan_gp import WGANGP
 
 FIXED = SequenceSpec(vocab_size=6, max_len=7, bos_id=0, pad_id=None, eos_id=None)

@@ -8,7 +8,7 @@ import pytest
 from helpers.paths import TOY
 
 from bench import config
-from bench.config import RunConfig, assign, make_runs, parse_settings
+from bench.config import RunConfig, assign, build_metrics, make_runs, parse_settings
 from bench.registry import find, names
 from bench.suite import SuiteConfig, read_suite
 
@@ -64,6 +64,20 @@ def test_set_refuses_an_unknown_name_with_the_nearest() -> None:
         assign({"n_sample": 2}, {"model": TOY, "task": "oracle_lstm"})
     with pytest.raises(ValueError, match="--set takes key=value"):
         parse_settings(["lr"])
+
+
+def test_a_metric_is_set_by_its_name() -> None:
+    values = parse_settings(["lm_score.order=3", "lr=0.5", "lm_score.corpus=training"])
+    found = assign(values, {"model": TOY, "task": "grammar", "scale": "smoke"})
+    assert found["metric_settings"] == {"lm_score": {"order": 3, "corpus": "training"}}
+    assert found["model_settings"] == {"lr": 0.5}
+    changed = RunConfig.model_validate(found)
+    plain = changed.model_copy(update={"metric_settings": {}})
+    assert plain.resolve().config_hash != changed.resolve().config_hash
+    with pytest.raises(KeyError, match="lm_score has no setting 'ordr'; did you mean 'order'"):
+        build_metrics(("lm_score",), {"lm_score": {"ordr": 3}})
+    with pytest.raises(KeyError, match="chrf is set, but is not among the metrics"):
+        build_metrics(("lm_score",), {"chrf": {}})
 
 
 def test_the_row_does_not_depend_on_the_seed_but_the_run_does() -> None:

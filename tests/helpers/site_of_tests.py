@@ -1,4 +1,4 @@
-"""Folders of runs for the tests of the page: records with samples, diaries and nearest training sentences."""
+"""Folders of runs for the tests of the page: records with samples and diaries."""
 
 import bz2
 import json
@@ -13,7 +13,7 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202e"
 
 
 def write_runs(folder: Path, records: list[RunRecord]) -> None:
-    """Records with samples for every evaluation, a diary, and nearest training sentences."""
+    """Records with samples for every evaluation, and a diary."""
     for i, one in enumerate(records):
         run = folder / f"r{i:02d}"
         named = []
@@ -26,8 +26,6 @@ def write_runs(folder: Path, records: list[RunRecord]) -> None:
         replace(one, evaluations=tuple(named)).write(run / "record.json")
         event = {"kind": "train", "phase": "mle", "step": 1, "values": {"nll": 3.5, "bad": None}}
         (run / "train.jsonl").write_text("".join(json.dumps({**event, "step": s}) + "\n" for s in range(1, 9)) + '{"ki')
-        nearest = [{"sample": SENTENCES[1], "nearest": "a dog runs fast .", "similarity": 0.75}]
-        (run / "nearest.json").write_text(json.dumps(nearest))
 
 
 def board_page(site: Path) -> Path:

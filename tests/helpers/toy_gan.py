@@ -78,3 +78,16 @@ class ToyGAN(TextGenerator):
             ended = (tokens == self.spec.eos_id).cumsum(1) - (tokens == self.spec.eos_id).long() > 0
             scores = scores.masked_fill(ended, 0.0)
         return scores.sum(1)
+
+
+class InfiniteBetween(ToyGAN):
+    """Its first phase has a value of its own, which is infinite at all steps but the first and the last."""
+
+    def __init__(self, config: ToyGAN.Config, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.register_buffer("mle_done", torch.zeros((), dtype=torch.int64))
+
+    def _mle(self, batches: Batches) -> Mapping[str, Tensor]:
+        self.mle_done += 1
+        logged = int(self.mle_done) in (1, self.config.mle_steps)
+        return {**super()._mle(batches), "of_mle": torch.tensor(1.0 if logged else float("inf"))}

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, RunStart, Score, short_hash
+from bench.record import Alarm, Evaluation, PhaseCost, RunStart, Score, short_hash
 from bench.run_settings import RunSettings
 from bench.tracking import mlflow_store
-from bench.tracking.jsonl import JsonlTracker
-from bench.tracking.mlflow import MlflowTracker, default_uri
+from bench.tracking.diary import Diary, TrainingValues
+from bench.tracking.mlflow import MlflowTracker
+from bench.tracking.mlflow_store import default_uri
 
 NOW = 1_800_000_000.0
 
@@ -101,38 +102,41 @@ def evaluated(at: str, step: int, temperature: float = 1.0) -> Evaluation:
     )
 
 
-def tell(trackers: list[Any], first: int, last: int, time: float = NOW) -> None:
+def begin(store: Store, run: RunStart, position: int = 0, **settings: Any) -> tuple[Diary, MlflowTracker]:
+    """As the runner begins a run, or goes on with it from a checkpoint."""
+    folder = folder_of(store.runs, run)
+    diary, tracker = Diary(folder, run), tracker_of(store, **settings)
+    diary.cut(position)
+    tracker.start(folder)
+    return diary, tracker
+
+
+def go_on(diary: Diary, tracker: MlflowTracker, first: int, last: int, time: float = NOW) -> None:
     """Steps first .. last - 1, an evaluation at 5, an alarm at 7."""
     for step in range(first, last):
         values = {"loss": 1 / (1 + step), "norm": float("inf") if step == 3 else 2.0}
-        for tracker in trackers:
-            tracker.log(values, phase="mle", step=step, time=time + step)
-            if step == 5:
-                tracker.evaluation(evaluated("cadence", 5), time=time + step)
-            if step == 7:
-                tracker.alarm(Alarm(kind="collapse", phase="mle", step=7, message="1% unique"), time=time + step)
+        diary.write(TrainingValues(phase="mle", step=step, values=values), at=time + step)
+        if step == 5:
+            diary.write(evaluated("cadence", 5), at=time + step)
+        if step == 7:
+            diary.write(Alarm(kind="collapse", phase="mle", step=7, message="1% unique"), at=time + step)
+        diary.position()  # on the disk, where the tracker looks
+        tracker.follow()
 
 
-def end(trackers: list[Any], folder: Path, run: RunStart, status: str = "completed", time: float = NOW) -> None:
-    """The sweep, the files, the record."""
+def end(
+    store: Store, diary: Diary, tracker: MlflowTracker, run: RunStart, status: str = "completed", time: float = NOW
+) -> Path:
+    """The sweep, the files, the record; the run's folder."""
+    folder = folder_of(store.runs, run)
     sweep = [evaluated("end", 10, temperature) for temperature in (0.5, 1.0, 1.3)]
-    for tracker in trackers:
-        for evaluation in sweep:
-            tracker.evaluation(evaluation, time=time + 20)
-    record = RunRecord(
-        run_id=run.run_id,
-        config_hash=run.config_hash,
-        created_at="2027-01-15T08:00:00+00:00",
+    for evaluation in sweep:
+        diary.write(evaluation, at=time + 20)
+    diary.close()
+    record = run.ended(
         status="completed" if status == "completed" else "failed",
         error=None if status == "completed" else "ValueError: loss is nan",
-        origin="run",
-        model=run.model,
-        scale=run.scale,
         n_parameters=1234,
-        task=run.task,
-        task_version=run.task_version,
-        data_sha256=run.data_sha256,
-        seed=run.seed,
         evaluations=tuple(sweep),
         phases=(PhaseCost(name="mle", steps=10, seconds=2.5, real_sentences=640),),
     )
@@ -141,16 +145,12 @@ def end(trackers: list[Any], folder: Path, run: RunStart, status: str = "complet
     (folder / "weights.safetensors").write_bytes(b"weights")
     (folder / "checkpoint.pt").write_bytes(b"not for MLflow")
     record.write(folder / "record.json")
-    for tracker in trackers:
-        tracker.finish(record)
+    tracker.finish(record)
+    return folder
 
 
 def live(store: Store, run: RunStart, status: str = "completed", **settings: Any) -> Path:
     """A whole run, tracked as the runner tracks it."""
-    folder = folder_of(store.runs, run)
-    trackers = [JsonlTracker(), tracker_of(store, **settings)]
-    for tracker in trackers:
-        tracker.start(run, folder)
-    tell(trackers, 0, 10)
-    end(trackers, folder, run, status)
-    return folder
+    diary, tracker = begin(store, run, **settings)
+    go_on(diary, tracker, 0, 10)
+    return end(store, diary, tracker, run, status)

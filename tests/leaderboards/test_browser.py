@@ -103,15 +103,12 @@ def test_from_the_index_to_a_run_and_its_samples(page: Page, site: Path, boards:
     expect(page.get_by_role("heading", level=1)).to_contain_text("seqgan, seed 1")
     samples = page.locator("#list li")
     expect(samples).to_have_count(5)
-    expect(samples.nth(2)).to_contain_text("nearest in training (0.75): a dog runs fast .")
     expect(samples.nth(3)).to_have_text("(an empty sentence)")
     page.get_by_label("Search in the samples").fill("CAT")
     expect(samples).to_have_count(2)
     expect(samples.locator("mark")).to_have_text(["cat", "cat"])
     expect(page.locator("#find .count")).to_have_text("2 of 5 sentences")
     page.get_by_label("Search in the samples").fill("")
-    page.get_by_label("nearest to training text first").check()
-    expect(samples.first).to_contain_text("a dog runs .")
     page.get_by_label("Drawn at").select_option("end of training, T = 0.5")
     expect(page.locator("#list")).to_contain_text("seqgan 1 1")
     page.locator("#chart-figures").scroll_into_view_if_needed()
@@ -195,7 +192,6 @@ def test_nothing_of_a_record_is_run(page: Page, tmp_path: Path) -> None:
         "data_facts": {EVIL: EVIL},
         "environment": {EVIL: EVIL, "device": EVIL},
         "scale": EVIL,
-        "selection": EVIL,
         "alarms": (Alarm(kind="collapse", phase=EVIL, step=1, message=EVIL),),
     }
     records = []
@@ -211,7 +207,6 @@ def test_nothing_of_a_record_is_run(page: Page, tmp_path: Path) -> None:
     for run in (tmp_path / "runs").iterdir():
         for path in run.glob("samples-*.bz2"):
             path.write_bytes(bz2.compress(f"{EVIL}\n</script><!--<script>\u2028\n".encode()))
-        (run / "nearest.json").write_text(json.dumps([{"sample": EVIL, "nearest": EVIL, "similarity": 1}]))
         (run / "train.jsonl").write_text(json.dumps({"kind": "train", "phase": EVIL, "step": 1, "values": {EVIL: 1.0}}))
     boards = build([tmp_path / "runs"])
     assert not boards.problems

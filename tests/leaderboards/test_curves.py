@@ -5,6 +5,7 @@ import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from bench.cli import spread
 from bench.config import RunConfig, assign, make_runs, parse_settings
 from leaderboards import statistics as ranking
 from leaderboards.curves import difference, quality_at
-from leaderboards.render.markdown import to_csv, to_markdown
+from leaderboards.render.csv import to_csv
+from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards, Curve, Trace
-from leaderboards.statistics import cell, pareto
+from leaderboards.statistics import pareto, seed_mean
 
 POINTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=8)
 
@@ -108,7 +110,7 @@ def test_without_mle_nothing_is_matched(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.lists(st.floats(0, 1), min_size=2, max_size=6))
 def test_difference_is_welchs(a, b) -> None:
-    found = difference(cell(a), cell(b))
+    found = difference(seed_mean(a), seed_mean(b))
     if min(np.std(a), np.std(b)) < 1e-6:
         return  # SciPy warns of lost precision
     low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
@@ -156,7 +158,7 @@ def test_places_are_those_of_a_loop_over_all_draws_of_all_pairs(tmp_path: Path) 
 def test_draws_of_one_mean_are_as_wide_as_its_t_interval(n: int) -> None:
     values = np.random.default_rng(n).normal(size=n)
     draws = ranking._Draws("x").means(list(values))
-    assert np.std(draws) * stats.norm.ppf(0.975) == pytest.approx(cell(list(values)).half_width, rel=0.05)
+    assert np.std(draws) * stats.norm.ppf(0.975) == pytest.approx(seed_mean(list(values)).half_width, rel=0.05)
     assert np.mean(draws) == pytest.approx(values.mean(), abs=0.05 * np.std(draws))
 
 
@@ -206,15 +208,23 @@ def test_different_numbers_of_seeds_and_commits_are_said(tmp_path: Path) -> None
 @pytest.mark.parametrize(("model", "task"), [("ngram", "text_file"), ("seqgan", "grammar"), ("leakgan", "oracle_lstm")])
 def test_the_command_of_a_row_resolves_to_the_same_row(tmp_path: Path, model: str, task: str) -> None:
     given_ = {"path": "it's 1.txt"} if task == "text_file" else {}
-    run = RunConfig(
-        model=model, task=task, scale="smoke", task_settings=given_, n_samples=1000, temperatures=(0.8, 1), seed=1
-    )
+    own: dict[str, Any] = {
+        "n_samples": 1000,
+        "temperatures": (0.8, 1),
+        "evaluate_every": 9,
+        "log_every": 7,
+        "threads": 2,
+    }
+    own |= {"metrics": ("bleu", "unique"), "metric_settings": {"bleu": {"orders": (2, 3)}}, "fp32_precision": "bf16"}
+    own |= {"alarm_unique": 0.1, "on_alarm": "stop"}
+    run = RunConfig(model=model, task=task, scale="smoke", task_settings=given_, seed=1, **own)
     resolved = run.resolve()
     changes = {
         "task": task,
         "scale": "smoke",
         "model_config": resolved.model_settings,
         "task_config": resolved.task_settings,
+        "run": resolved.run_settings,
     }
     ends = [evaluation("cadence", bleu_2=1), evaluation(temperature=0.8, bleu_2=1), evaluation(bleu_2=1)]
     boards = tables(tmp_path, *(record(model, seed, *ends, **changes) for seed in (1, 2)))
@@ -230,5 +240,5 @@ def test_the_command_of_a_row_resolves_to_the_same_row(tmp_path: Path, model: st
     }
     config = {"model": model, "task": task, "scale": "smoke", "temperatures": (0.8,)}
     again = make_runs(assign(parse_settings(options["--set"]), config), [1])[0].resolve()
-    assert again.config_hash == resolved.config_hash
-    assert again.run.evaluate_every == 9
+    assert again.run_settings == resolved.run_settings
+    assert again.run_id == resolved.run_id

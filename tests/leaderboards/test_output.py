@@ -20,11 +20,12 @@ from typer.testing import CliRunner
 
 from bench.published import read_published
 from leaderboards.__main__ import app
+from leaderboards.formats import plain
 from leaderboards.published import published_for
-from leaderboards.render.markdown import to_csv, to_markdown
+from leaderboards.render.csv import to_csv
+from leaderboards.render.markdown import to_markdown
 from leaderboards.render.terminal import print_boards
 from leaderboards.schema import Boards
-from leaderboards.tables import plain
 
 GOLDEN = Path(__file__).parent / "golden.md"
 

@@ -8,21 +8,23 @@ import pytest
 from helpers import records
 from matplotlib.image import imread
 
-from leaderboards.looks import RC, short, styles
-from leaderboards.render.learning_plots import _place, learning
-from leaderboards.render.plots import _save, quality_diversity, write
-from leaderboards.schema import Board
+from leaderboards.figures import Figure, curve_figures, learning_figures, looks_of
+from leaderboards.render.plots import RC, _place, _save, draw_curve, draw_learning, short, write
 
 EVIL = "_<b>$\\frac{x$&\u202e"
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+def figures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Figure, Figure]:
+    """A curve, and learning curves."""
     runs = [
         *records.example(),
         records.record(EVIL, 0, records.evaluation(bleu_2=0.6, self_bleu_2=0.8), run_id="e", config_hash="e"),
     ]
-    return records.only(records.tables(tmp_path_factory.mktemp("plots"), *runs))
+    boards = records.tables(tmp_path_factory.mktemp("plots"), *runs)
+    looks = looks_of(boards)[1]
+    (curve,) = curve_figures(records.only(boards), looks)
+    return curve, next(f for f in learning_figures(records.only(boards), looks) if f.title == "bleu_2")
 
 
 def texts(path: Path) -> list[str]:
@@ -30,15 +32,14 @@ def texts(path: Path) -> list[str]:
     return ["".join(e.itertext()) for e in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]
 
 
-def draw(board: Board, folder: Path) -> list[Path]:
+def draw(figures: tuple[Figure, Figure], folder: Path) -> list[Path]:
+    curve, learning = figures
     with matplotlib.rc_context(RC):
-        looks = styles(board)
-        paths = _save(quality_diversity(board.curves[0], looks), folder / "curve")
-        return paths + _save(learning(board, "bleu_2", looks), folder / "learning")
+        return _save(draw_curve(curve), folder / "curve") + _save(draw_learning(learning), folder / "learning")
 
 
-def test_pictures_say_what_they_show_and_are_the_same_twice(board: Board, tmp_path: Path) -> None:
-    first, second = draw(board, tmp_path / "a"), draw(board, tmp_path / "b")
+def test_pictures_say_what_they_show_and_are_the_same_twice(figures: tuple[Figure, Figure], tmp_path: Path) -> None:
+    first, second = draw(figures, tmp_path / "a"), draw(figures, tmp_path / "b")
     assert [p.name for p in first] == ["curve.png", "curve.svg", "learning.png", "learning.svg"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     said = texts(first[1])
@@ -56,8 +57,8 @@ def test_pictures_say_what_they_show_and_are_the_same_twice(board: Board, tmp_pa
         assert pixels[0, 0, :3].min() == 1
 
 
-def test_better_is_up_and_to_the_right_and_axes_hold_all_but_the_controls(board: Board) -> None:
-    (axes,) = quality_diversity(board.curves[0], styles(board)).axes
+def test_better_is_up_and_to_the_right_and_axes_hold_all_but_the_controls(figures: tuple[Figure, Figure]) -> None:
+    (axes,) = draw_curve(figures[0]).axes
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     assert left > 0.99
@@ -72,13 +73,6 @@ def test_every_file_is_named_and_no_name_of_a_task_leaves_the_folder(tmp_path: P
     paths = write(records.tables(tmp_path, *runs), tmp_path / "out" / "plots")
     assert [p.name for p in paths] == [f"board1--x-y-z-bleu_2-self_bleu_2.{kind}" for kind in ("png", "svg")]
     assert sorted(paths) == sorted((tmp_path / "out").rglob("*.*"))
-
-
-def test_looks_differ_without_colour(board: Board) -> None:
-    looks = styles(board)
-    forms = [(look.marker, look.filled, str(look.dashes)) for look in looks.values()]
-    assert len(set(forms)) == len(looks)
-    assert looks["mle"].colour == "black"
 
 
 def test_a_step_has_its_place_in_its_phase() -> None:

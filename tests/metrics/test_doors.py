@@ -149,7 +149,7 @@ def test_folder(name):
     assert metric.version >= 1
     assert metric.better in ("higher", "lower", "real")
     assert (ROOT / "metrics" / name / f"{name}.py").is_file()
-    needed = set(metric.needs)
+    needed = set(metric().needs)
     assert needed <= {field.name for field in fields(MetricInputs)}
 
 

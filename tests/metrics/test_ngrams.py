@@ -198,7 +198,7 @@ def test_words_are_numbered_in_their_order(block, sentences):
     flat = [expected.setdefault(word, len(expected)) for sentence in sentences for word in sentence]
     numbering = {"known": 0, "c": 1}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens_module, "_BLOCK", block)
+        patch.setattr(tokens_module, "BLOCK", block)
         corpus = Tokens.from_words(iter(sentences), numbering)
     assert list(numbering.items()) == list(expected.items())
     assert corpus.flat.tolist() == flat

@@ -1,11 +1,11 @@
-"""The wheel: one import name, imports rewritten, data files inside, equal from the checkout and from the sdist."""
+"""The wheel: one import name, imports rewritten, data files inside, equal from the checkout and from the sdist.
+
+That it runs where it is installed is tried by `python -m tox -e package`.
+"""
 
 from __future__ import annotations
 
 import ast
-import email
-import email.message
-import os
 import subprocess
 import sys
 import tarfile
@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from helpers.paths import ROOT
+
+from hatch_build import rewrite
 
 PACKAGES = {"baselines", "bench", "leaderboards", "metrics"}
 TOP = "textgan_bench"
@@ -46,30 +48,6 @@ def wheel(dist: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.fixture(scope="module")
-def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that stands for site-packages: the wheel unpacked, without the checkout."""
-    target = tmp_path_factory.mktemp("site")
-    with zipfile.ZipFile(only(dist, "*.whl")) as archive:
-        archive.extractall(target)
-    return target
-
-
-def metadata(wheel: dict[str, bytes]) -> email.message.Message:
-    (content,) = [content for name, content in wheel.items() if name.endswith(".dist-info/METADATA")]
-    return email.message_from_string(content.decode())
-
-
-def test_one_import_name(wheel: dict[str, bytes]) -> None:
-    tops = {name.split("/")[0] for name in wheel}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {TOP}
-    assert {name.split("/")[1] for name in wheel if name.startswith(f"{TOP}/")} == {
-        *PACKAGES,
-        "__init__.py",
-        "py.typed",
-    }
-
-
 def test_no_import_is_left_that_only_the_checkout_has(wheel: dict[str, bytes]) -> None:
     n_rewritten = 0
     for name, content in wheel.items():
@@ -97,31 +75,17 @@ def test_nothing_starts_a_module_by_its_name_in_the_checkout() -> None:
             assert not (ours and ("-m" in texts or imports)), f"{path}:{node.lineno}: {ast.unparse(node)}"
 
 
-def test_all_files_of_the_packages_are_inside(wheel: dict[str, bytes]) -> None:
+def test_all_files_of_the_packages_are_inside_below_one_name(wheel: dict[str, bytes]) -> None:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *sorted(PACKAGES)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("not a git checkout")
     listed = {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}
     expected = {f"{TOP}/{name}" for name in listed if not name.startswith("leaderboards/results/")}
-    packed = {name for name in wheel if name.startswith(f"{TOP}/")} - {f"{TOP}/__init__.py", f"{TOP}/py.typed"}
-    assert packed == expected
+    packed = {name for name in wheel if ".dist-info/" not in name}
+    assert packed == expected | {f"{TOP}/__init__.py", f"{TOP}/py.typed"}
     for part in ("bench/suites/", "leaderboards/published/", "metrics/bleu/README.md"):
         assert any(name.startswith(f"{TOP}/{part}") for name in packed), part
-
-
-def test_metadata(wheel: dict[str, bytes]) -> None:
-    head = metadata(wheel)
-    assert head["Name"] == "textgan-bench"
-    assert head["License-Expression"] == "MIT"
-    assert head["Requires-Python"] == "<3.14,>=3.11"
-    requirements = head.get_all("Requires-Dist", [])
-    assert "torch>=2.11" in requirements
-    assert not any("@" in line or "==" in line.split(";")[0] for line in requirements), (
-        "exact pins are constraints.txt's"
-    )
-    assert set(head.get_all("Provides-Extra", [])) == {"cluster", "semantic"}
-    assert head.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_wheel_from_the_sdist_is_the_same(dist: Path, wheel: dict[str, bytes], tmp_path: Path) -> None:
@@ -130,39 +94,6 @@ def test_a_wheel_from_the_sdist_is_the_same(dist: Path, wheel: dict[str, bytes],
     build(only(tmp_path / "source", "*"), tmp_path / "dist", "--wheel")
     with zipfile.ZipFile(only(tmp_path / "dist", "*.whl")) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == wheel
-
-
-def run_installed(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_names_are_found_from_the_wheel(installed: Path, tmp_path: Path) -> None:
-    code = (
-        f"from {TOP}.bench import registry\n"
-        f"print(registry.__file__, *registry.names('metrics'), registry.find('metrics', 'bleu').__module__)"
-    )
-    done = run_installed(installed, tmp_path, "-c", code)
-    assert done.returncode == 0, done.stderr
-    file, *names, module = done.stdout.split()
-    assert Path(file).is_relative_to(installed)
-    assert {"bleu", "self_bleu"} <= set(names)
-    assert module == f"{TOP}.metrics.bleu.metric"
-
-
-def test_each_console_script_runs(installed: Path, tmp_path: Path) -> None:
-    scripts = only(installed, "*.dist-info/entry_points.txt").read_text(encoding="utf-8").splitlines()
-    entries = dict(line.split(" = ") for line in scripts if " = " in line)
-    assert set(entries) == {"textgan-bench", "textgan-bench-leaderboards"}
-    for script, entry in entries.items():
-        module, _, function = entry.partition(":")
-        code = f"import sys; from {module} import {function}; sys.argv = [{script!r}, '--help']; sys.exit({function}())"
-        done = run_installed(installed, tmp_path, "-c", code)
-        assert done.returncode == 0, done.stderr
-        assert "Usage" in done.stdout
-        assert script in done.stdout
 
 
 def test_an_editable_install_reads_the_checkout(tmp_path: Path) -> None:
@@ -180,11 +111,6 @@ def test_an_editable_install_reads_the_checkout(tmp_path: Path) -> None:
 
 
 def test_the_build_refuses_an_import_that_a_wheel_cannot_have() -> None:
-    sys.path.insert(0, str(ROOT))
-    try:
-        from hatch_build import rewrite
-    finally:
-        sys.path.remove(str(ROOT))
     source = b'"""\nfrom bench\n"""\nif True:\n    from  bench.task import Task  # from bench\nfrom benches import x\n'
     expected = source.replace(b"from  bench.task", b"from  textgan_bench.bench.task")
     assert rewrite(source, "a.py") == expected

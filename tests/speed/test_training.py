@@ -19,7 +19,10 @@ from baselines.leakgan import LeakGAN
 from baselines.maligan import MaliGAN
 from baselines.relgan import RelGAN
 from baselines.seqgan import SeqGAN
-from speed import plain, textgan_pytorch, training, whole_runs
+from speed import training, whole_runs
+from speed.cases import Case, Row, Setting, Work
+from speed.reference import textgan_pytorch
+from speed.reference.lstm import PlainCNN, PlainLSTM, rollout
 
 SPEC = SequenceSpec(vocab_size=30, max_len=7, bos_id=0, pad_id=None, eos_id=None)
 
@@ -29,7 +32,7 @@ def test_every_case_runs_and_is_in_the_table() -> None:
     app.command()(training.main)
     done = CliRunner().invoke(app, ["--quick"])
     assert done.exit_code == 0, done.output
-    setting = training.Setting(torch.device("cpu"), quick=True)
+    setting = Setting(torch.device("cpu"), quick=True)
     cases = training.all_cases(setting)
     assert len({(case.baseline, case.phase) for case in cases}) == len(cases) >= 7
     for case in cases:
@@ -63,18 +66,18 @@ def test_turns_are_summed_over_the_parts() -> None:
         calls[name] += 1
         torch.randn(1000).sort()
 
-    case = training.Case("x", "y", lambda: {"ours": [training.Work(lambda: add("a"))], "peer": [
-        training.Work(lambda: add("b"), 10), training.Work(lambda: add("b"), 30)]})  # fmt: skip
-    ours, peer = training.measure(case, training.Setting(torch.device("cpu"), quick=True), turns=1, budget=1)
+    case = Case("x", "y", lambda: {"ours": [Work(lambda: add("a"))], "peer": [
+        Work(lambda: add("b"), 10), Work(lambda: add("b"), 30)]})  # fmt: skip
+    ours, peer = training.measure(case, Setting(torch.device("cpu"), quick=True), turns=1, budget=1)
     assert calls == {"a": 3, "b": 6}  # once to count, once to know how long it takes, once timed
     assert ours.ratio is None
     assert peer.ratio == pytest.approx(peer.seconds / ours.seconds)
 
 
-def same_generators() -> tuple[LSTMLanguageModel, plain.PlainLSTM]:
+def same_generators() -> tuple[LSTMLanguageModel, PlainLSTM]:
     torch.manual_seed(0)
     ours = LSTMLanguageModel(SPEC, embedding_dim=5, hidden_dim=6).double()
-    theirs = plain.PlainLSTM(SPEC.vocab_size, SPEC.max_len, SPEC.bos_id, 5, 6).double()
+    theirs = PlainLSTM(SPEC.vocab_size, SPEC.max_len, SPEC.bos_id, 5, 6).double()
     theirs.load_state_dict(ours.state_dict())
     return ours, theirs
 
@@ -97,7 +100,7 @@ def test_plain_completions_keep_the_prefix() -> None:
 def test_plain_discriminator_is_ours() -> None:
     torch.manual_seed(0)
     ours = CNNClassifier(SPEC, embedding_dim=8).double()
-    theirs = plain.PlainCNN(SPEC.vocab_size, SPEC.max_len, 8, 0.75, FILTERS).double().eval()
+    theirs = PlainCNN(SPEC.vocab_size, SPEC.max_len, 8, 0.75, FILTERS).double().eval()
     copied = dict(ours.state_dict())
     for i in range(len(ours.filters)):
         copied[f"convolutions.{i}.weight"] = copied.pop(f"filters.{i}").transpose(1, 2)[:, None]
@@ -117,11 +120,11 @@ def test_plain_rollout_rewards_each_token_of_its_own_sentence() -> None:
         return (sentences * torch.arange(1.0, 8.0)).sum(1).sin()
 
     expected = torch.stack([score(theirs.complete(tokens, given)) for given in range(1, 8)], 1)
-    torch.testing.assert_close(plain.rollout(theirs, score, tokens, 2), expected)
+    torch.testing.assert_close(rollout(theirs, score, tokens, 2), expected)
 
 
 def test_a_folder_that_is_no_checkout_is_named() -> None:
-    setting = training.Setting(torch.device("cpu"), textgan_pytorch=Path(__file__).parent)
+    setting = Setting(torch.device("cpu"), textgan_pytorch=Path(__file__).parent)
     with pytest.raises(FileNotFoundError, match="no checkout of TextGAN-PyTorch"):
         textgan_pytorch.SeqGANPeer(setting)
 
@@ -143,7 +146,7 @@ def test_whole_runs_count_the_steps_of_the_phases(run: whole_runs.Run) -> None:
     model = MODELS[run.name.split(",")[0]](run.config, SPEC)
     counts = whole_runs.counts(run)
     assert counts["MLE"] + counts["generator"] + counts["discriminator"] == sum(p.steps for p in model.phases())
-    cases = {(case.baseline, case.phase) for case in training.all_cases(training.Setting(torch.device("cpu")))}
+    cases = {(case.baseline, case.phase) for case in training.all_cases(Setting(torch.device("cpu")))}
     assert cases.issuperset(run.cases.values())
     assert run.cases.keys() == counts.keys()
 
@@ -160,8 +163,8 @@ def test_whole_runs_draw_pools_and_evaluations() -> None:
     assert counts["relgan"]["sampling"] == 150 // 5 + 3_000 // 20  # no pools
 
 
-def row(baseline: str, phase: str, contestant: str, seconds: float) -> training.Row:
-    return training.Row(baseline, phase, contestant, seconds, seconds, seconds, 1, 1.0, None, None, None)
+def row(baseline: str, phase: str, contestant: str, seconds: float) -> Row:
+    return Row(baseline, phase, contestant, seconds, seconds, seconds, 1, 1.0, None, None, None)
 
 
 def test_whole_runs_are_counts_times_medians() -> None:

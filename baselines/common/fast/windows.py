@@ -1,4 +1,9 @@
-"""The highest response of each filter to any window of words: a convolution over a sentence, its maximum over time."""
+"""The highest response of each filter to any window of words: a convolution over a sentence, its maximum over time.
+
+Gain: on a CPU steps of the discriminator, whose gradient is zero but at one window for each filter, and the scores of
+roll-outs, whose completions of one prefix begin with the same windows (`Completions`). The plain form, `conv1d` and
+`max` on whole sentences, gives the same but for rounding, and is what other devices compute.
+"""
 
 from __future__ import annotations
 
@@ -109,6 +114,8 @@ class Completions:
         return torch.cat(highest, 2)
 
 
+# Autograd of `max` and a convolution makes the gradient of all L windows, nearly all of it zeros, and multiplies with
+# it. Here only positions are kept, and the gradient of a filter is a sum over B windows instead of B L.
 class _HighestResponses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, words: Tensor, *banks: Tensor) -> Tensor:

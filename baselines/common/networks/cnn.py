@@ -12,7 +12,6 @@ from baselines.common.fast.kernels import drop_out, linear
 from baselines.common.fast.windows import Completions, highest_responses
 from baselines.common.networks.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.gradient_penalty import gradient_penalty
 
 __all__ = ["FILTERS", "TEXYGEN_FILTERS", "CNNClassifier"]
 
@@ -80,9 +79,9 @@ class CNNClassifier(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, F)."""
-        return self._read(self.embedding(tokens))
+        return self.read(self.embedding(tokens))
 
-    def _read(self, words: Tensor) -> Tensor:
+    def read(self, words: Tensor) -> Tensor:
         """Embedded sentences (B, T, E) -> (B, F)."""
         return self._highway(highest_responses(words, self.filters))
 
@@ -108,23 +107,6 @@ class CNNClassifier(nn.Module):
             share = real.to(logits.dtype) * (1 - self.smoothing)  # of the label "real"
             target = torch.stack([1 - share, share], 1)
         return functional.cross_entropy(logits, target) + l2 / 2 * penalty
-
-    def slope_penalty(self, tokens: Tensor, real: Tensor, *, weight: float) -> Tensor | float:
-        """Sentences (B, T), labels (B,) -> `weight` times the gradient penalty of log D - log(1 - D), dropout on.
-
-        Points are sentences of word vectors between a real and a generated one, the first with the first, and so on;
-        0 where there are none of a kind.
-        """
-        n = min(int(real.sum()), int((1 - real).sum())) if weight else 0
-        if not n:
-            return 0.0
-        words = self.embedding(tokens)
-
-        def critic(between: Tensor) -> Tensor:
-            generated, genuine = self.judge(self._read(between), dropout=True).unbind(1)
-            return genuine - generated
-
-        return weight * gradient_penalty(critic, words[real == 1][:n], words[real == 0][:n])
 
     @torch.no_grad()
     def score(self, tokens: Tensor) -> Tensor:

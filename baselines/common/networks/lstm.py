@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from baselines.common.fast.kernels import product
 from baselines.common.fast.likelihood import counted, log_likelihood, tiles, token_entropy, weighted_nll
-from baselines.common.fast.sampling import BLOCK, draw, draw_by_mass
+from baselines.common.fast.sampling import BLOCK, draw, draw_by_mass, write_words
+from baselines.common.networks.layers import lstm_step
 from baselines.common.spec import SequenceSpec
 
 __all__ = ["Decoder", "LSTMLanguageModel"]
@@ -75,21 +76,14 @@ class LSTMLanguageModel(nn.Module):
         With a prefix (n, N), the first N tokens of each sentence are given and the model draws the others.
         """
         decoder = Decoder(self, temperature=temperature)
-        out = torch.full((n, self.spec.max_len), self.spec.pad_id or 0, device=decoder.device)
-        rows = torch.arange(n, device=decoder.device)
-        hidden, cell = decoder.start(n)
-        for position in range(self.spec.max_len):
-            if prefix is not None and position < prefix.shape[1]:
-                tokens = prefix[rows, position]
-            else:
-                tokens = decoder.draw(hidden)[0]
-            out[rows, position] = tokens
-            if self.spec.eos_id is not None:
-                going = (tokens != self.spec.eos_id).nonzero().squeeze(1)  # once, and not for each of the four
-                rows, tokens, hidden, cell = rows[going], tokens[going], hidden[going], cell[going]
-            if position < self.spec.max_len - 1:
-                hidden, cell = decoder.step(tokens, hidden, cell)
-        return out
+        return write_words(
+            n,
+            self.spec,
+            decoder.start(n),
+            draw=lambda state, _: decoder.draw(state[0])[0],
+            read=lambda words, state, _: decoder.step(words, *state),
+            prefix=prefix,
+        )
 
 
 class Decoder:
@@ -132,9 +126,7 @@ class Decoder:
     def step(self, tokens: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Read tokens (N,) in the state (N, H), (N, H) -> the next state."""
         gates = torch.addmm(self._gates[tokens], hidden, self._recurrent)
-        admit, keep, candidate, show = gates.chunk(4, dim=1)  # nn.LSTM's order
-        cell = keep.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
-        return show.sigmoid() * cell.tanh(), cell
+        return lstm_step(gates, cell)
 
     @torch.no_grad()
     def draw(self, hidden: Tensor, n: int = 1) -> Tensor:

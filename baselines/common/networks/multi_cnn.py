@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from baselines.common.fast.kernels import applied, drop_out, linear
 from baselines.common.fast.windows import highest_responses
-from baselines.common.networks.initial import fan_in_linear, fan_in_normal_
+from baselines.common.networks.layers import fan_in_linear, fan_in_normal_
 from baselines.common.networks.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 

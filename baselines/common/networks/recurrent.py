@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from baselines.common.fast.kernels import applied
 from baselines.common.fast.likelihood import counted, log_likelihood, weighted_nll
-from baselines.common.fast.sampling import draw
-from baselines.common.networks.initial import fan_in_linear, fan_in_normal_
+from baselines.common.fast.sampling import draw, write_words
+from baselines.common.networks.gumbel import gumbel_softmax
+from baselines.common.networks.layers import fan_in_linear, fan_in_normal_, lstm_step
 from baselines.common.spec import SequenceSpec
-from baselines.common.training.gumbel import gumbel_softmax
 
 __all__ = ["Core", "LSTMCore", "RecurrentLanguageModel"]
 
@@ -59,9 +59,7 @@ class LSTMCore(Core):
     def step(self, projected: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Gates (B, 4 H) and state (B, 2, H) -> output (B, H) and the next state."""
         hidden, cell = state.unbind(1)
-        admit, keep, candidate, show = (projected + applied(self.recurrent, hidden)).chunk(4, 1)
-        cell = keep.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
-        hidden = show.sigmoid() * cell.tanh()
+        hidden, cell = lstm_step(projected + applied(self.recurrent, hidden), cell)
         return hidden, torch.stack([hidden, cell], 1)
 
 
@@ -116,18 +114,16 @@ class RecurrentLanguageModel(nn.Module):
         return torch.cat([self._sample(size, temperature) for size in sizes])
 
     def _sample(self, n: int, temperature: float) -> Tensor:
-        device = self.output.weight.device
-        out = torch.full((n, self.spec.max_len), self.spec.pad_id or 0, device=device)
-        rows = torch.arange(n, device=device)
-        tokens, state = torch.full_like(rows, self.spec.bos_id), self.core.initial_state(n)
-        for position in range(self.spec.max_len):
-            output, state = self.core.step(self.core.project(self.embedding(tokens)), state)
-            tokens = draw(applied(self.output, output) / temperature)[0]
-            out[rows, position] = tokens
-            if self.spec.eos_id is not None:
-                going = (tokens != self.spec.eos_id).nonzero().squeeze(1)
-                rows, tokens, state = rows[going], tokens[going], state[going]
-        return out
+        def read(words: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            return self.core.step(self.core.project(self.embedding(words)), state)
+
+        return write_words(
+            n,
+            self.spec,
+            read(torch.full((n,), self.spec.bos_id, device=self.output.weight.device), self.core.initial_state(n)),
+            draw=lambda state, _: draw(applied(self.output, state[0]) / temperature)[0],
+            read=lambda words, state, _: read(words, state[1]),
+        )
 
     def relaxed(self, n: int, beta: float) -> Tensor:
         """(n, T, V): sentences of relaxed words, with gradient; beta is the inverse temperature of `gumbel_softmax`.

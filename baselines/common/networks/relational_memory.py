@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.fast.kernels import applied
-from baselines.common.networks.initial import fan_in_linear
+from baselines.common.networks.layers import fan_in_linear
 from baselines.common.networks.recurrent import Core
 
 __all__ = ["JointLayerNorm", "RelationalMemory"]

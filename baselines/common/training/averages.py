@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from baselines.common.training.counter import Counter
+from baselines.common.training.state import Counter
 
 __all__ = ["Histories", "WeightAverage"]
 

@@ -9,10 +9,10 @@ By default all are off, or as the model's paper has them. What makes no sense fo
 - `d_keep`: dropout on the same features (Srivastava et al., JMLR 2014, https://jmlr.org/papers/v15/srivastava14a.html)
 - `gradient_penalty`: Gulrajani et al., NeurIPS 2017, https://arxiv.org/abs/1704.00028; there, as usual, 10. Between
   what the discriminator reads: word vectors (SeqGAN, MaliGAN, LeakGAN), or relaxed words (RelGAN, WGAN-GP).
-  `common/training/gradient_penalty.py`
+  `common/training/penalties.py`
 - `feature_matching`: Salimans et al., NeurIPS 2016, https://arxiv.org/abs/1606.03498, section 3.1, there in place of
   the generator's loss, here beside it; through relaxed samples (RelGAN, WGAN-GP), or as a reward of each sentence
-  (SeqGAN, MaliGAN, LeakGAN's worker). `common/training/feature_matching.py`
+  (SeqGAN, MaliGAN, LeakGAN's worker). `common/training/penalties.py`
 - `historical_averaging`: the same, section 3.3. `common/training/averages.py`
 - `label_smoothing`: the same, section 3.4: one-sided, .1 there. For discriminators that are trained with labels.
 - `ema_decay`: Yazici et al., ICLR 2019, https://arxiv.org/abs/1806.04498. The average is over all updates, those of

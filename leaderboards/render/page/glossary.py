@@ -44,14 +44,14 @@ def definition(name: str) -> Definition:
     return Definition(
         name=name,
         title=title.lstrip("# "),
-        text=_plain(text),
+        text=_without_marks(text),
         formula=re.sub(r"^ {4}", "", formula[0], flags=re.MULTILINE).rstrip() if formula else "",
-        direction=_plain(rest.get("Direction and range", "").strip().partition("\n\n")[0]),
-        pitfalls=tuple(map(_plain, bullets)),
+        direction=_without_marks(rest.get("Direction and range", "").strip().partition("\n\n")[0]),
+        pitfalls=tuple(map(_without_marks, bullets)),
     )
 
 
-def _plain(markdown: str) -> str:
+def _without_marks(markdown: str) -> str:
     """Markdown of our cards -> one line of text: links, code and bold lose their marks."""
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", markdown)
     return " ".join(re.sub(r"\*\*|`", "", text).split())

@@ -89,12 +89,12 @@
     count.textContent = `${shown} row${shown === 1 ? "" : "s"}`;
   }
 
-  function startViews(table, tools) {
+  function startChoices(table, tools) {
     const sheet = new CSSStyleSheet();
     document.adoptedStyleSheets.push(sheet);
-    const show = (view) => {
+    const show = (choice) => {
       const hidden = $$("thead th", table).filter(
-        ({ dataset }) => dataset.views && view !== "All" && !dataset.views.split("|").includes(view));
+        ({ dataset }) => dataset.choices && choice !== "All" && !dataset.choices.split("|").includes(choice));
       sheet.replaceSync(hidden.map(
         (head) => `#${table.id} tr:not(.group) > :nth-child(${head.cellIndex + 1}) { display: none; }`).join("\n"));
     };
@@ -113,7 +113,7 @@
       const field = $("input[type=search]", tools);
       tools.hidden = false;
       field.addEventListener("input", () => filterRows(table, field.value, $(".count", tools)));
-      startViews(table, tools);
+      startChoices(table, tools);
     }
   }
 
@@ -277,20 +277,14 @@
     return [...pieces, text.slice(end)];
   }
 
-  function list(target, { lines, ids, nearest = {}, sorted = false }, query, count) {
+  function list(target, lines, ids, query, count) {
     const search = pattern(query);
-    let numbered = lines.map((line, i) => [line, i + 1]);
-    if (sorted) numbered.sort(([a], [b]) => (nearest[b]?.[1] ?? -1) - (nearest[a]?.[1] ?? -1));
-    numbered = numbered.filter(([line]) => !search || line.search(search) >= 0);
+    const numbered = lines.map((line, i) => [line, i + 1]).filter(([line]) => !search || line.search(search) >= 0);
     target.classList.toggle("ids", Boolean(ids));
     target.replaceChildren(...numbered.map(([line, number]) => {
       const item = make("li", "");
       item.dataset.n = number;
       item.append(...(line ? marked(line, search) : [make("em", "(an empty sentence)", "soft")]));
-      if (nearest[line]) {
-        const [text, similarity] = nearest[line];
-        item.append(make("span", `${similarity >= 1 ? "copy of" : `nearest in training (${similarity.toFixed(2)}):`} ${text}`, "near"));
-      }
       return item;
     }));
     count.textContent = search ? `${numbered.length} of ${lines.length} sentences` : `first ${lines.length} sentences`;
@@ -300,12 +294,10 @@
     const target = $("#list");
     if (!target) return;
     const [tools, data] = [$("#find"), await load(target.dataset.source)];
-    const [menu, field, tick] = ["select", "input[type=search]", "input[type=checkbox]"].map((s) => $(s, tools));
-    const show = () => list(target, {
-      ...data, lines: data.sets[Number(menu?.value ?? 0)].lines, sorted: tick?.checked,
-    }, field.value, $(".count", tools));
+    const [menu, field] = ["select", "input[type=search]"].map((s) => $(s, tools));
+    const show = () => list(target, data.sets[Number(menu?.value ?? 0)].lines, data.ids, field.value, $(".count", tools));
     tools.hidden = false;
-    [menu, field, tick].forEach((control) => control?.addEventListener("input", show));
+    [menu, field].forEach((control) => control?.addEventListener("input", show));
     show();
   }
 
@@ -319,26 +311,25 @@
     const entry = (side) => boards[Number(board.value)].runs[Number(side.run.value)];
 
     async function show(side) {
-      const [name, label] = entry(side);
+      const [name, row, seed] = entry(side);
       const data = await load(name);
       if (entry(side)[0] !== name) return; // another was chosen meanwhile
-      list($(`#${side.name}-list`), { ...data, nearest: {}, lines: data.sets[Number(side.set.value)].lines }, query.value, $(`#${side.name}-count`));
+      list($(`#${side.name}-list`), data.sets[Number(side.set.value)].lines, data.ids, query.value, $(`#${side.name}-count`));
       const link = $(`#${side.name}-run`);
       link.href = `runs/${name}.html`;
-      link.textContent = `open ${label}`;
+      link.textContent = `open ${row}, ${seed}`;
       history.replaceState(null, "", `#${sides.map((s) => `${s.name}=${entry(s)[0]}`).join("&")}`);
     }
     function chooseRun(side) {
-      side.set.replaceChildren(...entry(side)[2].map((name, i) => new Option(name, i)));
+      side.set.replaceChildren(...entry(side)[3].map((name, i) => new Option(name, i)));
       return show(side);
     }
     function chooseBoard() {
       const { runs } = boards[Number(board.value)];
-      const models = runs.map(([, label]) => label.replace(/, [^,]*$/, ""));
-      const left = Math.max(0, runs.findIndex(([, , , reference]) => !reference));
-      const right = runs.findIndex(([, , , reference], i) => !reference && models[i] !== models[left]);
+      const left = Math.max(0, runs.findIndex(([, , , , reference]) => !reference));
+      const right = runs.findIndex(([, row, , , reference]) => !reference && row !== runs[left][1]);
       sides.forEach((side, i) => {
-        side.run.replaceChildren(...runs.map(([, label], k) => new Option(label, k)));
+        side.run.replaceChildren(...runs.map(([, row, seed], k) => new Option(`${row}, ${seed}`, k)));
         const wanted = runs.findIndex(([name]) => name === asked.get(side.name));
         side.run.value = wanted >= 0 ? wanted : i === 0 ? left : Math.max(0, right);
       });

@@ -17,20 +17,28 @@ from typing import Any, TypeVar
 import jinja2
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
-from leaderboards.render.page.charts import Style, curves, learning, run_figures, styles
+from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
+from leaderboards.formats import ARROWS, plain, value_text
+from leaderboards.legend import legend, signatures
 from leaderboards.render.page.citation import bibtex
-from leaderboards.render.page.files import read_diary, read_lines, read_nearest
+from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
-from leaderboards.render.page.views import board_tables, main_table
+from leaderboards.render.page.plotly import drawing_of
 from leaderboards.schema import Board, Boards, Row, RunView
 from leaderboards.statistics import front_keys
-from leaderboards.tables import legend, parts, signatures
-from leaderboards.text import duration, plain
+from leaderboards.tables import Cell, Column, Table, main_table, page_tables, reported_tables
 
 __all__ = ["write_page"]
 
 _PAGES = Path(__file__).parent
-_STATIC = ("page.css", "page.js")
+_GROUPS = {
+    "reference": "References: what a score means. Not ranked.",
+    "ranked": "Ranked: three seeds or more",
+    "incomplete": "Incomplete: fewer than three seeds. Not ranked.",
+    "samples": "Samples that were handed in. Not ranked.",
+    "apart": "Drawn at another temperature than 1. Not comparable with the rows above.",
+}
+"""Heads of the groups of a table, by status."""
 _ROWS_AT_FIRST = 14
 """Rows of a board on the first page; of a longer board the references and the front."""
 _POINTS = 120
@@ -59,8 +67,7 @@ def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
         (folder / name).mkdir(parents=True, exist_ok=True)
     names = _board_names(boards)
     runs = _runs(boards)
-    looks = styles(boards)
-    site = _Site(folder, boards, names, runs, looks)
+    site = _Site(folder, boards, names, runs, looks_of(boards))
     for run in runs.values():
         _write_run(site, run, samples)
     for board in boards.boards:
@@ -68,8 +75,8 @@ def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
     comparable = [run for run in runs.values() if run.sets]
     site.page("compare.html", "compare.html", title="Compare samples", data=_for_compare(comparable))
     site.page("metrics.html", "metrics.html", title="Metrics", metrics=site.definitions(*boards.boards))
-    for name in _STATIC:
-        (folder / name).write_bytes((_PAGES / name).read_bytes())
+    (folder / "page.css").write_text(_palette() + (_PAGES / "page.css").read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "page.js").write_bytes((_PAGES / "page.js").read_bytes())
     _write_plotly(folder / "data" / "plotly.min.js")
     site.page(
         "index.html",
@@ -91,7 +98,7 @@ class _Site:
         boards: Boards,
         names: Mapping[int, str],
         runs: Mapping[str, _Run],
-        looks: Mapping[str, Style],
+        looks: Looks,
     ) -> None:
         self.folder, self.boards, self.runs, self.looks = folder, boards, runs, looks
         self.environment = jinja2.Environment(
@@ -102,13 +109,18 @@ class _Site:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self.environment.filters |= {"json": _json, "duration": duration, "setting": _setting}
+        self.environment.filters |= {"json": _json, "setting": _setting, "written": value_text}
         self.names = names
         self.environment.globals |= {
             "boards": boards,
             "names": names,
             "runs": runs,
             "looks": looks,
+            "anchors_of": _anchors,
+            "arrows": ARROWS,
+            "groups": _GROUPS,
+            "small": _small,
+            "widths_of": _widths,
             "title_of": _title,
             "details_of": _details,
             "bibtex": bibtex,
@@ -126,6 +138,28 @@ class _Site:
     def definitions(self, *boards: Board) -> list[Any]:
         """Definitions of the metrics of some boards, by name."""
         return [definition(name) for name in sorted({name for board in boards for name in board.metrics.values()})]
+
+
+def _palette() -> str:
+    """The colours of rows: a property of each, and a class of its name for letters."""
+    colours = "".join(f"  --{name}: light-dark({light}, {dark});\n" for name, (light, dark) in PALETTE.items())
+    return f":root {{\n{colours}}}\n" + "".join(f".g.{name} {{ color: var(--{name}); }}\n" for name in PALETTE)
+
+
+def _anchors(board: Board) -> dict[str, str]:
+    """Label of a row -> where its board's page tells of it."""
+    return {row.label: f"row-{i}" for i, row in enumerate([*board.rows, *board.apart], 1)}
+
+
+def _small(column: Column, cell: Cell) -> str:
+    """What follows a number in small letters; places are one word."""
+    return "" if column.kind == "places" else column.after(cell)
+
+
+def _widths(table: Table) -> list[int]:
+    """For each column, the characters that stand right of its numbers, so that these align."""
+    columns = zip(table.columns, zip(*(line.cells for line in table.lines), strict=True), strict=False)
+    return [min(max((len(_small(column, cell)) for cell in cells), default=0), 9) for column, cells in columns]
 
 
 def _title(board: Board) -> str:
@@ -167,13 +201,12 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
     problems: list[str] = []
     sets = _samples(record, folder, samples, problems)
     run.sets = [name for name, _ in sets]
-    nearest = _or_problem(lambda: read_nearest(folder), problems) or {}
-    shown = {line for _, lines in sets for line in lines}
-    drawing = run_figures(record, _or_problem(lambda: read_diary(folder, _POINTS), problems) or {})
+    shown = [line for _, lines in sets for line in lines if line][:20]
+    diary = _or_problem(lambda: read_diary(folder, _POINTS), problems) or {}
+    drawing = drawing_of(run_figures(record, run.view.borders, diary))
     data = {
         "sets": [{"name": name, "lines": lines} for name, lines in sets],
-        "nearest": {line: found for line, found in nearest.items() if line in shown},
-        "ids": bool(shown) and all(line.replace(" ", "").isdigit() for line in list(shown)[:20]),
+        "ids": bool(shown) and all(line.replace(" ", "").isdigit() for line in shown),
         **drawing,
     }
     if sets or drawing["figures"]:
@@ -190,7 +223,6 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
         siblings=[site.runs[view.path] for view in row.runs],
         problems=problems,
         has_figures=bool(drawing["figures"]),
-        has_nearest=bool(data["nearest"]),
         seed=_seed,
         evaluation_name=_evaluation_name,
         scored=_scored(record),
@@ -200,8 +232,12 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
 
 def _write_board(site: _Site, board: Board) -> None:
     name = site.names[board.number]
-    pages = {path: run.name for path, run in site.runs.items()}
-    drawings = {"curves": curves(board, site.looks, pages), "learning": learning(board, site.looks)}
+    looks = site.looks[board.number]
+    pages = {
+        row.label: {str(run.seed): site.runs[run.path].name for run in row.runs} for row in (*board.rows, *board.apart)
+    }
+    figures = {"curves": curve_figures(board, looks), "learning": learning_figures(board, looks)}
+    drawings = {kind: drawing_of(found, pages) for kind, found in figures.items()}
     for kind, drawing in drawings.items():
         if drawing["figures"]:
             site.data(f"{name}-{kind}", drawing)
@@ -211,12 +247,12 @@ def _write_board(site: _Site, board: Board) -> None:
         title=_title(board),
         board=board,
         name=name,
-        tables=board_tables(board),
+        tables=page_tables(board),
         front=front_keys(board.rows),
         unmatched=_unmatched(board),
-        published=[table for table in parts(board) if table.title.startswith("reported")],
+        published=reported_tables(board),
         signatures=signatures(board),
-        figures={kind: [figure["name"] for figure in found["figures"]] for kind, found in drawings.items()},
+        figures=figures,
         seed=_seed,
         metrics=site.definitions(board),
     )
@@ -242,7 +278,7 @@ def _samples(record: RunRecord, folder: Path, n: int, problems: list[str]) -> li
     for evaluation in ordered:
         if evaluation.samples_file is not None:
             name, count = evaluation.samples_file, n if evaluation is final else n // 4
-            lines = _or_problem(lambda name=name, count=count: read_lines(folder, name, count), problems)  # type: ignore[misc]
+            lines = _or_problem(lambda name=name, count=count: first_sentences(folder, name, count), problems)  # type: ignore[misc]
             if lines:
                 found.append((_evaluation_name(evaluation), lines))
     return found
@@ -263,7 +299,7 @@ def _or_problem(read: Callable[[], _T], problems: list[str]) -> _T | None:
 def _evaluation_name(evaluation: Evaluation) -> str:
     when = {"end": "end of training", "samples": "as handed in", "phase_end": f"after {plain(evaluation.phase)}"}
     at = when.get(evaluation.at, f"step {evaluation.step}")
-    return at if evaluation.at == "samples" else f"{at}, T = {evaluation.temperature:g}"
+    return at if evaluation.at == "samples" else f"{at}, T = {value_text(evaluation.temperature, 'temperature')}"
 
 
 def _scored(record: RunRecord) -> dict[str, Any]:
@@ -289,8 +325,8 @@ def _for_compare(runs: list[_Run]) -> list[dict[str, Any]]:
     for run in runs:
         for board, row in run.homes:
             entry = boards.setdefault(board.number, {"board": _title(board), "runs": []})
-            label = f"{plain(row.label)}, {_seed(run.view)}"
-            entry["runs"].append([run.name, label, [plain(name) for name in run.sets], row.status == "reference"])
+            sets, reference = [plain(name) for name in run.sets], row.status == "reference"
+            entry["runs"].append([run.name, plain(row.label), _seed(run.view), sets, reference])
     return [boards[number] for number in sorted(boards)]
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import threading
 from collections import Counter
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +21,10 @@ from helpers.paths import TOY
 from rich.console import Console
 from typer.testing import CliRunner
 
-import bench.launch.workers
 from bench.cli import app
 from bench.config import RunConfig
-from bench.launch.slots import slots
-from bench.launch.workers import Outcome, Way, _Worker, launch
+from bench.launch.options import LaunchOptions, slots
+from bench.launch.workers import Outcome, launch
 from bench.randomness import isolated, random_state, restore_random_state
 from bench.record import read_record
 from bench.run.runner import run
@@ -99,37 +100,36 @@ def test_which_gpu_it_is_makes_no_other_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Workers:
-    """Workers that say at once that a run is completed, and one that dies of its first."""
+    """In place of processes: threads that say at once that a run is completed, and one that dies of its first."""
 
     def __init__(self, dies: str = "") -> None:
         self.dies = dies
-        self.taken: list[tuple[str, RunConfig]] = []
-        """Slot of the worker and the run that it was sent."""
-        self.started: list[str] = []
-        self.threads: list[threading.Thread] = []
+        """GPU of the first run that kills its worker."""
+        self.taken: list[tuple[int, RunConfig]] = []
+        """Number of the worker and the run that it was sent."""
+        self.started = 0
 
-    def start(self, _way: Way, slot: str, index: int, runs: Any) -> _Worker:
-        ours, theirs = multiprocessing.Pipe()
-        self.started.append(slot)
-        dies = slot == self.dies and self.started.count(slot) == 1
-        thread = threading.Thread(target=self.work, args=(slot, theirs, dies))
-        thread.start()
-        self.threads.append(thread)
-        ours.send(bench.launch.workers._placed(runs[index].run, slot))
-        process: Any = SimpleNamespace(join=thread.join, exitcode=-9, terminate=lambda: None)
-        return _Worker(process, ours, slot, index)
+    def context(self, _method: str) -> Any:
+        return SimpleNamespace(Pipe=multiprocessing.Pipe, Process=self.process)
 
-    def work(self, slot: str, pipe: Any, dies: bool) -> None:
-        try:
+    def process(self, *, target: Any, args: tuple[LaunchOptions, Connection]) -> Any:
+        pipe = Connection(os.dup(args[1].fileno()))  # the launcher closes its copy, as it does for a real process
+        thread = threading.Thread(target=self.work, args=(self.started, pipe))
+        self.started += 1
+        return SimpleNamespace(start=thread.start, join=thread.join, exitcode=-9, terminate=lambda: None)
+
+    def work(self, number: int, pipe: Connection) -> None:
+        with pipe:
             while True:
-                run = pipe.recv()
-                self.taken.append((slot, run))
-                if dies:
-                    break
+                try:
+                    run = pipe.recv()
+                except EOFError:
+                    return
+                self.taken.append((number, run))
+                if run.device == self.dies:
+                    self.dies = ""
+                    return
                 pipe.send(Outcome(run.title(), Path(), "completed"))
-        except EOFError:
-            pass
-        pipe.close()
 
 
 @pytest.mark.parametrize("dies", ["", "cuda:1"])
@@ -137,20 +137,20 @@ def test_each_run_is_sent_to_the_gpu_of_its_worker(dies: str, monkeypatch: pytes
     runs = [toy(seed).resolve() for seed in range(9)]
     assert len({each.run_id for each in runs}) == 9  # looked up where there is no GPU
     workers = Workers(dies)
-    monkeypatch.setattr(bench.launch.workers, "_start", workers.start)
-    console = Console(file=io.StringIO())
+    monkeypatch.setattr(multiprocessing, "get_context", workers.context)
     at_once = ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
-    outcomes = launch(runs, Way(tmp_path), slots=at_once, console=console)
+    options = LaunchOptions(runs=tmp_path, slots=at_once)
+    outcomes = launch(runs, options, console=Console(file=io.StringIO()))
     assert [outcome.title for outcome in outcomes] == [each.run.title() for each in runs]
     assert Counter(outcome.status for outcome in outcomes) == {
         "completed": 9 - bool(dies),
         **({"killed": 1} if dies else {}),
     }
-    assert all(run.device == slot for slot, run in workers.taken)
     assert sorted(run.seed for _, run in workers.taken) == list(range(9))
-    assert workers.started[:4] == list(at_once)
-    assert workers.started[4:] in ([], [dies])  # a dead worker's place is taken, on its GPU
-    assert {slot for slot, _ in workers.taken} == {"cuda:0", "cuda:1"}
+    gpus = {number: run.device for number, run in workers.taken}
+    assert all(run.device == gpus[number] for number, run in workers.taken)  # a worker stays on its GPU
+    assert {number: gpus[number] for number in range(4)} == dict(enumerate(at_once))
+    assert [gpus[number] for number in range(4, workers.started)] in ([], [dies])  # the place of a dead one is taken
 
 
 def test_one_run_goes_to_the_first_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -158,8 +158,9 @@ def test_one_run_goes_to_the_first_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path
     asked: list[str] = []
     resolve = RunConfig.resolve
     monkeypatch.setattr(RunConfig, "resolve", lambda self: asked.append(self.device) or resolve(self))
+    options = LaunchOptions(runs=tmp_path, slots=("cuda:3", "cuda:4"))
     with pytest.raises(ValueError, match="no device 'cuda:3' here"):
-        launch([toy().resolve()], Way(tmp_path), slots=("cuda:3", "cuda:4"), console=Console(file=io.StringIO()))
+        launch([toy().resolve()], options, console=Console(file=io.StringIO()))
     assert asked == ["auto", "cuda:3"]
 
 
@@ -195,6 +196,7 @@ def test_random_numbers_of_a_gpu_go_on_after_a_look_aside() -> None:
 def test_seeds_that_share_a_gpu_have_the_records_of_single_runs(tmp_path: Path) -> None:
     runs = [toy(seed, "cuda").resolve() for seed in (0, 1)]
     alone = [run(each, tmp_path / "alone").content() for each in runs]
-    outcomes = launch(runs, Way(tmp_path / "shared"), slots=("cuda:0", "cuda:0"), console=Console(file=io.StringIO()))
+    options = LaunchOptions(runs=tmp_path / "shared", slots=("cuda:0", "cuda:0"))
+    outcomes = launch(runs, options, console=Console(file=io.StringIO()))
     assert [outcome.status for outcome in outcomes] == ["completed", "completed"]
     assert [read_record(each.folder(tmp_path / "shared") / "record.json").content() for each in runs] == alone

@@ -19,7 +19,8 @@ from helpers.paths import ROOT, TOY
 from rich.console import Console
 
 from bench.config import RunConfig
-from bench.launch.workers import Way, _Clock, launch
+from bench.launch.options import LaunchOptions
+from bench.launch.workers import _Clock, launch
 from bench.places import RESULTS
 from bench.record import read_record
 from bench.reproduce.presets import preset_names, read_preset
@@ -73,8 +74,8 @@ def test_a_deadline_saves_and_stops_and_what_follows_is_as_if_it_had_not(
     monkeypatch.setattr("bench.launch.workers.time", clock)
     console, stops = Console(file=(tmp_path / "log").open("w")), 0
     for _ in range(30):
-        way = Way(tmp_path / "cut", deadline=clock.time() + 1.0)  # about 50 steps
-        outcomes = launch(resolved, way, console=console)
+        options = LaunchOptions(runs=tmp_path / "cut", deadline=clock.time() + 1.0)  # about 50 steps
+        outcomes = launch(resolved, options, console=console)
         assert all(outcome.at_deadline == (outcome.status == "stopped") for outcome in outcomes)
         stops += any(outcome.status == "stopped" for outcome in outcomes)
     assert 5 < stops < 29

@@ -18,7 +18,7 @@ from bench.reproduce import report as reproduce_report
 from bench.reproduce.plan import make_plan, seconds_left
 from bench.reproduce.presets import Preset, read_preset
 from bench.reproduce.state import Found, read_found, state_of, state_of_row
-from bench.run.checkpoint import read_progress
+from bench.run.checkpoint import read_state
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
 
@@ -285,7 +285,7 @@ def test_the_plan_and_the_list_know_a_run_that_was_stopped(toy: Preset, tmp_path
     state = state_of_row(toy.rows[0], read_found([runs]))
     assert (state.done, dict(state.begun)) == ((1,), {0: "step 33, in adversarial"})
     checkpoint = toy.rows[0].resolved.folder(runs) / "checkpoint.pt"
-    assert read_progress(checkpoint).step == 33
+    assert read_state(checkpoint).step == 33
     checkpoint.write_bytes(b"torn")
     assert dict(state_of_row(toy.rows[0], read_found([runs])).begun) == {0: "its checkpoint cannot be read"}
     checkpoint.unlink()

@@ -12,8 +12,8 @@ import torch
 from helpers.paths import TOY
 
 from bench.config import Resolved, RunConfig
-from bench.record import read_record
-from bench.run.checkpoint import PhaseProgress, read_progress
+from bench.record import PhaseCost, read_record
+from bench.run.checkpoint import read_state
 from bench.run.hardware import PeakMemory, _reset_resident
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
@@ -23,6 +23,10 @@ can_measure = pytest.mark.skipif(not _reset_resident(), reason="this system does
 MB = 1 << 20
 
 
+def cost(**peaks: int) -> PhaseCost:
+    return PhaseCost(name="mle", steps=0, seconds=0.0, real_sentences=0, **peaks)
+
+
 def toy(**settings: Any) -> Resolved:
     values = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, **settings}
     return RunConfig.model_validate(values).resolve()
@@ -30,13 +34,12 @@ def toy(**settings: Any) -> Resolved:
 
 @can_measure
 def test_what_was_before_is_left_out() -> None:
-    first, second = PhaseProgress("first"), PhaseProgress("second")
     memory = PeakMemory(torch.device("cpu"))
     much = np.ones(100 * MB, dtype=np.int8)
-    memory.note(first)
+    first = memory.noted(cost())
     del much
     memory.restart()
-    memory.note(second)
+    second = memory.noted(cost())
     assert first.peak_resident_bytes is not None
     assert second.peak_resident_bytes is not None
     assert first.peak_resident_bytes - second.peak_resident_bytes > 80 * MB
@@ -45,11 +48,10 @@ def test_what_was_before_is_left_out() -> None:
 
 @can_measure
 def test_the_highest_part_counts() -> None:
-    phase = PhaseProgress("mle", peak_resident_bytes=1 << 50)
-    PeakMemory(torch.device("cpu")).note(phase)
+    phase = PeakMemory(torch.device("cpu")).noted(cost(peak_resident_bytes=1 << 50))
     assert phase.peak_resident_bytes == 1 << 50
-    phase = PhaseProgress("mle", peak_resident_bytes=1)
-    PeakMemory(torch.device("cpu")).note(phase)
+    phase = PeakMemory(torch.device("cpu")).noted(cost(peak_resident_bytes=1))
+    assert phase.peak_resident_bytes is not None
     assert phase.peak_resident_bytes > MB
 
 
@@ -58,9 +60,9 @@ def test_on_a_gpu_its_allocator_is_asked(monkeypatch: pytest.MonkeyPatch) -> Non
     peaks = iter([5, 3, 9])
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: next(peaks))
-    memory, phase, seen = PeakMemory(torch.device("cuda:1")), PhaseProgress("mle"), []
+    memory, phase, seen = PeakMemory(torch.device("cuda:1")), cost(), []
     for _ in range(3):
-        memory.note(phase)
+        phase = memory.noted(phase)
         memory.restart()
         seen.append(phase.peak_gpu_bytes)
     assert seen == [5, 5, 9]
@@ -69,9 +71,7 @@ def test_on_a_gpu_its_allocator_is_asked(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_where_nothing_is_measured_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.run.hardware._reset_resident", lambda: False)
-    phase = PhaseProgress("mle")
-    PeakMemory(torch.device("cpu")).note(phase)
-    assert phase == PhaseProgress("mle")
+    assert PeakMemory(torch.device("cpu")).noted(cost()) == cost()
 
 
 @can_measure
@@ -88,7 +88,7 @@ def test_a_record_has_the_peaks_of_all_parts(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("bench.run.hardware._peak_resident", lambda: 1 << 40)
     with pytest.raises(Interrupted):
         run(resolved, tmp_path / "cut", should_stop=stop)
-    saved = read_progress(resolved.folder(tmp_path / "cut") / "checkpoint.pt")
+    saved = read_state(resolved.folder(tmp_path / "cut") / "checkpoint.pt")
     assert [phase.peak_resident_bytes for phase in saved.phases] == [1 << 40, 1 << 40]
     monkeypatch.setattr("bench.run.hardware._peak_resident", lambda: 1 << 30)
     record = run(resolved, tmp_path / "cut")
@@ -115,9 +115,9 @@ def test_a_record_without_peaks_is_read(tmp_path: Path) -> None:
 def test_peaks_of_a_gpu(tmp_path: Path) -> None:
     device = torch.device("cuda")
     torch.empty(64 * MB, dtype=torch.int8, device=device)
-    memory, phase = PeakMemory(device), PhaseProgress("mle")
+    memory = PeakMemory(device)
     torch.empty(16 * MB, dtype=torch.int8, device=device)
-    memory.note(phase)
+    phase = memory.noted(cost())
     assert 16 * MB <= (phase.peak_gpu_bytes or 0) < 64 * MB
     record = run(toy(device="cuda"), tmp_path)
     assert all((phase.peak_gpu_bytes or 0) > 0 for phase in record.phases)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.kills import KilledError, kill_after
 from helpers.paths import TOY
 from safetensors.torch import load_file
 
+import bench.run.evaluator
 import bench.run.runner
 from bench.batches import BatchStream
 from bench.config import Resolved, RunConfig
 from bench.randomness import derive, isolated
 from bench.record import RunRecord, read_record
-from bench.run.checkpoint import load_weights, save_weights
+from bench.run.checkpoint import CheckpointError, load_weights, save_weights
 from bench.run.hardware import use_precision
 from bench.run.runner import load_run, run
 from bench.run.trainer import Interrupted
@@ -32,6 +34,11 @@ def toy(**settings: Any) -> Resolved:
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def diary(folder: Path) -> list[dict[str, Any]]:
+    """All that does not depend on the clock."""
+    return [{key: value for key, value in line.items() if key != "time"} for line in lines(folder)]
 
 
 def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
@@ -86,13 +93,13 @@ def test_products_are_exact_unless_asked_for_and_always_in_evaluations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    draw = bench.run.runner.draw
+    draw = bench.run.evaluator.draw
 
     def spy(*args: Any, **kwargs: Any) -> Any:
         seen.extend(part.fp32_precision for part in (torch.backends.mkldnn.matmul, *GPU_PARTS))
         return draw(*args, **kwargs)
 
-    monkeypatch.setattr(bench.run.runner, "draw", spy)
+    monkeypatch.setattr(bench.run.evaluator, "draw", spy)
     for precision, on_gpu in (("tf32", "tf32"), ("bf16", "tf32"), ("ieee", "ieee")):
         record = run(toy(fp32_precision=precision), tmp_path)
         assert record.environment["fp32_precision"] == precision
@@ -142,17 +149,85 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, stop_at: int) -> None
         steps += 1
 
     with pytest.raises(Interrupted):
-        run(resolved, tmp_path / "cut", report=count, should_stop=lambda: steps == stop_at)
+        run(resolved, tmp_path / "cut", on_step=count, should_stop=lambda: steps == stop_at)
     again = run(resolved, tmp_path / "cut")
     assert again.content() == whole.content()
     for name in ("samples.txt", "samples-after-mle.txt", "weights.safetensors"):
         assert (resolved.folder(tmp_path / "cut") / name).read_bytes() == (
             resolved.folder(tmp_path / "whole") / name
         ).read_bytes()
-    events = [lines(resolved.folder(tmp_path / n)) for n in ("whole", "cut")]
-    for event in events[0] + events[1]:
-        event.pop("time")
-    assert events[0] == events[1]
+    assert diary(resolved.folder(tmp_path / "cut")) == diary(resolved.folder(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("saves", ["each step", "every 50 ms", "killed"])
+def test_when_the_state_is_saved_changes_neither_record_nor_diary(tmp_path: Path, saves: str) -> None:
+    """A value that a save has read in one phase is not logged in the next one, where it would be an alarm."""
+    settings = {"model": TOY.replace("ToyGAN", "InfiniteBetween"), "log_every": 100, "evaluate_every": 8}
+    resolved = toy(**settings, alarm_unique=0.0)
+    whole = run(resolved, tmp_path / "whole")
+    other = tmp_path / "other"
+    for last, save_every in ((7, 60.0), (7, 0.0), (23, 0.0), (3, 0.0), (9, 0.02)) if saves == "killed" else ():
+        with pytest.raises(KilledError):
+            run(resolved, other, on_step=kill_after(last), save_every=save_every)
+    again = run(resolved, other, save_every=0.05 if saves == "every 50 ms" else 0.0)
+    assert again.content() == whole.content()
+    assert whole.alarms == ()
+    assert diary(resolved.folder(other)) == diary(resolved.folder(tmp_path / "whole"))
+
+
+class Heard:
+    """A tracker that writes down what it is asked; a kill comes when it shall finish."""
+
+    def __init__(self, *, killed: bool = False) -> None:
+        self.killed = killed
+        self.calls: list[Any] = []
+
+    def start(self, folder: Path) -> None:
+        self.calls.append(("start", (folder / "run.json").is_file()))
+
+    def follow(self) -> None:
+        if self.calls[-1] != "follow":
+            self.calls.append("follow")
+
+    def finish(self, record: RunRecord | None) -> None:
+        if self.killed:
+            raise KilledError
+        self.calls.append(("finish", record and record.status))
+
+
+def test_a_tracker_follows_a_run(tmp_path: Path) -> None:
+    completed, failed, stopped = Heard(), Heard(), Heard()
+    run(toy(), tmp_path, trackers=[completed])
+    run(toy(model_settings={"raise_at": 5}), tmp_path, trackers=[failed])
+    with pytest.raises(Interrupted):
+        run(toy(seed=1), tmp_path, trackers=[stopped], should_stop=lambda: True)
+    for tracker, status in ((completed, "completed"), (failed, "failed"), (stopped, None)):
+        assert tracker.calls == [("start", True), "follow", ("finish", status)]
+    nothing = Heard()
+    run(toy(), tmp_path, trackers=[nothing])
+    assert nothing.calls == []
+
+
+def test_a_kill_between_the_record_and_the_end_is_made_good_by_the_same_command(tmp_path: Path) -> None:
+    resolved = toy()
+    with pytest.raises(KilledError):
+        run(resolved, tmp_path, trackers=[Heard(killed=True)])
+    folder = resolved.folder(tmp_path)
+    before = (folder / "record.json").read_bytes()
+    assert (folder / "checkpoint.pt").exists()
+    tracker = Heard()
+    record = run(resolved, tmp_path, trackers=[tracker])
+    assert record.status == "completed"
+    assert (folder / "record.json").read_bytes() == before
+    assert tracker.calls == [("start", True), ("finish", "completed")]
+    assert not (folder / "checkpoint.pt").exists()
+
+
+def test_what_is_finished_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lie in a folder of somebody else, where nothing can be written."""
+    first = run(toy(), tmp_path)
+    monkeypatch.setattr(bench.run.runner, "FileLock", lambda *_, **__: pytest.fail("locked"))
+    assert run(toy(), tmp_path) == first
 
 
 def test_a_failure_is_recorded_with_its_traceback(tmp_path: Path) -> None:
@@ -212,11 +287,11 @@ def test_a_second_process_cannot_train_the_same_run(tmp_path: Path, monkeypatch:
 
 
 def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.run import runner
+    from bench.run import trainer
 
     resolved = toy()
     whole = run(resolved, tmp_path / "whole")
-    real, saves = runner.save_checkpoint, []
+    real, saves = trainer.save_checkpoint, []
 
     def full(*arguments: Any) -> None:
         saves.append(1)
@@ -224,12 +299,27 @@ def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
             raise OSError(28, "No space left on device", "checkpoint.pt")
         real(*arguments)
 
-    monkeypatch.setattr(runner, "save_checkpoint", full)
+    monkeypatch.setattr(trainer, "save_checkpoint", full)
     with pytest.raises(OSError, match=r"No space left on device.*the same command goes on"):
         run(resolved, tmp_path / "full", save_every=0)
     assert not (resolved.folder(tmp_path / "full") / "record.json").exists()
     monkeypatch.undo()
     assert run(resolved, tmp_path / "full").content() == whole.content()
+
+
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.6, 0.9, 0.999])
+def test_a_checkpoint_that_is_cut_is_no_failure_of_the_model(tmp_path: Path, left: float) -> None:
+    resolved = toy()
+    with pytest.raises(Interrupted):
+        run(resolved, tmp_path, should_stop=lambda: True)
+    checkpoint = resolved.folder(tmp_path) / "checkpoint.pt"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: round(left * len(content))])
+    with pytest.raises(CheckpointError, match=r"cannot resume from .*checkpoint\.pt .*; delete it to train from"):
+        run(resolved, tmp_path)
+    assert not (resolved.folder(tmp_path) / "record.json").exists()
+    checkpoint.unlink()
+    assert run(resolved, tmp_path).status == "completed"
 
 
 def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:

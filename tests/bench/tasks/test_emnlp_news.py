@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import requests
 from helpers.paths import STUDY
 
 from bench import data
@@ -15,14 +14,8 @@ needs_data = pytest.mark.skipif(not TEST_FILE.is_file(), reason="needs the publi
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def cache(tmp_path, monkeypatch, offline):
     monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(data, "_RETRIES", 0)
-
-    def no_network(*_args, **_kwargs):
-        raise requests.ConnectionError("no network")
-
-    monkeypatch.setattr(requests, "get", no_network)
 
 
 def test_without_the_training_file_the_error_says_what_to_do(monkeypatch, tmp_path):

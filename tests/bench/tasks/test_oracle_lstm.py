@@ -144,18 +144,10 @@ def test_a_published_oracle_has_its_own_sizes(wrong):
         OracleLSTM(parameters="seqgan", **wrong)
 
 
-def test_without_the_file_seqgan_says_what_is_missing(monkeypatch, tmp_path):
+def test_without_the_file_seqgan_says_what_is_missing(monkeypatch, tmp_path, offline):
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
-    monkeypatch.setattr("bench.data._RETRIES", 0)
-    monkeypatch.setattr("requests.get", _no_network)
     with pytest.raises(FileNotFoundError, match=r"target_params_py3\.pkl"):
         OracleLSTM(parameters="seqgan").load()
-
-
-def _no_network(*_args, **_kwargs):
-    import requests
-
-    raise requests.ConnectionError("no network")
 
 
 def test_philox_known_answers():

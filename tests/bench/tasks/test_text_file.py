@@ -165,6 +165,6 @@ def test_shares_must_leave_something():
 
 
 def test_too_large_a_table_is_refused_before_it_is_made(write, monkeypatch):
-    monkeypatch.setattr(text_file, "_MOST_MEMORY", 1000)
+    monkeypatch.setattr(text_file, "MOST_MEMORY", 1000)
     with pytest.raises(ValueError, match=r"60 lines of up to 5 words.*max_len \(half of them have at most 5"):
         TextFile(path=write(LINES)).load()

@@ -13,8 +13,8 @@ from helpers import tracking_runs as cases
 from helpers.paths import ROOT
 
 from bench.tracking import labels, mlflow_store
-from bench.tracking.mlflow import MlflowTracker, default_uri, prepare
-from bench.tracking.sync import sync
+from bench.tracking.mlflow import MlflowTracker, prepare, sync
+from bench.tracking.mlflow_store import default_uri
 
 pytest.importorskip("mlflow")
 
@@ -30,7 +30,7 @@ def test_an_mlflow_that_cannot_be_reached_is_a_warning_and_the_run_goes_on(
         "not a database": f"sqlite:///{tmp_path / 'file'}",
         "no server": "http://127.0.0.1:9",
     }[place]
-    assert prepare(uri, "textgan-bench", [cases.info()]) is None
+    assert not prepare(uri)
     runs = tmp_path / "runs"
     runs.mkdir()
     folder = cases.live(cases.Store(runs, uri), cases.info())
@@ -51,7 +51,7 @@ def test_a_folder_as_address_is_refused(uri: str) -> None:
 
 def test_without_mlflow_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlflow_store.importlib.util, "find_spec", lambda name: None)
-    for start in (MlflowTracker, lambda uri: prepare(uri, "e", []), lambda uri: sync([], uri)):
+    for start in (MlflowTracker, prepare, lambda uri: sync([], uri)):
         with pytest.raises(ValueError, match=r"`pip install mlflow`.*`--tracker none`"):
             start("sqlite:///x.db")
 
@@ -59,7 +59,7 @@ def test_without_mlflow_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_import_loads_no_mlflow_and_writes_no_environment() -> None:
     code = (
         "import os, sys; before = dict(os.environ)\n"
-        "from bench.tracking import jsonl, mlflow, sync\n"
+        "from bench.tracking import diary, mlflow, options\n"
         "print('mlflow' in sys.modules, dict(os.environ) == before)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -72,22 +72,33 @@ def test_odd_folder_names(tmp_path: Path) -> None:
     assert labels.key("a:b/../c//d") == "a_b/c/d"
 
 
+def test_a_user_without_a_name_has_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: getpass finds no entry for the uid."""
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert mlflow_store.lock("http://127.0.0.1:9").lock_file.endswith(".lock")
+
+
 WORKER = """
-import sys, time
+import sys
 from pathlib import Path
-from bench.tracking.mlflow import MlflowTracker, default_uri
 from bench.record import RunStart
+from bench.tracking.diary import Diary, TrainingValues
+from bench.tracking.mlflow import MlflowTracker
+from bench.tracking.mlflow_store import default_uri
 runs, seed = Path(sys.argv[1]), int(sys.argv[2])
-info = RunStart(created_at="2027-01-15T08:00:00+00:00", origin="run",
-                run_id=f"run{seed}", config_hash="same", model="mle",
-                task="t", task_version=1, scale="smoke", seed=seed,
-               model_config={"lr": 1}, data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
+start = RunStart(run_id=f"run{seed}", config_hash="same", created_at="2027-01-15T08:00:00+00:00", origin="run",
+                 model="mle", model_config={"lr": 1}, task="t", task_version=1, scale="smoke", seed=seed,
+                 data_sha256="d" * 64, data_facts={"n": 1}, environment={"device": "cpu"})
 folder = runs / str(seed)
 folder.mkdir()
-tracker = MlflowTracker(default_uri(runs), system_metrics=False)
-tracker.start(info, folder)
+diary, tracker = Diary(folder, start), MlflowTracker(default_uri(runs), system_metrics=False)
+tracker.start(folder)
 for step in range(50):
-    tracker.log({"loss": 1.0}, phase="mle", step=step, time=time.time())
+    diary.write(TrainingValues(phase="mle", step=step, values={"loss": 1.0}))
+    tracker.follow()
+diary.close()
 tracker.finish(None)
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import sqlite3
@@ -10,12 +11,16 @@ from typing import Any
 
 import pytest
 from helpers import tracking_runs as cases
+from helpers.kills import KilledError, kill_after
+from helpers.paths import TOY
 
+from bench.config import RunConfig
+from bench.run.runner import run
 from bench.run_settings import RunSettings
 from bench.tracking import labels, mlflow_store
-from bench.tracking.jsonl import JsonlTracker
-from bench.tracking.mlflow import Configuration, default_uri, prepare
-from bench.tracking.sync import sync
+from bench.tracking.diary import TrainingValues
+from bench.tracking.mlflow import prepare, sync
+from bench.tracking.mlflow_store import default_uri
 
 pytest.importorskip("mlflow")
 
@@ -74,23 +79,18 @@ def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:
 
 
 def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> None:
-    configurations = [
-        cases.info(0),
-        Configuration(config_hash="cafe", model="mle", task="t", task_version=1, scale="paper"),
-    ]
-    ids = prepare(store.uri, "textgan-bench", configurations)
-    assert ids is not None
-    assert prepare(store.uri, "textgan-bench", configurations) == ids
-    given = {"experiment_id": ids.experiment_id, "parent_run_id": ids.parents[cases.info().config_hash]}
-    cases.live(store, cases.info(0), **given)
-    cases.live(store, cases.info(1))  # finds the same parent by itself
-    cases.live(store, cases.info(2), status="failed", **given)
+    assert prepare(store.uri)
+    assert prepare(store.uri)
+    assert store.all() == []  # nothing is shown as running that has not begun
+    cases.live(store, cases.info(0))
+    cases.live(store, cases.info(1))
+    cases.live(store, cases.info(2), status="failed")
+    cases.begin(store, cases.info(0, "mle"))
     parents = {run.info.run_name: run for run in store.level("configuration")}
     assert len(parents) == 2
     parent = parents[f"seqgan on oracle_lstm · smoke · {cases.info().config_hash[:4]}"]
-    assert parent.info.run_id == given["parent_run_id"]
-    assert {run.data.tags["mlflow.parentRunId"] for run in store.level("run")} == {parent.info.run_id}
-    assert {run.data.tags["seed"]: run.info.status for run in store.level("run")} == {
+    seeds = [run for run in store.level("run") if run.data.tags["mlflow.parentRunId"] == parent.info.run_id]
+    assert {run.data.tags["seed"]: run.info.status for run in seeds} == {
         "0": "FINISHED",
         "1": "FINISHED",
         "2": "FAILED",
@@ -99,7 +99,8 @@ def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> 
     assert parent.data.tags["seeds"] == "2 of 3 completed"
     assert parent.data.metrics["mean/bleu_2"] == pytest.approx(0.51)
     assert parent.data.metrics["mean/seeds"] == 2
-    assert parents["mle on t · paper · cafe"].info.status == "RUNNING"
+    (other,) = (run for name, run in parents.items() if name.startswith("mle on oracle_lstm"))
+    assert other.info.status == "RUNNING"
 
 
 def test_sync_shows_what_live_tracking_shows_and_doing_it_again_adds_nothing(
@@ -107,12 +108,9 @@ def test_sync_shows_what_live_tracking_shows_and_doing_it_again_adds_nothing(
 ) -> None:
     folders = [cases.live(store, cases.info(0)), cases.live(store, cases.info(1), status="failed")]
     unfinished = cases.folder_of(store.runs, cases.info(2))
-    trackers = [JsonlTracker(), cases.tracker_of(store)]
-    for tracker in trackers:
-        tracker.start(cases.info(2), unfinished)
-    cases.tell(trackers, 0, 4)
-    for tracker in trackers:
-        tracker.finish(None)
+    diary, tracker = cases.begin(store, cases.info(2))
+    cases.go_on(diary, tracker, 0, 4)
+    tracker.finish(None)
     rebuilt = cases.new_store(tmp_path / "rebuilt", migrated)
     result = sync([*folders, unfinished], rebuilt.uri)
     assert result.errors == []
@@ -130,39 +128,46 @@ def test_sync_shows_what_live_tracking_shows_and_doing_it_again_adds_nothing(
 
 def test_a_folder_that_cannot_be_read_is_named_and_stops_no_other(store: cases.Store) -> None:
     good = cases.live(store, cases.info(0))
-    bad = {name: cases.folder_of(store.runs, cases.info(0, model=name)) for name in ("empty", "record", "events")}
-    for name in ("record", "events"):
+    deep = "[" * 100_000
+    damages = {
+        "empty": ("run.json", None, "run.json"),
+        "deep start": ("run.json", deep, "run.json is not a run record"),
+        "start": ("run.json", "", "environment must be an object"),
+        "record": ("record.json", "{", "record.json is not a run record"),
+        "events": ("train.jsonl", "{\n{}\n", "line 1 is not an event"),
+        "deep event": ("train.jsonl", deep + "\n", "line 1 is not an event"),
+    }
+    bad = {}
+    for name, (file, content, _) in damages.items():
+        bad[name] = cases.folder_of(store.runs, cases.info(0, model=name))
         shutil.copy(good / "run.json", bad[name] / "run.json")
-    (bad["record"] / "record.json").write_text("{")
-    (bad["events"] / "train.jsonl").write_text("{\n{}\n")
+        if content is None:
+            (bad[name] / file).unlink()
+        else:
+            (bad[name] / file).write_text(content)
+    start = json.loads((good / "run.json").read_text())
+    (bad["start"] / "run.json").write_text(json.dumps({**start, "environment": "a text"}))
     result = sync([*bad.values(), good], store.uri)
     assert [folder for folder, _ in result.runs] == [good]
-    errors = {folder: why for folder, why in result.errors}  # noqa: C416 - reads as what it is
-    assert "run.json" in errors[bad["empty"]]
-    assert "record.json is not a run record" in errors[bad["record"]]
-    assert "line 1 is not an event" in errors[bad["events"]]
+    errors = dict(result.errors)
+    for name, (_, _, expected) in damages.items():
+        assert expected in errors[bad[name]], name
 
 
-@pytest.mark.parametrize("truncated_first", [True, False])
-def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: cases.Store, truncated_first: bool) -> None:
-    run, folder = cases.info(), cases.folder_of(store.runs, cases.info())
-    sent = 0.0 if truncated_first else 3600.0  # MLflow has all that happened before the kill, or nothing
-    diary, mirror = JsonlTracker(), cases.tracker_of(store, flush_seconds=sent)
-    for tracker in (diary, mirror):
-        tracker.start(run, folder)
-    cases.tell([diary, mirror], 0, 4)
+@pytest.mark.parametrize("every", [0.0, 3600.0])
+def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: cases.Store, every: float) -> None:
+    """Killed when MLflow had all that happened after the checkpoint, or nothing."""
+    run = cases.info()
+    diary, tracker = cases.begin(store, run, every=every)
+    cases.go_on(diary, tracker, 0, 4)
     checkpoint = diary.position()
-    cases.tell([diary, mirror], 4, 9)
-    diary.position()  # and now the process is killed: nothing is finished
-    diary, mirror = JsonlTracker(), cases.tracker_of(store)
-    diary.start(run, folder)
-    if truncated_first:
-        diary.truncate(checkpoint)
-    mirror.start(run, folder)
-    diary.truncate(checkpoint)
+    cases.go_on(diary, tracker, 4, 9)  # and now the process is killed: nothing is finished
     assert [r.info.status for r in store.level("run")] == ["RUNNING"]
-    cases.tell([diary, mirror], 4, 10, time=cases.NOW + 1000)
-    cases.end([diary, mirror], folder, run, time=cases.NOW + 1000)
+    assert ("train/mle/loss" in store.points(store.level("run")[0])) == (every == 0.0)
+    diary, tracker = cases.begin(store, run, checkpoint)
+    assert [r.info.status for r in store.level("run")] == ["RUNNING"]
+    cases.go_on(diary, tracker, 4, 10, time=cases.NOW + 1000)
+    cases.end(store, diary, tracker, run, time=cases.NOW + 1000)
     (child,) = store.level("run")
     points = store.points(child)
     assert [step for step, _, _ in points["train/mle/loss"]] == list(range(10))
@@ -170,6 +175,69 @@ def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: cases
     assert [step for step, _, _ in points["score/bleu_2"]] == [5, 10]
     assert child.data.tags["alarms"] == "1"
     assert child.info.status == "FINISHED"
+
+
+def test_a_run_that_was_killed_while_it_was_mirrored_is_told_whole_by_sync(store: cases.Store) -> None:
+    """Of a finished folder; the states of parent and child too."""
+    run = cases.info()
+    diary, tracker = cases.begin(store, run, every=0.0)
+    cases.go_on(diary, tracker, 0, 10)
+    tracker.finish = lambda record: None  # type: ignore[method-assign]
+    folder = cases.end(store, diary, tracker, run)
+    assert {r.info.status for r in store.all()} == {"RUNNING"}
+    assert sync([folder], store.uri).errors == []
+    assert {r.info.status for r in store.all()} == {"FINISHED"}
+    (child,) = store.level("run")
+    assert [step for step, _, _ in store.points(child)["temperature/bleu_2"]] == [50, 100, 130]
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_real_run_that_is_killed_again_and_again_is_shown_as_one_that_is_not(
+    store: cases.Store, tmp_path: Path, migrated: Path, saved: bool
+) -> None:
+    """In its first phase, in its last, and between its record and the end; then what the same command shows."""
+    values = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, "log_every": 5}
+    resolved = RunConfig.model_validate({**values, "evaluate_every": 20, "temperatures": (0.5,)}).resolve()
+    whole = cases.new_store(tmp_path / "whole", migrated)
+    record = run(resolved, whole.runs, trackers=[cases.tracker_of(whole)])
+
+    for last in (17, 31):
+        with pytest.raises(KilledError):
+            run(
+                resolved,
+                store.runs,
+                trackers=[cases.tracker_of(store, every=0.0)],
+                on_step=kill_after(last),
+                save_every=0.0 if saved else 60.0,
+            )
+    late = cases.tracker_of(store)
+    late.finish = kill_after(1)  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        run(resolved, store.runs, trackers=[late])
+    assert {r.info.status for r in store.all()} == {"RUNNING"}
+    again = run(resolved, store.runs, trackers=[cases.tracker_of(store)])
+    assert again.content() == record.content()
+    assert shown(store) == shown(whole)
+
+
+def shown(store: cases.Store) -> Any:
+    """All that a person sees, but times, and how long it took."""
+    seen = store.snapshot()
+    for one in seen.values():
+        one["state"] = one["state"][0]
+        points = {name: found for name, found in one["points"].items() if not name.endswith("seconds")}
+        one["points"] = {name: [(step, value) for step, value, _ in found] for name, found in points.items()}
+    return seen
+
+
+def test_links_are_not_followed(store: cases.Store, tmp_path: Path) -> None:
+    """In a folder of somebody else a link may lead to any file of this machine."""
+    folder = cases.live(store, cases.info())
+    (tmp_path / "secret").write_text("secret")
+    (folder / "samples-x.txt").symlink_to(tmp_path / "secret")
+    assert sync([folder], store.uri).errors == []
+    assert "samples.txt" in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
+    assert "samples-x.txt" not in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
 
 
 def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,11 +253,12 @@ def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPat
         return real(self, run_id, metrics=metrics, params=params, tags=tags, **rest)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
-    tracker = cases.tracker_of(store, flush_seconds=3600.0)
-    folder = cases.folder_of(store.runs, cases.info())
-    tracker.start(cases.info(model_config={f"p{i}": i for i in range(250)}, run=None, task_config={}), folder)
+    run = cases.info(model_config={f"p{i}": i for i in range(250)}, run=None, task_config={})
+    diary, tracker = cases.begin(store, run, every=3600.0)
     for step in range(1250):
-        tracker.log({"loss": 1.0, "norm": 2.0}, phase="mle", step=step, time=cases.NOW + step)
+        diary.write(TrainingValues(phase="mle", step=step, values={"loss": 1.0, "norm": 2.0}), at=cases.NOW + step)
+        tracker.follow()
+    diary.close()
     tracker.finish(None)
     assert sum(sizes) == 2500
     assert len([size for size in sizes if size]) <= 4
@@ -199,8 +268,7 @@ def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_long_parameter_is_cut_and_says_so(store: cases.Store) -> None:
-    tracker = cases.tracker_of(store)
-    tracker.start(cases.info(model_config={"long": "x" * 600, "lr": 1}), cases.folder_of(store.runs, cases.info()))
+    _, tracker = cases.begin(store, cases.info(model_config={"long": "x" * 600, "lr": 1}))
     tracker.finish(None)
     (child,) = store.level("run")
     assert child.data.params["model.long"] == "x" * labels.PARAM_LIMIT
@@ -210,15 +278,12 @@ def test_a_long_parameter_is_cut_and_says_so(store: cases.Store) -> None:
 def test_an_mlflow_that_is_away_for_a_while_is_caught_up_with(
     store: cases.Store, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run, folder = cases.info(), cases.folder_of(store.runs, cases.info())
-    trackers = [JsonlTracker(), cases.tracker_of(store, flush_seconds=0.0)]
-    for tracker in trackers:
-        tracker.start(run, folder)
-    cases.tell(trackers, 0, 3)
+    diary, tracker = cases.begin(store, cases.info(), every=0.0)
+    cases.go_on(diary, tracker, 0, 3)
     rename(store, "metrics", "away")
-    cases.tell(trackers, 3, 10)
+    cases.go_on(diary, tracker, 3, 10)
     rename(store, "away", "metrics")
-    cases.end(trackers, folder, run)
+    cases.end(store, diary, tracker, cases.info())
     assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
     assert capfd.readouterr().err == ""
     (child,) = store.level("run")

@@ -1,12 +1,33 @@
-"""How many runs go on at once, and on which device each of them does."""
+"""How the runs of one command are done: how many at once, on which devices, until when, tracked where."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.config import RunConfig
+from bench.tracking.options import TrackingOptions
 
-__all__ = ["slots"]
+__all__ = ["LaunchOptions", "slots"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchOptions:
+    """What all runs of a command have in common. Goes to worker processes."""
+
+    runs: Path
+    """Holds the run folders."""
+    slots: Sequence[str] = ("",)
+    """One run at a time for each, as `slots` gives them."""
+    tracking: TrackingOptions = field(default_factory=TrackingOptions)
+    rerun: bool = False
+    """Train again what is finished."""
+    save_every: float = 60.0
+    """Seconds between checkpoints."""
+    deadline: float = math.inf
+    """Seconds since the epoch, before which every run has saved its state and stopped."""
 
 
 def slots(runs: Sequence[RunConfig], jobs: int | None, jobs_per_gpu: int | None) -> tuple[str, ...]:

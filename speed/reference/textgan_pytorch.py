@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,23 +26,14 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from baselines.common.training.optimizer import frozen
-from speed.training import Setting, Work
+from speed.cases import Setting, Work
 
-__all__ = ["TEXTGAN", "LeakGANPeer", "Peer", "RelGANPeer", "SeqGANPeer", "update_both", "with_textgan"]
+__all__ = ["LeakGANPeer", "Peer", "RelGANPeer", "SeqGANPeer", "update_both"]
 
-TEXTGAN = "TextGAN-PyTorch"
-"""Its name as a contestant."""
 _PACKAGES = ("config", "instructor", "metrics", "models", "utils")
 _MODELS = ("SeqGAN", "MaliGAN", "LeakGAN", "RelGAN")
 BATCHES = 4
 """Batches in one call of its loops over a data loader."""
-
-
-def with_textgan(
-    setting: Setting, found: dict[str, list[Work]], make: Callable[[], list[Work]]
-) -> dict[str, list[Work]]:
-    """The contestants, and its checkout where there is one; it has one size."""
-    return found | {TEXTGAN: make()} if setting.textgan_pytorch and not setting.quick else found
 
 
 def _import(path: Path, cuda: bool) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speed.reference.update import update
+
 __all__ = ["PlainCNN", "PlainLSTM", "discriminator_step", "mle_step", "policy_step", "rollout"]
 
 
@@ -90,11 +92,7 @@ class PlainCNN(nn.Module):
 
 def mle_step(model: PlainLSTM, optimizer: torch.optim.Optimizer, tokens: Tensor, clip: float) -> None:
     """Cross-entropy of a batch of real sentences."""
-    loss = functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
+    update(optimizer, functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten()), clip)
 
 
 def discriminator_step(
@@ -102,10 +100,7 @@ def discriminator_step(
 ) -> None:
     """Cross-entropy of labels, and the penalty on the output layer."""
     penalty = model.output.weight.square().sum() + model.output.bias.square().sum()
-    loss = functional.cross_entropy(model(tokens), real) + l2 / 2 * penalty
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    update(optimizer, functional.cross_entropy(model(tokens), real) + l2 / 2 * penalty)
 
 
 @torch.no_grad()
@@ -124,8 +119,4 @@ def policy_step(
 ) -> None:
     """-sum of rewards (B, T) times log-likelihoods of the tokens (B, T)."""
     log_p = model(tokens).log_softmax(2).gather(2, tokens[:, :, None]).squeeze(2)
-    loss = -(log_p * rewards).sum()
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
+    update(optimizer, -(log_p * rewards).sum(), clip)

@@ -1,0 +1,173 @@
+"""Bases that several baselines begin from: settings, networks, optimisers, and updates that are the same in each.
+
+They are no baselines: a model's own file has its published settings, `phases`, and the steps that make it that model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from torch import Tensor
+
+from baselines.common.fast.graphs import replayed
+from baselines.common.interface import Batches, PositiveFloat, PositiveInt, SequenceSpec, TextGenerator
+from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
+from baselines.common.networks.lstm import LSTMLanguageModel
+from baselines.common.networks.recurrent import RecurrentLanguageModel
+from baselines.common.training.averages import Histories, WeightAverage
+from baselines.common.training.optimizer import adam, update
+from baselines.common.training.penalties import slope_penalty
+from baselines.common.training.stabilisers import AveragedConfig, StabilisedConfig
+from baselines.common.training.state import Counter, DiscriminatorPool
+
+__all__ = [
+    "ClassifierBase",
+    "ClassifierConfig",
+    "LanguageModelBase",
+    "LanguageModelConfig",
+    "PolicyGradientBase",
+    "PolicyGradientConfig",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelConfig(AveragedConfig):
+    """Settings of a model whose generator is a language model. Defaults: SeqGAN's generator."""
+
+    embedding_dim: PositiveInt = 32
+    """Width of the generator's word vectors."""
+    hidden_dim: PositiveInt = 32
+    """Width of the generator's LSTM."""
+    clip_norm: PositiveFloat = 5.0
+    """Global norm at which the generator's gradients are clipped. A discriminator's are not."""
+
+
+class LanguageModelBase(TextGenerator):
+    """A model whose generator is a language model: it learns from real sentences by likelihood, if only at first."""
+
+    config: LanguageModelConfig
+    generator: LSTMLanguageModel | RecurrentLanguageModel
+    average: WeightAverage
+    """Of the generator: samples and likelihood are those of its averaged weights."""
+
+    @property
+    def language_model(self) -> LSTMLanguageModel | RecurrentLanguageModel:
+        """The generator, by whatever name the model's weights have it."""
+        return self.generator
+
+    def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update on one batch of real sentences."""
+        return self.imitate(next(batches))
+
+    @replayed()
+    def imitate(self, tokens: Tensor) -> Mapping[str, Tensor]:
+        """Loss: -(1 / number of tokens) sum_{b,t} log p(x_{b,t} | x_{b,<t}) on real sentences x (B, T)."""
+        loss = self.language_model.mean_nll(tokens)
+        update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
+        return {"nll": loss.detach()}
+
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """Draw token by token from the generator."""
+        with self.average.applied():
+            return self.language_model.sample(n, temperature=temperature)
+
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """The generator's: (B, T) -> (B,), nats."""
+        with self.average.applied():
+            return self.language_model.log_prob(tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(StabilisedConfig):
+    """Settings of a discriminator that is trained from a pool. Their defaults are published for each model apart."""
+
+    d_embedding_dim: PositiveInt
+    """Width of the discriminator's word vectors."""
+    d_l2: Annotated[float, Ge(0)]
+    """Weight of half the squared norm of the discriminator's output layer."""
+    d_lr: PositiveFloat
+    """Adam of the discriminator."""
+    pool_batches: PositiveInt
+    """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
+    pool_epochs: PositiveInt
+    """Passes over a pool, in the same batches, before the next."""
+
+
+class ClassifierBase(TextGenerator):
+    """A model whose discriminator is a classifier of sentences, real or generated, that are kept in a pool."""
+
+    config: ClassifierConfig
+    discriminator: CNNClassifier
+    pool: DiscriminatorPool
+    history: Histories
+
+    def _classifier(self, spec: SequenceSpec, filters: Mapping[int, int]) -> CNNClassifier:
+        c = self.config
+        return CNNClassifier(
+            spec,
+            embedding_dim=c.d_embedding_dim,
+            keep=c.d_keep,
+            filters=filters,
+            norm=c.d_norm,
+            label_smoothing=c.label_smoothing,
+        )
+
+    def _pool(self) -> DiscriminatorPool:
+        c = self.config
+        return DiscriminatorPool(self.spec, batches=c.pool_batches, batch_size=c.batch_size, epochs=c.pool_epochs)
+
+    @replayed(unless=["gradient_penalty"])
+    def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
+        """Loss: -mean_real log D(x) - mean_generated log(1 - D(x)) + d_l2 / 2 ||output layer||^2, and the stabilisers.
+
+        Sentences (B, T) with their labels (B,), 1 for real.
+        """
+        logits = self.discriminator(tokens, dropout=True)
+        loss = self.discriminator.loss(logits, real, l2=self.config.d_l2) + self.history("discriminator")
+        loss = loss + slope_penalty(self.discriminator, tokens, real, weight=self.config.gradient_penalty)
+        update(self.optimizers["discriminator"], loss)
+        accuracy = (logits.detach().argmax(1) == real).float().mean()
+        return {"d_loss": loss.detach(), "d_accuracy": accuracy}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyGradientConfig(LanguageModelConfig, ClassifierConfig):
+    """Settings that SeqGAN and MaliGAN have alike."""
+
+    lr: PositiveFloat = 1e-2
+    """Adam of the generator; pre-training and adversarial training have a state each."""
+    d_filters: Literal["seqgan", "texygen"]
+    """The discriminator's windows: SeqGAN's twelve sizes, or Texygen's sizes 2 and 3 with 300 filters."""
+    d_l2: Annotated[float, Ge(0)] = 0.2
+    d_lr: PositiveFloat = 1e-4
+
+
+class PolicyGradientBase(LanguageModelBase, ClassifierBase):
+    """LSTM generator and convolutional discriminator. What the generator is rewarded with is the model's own."""
+
+    config: PolicyGradientConfig
+    generator: LSTMLanguageModel
+
+    def __init__(self, config: PolicyGradientConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
+        self.discriminator = self._classifier(spec, {"seqgan": FILTERS, "texygen": TEXYGEN_FILTERS}[config.d_filters])
+        self.pool = self._pool()
+        self.optimizers = {
+            "mle": adam(self.generator, config.lr),
+            "generator": adam(self.generator, config.lr),
+            "discriminator": adam(self.discriminator, config.d_lr),
+        }
+        self.adversarial_updates = Counter()
+        sides = {"generator": self.generator, "discriminator": self.discriminator}
+        self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
+        self.average = WeightAverage(
+            self.generator, config.ema_decay, after=[self.optimizers["mle"], self.optimizers["generator"]]
+        )
+
+    def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
+        """One update on the next batch of the pool; where the pool is used up, on the first of a new one."""
+        return self.discriminate(*self.pool.next(batches, self.generator.sample))

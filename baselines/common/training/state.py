@@ -1,0 +1,97 @@
+"""What a model keeps beside its weights, so that checkpoints have it: a count, sentences, a discriminator's pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from baselines.common.interface import Batches
+from baselines.common.spec import SequenceSpec
+
+__all__ = ["Counter", "DiscriminatorPool", "SentenceStore"]
+
+
+class Counter(nn.Module):
+    """Where a step stands among steps that differ: counts on the host, so that asking never waits for the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = 0
+
+    def advance(self) -> None:
+        """Count one more."""
+        self.value += 1
+
+    def get_extra_state(self) -> Tensor:
+        """What `state_dict()` keeps: a tensor, because weight files hold nothing else."""
+        return torch.tensor(self.value)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go to the saved value."""
+        self.value = int(state)
+
+
+class SentenceStore(nn.Module):
+    """Room for a number of batches of the stream."""
+
+    def __init__(self, spec: SequenceSpec, *, batches: int, batch_size: int) -> None:
+        super().__init__()
+        self.rows: Tensor
+        self.register_buffer("rows", torch.zeros(batches, batch_size, spec.max_len, dtype=torch.int64))
+        self.filled = Counter()
+
+    def add(self, batch: Tensor) -> Tensor:
+        """Keep one batch (B, T) -> how many sentences are stored, to be logged."""
+        self.rows[self.filled.value] = batch
+        self.filled.advance()
+        return torch.tensor(self.filled.value * self.rows.shape[1])
+
+    def sentences(self) -> Tensor:
+        """(N, T): what is stored, up to where a stream in fixed order begins again. Raises ValueError if empty."""
+        stored = self.rows[: self.filled.value]
+        if not len(stored):
+            raise ValueError("no training sentence is stored yet; train the model first")
+        begins = (stored[1:] == stored[0]).all(2).all(1).nonzero().flatten() + 1
+        for k in begins.tolist():
+            if torch.equal(stored[k:], stored[: len(stored) - k]):
+                return stored[:k].flatten(0, 1)
+        return stored.flatten(0, 1)
+
+
+class DiscriminatorPool(nn.Module):
+    """The training set of a discriminator in the SeqGAN line: drawn anew from time to time, used several times.
+
+    Real and freshly generated sentences, half and half, shuffled once; each epoch has the same batches. `batches`
+    counts those of real sentences in a pool: `2 batches epochs` training batches come from one pool.
+    """
+
+    def __init__(self, spec: SequenceSpec, *, batches: int, batch_size: int, epochs: int) -> None:
+        super().__init__()
+        self._batches = batches
+        self._batch_size = batch_size
+        self._epochs = epochs
+        self.tokens: Tensor
+        self.real: Tensor
+        n = 2 * batches * batch_size
+        self.register_buffer("tokens", torch.zeros(n, spec.max_len, dtype=torch.int64))
+        self.register_buffer("real", torch.zeros(n, dtype=torch.int64))
+        self.taken = Counter()
+
+    def next(self, stream: Batches, sample: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
+        """The next sentences (B, T) and their labels (B,), 1 for real; where the pool is used up, of a new one."""
+        per_epoch = 2 * self._batches
+        if self.taken.value % (per_epoch * self._epochs) == 0:
+            self._fill(stream, sample)
+        start = self.taken.value % per_epoch * self._batch_size
+        self.taken.advance()
+        batch = slice(start, start + self._batch_size)
+        return self.tokens[batch], self.real[batch]
+
+    def _fill(self, stream: Batches, sample: Callable[[int], Tensor]) -> None:
+        real = torch.cat([next(stream) for _ in range(self._batches)])
+        sentences = torch.cat([real, sample(len(real))])
+        order = torch.randperm(len(sentences), device=real.device)
+        self.tokens.copy_(sentences[order])
+        self.real.copy_(order < len(real))

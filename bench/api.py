@@ -1,0 +1,184 @@
+"""The harness from Python: train, score, load. What the command line does, it does with these functions.
+
+Nothing here ends the interpreter or prints a result. What is wrong with a name, a setting or a file is a KeyError or a
+ValueError that says what would be right, before anything slow.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.config import RunConfig, Scale, assign, build_metrics, make_runs, split_metrics
+from bench.launch.options import LaunchOptions, slots
+from bench.record import RunRecord, read_record
+from bench.run_folder import RECORD, find_records
+from bench.sample_files import Format, read_samples
+from bench.score.compare import ScoredFile, Source, score_files
+from bench.score.records import LoadedTask
+from bench.score.references import scored_against
+from bench.tokenizers import Tokenizer
+from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
+
+if TYPE_CHECKING:
+    from baselines.common.interface import TextGenerator
+    from bench.task import Task, TextData
+
+__all__ = ["TrainedModel", "load", "read_records", "run", "score"]
+
+
+def run(
+    model: str,
+    task: str,
+    *,
+    seeds: int | Iterable[int] = 0,
+    scale: Scale = "paper",
+    settings: Mapping[str, Any] | None = None,
+    temperatures: Sequence[float] = (1.0,),
+    metrics: Sequence[str] = (),
+    runs: Path | str = "runs",
+    jobs: int = 1,
+    tracking_uri: str | None = None,
+    rerun: bool = False,
+    progress: bool = True,
+) -> list[RunRecord]:
+    """Train a model on a task, a run for each seed, and score it -> the records, in the order of the seeds.
+
+    `model` and `task` are names (`seqgan`, `grammar`) or classes in files (`my_gan.py:MyGAN`). `settings` are those of
+    model, task, metrics and run, as after `--set`: `{"lr": 0.01, "n_samples": 1_000, "lm_score.order": 3}`. A finished
+    run is returned as it is; an interrupted one goes on. A failed run has a record that says so.
+
+    `tracking_uri`: an MLflow address; None: files alone, below `runs`. Raises KeyboardInterrupt after Ctrl-C, with the
+    state saved; RuntimeError if a run's process died or could not write its folder.
+    """
+    from rich.console import Console
+
+    from bench.launch.start import start
+
+    numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+    configs = configs_of(
+        model, task, seeds=numbers, scale=scale, settings=settings or {}, temperatures=temperatures, metrics=metrics
+    )
+    folder = Path(runs)
+    tracker = TrackerName.none if tracking_uri is None else TrackerName.mlflow
+    options = LaunchOptions(
+        runs=folder,
+        slots=slots(configs, jobs, None),
+        tracking=TrackingOptions(tracker, tracking_uri or default_uri(folder), EXPERIMENT),
+        rerun=rerun,
+    )
+    outcomes = start([config.resolve() for config in configs], options, console=Console(quiet=not progress))
+    if any(outcome.status == "stopped" for outcome in outcomes):
+        raise KeyboardInterrupt("stopped; the state is saved, and the same call goes on")
+    for outcome in outcomes:
+        if not (outcome.folder / RECORD).is_file():
+            raise RuntimeError(f"{outcome.title}: {outcome.detail}")
+    return [read_record(outcome.folder / RECORD) for outcome in outcomes]
+
+
+def configs_of(
+    model: str,
+    task: str,
+    *,
+    seeds: Sequence[int],
+    scale: Scale,
+    settings: Mapping[str, Any],
+    temperatures: Sequence[float],
+    metrics: Sequence[str],
+) -> list[RunConfig]:
+    """A run for each seed, every name and setting looked up and put where it belongs. Raises KeyError, ValueError."""
+    wanted: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metrics)}
+    wanted["temperatures"] = tuple(temperatures)
+    return make_runs(assign(settings, wanted), list(dict.fromkeys(seeds)))
+
+
+def score(
+    samples: Path | str | Sequence[str],
+    task: str | None = None,
+    *,
+    name: str = "samples",
+    references: Path | str | Sequence[str] | None = None,
+    training: Path | str | Sequence[str] | None = None,
+    tokenizer: Tokenizer | None = None,
+    metrics: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    format: Format = "auto",  # noqa: A002 - as the command's option
+    field: str | None = None,
+    runs: Path | str | None = None,
+) -> ScoredFile:
+    """Score sentences that any program wrote, against a task or against real text of your own. No torch.
+
+    `samples`, `references` and `training` are files, or sentences; a str is the path of a file. With `runs` a record is
+    written below it, for the tables. `.evaluation.scores` of the answer holds value, standard error and settings of
+    each score, `.evaluation.skipped` why others are absent, `.warnings` what looks wrong with the samples.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder)
+        values, metric_settings = split_metrics(settings or {})
+        task_name, against = scored_against(
+            task,
+            references=_file(references, written / "references.txt"),
+            training=_file(training, written / "training.txt"),
+            tokenizer=tokenizer,
+            settings=values,
+        )
+        chosen = build_metrics(tuple(metrics or against.metrics), metric_settings)
+        path = _file(samples, written / "samples.txt")
+        assert path is not None
+        loaded = LoadedTask(name=task_name, task=against, data=against.load(), metrics=chosen)
+        vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
+        read = read_samples(path, against, vocabulary, eos_id=eos_id, format=format, field=field)
+        (scored,) = score_files([Source(name=name, path=path, samples=read)], loaded, Path(runs) if runs else None)
+        return scored
+
+
+def _file(text: Path | str | Sequence[str] | None, place: Path) -> Path | None:
+    """A file as it is; sentences, written to `place`. Raises ValueError for a sentence of two lines."""
+    if text is None or isinstance(text, Path | str):
+        return None if text is None else Path(text)
+    for number, sentence in enumerate(text):
+        if not isinstance(sentence, str) or "\n" in sentence or "\r" in sentence:
+            raise ValueError(f"sentence {number} is not text on one line: {sentence!r:.80}")
+    place.write_text("".join(f"{sentence}\n" for sentence in text), encoding="utf-8")
+    return place
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished run, ready to be sampled."""
+
+    record: RunRecord
+    model: TextGenerator
+    data: TextData
+    task: Task
+
+    def sample(self, n: int, *, temperature: float = 1.0, seed: int = 0) -> list[str]:
+        """n sentences, the same for the same seed, written as people write them."""
+        from bench.score.drawing import draw
+        from metrics.common.tokens import Tokens
+
+        ids = draw(self.model, n, seed=seed, temperature=temperature)
+        sentences = self.data.vocabulary.sentences(Tokens.from_rows(ids, self.data.spec.eos_id))
+        return [self.task.detokenize(sentence) for sentence in sentences]
+
+
+def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
+    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights."""
+    from bench.run.runner import load_run
+
+    place = Path(folder)
+    model, data, task = load_run(place, device)
+    return TrainedModel(record=read_record(place / RECORD), model=model, data=data, task=task)
+
+
+def read_records(*places: Path | str) -> list[RunRecord]:
+    """The records in folders, at any depth, or in record files, in the order of their paths."""
+    found: list[Path] = []
+    for place in map(Path, places):
+        if not place.exists():
+            raise FileNotFoundError(f"{place} does not exist; name a folder with run records or a record.json")
+        found += [place] if place.is_file() else find_records(place)
+    return [read_record(path) for path in found]

@@ -1,0 +1,66 @@
+"""The words around the tables: what a board is, what its task says of its data, how to read its marks."""
+
+from __future__ import annotations
+
+from leaderboards.formats import plain
+from leaderboards.schema import RANKED_SEEDS, TEMPERATURE_SETTING, Board, Boards
+from leaderboards.statistics import front_keys
+from leaderboards.tables import is_best
+
+__all__ = ["facts", "heading", "legend", "signatures"]
+
+
+def heading(board: Board, *, numbered: bool = True) -> str:
+    """What makes the board."""
+    number = f"{board.number}. " if numbered else ""
+    settings = ", ".join(f"{k}={v}" for k, v in sorted(board.task_config.items()))
+    return plain(f"{number}{board.task} (version {board.task_version}) {settings}".rstrip()) + (
+        f" · scale {plain(board.scale)} · data {plain(board.data_sha256[:12])}"
+    )
+
+
+def facts(board: Board) -> str:
+    """What the task says about its data, on one line; empty if it says nothing."""
+    return plain(", ".join(f"{k} {f'{v:.4g}' if isinstance(v, float) else v}" for k, v in board.data_facts.items()))
+
+
+def signatures(board: Board) -> list[str]:
+    """Each signature with its keys: settings, counts and version behind the columns."""
+    keys: dict[str, list[str]] = {}
+    for key, signature in board.signatures.items():
+        keys.setdefault(signature, []).append(key)
+    return [f"{', '.join(names)}: {signature}" for signature, names in keys.items()]
+
+
+def legend(boards: Boards) -> list[str]:
+    """The marks that these boards use."""
+    rows = [(board, row) for board in boards.boards for row in board.rows]
+    lines = [
+        "Mean ± half width of the 95% t-interval over seeds, at the end of training, temperature 1; one seed has no "
+        "interval; blank: not available. Seeds: completed/started. All digits and all keys are in the CSV.",
+        "Better: ↑ higher, ↓ lower, = nearer to real text. There is no overall rank: quality and diversity are traded "
+        "against each other.",
+    ]
+    if any(row.baseline and row.status == "ranked" for _, row in rows):
+        lines.append("baseline: maximum likelihood at temperature 1, the row to beat; ranked like the others.")
+    if any(row.status == "incomplete" for _, row in rows):
+        lines.append(f"incomplete: fewer than {RANKED_SEEDS} completed seeds, not ranked.")
+    if any(board.apart for board in boards.boards):
+        lines.append(
+            f"apart: drawn at another temperature ({TEMPERATURE_SETTING} is not 1), in tables of its own, not ranked."
+        )
+    if any(row.verified for _, row in rows):
+        lines.append("✓: verified, all scores were recomputed from the stored samples.")
+    if any(is_best(board, row, key) for board, row in rows for key in row.final):
+        lines.append(
+            "Bold: no ranked row is clearly better (bootstrap over seeds, 5% level, not corrected for the number of "
+            "comparisons)."
+        )
+    if any(mean.beyond_real for _, row in rows for mean in row.final.values()):
+        lines.append(
+            "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."
+        )
+    if any(row.front for _, row in rows):
+        names = sorted({" and ".join(k) for b in boards.boards if (k := front_keys(b.rows))})
+        lines.append(f"‡: on the front of {', '.join(names)}: no ranked row is as good in both and better in one.")
+    return lines

@@ -1,0 +1,134 @@
+"""The public Python API: train, score, frames, load; nothing slow at import, plain exceptions, no printing."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from helpers.paths import ROOT, TOY
+
+import textgan_bench as tgb
+from bench.record import RunRecord
+
+QUICK = {"n_samples": 60, "n_train": 200, "n_valid": 20, "n_test": 60}
+LINES = ["the dog sleeps", "a cat sees the dog"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("api") / "runs"
+    tgb.run(TOY, "grammar", seeds=[0, 1], scale="smoke", settings=QUICK, runs=folder, progress=False)
+    return folder
+
+
+def test_importing_it_loads_neither_torch_nor_pandas_nor_mlflow() -> None:
+    code = "import sys, textgan_bench; print(sorted({'torch', 'pandas', 'mlflow', 'bench'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", tgb.__all__)
+def test_every_name_is_there_is_described_and_has_a_docstring(name: str) -> None:
+    member = getattr(tgb, name)
+    assert f"`{name}`" in (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    if inspect.isfunction(member) or inspect.isclass(member):
+        assert inspect.getdoc(member)
+
+
+def test_another_name_says_what_there_is() -> None:
+    with pytest.raises(AttributeError, match="has no 'train'; it has"):
+        _ = tgb.train
+
+
+def test_run_gives_a_record_for_each_seed_and_goes_on_where_it_was(runs: Path, capsys: pytest.CaptureFixture) -> None:
+    records = tgb.run(TOY, "grammar", seeds=[1, 0], scale="smoke", settings=QUICK, runs=runs, progress=False)
+    assert [(one.seed, one.status) for one in records] == [(1, "completed"), (0, "completed")]
+    assert records[1] in tgb.read_records(runs)
+    assert records[0].run is not None
+    assert records[0].run.n_samples == 60
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_may_be_started_from_another_thread(runs: Path) -> None:
+    found: list[RunRecord] = []
+
+    def work() -> None:
+        found.extend(tgb.run(TOY, "grammar", scale="smoke", settings=QUICK, runs=runs, progress=False))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [one.status for one in found] == ["completed"]
+
+
+def test_a_failure_is_a_record_and_a_wrong_name_an_error_before_anything_slow(tmp_path: Path) -> None:
+    settings = {**QUICK, "raise_at": 1}
+    (record,) = tgb.run(TOY, "grammar", scale="smoke", settings=settings, runs=tmp_path / "runs", progress=False)
+    assert record.status == "failed"
+    for wrong, error in (({"lrr": 1}, KeyError), ({"lr": "much"}, ValueError)):
+        with pytest.raises(error, match="lr"):
+            tgb.run(TOY, "grammar", settings=wrong, runs=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_sentences_and_files_are_scored_alike(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("".join(f"{line}\n" for line in LINES))
+    sentences = tgb.score(LINES, "grammar", metrics=["bleu", "unique"], settings={"bleu.orders": [2, 4], **QUICK_TASK})
+    file = tgb.score(path, "grammar", metrics=["bleu", "unique"], settings={"bleu.orders": [2, 4], **QUICK_TASK})
+    assert sentences.evaluation.scores == file.evaluation.scores
+    assert sentences.evaluation.scores["bleu_4"].settings["orders"] == (2, 4)
+    assert set(file.evaluation.scores) == {"bleu_2", "bleu_4", "unique"}
+
+
+QUICK_TASK = {"n_train": 200, "n_valid": 20, "n_test": 60}
+
+
+def test_any_text_is_scored_against_any_text(tmp_path: Path) -> None:
+    scored = tgb.score(["a b c d e"], references=["a b c d e", "f g"], training=["a b"], runs=tmp_path, name="mine")
+    assert scored.evaluation.scores["bleu_5"].value == 1.0
+    assert scored.evaluation.scores["novelty"].value == 1.0
+    (record,) = tgb.read_records(tmp_path)
+    assert (record.model, record.origin, record.run) == ("mine", "samples", None)
+
+
+@pytest.mark.parametrize(
+    ("how", "complaint"),
+    [
+        ({"samples": LINES}, "name a task"),
+        ({"samples": LINES, "task": "gramar"}, "did you mean 'grammar'"),
+        ({"samples": LINES, "task": "grammar", "tokenizer": "blanks"}, "a task has its own"),
+        ({"samples": ["two\nlines"], "task": "grammar"}, "sentence 0 is not text on one line"),
+        ({"samples": "no-such-file", "task": "grammar", "settings": QUICK_TASK}, "no-such-file"),
+        ({"samples": LINES, "references": "no-such-file"}, "no file 'no-such-file'"),
+    ],
+)
+def test_what_is_wrong_is_said(how: dict, complaint: str) -> None:
+    with pytest.raises((KeyError, ValueError, FileNotFoundError), match=complaint):
+        tgb.score(**how)
+
+
+def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
+    scores = tgb.scores_frame(runs)
+    final = scores[(scores.model == TOY) & (scores["at"] == "end") & (scores.key == "unique")]
+    assert list(final.seed) == [0, 1]
+    table = tgb.table_frame(runs)
+    (mean,) = table[(table.model == TOY) & (table.table == "final") & (table.key == "unique")]["mean"]
+    assert mean == pytest.approx(final.value.mean())
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        tgb.scores_frame("nowhere")
+
+
+def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
+    (folder,) = runs.glob("grammar-toy_gan-0-*")
+    trained = tgb.load(folder)
+    assert isinstance(trained.model, tgb.TextGenerator)
+    assert trained.record.seed == 0
+    assert len(trained.sample(3, seed=5)) == 3
+    assert trained.sample(3, seed=5) == trained.sample(3, seed=5) != trained.sample(3, seed=6)
+    with pytest.raises(ValueError, match=r"no record\.json"):
+        tgb.load(runs)
