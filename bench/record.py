@@ -20,7 +20,7 @@ import re
 import reprlib
 import tempfile
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
+from bench.run_folder import read_regular
 from bench.run_settings import RunSettings
 from metrics.common.signature import Setting, signature_text
 
@@ -54,8 +55,8 @@ SCHEMA_VERSION = 2
 
 _LARGEST = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
-_MOST_BYTES = 64 << 20
-"""Of a document; one with a thousand evaluations has about 3 MB."""
+_DEEPEST = 50
+"""Of objects and lists in one another; a run's have 7."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What becomes the name of a folder or of a page."""
 _STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
@@ -254,15 +255,15 @@ def read_evaluation(document: Mapping[str, Any]) -> Evaluation:
 def read_document(path: Path) -> dict[str, Any]:
     """A JSON object of a run: no key twice, no NaN, no number that no run has. Raises ValueError, OSError."""
     try:
-        if (size := path.stat().st_size) > _MOST_BYTES:
-            raise ValueError(f"{size} bytes; at most {_MOST_BYTES} are read")
         document = json.loads(
-            path.read_text(encoding="utf-8"),
+            read_regular(path).decode(),
             object_pairs_hook=_each_key_once,
             parse_int=_number,
             parse_float=_number,
             parse_constant=_number,
         )
+        if _deeper_than(document, _DEEPEST):
+            raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
     except ValueError as error:
         raise ValueError(f"{path} is not a run record: {error}") from error
@@ -271,6 +272,17 @@ def read_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError(f"{path} is not a run record: expected an object, got {type(document).__name__}")
     return document
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]
+    return bool(level)
+
+
+def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def as_json(value: Any) -> dict[str, Any]:

@@ -3,19 +3,26 @@
 <runs>/<task>-<model>-<seed>-<run_id>/     a training
 <runs>/<task>-samples-<hash>/              samples that were handed in
 <runs>/<task>-real_text-<hash>/            the row of real text
+
+A folder may be anybody's. So its files are opened by `open_regular` and `read_regular` alone: a link, which may lead to
+anything of the reader's, and a pipe or a device, which may have no end, are no files of a run.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = [
     "CHECKPOINT",
     "DIARY",
     "ERROR",
+    "MOST_BYTES",
     "RECORD",
     "SAMPLES",
     "START",
@@ -25,6 +32,9 @@ __all__ = [
     "find_records",
     "find_starts",
     "folder_name",
+    "is_regular",
+    "open_regular",
+    "read_regular",
     "samples_name",
 ]
 
@@ -59,6 +69,39 @@ def samples_name(phase: str, at: str, temperature: float) -> str:
     return SAMPLES if temperature == 1.0 else f"samples-t{temperature:g}.txt"
 
 
+MOST_BYTES = 64 << 20
+"""Of a document and of a line of a diary; a record with a thousand evaluations has about 3 MB."""
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a file lies there: no link, folder, pipe or device."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):  # ValueError: a zero character in the name
+        return False
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading. Raises ValueError where something else lies, OSError (there is none)."""
+    if stat.S_ISREG(path.lstat().st_mode):
+        # What is put there in the meantime is noticed too, and is not waited for.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags), "rb")
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise ValueError(f"{path} is a link, a folder, a pipe or a device; a file is expected")
+
+
+def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file. Raises ValueError for what is no file or has over `most` bytes, OSError."""
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path} has {path.lstat().st_size} bytes; at most {most} are read")
+    return content
+
+
 def find_records(root: Path) -> list[Path]:
     """The records at any depth below `root`, in order."""
     return _found(root, RECORD)
@@ -91,7 +134,7 @@ def find_begun(root: Path) -> Iterator[Begun]:
         if path.with_name(RECORD).exists():
             continue
         try:
-            start = json.loads(path.read_text(encoding="utf-8"))
+            start = json.loads(read_regular(path))
             yield Begun(str(start["config_hash"]), str(start["run_id"]), int(start["seed"]), path.parent)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue

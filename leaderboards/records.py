@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.record import RunRecord, read_record
-from bench.run_folder import find_begun, find_records
+from bench.run_folder import find_begun, find_records, read_regular
 from bench.seeds import newest_of_each
 
 __all__ = ["VERIFIED", "Entry", "Store", "read_store"]
@@ -66,7 +67,7 @@ def read_store(paths: Iterable[Path]) -> Store:
 
 def _is_verified(path: Path, known: dict[Path, frozenset[str]]) -> bool:
     """Whether a folder above lists this very file; `known` keeps what was read of each folder."""
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = hashlib.sha256(read_regular(path)).hexdigest()
     for folder in path.resolve().parents[:_DEPTH]:
         if folder not in known:
             known[folder] = _listed(folder / VERIFIED)
@@ -76,11 +77,11 @@ def _is_verified(path: Path, known: dict[Path, frozenset[str]]) -> bool:
 
 
 def _listed(path: Path) -> frozenset[str]:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return frozenset()
     try:
-        return frozenset(json.loads(path.read_text(encoding="utf-8"))["records"])
-    except (ValueError, KeyError, TypeError) as error:
+        return frozenset(json.loads(read_regular(path))["records"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import ConfigDict
 
 from bench.record import Alarm, Evaluation, RunStart, as_json, decode, read_evaluation, write_atomic
-from bench.run_folder import DIARY, START
+from bench.run_folder import DIARY, MOST_BYTES, START, open_regular
 
 __all__ = ["Diary", "DiaryReader", "Entry", "TrainingValues"]
 
@@ -138,13 +138,13 @@ class DiaryReader:
     def more(self) -> Iterator[Entry]:
         """Entries that were not given out yet. Half a line at the end is being written, or was when a kill came.
 
-        No file: no entries. Raises ValueError for a line that is not an event of this version.
+        No file: no entries. Raises ValueError for a line that is not an event of this version, and for what is no file.
         """
         if not self._path.exists():
             return
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             file.seek(self._position)
-            for line in file:
+            while line := file.readline(MOST_BYTES):
                 if not line.endswith(b"\n"):
                     return
                 self._position += len(line)

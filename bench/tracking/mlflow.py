@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
-from bench.run_folder import DIARY, RECORD, START, WEIGHTS
+from bench.run_folder import DIARY, RECORD, START, WEIGHTS, is_regular
 from bench.tracking import labels, mlflow_store
 from bench.tracking.diary import DiaryReader, TrainingValues
 
@@ -99,7 +99,7 @@ class MlflowRun:
         self._send()
         samples = sorted(path.name for path in self._folder.glob("samples*"))
         for path in (self._folder / name for name in (*_FILES, *samples)):
-            if path.is_file() and not path.is_symlink():  # in a folder of somebody else it may lead anywhere
+            if is_regular(path):  # in a folder of somebody else a link may lead anywhere
                 self._client.log_artifact(self.run_id, str(path))
         self._client.set_terminated(self.run_id, _STATES[status], self._last_ms)
         self._summarise()

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import Evaluation, RunRecord
+from bench.run_folder import is_regular
 from leaderboards.rows import PRETRAINING
 from leaderboards.schema import END
 
@@ -95,7 +96,7 @@ def find_samples(folder: Path, evaluation: Evaluation) -> Path | None:
         path = folder / f"{evaluation.samples_file}{suffix}"
         if path.is_symlink():
             raise ValueError(f"{path} is a link; a file is expected")
-        if path.is_file():
+        if is_regular(path):
             return path
     return None
 

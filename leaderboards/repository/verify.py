@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, read_record, write_atomic
-from bench.run_folder import find_records
+from bench.run_folder import find_records, read_regular
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -105,9 +105,7 @@ def _check(path: Path, root: Path | None) -> Report:
     """One record. Whatever is wrong with it is in the report."""
     report = Report(record=str(path))
     try:
-        if path.is_symlink():
-            raise ValueError(f"{path} is a link; a file is expected")
-        report.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        report.sha256 = hashlib.sha256(read_regular(path)).hexdigest()
         record = read_record(path)
         report.task, report.model = f"{record.task}@{record.task_version}", record.model
         check_record(record)
@@ -166,9 +164,9 @@ def _sentences(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
 def _from_source(path: Path, evaluation: Evaluation, loaded: rescore.Loaded) -> Sequence[str]:
     """Sentences of a published file that is not ours to hand on."""
     try:
-        source = json.loads(path.read_text(encoding="utf-8"))
+        source = json.loads(read_regular(path))
         name, url, sha256 = (str(source[key]) for key in ("name", "url", "sha256"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} must have name, url and sha256: {error}") from error
     if not url.startswith("https://") or Path(name).name != name or name.startswith("."):
         raise ValueError(f"{path} must name a file and an https address, got {name!r} and {url!r}")
@@ -232,9 +230,9 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         return {
-            sha256: {"record": str(e["record"]), **e} for sha256, e in json.loads(path.read_text())["records"].items()
+            sha256: {"record": str(e["record"]), **e} for sha256, e in json.loads(read_regular(path))["records"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # torn, or a conflict of two branches: it is made anew
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from helpers import stored_runs as runs
 
 from bench.record import read_record
+from bench.run_folder import is_regular, read_regular
 from leaderboards.records import read_store
 from leaderboards.repository.add import add
 from leaderboards.repository.verify import verify
@@ -251,3 +253,54 @@ def test_numbers_as_the_harness_writes_them_pass(row: Path) -> None:
     found = read_record(row / "record.json").environment
     assert (found["small"], found["large"], found["integer"]) == (1e-300, 3.4e38, -(2**63))
     assert json.loads((row / "record.json").read_text())["environment"] == found
+
+
+def _deep(path: Path) -> None:
+    path.write_text("[" * 100_000)
+
+
+def _nested_setting(path: Path) -> None:
+    document = json.loads((path.parents[1] / "kept.json").read_text())
+    value: list[Any] = []
+    for _ in range(500):
+        value = [value]
+    path.write_text(json.dumps(document | {"model_config": {"x": value}}))
+
+
+BAD_FILES: dict[str, Callable[[Path], None]] = {
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+    "deep": _deep,
+    "nested setting": _nested_setting,
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+@pytest.mark.parametrize("name", ["record.json", "run.json", "verified.json"])
+def test_one_bad_file_ends_no_table(row: Path, tmp_path: Path, name: str, kind: str) -> None:
+    """Nothing is waited for, nothing is read without end, and the other rows are there."""
+    shutil.copy(row / "record.json", tmp_path / "kept.json")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    BAD_FILES[kind](bad / name)
+    if name == "verified.json":
+        shutil.copy(row / "record.json", bad / "record.json")
+    store = read_store([row, bad])
+    assert [entry.path for entry in store.entries] == [row / "record.json"]
+    assert [str(bad) in problem for problem in store.problems] == [True]
+
+
+def test_only_files_of_a_run_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_regular(tmp_path / "file", 5) == b"12345"
+    with pytest.raises(ValueError, match="5 bytes; at most 4"):
+        read_regular(tmp_path / "file", 4)
+    for name in ("link", "pipe", "."):
+        assert not is_regular(tmp_path / name)
+        with pytest.raises(ValueError, match="a file is expected"):
+            read_regular(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "nothing")

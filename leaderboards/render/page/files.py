@@ -12,6 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.run_folder import is_regular, open_regular
+
 __all__ = ["first_sentences", "read_diary"]
 
 _LIMIT = 4 << 20
@@ -64,16 +66,14 @@ def _parse(line: str) -> dict[str, Any]:
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    """The file of that name directly in the folder, links that lead out of it left aside."""
+    """The file of that name directly in the folder; links and what else is no file are left aside."""
     path = folder / name
-    if Path(name).name != name or "\0" in name or not path.is_file():
-        return None
-    return path if path.resolve().parent == folder.resolve() else None
+    return path if Path(name).name == name and is_regular(path) else None
 
 
 def _text(path: Path, limit: int = _LIMIT) -> str:
     """Its first `limit` bytes, decompressed. A last line without an end stays only if the file ends there."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         raw = file.read(limit)
     if path.suffix == ".bz2":
         try:

@@ -240,6 +240,20 @@ def test_links_are_not_followed(store: cases.Store, tmp_path: Path) -> None:
     assert "samples-x.txt" not in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
 
 
+@pytest.mark.parametrize("name", ["train.jsonl", "run.json", "record.json", "weights.safetensors"])
+def test_nothing_is_told_of_what_a_link_leads_to(store: cases.Store, tmp_path: Path, name: str) -> None:
+    folder = cases.live(store, cases.info())
+    (tmp_path / "secret").write_text("secret")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "secret")
+    synced = sync([folder], store.uri)
+    assert [folder for folder, _ in synced.errors] == [folder] * (name != "weights.safetensors")
+    assert "secret" not in str(synced.errors).replace(str(tmp_path), "")
+    told = [path for path in tmp_path.rglob(name) if "mlartifacts" in path.parts]
+    assert told
+    assert b"secret" not in {path.read_bytes() for path in told}
+
+
 def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
