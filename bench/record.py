@@ -390,8 +390,11 @@ def short_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
 
 
-def write_atomic(path: Path, content: bytes | memoryview) -> None:
-    """Write beside the target, flush to disk, rename: a reader sees the old file or the new one, never half of it."""
+def write_atomic(path: Path, content: bytes | memoryview, *, keep: Path | None = None) -> None:
+    """Write beside the target, flush to disk, rename: a reader sees the old file or the new one, never half of it.
+
+    The old one becomes `keep`; a kill at that moment leaves it there, and nothing at `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -400,6 +403,8 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
+        if keep is not None and path.exists():
+            path.replace(keep)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

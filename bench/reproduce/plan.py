@@ -15,7 +15,7 @@ from bench.config import Resolved
 from bench.record import PhaseCost, RunRecord, read_record
 from bench.reproduce.presets import Preset, TrainedRow
 from bench.reproduce.state import Found
-from bench.run.checkpoint import read_state
+from bench.run.checkpoint import CheckpointError, read_state
 from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
 
@@ -97,7 +97,11 @@ def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, fou
 
 
 def _progress(checkpoint: Path) -> list[PhaseCost]:
-    return read_state(checkpoint).phases if checkpoint.is_file() else []
+    """What a checkpoint says; a damaged one is told of by the run that goes on from it."""
+    try:
+        return read_state(checkpoint).phases if checkpoint.is_file() else []
+    except CheckpointError:
+        return []
 
 
 def _is_completed(record: Path) -> bool:

@@ -1,5 +1,6 @@
 """The whole state of a training, in one file that is replaced in one move.
 
+Checkpoints and weights carry the SHA-256 of what they hold, so that a damaged one is noticed and never trained on.
 A checkpoint is the model, its named optimisers, the position in the stream of real sentences, torch's random state
 and how far the training is: tensors and plain values, no pickled objects. Reading it back and going on gives bit for
 bit what an uninterrupted run gives.
@@ -7,26 +8,35 @@ bit what an uninterrupted run gives.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
 from bench.randomness import random_state, restore_random_state
 from bench.record import Alarm, Evaluation, PhaseCost, as_json, decode, write_atomic
+from bench.run_folder import open_regular
 
 __all__ = [
     "CheckpointError",
+    "DamagedError",
     "TrainingState",
+    "before",
     "load_checkpoint",
+    "load_latest",
     "load_weights",
     "read_state",
     "save_checkpoint",
@@ -34,8 +44,18 @@ __all__ = [
 ]
 
 
+_log = logging.getLogger(__name__)
+_MAGIC = b"textgan-bench checkpoint 1\n"
+_HEADER_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
+_SHA256 = "sha256"
+
+
 class CheckpointError(ValueError):
     """A checkpoint cannot be read; says what to do with the file."""
+
+
+class DamagedError(CheckpointError):
+    """Its bytes are not those that were written."""
 
 
 @dataclass
@@ -59,7 +79,10 @@ class TrainingState:
 
 
 def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state: TrainingState) -> None:
-    """Write everything in one move: a kill leaves the old checkpoint or the new one. Raises OSError on a full disk."""
+    """Write everything in one move: a kill leaves the old checkpoint or the new one. Raises OSError on a full disk.
+
+    The old one stays beside it, as `before(path)`.
+    """
     content = {
         "model": model.state_dict(),
         "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
@@ -69,52 +92,127 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state
     }
     # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
     buffer = io.BytesIO()
+    buffer.write(bytes(_HEADER_BYTES))
     torch.save(content, buffer)
-    write_atomic(path, buffer.getbuffer())
+    whole = buffer.getbuffer()
+    whole[:_HEADER_BYTES] = _header(whole[_HEADER_BYTES:])
+    write_atomic(path, whole, keep=before(path))
+
+
+def before(path: Path) -> Path:
+    """Where the checkpoint is that was replaced by the one at `path`."""
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+
+def load_latest(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> TrainingState | None:
+    """Put the newest whole checkpoint back into a fresh model and stream; None: train from the start.
+
+    A damaged one is renamed, with a warning, and the one before it is taken. Raises `CheckpointError` for one that is
+    whole and does not fit this model.
+    """
+    for place, next_place in ((path, "the checkpoint before it"), (before(path), "its start")):
+        if not os.path.lexists(place):
+            continue
+        try:
+            return load_checkpoint(place, model, stream, device)
+        except DamagedError as error:
+            aside = place.with_name(f"{place.name}.damaged")
+            place.replace(aside)
+            _log.warning("%s; it is kept as %s, and the run goes on from %s", error, aside.name, next_place)
+    return None
 
 
 def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> TrainingState:
     """Put the state back into a fresh model and stream. Raises `CheckpointError`."""
     with _readable(path):
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = _content(path, device)
+        state = _state(content)
+        n_phases = len(model.phases())
+        if state.phase > n_phases or len(state.phases) != n_phases:
+            raise ValueError(f"it is in phase {state.phase} of {len(state.phases)}, the model has {n_phases}")
         model.load_state_dict(content["model"])
         for name, optimizer in model.optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])
         stream.restore(content["stream"])
         restore_random_state(content["random"])
-        return decode(TrainingState, json.loads(content["progress"]), "progress")
+        return state
 
 
 def read_state(path: Path) -> TrainingState:
     """How far a checkpoint is, without its model. Raises `CheckpointError`."""
     with _readable(path):
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return decode(TrainingState, json.loads(content["progress"]), "progress")
+        return _state(_content(path, torch.device("cpu")))
+
+
+def _header(content: memoryview) -> bytes:
+    return _MAGIC + hashlib.sha256(content).digest()
+
+
+def _content(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `save_checkpoint` wrote; not one bit of it is another. Raises `DamagedError`."""
+    with open_regular(path) as file:
+        whole = memoryview(file.read())
+    if whole[:_HEADER_BYTES] != _header(whole[_HEADER_BYTES:]):
+        raise DamagedError(f"{path} is damaged: its {len(whole):,} bytes are not those that were written")
+    content: dict[str, Any] = torch.load(io.BytesIO(whole[_HEADER_BYTES:]), map_location=device, weights_only=True)
+    return content
+
+
+def _state(content: Mapping[str, Any]) -> TrainingState:
+    """How far it is. Raises ValueError for a place where no training can be."""
+    state = decode(TrainingState, json.loads(content["progress"]), "progress")
+    numbers = {"phase": state.phase, "step": state.step, "log_position": state.log_position}
+    numbers |= {"stream": content["stream"]} | {f"steps of {cost.name}": cost.steps for cost in state.phases}
+    for name, value in numbers.items():
+        if type(value) is not int or value < 0:
+            raise ValueError(f"{name} is {value!r}")
+    if state.step != sum(cost.steps for cost in state.phases):
+        raise ValueError(f"step {state.step} is not the sum of its phases")
+    return state
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What torch and we raise for a file that is damaged, or of another version of the model, says what to do."""
+    """What torch and we raise for a file of another version of the model says what to do."""
     try:
         yield
+    except CheckpointError:
+        raise
     except (RuntimeError, LookupError, TypeError, ValueError, OSError, EOFError, UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"cannot resume from {path} ({reason}); delete it to train from the start") from error
 
 
 def save_weights(path: Path, model: TextGenerator) -> None:
-    """Parameters and buffers as safetensors: what `sample` reads from a finished run."""
+    """Parameters and buffers as safetensors, with their checksum: what `sample` reads from a finished run."""
     state = {name: value for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
     # The format takes each tensor alone and in the order of its dimensions, whatever it is in memory.
-    write_atomic(path, save({name: t.cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}))
+    plain = {name: t.cpu().clone(memory_format=torch.contiguous_format) for name, t in state.items()}
+    write_atomic(path, save(plain, {_SHA256: hashlib.sha256(save(plain)).hexdigest()}))
 
 
 def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None:
-    """Read `save_weights` back. Raises ValueError if the weights belong to another model."""
+    """Read `save_weights` back. Raises ValueError if they are damaged, or belong to another model."""
+    with open_regular(path) as file:
+        content = file.read()
     try:
-        outcome = model.load_state_dict(load_file(path, device=str(device)), strict=False)
+        tensors = load(content)
+    except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} is damaged and cannot be sampled from: {error}") from error
+    known = _checksum(content)  # of versions before this: none
+    if known is not None and known != hashlib.sha256(save(tensors)).hexdigest():
+        raise ValueError(f"{path} is damaged and cannot be sampled from: its tensors are not those that were written")
+    try:
+        outcome = model.load_state_dict({name: t.to(device) for name, t in tensors.items()}, strict=False)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit {type(model).__name__}: {error}") from error
     missing = [name for name in outcome.missing_keys if not name.endswith("_extra_state")]
     if missing or outcome.unexpected_keys:
         raise ValueError(f"{path} does not fit {type(model).__name__}: {(missing + outcome.unexpected_keys)[0]}")
+
+
+def _checksum(content: bytes) -> str | None:
+    """What the header of safetensors says beside the tensors' names."""
+    length = int.from_bytes(content[:8], "little")
+    found = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(_SHA256)
+    return None if found is None else str(found)

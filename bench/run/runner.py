@@ -21,7 +21,7 @@ from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, read_record, read_start
 from bench.registry import find
-from bench.run.checkpoint import CheckpointError, TrainingState, load_checkpoint, load_weights, save_weights
+from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnStep, Trainer
@@ -59,8 +59,8 @@ def run(
         return record
     with _alone_in(folder):
         if rerun:
-            for name in (RECORD, CHECKPOINT):
-                (folder / name).unlink(missing_ok=True)
+            for path in (folder / RECORD, checkpoint, before(checkpoint)):
+                path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
             record = _Run(resolved, folder, trackers, on_step, should_stop, save_every).execute()
@@ -70,6 +70,7 @@ def run(
         for tracker in trackers:
             tracker.finish(record)
         if record.status == "completed":
+            before(checkpoint).unlink(missing_ok=True)
             checkpoint.unlink(missing_ok=True)  # last: as long as it is there, something is left to do
     return record
 
@@ -148,7 +149,7 @@ class _Run:
         try:
             try:
                 model, stream = self._build()
-                self.diary.cut(self.state.log_position)
+                self._cut()
             finally:  # only now the diary holds what belongs to this state and nothing more
                 for tracker in self.trackers:
                     tracker.start(self.folder)
@@ -181,9 +182,15 @@ class _Run:
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-        if (self.folder / CHECKPOINT).exists():
-            self.state = load_checkpoint(self.folder / CHECKPOINT, model, stream, device)
+        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device) or self.state
         return model, stream
+
+    def _cut(self) -> None:
+        """The diary, back to where the state is. Raises `CheckpointError` if it does not reach there."""
+        try:
+            self.diary.cut(self.state.log_position)
+        except ValueError as error:
+            raise CheckpointError(f"{error}; delete {self.folder / CHECKPOINT} to train from the start") from error
 
     def _trainer(self, model: TextGenerator, stream: BatchStream) -> Trainer:
         return Trainer(

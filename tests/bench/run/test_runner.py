@@ -19,7 +19,16 @@ from bench.batches import BatchStream
 from bench.config import Resolved, RunConfig
 from bench.randomness import derive, isolated
 from bench.record import RunRecord, read_record
-from bench.run.checkpoint import CheckpointError, load_weights, save_weights
+from bench.run.checkpoint import (
+    CheckpointError,
+    DamagedError,
+    before,
+    load_checkpoint,
+    load_weights,
+    read_state,
+    save_checkpoint,
+    save_weights,
+)
 from bench.run.hardware import use_precision
 from bench.run.runner import load_run, run
 from bench.run.trainer import Interrupted
@@ -307,19 +316,117 @@ def test_a_full_disk_destroys_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run(resolved, tmp_path / "full").content() == whole.content()
 
 
-@pytest.mark.parametrize("left", [0.0, 0.3, 0.6, 0.9, 0.999])
-def test_a_checkpoint_that_is_cut_is_no_failure_of_the_model(tmp_path: Path, left: float) -> None:
-    resolved = toy()
+def stopped(resolved: Resolved, runs: Path, step: int) -> Path:
+    """A run that was stopped after a step, with the checkpoint of each step before -> its checkpoint."""
+    calls = iter(range(1, step + 1))
     with pytest.raises(Interrupted):
-        run(resolved, tmp_path, should_stop=lambda: True)
-    checkpoint = resolved.folder(tmp_path) / "checkpoint.pt"
+        run(resolved, runs, should_stop=lambda: next(calls) == step, save_every=0)
+    return resolved.folder(runs) / "checkpoint.pt"
+
+
+@pytest.mark.parametrize("left", [0.0, 0.3, 0.6, 0.9, 0.999])
+def test_a_checkpoint_that_is_cut_is_set_aside_for_the_one_before_it(
+    tmp_path: Path, left: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a word, and with the record of a run that nothing happened to."""
+    resolved = toy()
+    whole = run(resolved, tmp_path / "whole")
+    checkpoint = stopped(resolved, tmp_path, 12)
     content = checkpoint.read_bytes()
-    checkpoint.write_bytes(content[: round(left * len(content))])
-    with pytest.raises(CheckpointError, match=r"cannot resume from .*checkpoint\.pt .*; delete it to train from"):
-        run(resolved, tmp_path)
-    assert not (resolved.folder(tmp_path) / "record.json").exists()
+    damaged = content[: round(left * len(content))]
+    checkpoint.write_bytes(damaged)
+    assert run(resolved, tmp_path).content() == whole.content()
+    (warning,) = [record.message for record in caplog.records]
+    assert "is damaged" in warning
+    assert "the run goes on from the checkpoint before it" in warning
+    assert checkpoint.with_name("checkpoint.pt.damaged").read_bytes() == damaged
+    assert diary(checkpoint.parent) == diary(resolved.folder(tmp_path / "whole"))
+    assert not list(checkpoint.parent.glob("checkpoint*.pt"))
+
+
+def test_without_a_whole_checkpoint_a_run_goes_on_from_its_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    resolved = toy()
+    whole = run(resolved, tmp_path / "whole")
+    checkpoint = stopped(resolved, tmp_path, 3)
+    for path in (checkpoint, before(checkpoint)):
+        path.write_bytes(bytes(path.stat().st_size))
+    assert run(resolved, tmp_path).content() == whole.content()
+    assert ["goes on from its start" in record.message for record in caplog.records] == [False, True]
+
+
+def test_killed_between_two_checkpoints_a_run_goes_on_from_the_older(tmp_path: Path) -> None:
+    resolved = toy()
+    checkpoint = stopped(resolved, tmp_path, 12)
     checkpoint.unlink()
-    assert run(resolved, tmp_path).status == "completed"
+    steps: list[int] = []
+    run(resolved, tmp_path, on_step=lambda _, done, __: steps.append(done))
+    assert steps[0] == 12
+
+
+def test_every_flipped_bit_and_zeroed_block_is_noticed(tmp_path: Path) -> None:
+    """Of a checkpoint and of weights: refused by name, or what is read is equal to what was written."""
+    resolved = toy()
+    checkpoint = stopped(resolved, tmp_path, 3)
+    weights = tmp_path / "weights.safetensors"
+    data = resolved.task.load()
+    model = resolved.model_class(resolved.model_config, data.spec)
+    save_weights(weights, model)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    random = np.random.default_rng(0)
+    for path in (checkpoint, weights):
+        content = path.read_bytes()
+        for number in range(200):
+            place = int(random.integers(len(content)))
+            damaged = bytearray(content)
+            if number % 4:
+                damaged[place] ^= 1 << int(random.integers(8))
+            else:
+                damaged[place : place + 512] = bytes(len(damaged[place : place + 512]))
+            if damaged == content:
+                continue
+            path.write_bytes(damaged)
+            if path is checkpoint:
+                with pytest.raises(DamagedError, match=r"checkpoint\.pt is damaged"):
+                    read_state(path)
+                continue
+            try:
+                load_weights(path, model, torch.device("cpu"))
+            except ValueError as error:
+                assert f"{path} is damaged" in str(error)  # noqa: PT017 - equal weights need no error
+            assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"phase": 99}, "phase 99"),
+        ({"phase": -1}, "phase is -1"),
+        ({"step": 7}, "step 7 is not the sum"),
+        ({"log_position": -5}, "log_position is -5"),
+        ({"log_position": 10**9}, "the file was changed or replaced"),
+        ({"stream": -3}, "stream is -3"),
+    ],
+)
+def test_a_place_where_no_training_can_be_is_refused(tmp_path: Path, change: dict[str, int], reason: str) -> None:
+    """A whole checkpoint, so nothing is done without the user, and no failure of the model is recorded."""
+    resolved = toy()
+    checkpoint = stopped(resolved, tmp_path, 3)
+    data = resolved.task.load()
+    model = resolved.model_class(resolved.model_config, data.spec)
+    stream = BatchStream(data.train, 16, shuffle=True, seed=0, device=torch.device("cpu"))
+    state = load_checkpoint(checkpoint, model, stream, stream.device)
+    for name, value in change.items():
+        if name == "stream":
+            stream.restore(value)
+        else:
+            setattr(state, name, value)
+    save_checkpoint(checkpoint, model, stream, state)
+    with pytest.raises(CheckpointError, match=rf"{reason}.*delete .*checkpoint\.pt to train from|{reason}.*delete it"):
+        run(resolved, tmp_path)
+    assert not (checkpoint.parent / "record.json").exists()
+    assert checkpoint.exists()
 
 
 def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
