@@ -185,8 +185,6 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
 
     outcomes = start(resolved, options, console=console)
     console.print(f"\n{len(outcomes)} runs in {options.runs}. Table: {table_hint(options.runs)}", highlight=False)
-    if hint := options.tracking.hint():
-        console.print(hint, highlight=False)
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")
@@ -251,7 +249,7 @@ def sync_command(
             raise ValueError(f"no run.json below {runs}")
         uri = tracking_uri or default_uri(runs)
         synced = sync(folders, uri, experiment)
-        console.print(f"{len(synced.runs)} runs in {uri}", highlight=False)
+        console.print(f"{len(synced.runs)} runs in {uri}, experiment {experiment}", highlight=False, markup=False)
         for folder, reason in synced.errors:
             errors.print(f"{folder}: {reason}", style="red", markup=False, highlight=False)
         if synced.errors:

@@ -49,8 +49,11 @@ Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
 TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
-TrackingUri = Annotated[str | None, typer.Option(help="MLflow tracking URI. Default: sqlite in the runs folder.")]
-Experiment = Annotated[str, typer.Option(help="MLflow experiment.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking URI. Default: sqlite in the runs folder."),
+]
+Experiment = Annotated[str, typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="MLflow experiment.")]
 
 
 class UserErrors:

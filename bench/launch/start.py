@@ -32,7 +32,11 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
         if key not in loaded:
             loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
             record_real_text(loaded[key], each.run.n_samples, options.runs)
-    return launch(resolved, replace(options, tracking=options.tracking.prepared()), console=console)
+    tracking = options.tracking.prepared()
+    outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
+    if hint := tracking.hint():
+        console.print(f"\n{hint}", highlight=False, markup=False)
+    return outcomes
 
 
 def table_hint(runs: Path) -> str:

@@ -22,6 +22,7 @@ from bench.record import write_atomic
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
 from bench.suite import RealText, SamplesFile
 from bench.terminal import (
+    Experiment,
     Jobs,
     JobsPerGpu,
     Runs,
@@ -33,7 +34,7 @@ from bench.terminal import (
     console,
     errors,
 )
-from bench.tracking.options import TrackerName, TrackingOptions, default_uri
+from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
     from bench.launch.workers import Outcome  # torch: not where verdicts are only listed
@@ -65,6 +66,7 @@ def reproduce_command(
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
+    experiment: Experiment = EXPERIMENT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
@@ -83,7 +85,7 @@ def reproduce_command(
         options = LaunchOptions(
             runs=runs,
             slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
-            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs)),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment),
             save_every=save_every,
             deadline=deadline,
         )

@@ -2,23 +2,25 @@
 
 One parent run per model, task and configuration, one child per seed. The files of the run folder are the truth. So a
 run under way, a resumed run, a run whose server was away, and a finished folder are one case: tell what MLflow does
-not have. A failure of MLflow is a warning of one line and never costs a run.
+not have. A failure of MLflow, whatever it is, is a warning of one line and never costs a run; the parts (values,
+files, state, parent) fail alone, and `sync` repairs them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
-from bench.run_folder import DIARY, RECORD, START, WEIGHTS, is_regular
+from bench.run_folder import DIARY, RECORD, START, WEIGHTS, is_regular, read_regular
 from bench.tracking import labels, mlflow_store
 from bench.tracking.diary import DiaryReader, TrainingValues
 
@@ -33,6 +35,11 @@ _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _FILES = (START, DIARY, RECORD, WEIGHTS)
+_MOST_DIGESTED = 1 << 30
+_PATIENCE = 10.0
+"""Seconds: when a failure took longer, the server is away, and the other parts are not tried."""
+_TOLD = "told"
+"""Tag of a run of which MLflow has everything: the digest of its folder."""
 _logger = logging.getLogger(__name__)
 
 
@@ -57,6 +64,7 @@ class MlflowRun:
         self._phase = ""
         self._final: Evaluation | None = None
         self._monitor: SystemMetricsMonitor | None = None
+        self._errors: list[Exception] = []
         mlflow_store.load()
         with mlflow_store.lock(uri):
             self._client = mlflow_store.connect(uri)
@@ -65,10 +73,11 @@ class MlflowRun:
             self._parent_id = parent
             run = self._find() or self._create()
             self.run_id = str(run.info.run_id)
-            self._log_data()  # two processes that write one data set at once would collide
+            self._part(self._log_data)  # two processes that write one data set at once would collide
         self._known = self._history(run)
         self._client.update_run(self._parent_id, status="RUNNING")
-        self._describe()
+        self._client.update_run(self.run_id, status="RUNNING")
+        self._part(lambda: self._describe(run.data.params))
 
     def follow(self) -> None:
         """Tell what the diary has more than at the last time."""
@@ -86,10 +95,33 @@ class MlflowRun:
         self._send()
 
     def finish(self, record: RunRecord | None) -> None:
-        """Tell the rest, the files and the state; bring the parent up to date. None: interrupted."""
-        self.stop_watching()
-        self.follow()
+        """Tell the rest, the files and the state; bring the parent up to date. None: interrupted.
+
+        Raises the first failure of a part, after the other parts.
+        """
         status = record.status if record is not None else "interrupted"
+        self._part(self.stop_watching)
+        self._part(self.follow)
+        self._part(lambda: self._tell_end(record, status))
+        self._part(lambda: self._client.set_terminated(self.run_id, _STATES[status], self._last_ms))
+        self._part(self._summarise)
+        self._part(self._send_files)
+        if self._errors:
+            raise self._errors[0]
+        self._client.set_tag(self.run_id, _TOLD, _digest(self._folder))
+
+    def _part(self, call: Callable[[], object]) -> None:
+        """Do what may fail alone; `finish` says what did."""
+        started = time.monotonic()
+        try:
+            call()
+        except Exception as error:
+            self._errors.append(error)
+            if time.monotonic() - started > _PATIENCE:
+                raise
+
+    def _tell_end(self, record: RunRecord | None, status: str) -> None:
+        """What is known only now."""
         final = self._final
         if record is not None:
             self._add_usage(record)
@@ -97,12 +129,10 @@ class MlflowRun:
         self._tags["status"] = status
         self._tags["mlflow.note.content"] = labels.child_note(self._start, record, final, tuple(self._alarms[:5]))
         self._send()
-        samples = sorted(path.name for path in self._folder.glob("samples*"))
-        for path in (self._folder / name for name in (*_FILES, *samples)):
-            if is_regular(path):  # in a folder of somebody else a link may lead anywhere
-                self._client.log_artifact(self.run_id, str(path))
-        self._client.set_terminated(self.run_id, _STATES[status], self._last_ms)
-        self._summarise()
+
+    def _send_files(self) -> None:
+        for path in _files(self._folder):
+            self._client.log_artifact(self.run_id, str(path))
 
     def watch_system(self) -> None:
         """Have a thread tell MLflow how busy the machine is, until `stop_watching`."""
@@ -149,16 +179,17 @@ class MlflowRun:
         keys = [key for key in run.data.metrics if not key.startswith("system/")]
         return {(key, metric.step) for key in keys for metric in self._client.get_metric_history(self.run_id, key)}
 
-    def _describe(self) -> None:
-        """Tags and parameters; those of a resumed run are the same, or (another commit) newer."""
+    def _describe(self, known: Mapping[str, str]) -> None:
+        """Tags and parameters. MLflow takes a parameter once: one that is `known` stays; a tag says if it is older."""
         from mlflow.entities import Param
 
-        self._client.update_run(self.run_id, status="RUNNING")
-        self._tags |= {**labels.child_tags(self._start, self._parent_id), "status": "running"}
+        self._tags |= {**labels.child_tags(self._start, self._parent_id), "status": "running", _TOLD: ""}
         params, cut = labels.params(self._start)
         if cut:
             self._tags["params_truncated"] = ", ".join(cut)[:1000]
-        entities = [Param(key, value) for key, value in params.items()]
+        if older := [key for key, value in params.items() if known.get(key, value) != value]:
+            self._tags["params_of_an_earlier_start"] = ", ".join(older)[:1000]
+        entities = [Param(key, value) for key, value in params.items() if key not in known]
         for first in range(0, len(entities), _PARAMS):
             self._client.log_batch(self.run_id, params=entities[first : first + _PARAMS])
 
@@ -295,7 +326,7 @@ class MlflowTracker:
     def _guard(self, call: Callable[[], None], then: str) -> None:
         try:
             call()
-        except mlflow_store.failures(ValueError) as error:  # ValueError: a damaged file in the folder
+        except Exception as error:  # noqa: BLE001 - a server, a driver or a damaged file may raise anything
             if self._run is not None:
                 self._run.stop_watching()
                 self._run = None
@@ -312,7 +343,7 @@ def prepare(uri: str, experiment: str = EXPERIMENT) -> bool:
         mlflow_store.load()
         with mlflow_store.lock(uri):
             mlflow_store.ensure_experiment(mlflow_store.connect(uri), uri, experiment)
-    except mlflow_store.failures() as error:
+    except Exception as error:  # noqa: BLE001 - as above
         _logger.warning(
             "MLflow cannot be used at %s; the runs go on, later: python -m bench sync: %s", uri, _one_line(error)
         )
@@ -337,15 +368,65 @@ def sync(run_folders: Iterable[Path], uri: str, experiment: str = EXPERIMENT) ->
     """
     mlflow_store.check(uri)
     synced = Synced([], [])
+    told = _told(uri, experiment)
     for folder in run_folders:
         try:
+            if known := told.get(_digest(folder)):
+                synced.runs.append((folder, known))
+                continue
             record = read_record(folder / RECORD) if (folder / RECORD).exists() else None
             run = MlflowRun(folder, uri, experiment)
             run.finish(record)
             synced.runs.append((folder, run.run_id))
-        except mlflow_store.failures(ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             synced.errors.append((folder, _one_line(error)))
     return synced
+
+
+def _files(folder: Path) -> list[Path]:
+    """What MLflow gets of a folder. In a folder of somebody else a link may lead anywhere, so files alone."""
+    samples = sorted(path.name for path in folder.glob("samples*"))
+    return [path for path in (folder / name for name in (*_FILES, *samples)) if is_regular(path)]
+
+
+def _digest(folder: Path) -> str:
+    """Of what MLflow is told of a folder: contents; of weights and samples names and sizes.
+
+    Raises ValueError for a file that is too large to be read.
+    """
+    total = hashlib.sha256()
+    for path in _files(folder):
+        total.update(f"{path.name} {path.stat().st_size}\n".encode())
+        if path.name in (START, DIARY, RECORD):
+            total.update(read_regular(path, _MOST_DIGESTED))
+    return total.hexdigest()
+
+
+def _told(uri: str, experiment: str) -> dict[str, str]:
+    """Digest of a folder -> MLflow's run id, of the runs that are whole there. Empty where nothing can be asked."""
+    try:
+        mlflow_store.load()
+        with mlflow_store.lock(uri):
+            client = mlflow_store.connect(uri)
+            found = client.get_experiment_by_name(experiment)
+        if found is None or found.lifecycle_stage == "deleted":
+            return {}
+        runs: list[Run] = []
+        token: str | None = ""
+        while token is not None:
+            page = client.search_runs([found.experiment_id], max_results=1000, page_token=token or None)
+            runs += page
+            token = page.token or None
+    except Exception:  # noqa: BLE001 - the first folder says what is wrong
+        return {}
+    parents = {run.info.run_id for run in runs if run.info.status != "RUNNING"}
+    return {
+        run.data.tags[_TOLD]: str(run.info.run_id)
+        for run in runs
+        if _TOLD in run.data.tags
+        and run.info.status != "RUNNING"
+        and run.data.tags.get("mlflow.parentRunId") in parents
+    }
 
 
 def _one_line(error: BaseException) -> str:

@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,20 +23,10 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
     from mlflow import MlflowClient
 
-__all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "failures", "load", "lock"]
+__all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "load", "lock"]
 
 _LOCK_SECONDS = 300.0  # a migration takes 3 s; eight processes that wait for each other on a slow disk take more
-_LIBRARIES = (
-    ("sqlalchemy.exc", "SQLAlchemyError"),
-    ("alembic.util.exc", "CommandError"),
-    ("google.protobuf.json_format", "ParseError"),
-    ("boto3.exceptions", "Boto3Error"),
-    ("botocore.exceptions", "BotoCoreError"),
-    ("botocore.exceptions", "ClientError"),
-    ("google.api_core.exceptions", "GoogleAPIError"),
-    ("google.auth.exceptions", "GoogleAuthError"),
-    ("azure.core.exceptions", "AzureError"),
-)
+_logger = logging.getLogger(__name__)
 
 
 def default_uri(runs: Path) -> str:
@@ -55,20 +44,6 @@ def check(uri: str) -> None:
             f"{uri!r} is a folder, and MLflow 3 refuses folders (./mlruns) as a tracking address; "
             f"{default_uri(Path('runs'))} or http://server:5000 would be right"
         )
-
-
-def failures(*others: type[Exception]) -> tuple[type[Exception], ...]:
-    """What MLflow raises when it is the store, the network or the disk that fails, and not our code.
-
-    `MlflowException` is nearly all of it. OSError is the disk, the lock, and the network (requests' errors extend it);
-    ImportError the driver of a database or a cloud that is not installed; the rest are the libraries through which
-    MLflow talks, whose errors it hands on. One that is not loaded has raised nothing.
-    """
-    from mlflow.exceptions import MlflowException
-
-    modules = ((sys.modules.get(module), name) for module, name in _LIBRARIES)
-    loaded = tuple(getattr(module, name) for module, name in modules if module is not None)
-    return (MlflowException, OSError, ImportError, *loaded, *others)
 
 
 def lock(uri: str) -> BaseFileLock:
@@ -111,13 +86,16 @@ def connect(uri: str) -> MlflowClient:
 
 
 def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
-    """The id of the experiment, which is made if there is none; hold the lock.
+    """The id of the experiment, which is made if there is none, and restored if it was deleted; hold the lock.
 
     Where there is no server that says where files go, they go beside the database, or to `mlartifacts` here.
     """
     from mlflow.exceptions import MlflowException
 
     if found := client.get_experiment_by_name(name):
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+            _logger.warning("MLflow's experiment %r was deleted; it is restored", name)
         return str(found.experiment_id)
     artifacts = None
     if not uri.startswith(("http:", "https:", "databricks")):

@@ -5,6 +5,7 @@ Another tracker is one file with a class that is a `Tracker`, and its name here.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -63,5 +64,9 @@ class TrackingOptions:
         return [MlflowTracker(self.uri, self.experiment)] if self.tracker is TrackerName.mlflow else []
 
     def hint(self) -> str:
-        """The command that opens MLflow's pages; empty where nothing is tracked there."""
-        return f"MLflow: mlflow ui --backend-store-uri {self.uri}" if self.tracker is TrackerName.mlflow else ""
+        """Where the runs went, and the command that opens MLflow's pages; empty where nothing is tracked there."""
+        if self.tracker is TrackerName.none:
+            return ""
+        if self.uri.startswith(("http:", "https:")):
+            return f"MLflow: experiment {self.experiment} at {self.uri}"
+        return f"MLflow: experiment {self.experiment}: mlflow ui --backend-store-uri {shlex.quote(self.uri)}"

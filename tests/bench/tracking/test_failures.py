@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import http.server
 import logging
 import os
+import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from helpers import tracking_runs as cases
 from helpers.paths import ROOT
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.tracking import labels, mlflow_store
 from bench.tracking.mlflow import MlflowTracker, prepare, sync
 from bench.tracking.mlflow_store import default_uri
+from bench.tracking.options import TrackerName, TrackingOptions
 
 pytest.importorskip("mlflow")
 
@@ -54,6 +60,55 @@ def test_without_mlflow_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     for start in (MlflowTracker, prepare, lambda uri: sync([], uri)):
         with pytest.raises(ValueError, match=r"`pip install mlflow`.*`--tracker none`"):
             start("sqlite:///x.db")
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    """A server that answers every question with one JSON document."""
+
+    document = "{}"
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = self.document.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PATCH = do_PUT = _answer  # noqa: N815 - names of the library
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"experiment": 3}',
+        '{"experiment": {"experiment_id": [1], "tags": 4}}',
+        '{"experiment": {"experiment_id": "1", "name": "x"}, "runs": 7, "run": {"info": [], "data": "x"}}',
+        '{"experiment": {"experiment_id": "1", "name": "x"}, "run": {}}',
+        "[]",
+        "null",
+        "[" * 10_000,
+    ],
+)
+def test_a_server_that_answers_nonsense_costs_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, document: str
+) -> None:
+    monkeypatch.setattr(_Answers, "document", document)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        prepare(uri)
+        (tmp_path / "runs").mkdir()
+        folder = cases.live(cases.Store(tmp_path / "runs", uri), cases.info())
+        (error,) = sync([folder], uri).errors
+        server.shutdown()
+    assert (folder / "record.json").exists()
+    assert error[0] == folder
+    assert f"python -m bench sync {folder}" in caplog.text
 
 
 def test_import_loads_no_mlflow_and_writes_no_environment() -> None:
@@ -117,3 +172,29 @@ def test_eight_processes_at_once_on_an_empty_database(tmp_path: Path) -> None:
     assert len(store.level("configuration")) == 1
     assert sorted(run.data.tags["seed"] for run in store.level("run")) == [str(seed) for seed in range(8)]
     assert all(len(store.points(run)["train/mle/loss"]) == 50 for run in store.level("run"))
+
+
+def test_the_line_at_the_end_says_where_runs_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    local = TrackingOptions(TrackerName.mlflow, default_uri(tmp_path / "a b"), "mine")
+    assert shlex.split(local.hint())[-2:] == ["--backend-store-uri", local.uri]
+    assert "experiment mine" in local.hint()
+    server = TrackingOptions(TrackerName.mlflow, "http://127.0.0.1:9", "mine")
+    assert server.hint() == "MLflow: experiment mine at http://127.0.0.1:9"
+    assert server.prepared().hint() == ""  # nothing is there: its address is no advice
+
+
+def test_the_environment_says_where_unless_an_option_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    cases.live(cases.Store(folder, default_uri(tmp_path)), cases.info())
+    for name in ("named", "option"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", default_uri(tmp_path / "named"))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
+    said = CliRunner().invoke(app, ["sync", str(folder)]).stdout
+    assert said == f"1 runs in {default_uri(tmp_path / 'named')}, experiment theirs\n"
+    options = ["--tracking-uri", default_uri(tmp_path / "option"), "--experiment", "mine"]
+    said = CliRunner().invoke(app, ["sync", str(folder), *options]).stdout
+    assert said == f"1 runs in {default_uri(tmp_path / 'option')}, experiment mine\n"
+    assert not (folder / "mlflow.db").exists()

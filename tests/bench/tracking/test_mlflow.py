@@ -15,11 +15,11 @@ from helpers.kills import KilledError, kill_after
 from helpers.paths import TOY
 
 from bench.config import RunConfig
-from bench.run.runner import run
+from bench.run.runner import run, run_start
 from bench.run_settings import RunSettings
 from bench.tracking import labels, mlflow_store
 from bench.tracking.diary import TrainingValues
-from bench.tracking.mlflow import prepare, sync
+from bench.tracking.mlflow import MlflowRun, prepare, sync
 from bench.tracking.mlflow_store import default_uri
 
 pytest.importorskip("mlflow")
@@ -225,6 +225,7 @@ def shown(store: cases.Store) -> Any:
     seen = store.snapshot()
     for one in seen.values():
         one["state"] = one["state"][0]
+        one["tags"].pop("told", None)  # a digest of the folder, clock included
         points = {name: found for name, found in one["points"].items() if not name.endswith("seconds")}
         one["points"] = {name: [(step, value) for step, value, _ in found] for name, found in points.items()}
     return seen
@@ -252,6 +253,126 @@ def test_nothing_is_told_of_what_a_link_leads_to(store: cases.Store, tmp_path: P
     told = [path for path in tmp_path.rglob(name) if "mlartifacts" in path.parts]
     assert told
     assert b"secret" not in {path.read_bytes() for path in told}
+
+
+def test_files_that_cannot_be_sent_leave_nothing_running_and_sync_sends_them(
+    store: cases.Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a server whose artifacts lie on its own disk."""
+    from mlflow import MlflowClient
+
+    def refused(*_: object) -> None:
+        raise PermissionError("/proc/nowhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifact", refused)
+        folder = cases.live(store, cases.info())
+    assert "/proc/nowhere" in caplog.text
+    before = store.snapshot()
+    assert {one["state"][0] for one in before.values()} == {"FINISHED"}
+    assert before["seqgan on oracle_lstm · smoke · " + cases.info().config_hash[:4]]["points"]["mean/seeds"]
+    assert before["seqgan · seed 0 · oracle_lstm"]["files"] == []
+    assert sync([folder], store.uri).errors == []
+    assert "samples.txt" in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
+
+
+@pytest.mark.parametrize("method", ["log_inputs", "log_batch"])
+def test_each_part_fails_alone(store: cases.Store, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    from mlflow import MlflowClient
+
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("of a type that nobody expected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, method, broken)
+        folder = cases.live(store, cases.info())
+        cases.live(store, cases.info(seed=1), status="failed")
+    seen = store.snapshot()
+    assert seen["seqgan · seed 0 · oracle_lstm"]["state"][0] == "FINISHED"
+    assert seen["seqgan · seed 1 · oracle_lstm"]["state"][0] == "FAILED"
+    assert "samples.txt" in seen["seqgan · seed 0 · oracle_lstm"]["files"]
+    assert sync([folder], store.uri).errors == []
+    seen = store.snapshot()["seqgan · seed 0 · oracle_lstm"]
+    assert seen["inputs"]
+    assert seen["points"]["score/bleu_2"]
+    assert seen["params"]
+
+
+def test_a_run_that_mlflow_has_is_not_told_again(store: cases.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [cases.live(store, cases.info(seed=seed)) for seed in range(2)]
+    told: list[Path] = []
+    real = MlflowRun.__init__
+
+    def counted(self: MlflowRun, folder: Path, *rest: Any) -> None:
+        told.append(folder)
+        real(self, folder, *rest)
+
+    monkeypatch.setattr(MlflowRun, "__init__", counted)
+    before = store.snapshot()
+    again = sync(folders, store.uri)
+    assert (told, again.errors) == ([], [])
+    assert again.runs == [
+        (f, r.info.run_id) for f in folders for r in store.level("run") if f.name.endswith(r.data.tags["run_id"])
+    ]
+    assert store.snapshot() == before
+    with (folders[0] / "samples.txt").open("a") as file:
+        file.write("1 1 1 1\n")
+    store.client.set_terminated(again.runs[1][1], "RUNNING")
+    assert sync(folders, store.uri).errors == []
+    assert told == folders
+    assert store.snapshot()["seqgan · seed 1 · oracle_lstm"]["state"][0] == "FINISHED"
+
+
+def test_a_deleted_experiment_is_restored(store: cases.Store, caplog: pytest.LogCaptureFixture) -> None:
+    first = cases.live(store, cases.info())
+    client = store.client
+    client.delete_experiment(client.get_experiment_by_name("textgan-bench").experiment_id)
+    second = cases.live(store, cases.info(seed=1))
+    assert "was deleted; it is restored" in caplog.text
+    assert sync([first, second], store.uri).errors == []
+    assert {"seqgan · seed 0 · oracle_lstm", "seqgan · seed 1 · oracle_lstm"} < store.snapshot().keys()
+
+
+def test_a_folder_that_cannot_be_read_stops_no_other(store: cases.Store) -> None:
+    good = cases.live(store, cases.info())
+    damages = {
+        "run.json": ["[" * 100_000, "[]", "null", "x"],
+        "train.jsonl": ["[" * 100_000 + "\n", "3\n", "{}\n"],
+        "record.json": ["[" * 100_000, "[]"],
+    }
+    document = json.loads((good / "run.json").read_text())
+    for change in ({"environment": "text"}, {"model_config": []}, {"data_sha256": 3}, {"created_at": 5}):
+        damages["run.json"].append(json.dumps(document | change))
+    folders = []
+    for name, contents in damages.items():
+        for content in contents:
+            folders.append(shutil.copytree(good, store.runs / f"bad{len(folders)}"))
+            (folders[-1] / name).write_text(content)
+    synced = sync([*folders, good], store.uri)
+    assert [folder for folder, _ in synced.runs] == [good]
+    assert [folder for folder, _ in synced.errors] == folders
+
+
+@pytest.mark.parametrize(
+    "spelled", [{"metric_settings": {"self_bleu": {"smoothing": "method1"}}}, {"cuda_graphs": True}]
+)
+def test_parameters_do_not_depend_on_how_a_setting_is_spelled(spelled: dict[str, Any]) -> None:
+    values = {"model": "mle", "task": "grammar", "scale": "smoke", "device": "cpu"}
+    plain, other = (RunConfig.model_validate(values | more).resolve() for more in ({}, spelled))
+    assert plain.run_id == other.run_id
+    data = plain.task.load()
+    texts = [labels.params(run_start(each, data, "2027-01-15T08:00:00+00:00")) for each in (plain, other)]
+    assert texts[0] == texts[1]
+
+
+def test_a_parameter_that_is_another_now_stays_with_a_tag(store: cases.Store) -> None:
+    folder = cases.live(store, cases.info())
+    path = folder / "run.json"
+    path.write_text(path.read_text().replace('"lr": 0.001', '"lr": 0.5'))
+    assert sync([folder], store.uri).errors == []
+    seen = store.snapshot()["seqgan · seed 0 · oracle_lstm"]
+    assert seen["params"]["model.lr"] == "0.001"
+    assert seen["tags"]["params_of_an_earlier_start"] == "model.lr"
 
 
 def test_metrics_go_in_batches(store: cases.Store, monkeypatch: pytest.MonkeyPatch) -> None:
