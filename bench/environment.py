@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import platform
 import subprocess
 from importlib import metadata
@@ -12,6 +14,10 @@ from bench.places import ROOT
 
 __all__ = ["describe_environment", "package_version"]
 
+_log = logging.getLogger(__name__)
+_GIT_SECONDS = 5.0
+_hanging: set[Path] = set()
+"""Checkouts whose git did not answer: it is not asked again in this process."""
 _PACKAGES = ("numpy", "nltk", "sacrebleu", "mlflow")
 
 
@@ -43,17 +49,35 @@ def _commit() -> dict[str, Any]:
     """Commit of the checkout that holds this code, not of the folder one stands in; empty for an installed wheel."""
     if not (ROOT / ".git").exists():
         return {}
-    commit = _git(ROOT, "rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    return {"git.sha": commit.strip(), "git.dirty": bool(_git(ROOT, "status", "--porcelain"))}
+    found: list[str] = []
+    for command in (("rev-parse", "HEAD"), ("status", "--porcelain")):
+        text = _git(ROOT, *command)
+        if text is None:
+            return {}
+        found.append(text)
+    return {"git.sha": found[0].strip(), "git.dirty": bool(found[1])}
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    """Once in a process: the run goes on, but `leaderboards add` will ask for the commit."""
+    _log.warning("the commit of %s is not known, so the record will not have it: %s", ROOT, reason)
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints. None, with a warning of one line, if it refuses (a checkout of another owner) or hangs."""
+    if root in _hanging:
+        return None
     try:
         return subprocess.run(  # noqa: S603 - fixed arguments
             ["git", "-C", str(root), *arguments],  # noqa: S607 - git is looked up on the path, as everywhere
-            capture_output=True, text=True, check=True, timeout=30,
+            capture_output=True, text=True, check=True, timeout=_GIT_SECONDS,
         ).stdout  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
+    except subprocess.TimeoutExpired:
+        _hanging.add(root)
+        _warn(f"git does not answer within {_GIT_SECONDS:g} s")
+    except subprocess.CalledProcessError as error:
+        _warn((error.stderr.strip().splitlines() or [f"git ends with {error.returncode}"])[0])
+    except OSError as error:
+        _warn(str(error))
+    return None

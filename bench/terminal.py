@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +27,23 @@ __all__ = [
     "errors",
 ]
 
-console = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
+
+class _Patient(Console):
+    """Prints for whoever reads. A reader that went away, or a full disk, ends no training: the rest goes nowhere."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+            self.file.flush()
+        except OSError:
+            self._buffer.clear()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.file.fileno())  # what Python still holds is written at the end
+            os.close(nowhere)
+
+
+console = _Patient(soft_wrap=True)
+errors = _Patient(stderr=True, soft_wrap=True)
 
 Settings = Annotated[
     list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,8 +55,8 @@ def run(
     """
     folder = resolved.folder(runs)
     checkpoint = folder / CHECKPOINT
-    record = None if rerun or checkpoint.exists() else _completed(folder)
-    if record is not None:
+    record = None if rerun else _completed(folder)
+    if record is not None and not (checkpoint.exists() and os.access(folder, os.W_OK)):
         return record
     with _alone_in(folder):
         if rerun:
@@ -95,6 +96,12 @@ def _completed(folder: Path) -> RunRecord | None:
     path = folder / RECORD
     record = read_record(path) if path.exists() else None
     return record if record is not None and record.status == "completed" else None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's, a GPU's, or that of torch's CPU allocator, which has no class of its own."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or (type(error) is RuntimeError and "can't allocate memory" in str(error))
 
 
 def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
@@ -160,11 +167,15 @@ class _Run:
             self.diary.close()
             self._finish_later()
             raise
-        except OSError as error:
-            # A full disk is no property of the model: nothing is recorded, and the run can go on.
-            self._finish_later()
-            raise OSError(f"{error}; what was saved is whole, and the same command goes on from it") from error
-        except Exception as error:  # noqa: BLE001 - whatever a model does, its failure is a result and is recorded
+        except Exception as error:
+            if isinstance(error, OSError) or _out_of_memory(error):
+                # A full disk or memory is no property of the model: nothing is recorded, and the run can go on.
+                self._finish_later()
+                reason = (
+                    f"{str(error) or 'out of memory'}; what was saved is whole, and the same command goes on from it"
+                )
+                raise OSError(reason) from error
+            # Whatever else a model does, its failure is a result and is recorded.
             (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
             return self._record(f"{type(error).__name__}: {error}")
 

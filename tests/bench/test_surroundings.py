@@ -1,0 +1,135 @@
+"""What lies around a run and is none of its business: git, who reads the output, memory, a cache, read-only folders."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.paths import ROOT, TOY
+
+from bench import data, environment
+from bench.config import Resolved, RunConfig
+from bench.run import runner
+from bench.run.runner import run
+
+
+def toy(**settings: Any) -> Resolved:
+    values = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 200, **settings}
+    return RunConfig.model_validate(values).resolve()
+
+
+def fake_git(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    folder.mkdir()
+    (folder / "git").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(environment, "ROOT", folder)
+    (folder / ".git").mkdir()
+    environment._warn.cache_clear()
+
+
+def test_git_that_refuses_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a checkout of another owner."""
+    fake_git(tmp_path / "bin", monkeypatch, "echo 'fatal: detected dubious ownership in repository' >&2; exit 128")
+    assert "git.sha" not in environment.describe_environment()
+    environment.describe_environment()
+    (warning,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "dubious ownership" in warning
+
+
+def test_git_that_hangs_costs_its_limit_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_git(tmp_path / "bin", monkeypatch, "exec sleep 60")
+    monkeypatch.setattr(environment, "_GIT_SECONDS", 0.5)
+    started = time.monotonic()
+    for _ in range(5):
+        assert "git.sha" not in environment.describe_environment()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
+    ],
+)
+def test_too_little_memory_is_no_failure_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    resolved = toy()
+
+    def full(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Trainer, "train", full)
+        with pytest.raises(OSError, match=r"memory.*the same command goes on from it"):
+            run(resolved, tmp_path)
+    assert not (resolved.folder(tmp_path) / "record.json").exists()
+    assert run(resolved, tmp_path).status == "completed"
+
+
+@pytest.mark.parametrize("left_over", [False, True])
+def test_a_finished_run_in_a_read_only_folder_is_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_over: bool
+) -> None:
+    resolved = toy()
+    record = run(resolved, tmp_path)
+    folder = resolved.folder(tmp_path)
+    if left_over:
+        (folder / "checkpoint.pt").touch()
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(runner, "FileLock", refused)
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    assert run(resolved, tmp_path) == record
+
+
+def test_whatever_is_wrong_with_a_derived_file_it_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "cache_folder", lambda: tmp_path)
+    arrays = {"a": np.arange(50), "b": np.ones((3, 4))}
+    data.derived("key", lambda: arrays)
+    path = tmp_path / "derived" / "key.npz"
+    content = path.read_bytes()
+    random = np.random.default_rng(1)
+    for _ in range(2_000):
+        damaged = bytearray(content)
+        damaged[int(random.integers(len(content)))] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        assert set(data.derived("key", lambda: arrays)) <= {"a", "b"}
+
+
+@pytest.mark.parametrize("end", ["closed pipe", "full disk", "closed"])
+def test_runs_go_on_when_nobody_can_be_told(tmp_path: Path, end: str) -> None:
+    command = [sys.executable, "-m", "bench", "run", TOY, "oracle_lstm", "--scale", "smoke", "--seed", "0", "1"]
+    command += ["--set", "n_samples=50", "--tracker", "none", "--runs", str(tmp_path)]
+    if end == "closed pipe":
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writing)
+    elif end == "full disk":
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    else:
+        shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+        done = subprocess.run(shell, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert len(list(tmp_path.glob("*toy_gan*/record.json"))) == 2
