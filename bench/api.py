@@ -165,13 +165,17 @@ class TrainedModel:
         return [self.task.detokenize(sentence) for sentence in sentences]
 
 
-def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
-    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights."""
+def load(folder: Path | str, *, model: str | None = None, task: str | None = None, device: str = "cpu") -> TrainedModel:
+    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights.
+
+    A run of your own model's file needs `model="my_gan.py:MyGAN"` (likewise `task`): a folder may be anybody's, so what
+    its record names is not run by itself.
+    """
     from bench.run.runner import load_run
 
     place = Path(folder)
-    model, data, task = load_run(place, device)
-    return TrainedModel(record=read_record(place / RECORD), model=model, data=data, task=task)
+    generator, data, loaded = load_run(place, device, model_file=model, task_file=task)
+    return TrainedModel(record=read_record(place / RECORD), model=generator, data=data, task=loaded)
 
 
 def read_records(*places: Path | str) -> list[RunRecord]:

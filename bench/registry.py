@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from bench.places import ROOT
 
-__all__ = ["Kind", "find", "names", "suggest"]
+__all__ = ["Kind", "find", "find_recorded", "names", "suggest"]
 
 Kind = Literal["models", "tasks", "metrics"]
 
@@ -67,6 +67,21 @@ def find(kind: Kind, name: str) -> type[Any]:
         places = ", ".join(sorted(point.value for point in points))
         raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
     return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
+
+
+def find_recorded(kind: Kind, name: str, given: str | None, option: str) -> type[Any]:
+    """The class that a record names. A record is data, and may be anybody's: code in a file runs only if it is given.
+
+    `given` is what the user named by `option`. Raises KeyError, before anything is imported, where that is needed.
+    """
+    if given is not None:
+        return find(kind, given)
+    if ":" in name or name.endswith(".py"):
+        raise KeyError(
+            f"the record names code in a file, {name!r}, and a record may be anybody's: if you trust that file, name "
+            f"it yourself by {option} {name}"
+        )
+    return find(kind, name)
 
 
 @functools.cache

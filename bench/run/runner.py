@@ -20,7 +20,7 @@ from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, read_record, read_start
-from bench.registry import find
+from bench.registry import find_recorded
 from bench.run.checkpoint import CheckpointError, TrainingState, load_checkpoint, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
@@ -219,8 +219,14 @@ class _Run:
         return record
 
 
-def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData, Any]:
-    """The trained model of a finished run, its data and its task. Raises ValueError if the run is not finished."""
+def load_run(
+    folder: Path, device: str = "cpu", *, model_file: str | None = None, task_file: str | None = None
+) -> tuple[TextGenerator, TextData, Any]:
+    """The trained model of a finished run, its data and its task.
+
+    Code in a file is imported only as `model_file` or `task_file`, never because the record names it. Raises ValueError
+    if the run is not finished, KeyError if such a file is to be named.
+    """
     if not (folder / RECORD).is_file():
         raise ValueError(f"{folder} holds no record.json: it is not the folder of a finished run")
     record = read_record(folder / RECORD)
@@ -229,7 +235,8 @@ def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
     use_precision("ieee")
-    model_class, task_class = find("models", record.model), find("tasks", record.task)
+    model_class = find_recorded("models", record.model, model_file, "--model")
+    task_class = find_recorded("tasks", record.task, task_file, "--task")
     task = build(task_class, record.task_config, record.task)
     data = task.load()
     if data.sha256 != record.data_sha256:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -125,10 +127,24 @@ def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
 
 def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
     (folder,) = runs.glob("grammar-toy_gan-0-*")
-    trained = tgb.load(folder)
+    trained = tgb.load(folder, model=TOY)
     assert isinstance(trained.model, tgb.TextGenerator)
     assert trained.record.seed == 0
     assert len(trained.sample(3, seed=5)) == 3
     assert trained.sample(3, seed=5) == trained.sample(3, seed=5) != trained.sample(3, seed=6)
     with pytest.raises(ValueError, match=r"no record\.json"):
         tgb.load(runs)
+
+
+@pytest.mark.parametrize("what", ["model", "task"])
+def test_code_that_a_record_names_is_not_run(runs: Path, tmp_path: Path, what: str) -> None:
+    (folder,) = runs.glob("grammar-toy_gan-0-*")
+    theirs = shutil.copytree(folder, tmp_path / "theirs")
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')")
+    document = json.loads((theirs / "record.json").read_text())
+    document[what] = f"{trap}:Trap"
+    (theirs / "record.json").write_text(json.dumps(document))
+    with pytest.raises(KeyError, match=f"--{what} "):
+        tgb.load(theirs, model=TOY if what == "task" else None)
+    assert not (tmp_path / "it-ran").exists()
