@@ -148,3 +148,13 @@ def test_code_that_a_record_names_is_not_run(runs: Path, tmp_path: Path, what: s
     with pytest.raises(KeyError, match=f"--{what} "):
         tgb.load(theirs, model=TOY if what == "task" else None)
     assert not (tmp_path / "it-ran").exists()
+
+
+def test_sentences_are_taken_as_they_stand() -> None:
+    """A list of sentences is no file: one that looks like JSON, or holds a tab, is a sentence all the same."""
+    strange = ['"a dog"', '["a", "dog"]', "a\tdog", "17"]
+    scored = tgb.score(strange, references=strange, metrics=["unique", "distinct"])
+    assert (scored.n_sentences, scored.unknown_share, scored.warnings) == (4, 0.0, [])
+    assert scored.evaluation.scores["distinct_1"].value == 1.0  # the words are "a and dog" and ["a", and "dog"] and …
+    ids = tgb.score(["1 2", "3"], "grammar", metrics=["unique"], settings=QUICK_TASK, format="ids")
+    assert ids.unknown_share == 0.0
