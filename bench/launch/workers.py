@@ -39,6 +39,7 @@ from bench.record import RunRecord, read_record
 from bench.run.runner import run
 from bench.run.trainer import Interrupted, OnStep
 from bench.run_folder import RECORD
+from bench.streams import take_any_text
 
 __all__ = ["Outcome", "launch", "stop_on_signals"]
 
@@ -325,6 +326,7 @@ class _Pool:
 
 def _work(options: LaunchOptions, pipe: Connection) -> None:
     """A worker process: runs as they come. Without a launcher to talk to it saves and stops."""
+    take_any_text()
     orphaned = False
 
     def send(message: Outcome | tuple[str, int, int]) -> None:
