@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import short_hash
+from bench.record import CUSTOM, short_hash, with_settings
 from bench.registry import find, names, suggest
 from bench.run_folder import folder_name
 from bench.run_settings import RunSettings
@@ -55,11 +55,6 @@ class RunConfig(RunSettings):
     model_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
     task_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
 
-    def title(self) -> str:
-        """For people: `seqgan · grammar · seed 0`; a reduced scale is said."""
-        scale = "" if self.scale == "paper" else f" · {self.scale}"
-        return f"{self.model} · {self.task} · seed {self.seed}{scale}"
-
     def resolve(self) -> Resolved:
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
         model_class, task_class = find("models", self.model), find("tasks", self.task)
@@ -86,6 +81,21 @@ class Resolved:
     def model_settings(self) -> dict[str, Any]:
         """The model's settings, resolved, as plain values."""
         return plain(self.model_config)
+
+    @cached_property
+    def changed(self) -> dict[str, Any]:
+        """The model's settings that are not the scale's own. A setting without a default must be set and is none."""
+        config_class, scale = self.model_class.Config, self.model_class.scales.get(self.run.scale, {})
+        must = [f.name for f in dataclasses.fields(config_class) if f.init and _has_no_default(f)]
+        needed = {name: getattr(self.model_config, name) for name in must}
+        usual = plain(build(config_class, needed | scale, self.run.model))
+        return {name: value for name, value in self.model_settings.items() if value != usual[name]}
+
+    def title(self) -> str:
+        """For people: `seqgan · grammar · seed 0`; a reduced scale is said, and so are changed settings, by name."""
+        run, scale = self.run, CUSTOM if self.changed else self.run.scale
+        said = "" if scale == "paper" else f" · {scale}"
+        return f"{with_settings(run.model, self.changed)} · {run.task} · seed {run.seed}{said}"
 
     @cached_property
     def task_settings(self) -> dict[str, Any]:
@@ -163,6 +173,10 @@ class Resolved:
             "cuda_graphs": own.cuda_graphs and self.device_kind == "cuda",
         }
         return own.model_copy(update=effective)
+
+
+def _has_no_default(setting: dataclasses.Field[Any]) -> bool:
+    return setting.default is dataclasses.MISSING and setting.default_factory is dataclasses.MISSING
 
 
 def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ from bench.run_settings import RunSettings
 from metrics.common.signature import Setting, signature_text
 
 __all__ = [
+    "CUSTOM",
     "SCHEMA_VERSION",
     "Alarm",
     "Evaluation",
@@ -47,11 +48,16 @@ __all__ = [
     "read_record",
     "read_start",
     "short_hash",
+    "with_settings",
     "write_atomic",
 ]
 
 SCHEMA_VERSION = 2
+CUSTOM = "custom"
+"""Shown in place of the scale of a run whose settings are not the scale's."""
 
+_LABEL = 60
+"""Characters of settings behind a name."""
 _LARGEST = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
 _MOST_BYTES = 64 << 20
@@ -153,7 +159,10 @@ class RunStart:
     model_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the model, resolved."""
     scale: str
-    """smoke, small or paper; "samples" for samples that were handed in."""
+    """smoke, small or paper, from which its settings started; "samples" for samples that were handed in."""
+    changed: Mapping[str, Any] | None = None
+    """The model's settings that are not the scale's own: such a run is none of that scale. None: not known, as of
+    samples and in records of before this field. What differs in the task's is another board."""
     task: str
     task_version: int
     task_config: Mapping[str, Any] = field(default_factory=dict)
@@ -165,6 +174,16 @@ class RunStart:
     seed: int | None
     environment: Mapping[str, Any] = field(default_factory=dict)
     """`git.sha`, `git.dirty`, `device`, versions of what was used, threads."""
+
+    @property
+    def shown_scale(self) -> str:
+        """What is shown as its scale: `custom` where a setting of the model is not the scale's."""
+        return CUSTOM if self.changed else self.scale
+
+    @property
+    def shown_model(self) -> str:
+        """The model with what was changed by name: `seqgan (mle_steps=5)`."""
+        return with_settings(self.model, self.changed or {})
 
     def ended(self, **results: Any) -> RunRecord:
         """The record of this run: what was known before, and the fields that `RunRecord` adds."""
@@ -199,8 +218,8 @@ class RunRecord(RunStart):
     def content(self) -> dict[str, Any]:
         """The document without what clock, place and memory tell: equal for a killed, resumed run and a whole one."""
         document = as_json(self)
-        for name in ("created_at", "environment", "upgraded_from"):
-            document.pop(name)
+        for name in ("created_at", "environment", "upgraded_from", "changed"):
+            document.pop(name)  # `changed` follows from what the others say, and older records lack it
         for phase in document["phases"]:
             for name in ("seconds", "peak_resident_bytes", "peak_gpu_bytes"):
                 phase.pop(name)
@@ -376,6 +395,13 @@ def canonical_json(value: Any) -> str:
 def short_hash(value: Any) -> str:
     """12 hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def with_settings(name: str, settings: Mapping[str, Any]) -> str:
+    """`seqgan (mle_steps=5, iterations=1)`, cut where it gets long; the name alone without settings."""
+    text = ", ".join(f"{key}={value}" for key, value in settings.items())
+    text = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
+    return f"{name} ({text})" if text else name
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:

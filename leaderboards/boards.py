@@ -15,7 +15,7 @@ from bench.record import RunRecord, canonical_json
 from leaderboards.curves import curves_of
 from leaderboards.published import published_for
 from leaderboards.records import Entry, read_store
-from leaderboards.rows import choose_baseline, labels, members, notes, once, order, row, shortcomings
+from leaderboards.rows import best_known, choose_baseline, labels, members, notes, once, order, row, shortcomings
 from leaderboards.schema import Board, Boards
 from leaderboards.statistics import fill, mark_beyond_real, mark_front, rank
 from metrics.common.signature import Setting
@@ -38,7 +38,7 @@ def build(paths: Iterable[Path]) -> Boards:
 def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     entries, repeated = once(group.entries)
     entries_of = members(entries)
-    names = labels([entries[0].record for entries in entries_of])
+    names = labels([best_known(entries) for entries in entries_of])
     rows = [row(entries, label, unfinished, group.signatures) for entries, label in zip(entries_of, names, strict=True)]
     said: dict[str, list[str]] = {}
     for entries, label in zip(entries_of, names, strict=True):

@@ -132,7 +132,8 @@ class Row:
 
     model: str
     label: str
-    """The model's name, with the settings in which the board's rows of this model differ. Unique on a board."""
+    """The model's name, with the settings in which the board's rows of this model differ or that are not the scale's,
+    and then `· custom`. Unique on a board."""
     config_hash: str
     origin: str
     status: Status
@@ -147,6 +148,8 @@ class Row:
     n_started: int
     settings: dict[str, Any] = field(default_factory=dict)
     """The model's, resolved."""
+    changed: dict[str, Any] = field(default_factory=dict)
+    """Of them, those that are not the ones of the board's scale: the row is `custom` and says them in its label."""
     command: str = ""
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)

@@ -106,6 +106,7 @@ def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
         model=resolved.run.model,
         model_config=resolved.model_settings,
         scale=resolved.run.scale,
+        changed=resolved.changed,
         task=resolved.run.task,
         task_version=resolved.task.version,
         task_config=resolved.task_settings,

@@ -8,7 +8,7 @@ import pytest
 from helpers.paths import TOY
 
 from bench import config
-from bench.config import RunConfig, assign, build_metrics, make_runs, parse_settings
+from bench.config import Resolved, RunConfig, assign, build_metrics, make_runs, parse_settings, plain
 from bench.registry import find, names
 from bench.suite import SuiteConfig, read_suite
 
@@ -156,3 +156,18 @@ def test_every_suite_of_the_project_resolves(path: Path) -> None:
     runs = [run.resolve() for run in read_suite(path)]
     assert len({run.run_id for run in runs}) == len(runs) > 0
     assert {run.run.seed for run in runs} >= {0, 1, 2}
+
+
+def test_settings_that_are_not_the_scales_are_said_by_name() -> None:
+    def resolve(**settings: object) -> Resolved:
+        return RunConfig.model_validate({"task": "grammar", **settings}).resolve()
+
+    own = resolve(model="seqgan", scale="small")
+    assert own.changed == {}
+    assert own.title() == "seqgan · grammar · seed 0 · small"
+    spelled = resolve(model="seqgan", scale="small", model_settings={"mle_steps": own.model_config.mle_steps})
+    assert spelled.changed == {}  # a default that is spelled out is none
+    other = resolve(model="seqgan", model_settings={"mle_steps": 5, "iterations": 1})
+    assert other.changed == {"mle_steps": 5, "iterations": 1}
+    assert other.title() == "seqgan (mle_steps=5, iterations=1) · grammar · seed 0 · custom"
+    assert resolve(model="mle", model_settings=plain(resolve(model="mle", scale="small").model_config)).changed

@@ -8,7 +8,9 @@ import pytest
 from helpers.records import evaluation, example, only, record, row, tables
 from scipy import stats
 
+from bench.record import RunRecord
 from bench.run_settings import RunSettings
+from leaderboards.render.csv import lines as csv_lines
 from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards
 
@@ -238,3 +240,38 @@ def test_malformed_record_is_named_and_the_rest_is_printed(tmp_path: Path) -> No
     assert [r.label for r in only(boards).rows] == ["seqgan"]
     (problem,) = boards.problems
     assert str(bad) in problem
+
+
+def test_a_run_of_other_settings_than_its_scales_never_stands_as_the_scales(tmp_path: Path) -> None:
+    def runs(model: str, name: str, **changes: object) -> list[RunRecord]:
+        made = [record(model, s, evaluation(bleu_2=0.5 + s / 100, self_bleu_2=0.5), scale="paper") for s in range(3)]
+        return [replace(r, config_hash=name, run_id=f"{name}-{s}", **changes) for s, r in enumerate(made)]
+
+    full, quick = {"mle_steps": 18720, "lr": 0.01}, {"mle_steps": 5, "lr": 0.01}
+    alone = only(tables(tmp_path / "alone", *runs("seqgan", "q", model_config=quick, changed={"mle_steps": 5})))
+    assert [r.label for r in alone.rows] == ["seqgan (mle_steps=5) · custom"]
+    boards = tables(
+        tmp_path,
+        *runs("seqgan", "q", model_config=quick, changed={"mle_steps": 5}),
+        *runs("seqgan", "f", model_config=full, changed={}),
+        *runs("mle", "a", model_config=quick, changed={"mle_steps": 5}),
+        *runs("mle", "m", model_config=full),  # of before records said it
+    )
+    board = only(boards)
+    assert {r.label for r in board.rows} == {
+        "seqgan",
+        "seqgan (mle_steps=5) · custom",
+        "mle",
+        "mle (mle_steps=5) · custom",
+    }
+    assert next(r for r in board.rows if r.baseline).label == "mle"
+    assert "seqgan (mle_steps=5) · custom" in to_markdown(boards)
+    scales = {line["label"]: line["scale"] for line in csv_lines(boards)}
+    assert scales["seqgan"] == scales["mle"] == "paper"
+    assert scales["seqgan (mle_steps=5) · custom"] == "custom"
+
+
+def test_a_row_of_old_and_new_records_knows_what_was_changed(tmp_path: Path) -> None:
+    runs = [record("mle", s, evaluation(bleu_2=0.5), model_config={"steps": 5}) for s in range(2)]
+    board = only(tables(tmp_path, runs[0], replace(runs[1], changed={"steps": 5})))
+    assert [r.label for r in board.rows] == ["mle (steps=5) · custom"]
