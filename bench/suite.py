@@ -4,7 +4,7 @@
     seeds = [0, 1, 2]                 # defaults of every run: any field of RunConfig
     [tasks.oracle_lstm]               # settings for every run on that task; [models.seqgan] likewise
     [[runs]]                          # a row: one model in one setting, a run for each seed
-    [[runs.expected]]                 # numbers that one source prints for this row
+    [[runs.expected]]                 # published numbers of this row, by their id in leaderboards/published
     [[samples]]                       # a row: a file of samples that somebody published, only scored
     [[real_text]]                     # a row: the task's own real text in the place of samples
 
@@ -19,11 +19,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench import data
 from bench.config import RunConfig, assign, explain_error, make_runs
+from bench.published import Published, find_published
 from bench.registry import suggest
 from bench.sample_files import Format
 
@@ -34,26 +36,20 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Expected(BaseModel):
-    """Numbers that one source prints for one row."""
+    """Published numbers of one row, and what the preset makes of them; the numbers are in `leaderboards/published`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    values: Annotated[dict[str, float], Field(min_length=1)]
-    """Score key -> the number as printed."""
-    tolerance: Positive | dict[str, Positive]
+    published: str
+    """Their `id`."""
+    keys: tuple[str, ...] = ()
+    """Which scores; empty: those that have a tolerance of their own, else all of the `id`."""
+    tolerance: Positive | Annotated[dict[str, Positive], Field(min_length=1)]
     """How far from the number a mean may be and still count as the same, by key where keys differ; files say why."""
     where: str = "end"
     """Which state the number is of: `end`; `best` of all evaluations; `phase:mle`, after that phase; `step:767670`."""
     temperature: Positive = 1.0
     """Of the evaluation that the number is compared with."""
-    std: dict[str, Positive] = {}
-    """Standard deviation over seeds, as printed."""
-    n_seeds: Annotated[int, Field(gt=0)] | None = None
-    """Seeds behind the number; None: not said."""
-    source: Annotated[str, Field(min_length=1)]
-    """Where the number is printed, as in `leaderboards/published`."""
-    protocol: Annotated[str, Field(min_length=1)]
-    """How the source measures."""
     problems: str = ""
     """What is known against the number."""
     not_comparable: str = ""
@@ -63,13 +59,33 @@ class Expected(BaseModel):
     def _check(self) -> Expected:
         if not _PLACE.fullmatch(self.where):
             raise ValueError(f"where is end, best, phase:NAME or step:NUMBER, got {self.where!r}")
-        for name in ("tolerance", "std"):
-            given = getattr(self, name)
-            if isinstance(given, dict) and (strange := sorted(set(given) - set(self.values))):
-                raise ValueError(f"{name} of {strange[0]!r}, which is not among the values")
-        if isinstance(self.tolerance, dict) and (bare := sorted(set(self.values) - set(self.tolerance))):
-            raise ValueError(f"no tolerance for {bare[0]!r}")
+        by_key = self.tolerance if isinstance(self.tolerance, dict) else {}
+        if self.keys and (strange := sorted(set(by_key) - set(self.keys))):
+            raise ValueError(f"tolerance of {strange[0]!r}, which is not among the keys")
+        if twice := sorted({key for key in self.keys if self.keys.count(key) > 1}):
+            raise ValueError(f"keys has {twice[0]!r} twice")
+        for number in self.numbers():
+            if by_key and number.key not in by_key:
+                raise ValueError(f"no tolerance for {number.key!r}")
+            if not number.protocol:
+                raise ValueError(f"{number.id} does not say by which protocol {number.key!r} was measured")
         return self
+
+    def numbers(self) -> tuple[Published, ...]:
+        """As they are published, in the order of the keys. Raises ValueError with the nearest name."""
+        try:
+            known = {number.key: number for number in find_published(self.published)}
+        except KeyError as error:
+            raise ValueError(error.args[0]) from error
+        keys = self.keys or (self.tolerance if isinstance(self.tolerance, dict) else known)
+        for key in keys:
+            if key not in known:
+                raise ValueError(f"{self.published} has no number {key!r}; {suggest(key, known)}")
+        return tuple(known[key] for key in keys)
+
+    def tolerance_of(self, key: str) -> float:
+        """Of one of the numbers."""
+        return self.tolerance[key] if isinstance(self.tolerance, dict) else self.tolerance
 
 
 class RowNotes(BaseModel):
@@ -106,11 +122,24 @@ class SamplesFile(_Scored):
     sha256: Annotated[str, Field(pattern=r"[0-9a-f]{64}")]
     format: Format = "auto"
     """As of `score --format`."""
+    n_samples: ClassVar[None] = None
+    """As many as the file has."""
+
+    @property
+    def model(self) -> str:
+        """As its record names it."""
+        return self.name
+
+    def fetch(self) -> Path:
+        """The file on this machine, its hash checked. Raises FileNotFoundError that says what to put where."""
+        return data.fetch(data.RemoteFile(name=self.file, url=self.url, checksum=f"sha256:{self.sha256}"))
 
 
 class RealText(_Scored):
     """The task's own real sentences."""
 
+    model: ClassVar[str] = "real_text"
+    """As its record names it."""
     n_samples: Annotated[int, Field(gt=0)] = 10_000
 
 

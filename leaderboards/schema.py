@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.published import Published
 from bench.record import Alarm
-from leaderboards.published import Published
 
 __all__ = [
     "BASELINE",

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.published import Published
 from leaderboards.formats import (
     ARROWS,
     Kind,
@@ -21,7 +22,6 @@ from leaderboards.formats import (
     uncertainty_text,
     value_text,
 )
-from leaderboards.published import Published
 from leaderboards.schema import Board, Curve, RankedMean, Row
 
 __all__ = [

@@ -7,7 +7,6 @@ Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed; 2 a wro
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +15,12 @@ import typer
 from rich.console import Console
 
 from bench.config import Scale, parse_settings
+from bench.durations import read_duration
 from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS
 from bench.record import write_atomic
-from bench.reproduce.presets import Preset, Row, preset_names, read_preset
+from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
+from bench.suite import RealText, SamplesFile
 from bench.terminal import (
     Jobs,
     JobsPerGpu,
@@ -43,9 +44,6 @@ _BUDGET_SPENT = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
 _LEAVING = 0.02
 """Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-Say = Callable[[str], None]
 
 
 def reproduce_command(
@@ -79,17 +77,17 @@ def reproduce_command(
             raise ValueError(f"which preset? Known: {', '.join(preset_names())}. --list says how far each is")
         if as_markdown or out:
             raise ValueError("--markdown and --out go with --list")
-        preset = read_preset(name)
-        preset = preset.only(row or ()).at(scale, seed or (), parse_settings(settings or ()), device=device)
+        preset = read_preset(name).only(row or ())
+        preset = preset.at(scale, seed or (), parse_settings(settings or ()), device=device)
+        preset.check()
         options = LaunchOptions(
             runs=runs,
-            slots=slots([config for row in preset.rows for config in row.configs], jobs, jobs_per_gpu),
+            slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
             tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs)),
             save_every=save_every,
             deadline=deadline,
         )
-        preset.check()
-        _do(preset, options, as_json=as_json)
+        _reproduce(preset, options, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -97,32 +95,24 @@ def _deadline(budget: str) -> float:
     import psutil  # type: ignore[import-untyped]
 
     started: float = psutil.Process().create_time()
-    seconds = _seconds(budget)
+    seconds = read_duration(budget, "--budget")
     return started + seconds - max(2.0, _LEAVING * seconds)
-
-
-def _seconds(text: str) -> float:
-    """`9m` -> 540."""
-    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
-        raise ValueError(f"--budget takes a number and s, m, h or d, such as 9m; got {text!r}")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
     """What is known of presets, from the records below `runs` and those of the project."""
     from bench.reproduce import report
-    from bench.reproduce.state import read_found, states_of
+    from bench.reproduce.state import read_found, state_of
 
-    presets = {preset.name: preset for preset in map(read_preset, names)}
+    presets = [read_preset(name) for name in names]
     found = read_found([RESULTS] if as_markdown else [RESULTS, runs])
-    states = {name: (preset, states_of(preset, found)) for name, preset in presets.items()}
+    states = [state_of(preset, found) for preset in presets]
     if as_markdown:
         text = report.markdown(states)
     elif as_json:
         text = report.as_json(states) + "\n"
     elif len(states) == 1:
-        ((_, rows),) = states.values()
-        text = "\n".join([*names, *report.result_lines(rows)]) + "\n"
+        text = "\n".join([*names, *report.result_lines(states[0])]) + "\n"
     else:
         text = "\n".join(report.list_lines(states)) + "\n"
     if out:
@@ -133,70 +123,66 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
 
 
-def _do(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
+def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
-    from bench.reproduce.state import read_found, states_of
+    from bench.reproduce.state import read_found, state_of
 
     runs, screen = options.runs, errors if as_json else console
-    scale = next((row.scale for row in preset.rows if row.configs), "paper")
-    mark = "" if scale == "paper" else f"[{scale} scale, a rehearsal] "
+    mark = next((f"[{row.scale} scale, a rehearsal] " for row in preset.trained if row.reduced), "")
 
-    def say(line: str) -> None:
-        screen.print(f"{mark}{line}", markup=False, highlight=False)
+    def show(*lines: str) -> None:
+        for line in lines:
+            screen.print(f"{mark}{line}", markup=False, highlight=False)
 
-    say(f"{preset.name}: {preset.description}")
+    show(f"{preset.name}: {preset.description}")
     plans = make_plan(preset, read_found([RESULTS, runs]), runs)
-    for line in report.plan_lines(plans, len(options.slots)):
-        say(line)
-    for row in preset.rows:
-        if not row.configs:
-            _score(row, runs, say)
-    outcomes = _train(preset, options, screen)
+    show(*report.plan_lines(plans, len(options.slots)))
+    for row in preset.scored:
+        _score(row, runs, show)
+    outcomes = _train(preset.trained, options, screen)
     found = read_found([runs])  # what was measured here, and not what the project says
-    states = states_of(preset, found)
-    for line in report.result_lines(states):
-        say(line)
-    for problem in found.unreadable:
-        say(f"not read: {problem}")
+    state = state_of(preset, found)
+    show(*report.result_lines(state), *(f"not read: {problem}" for problem in found.unreadable))
     if as_json:
-        typer.echo(report.as_json({preset.name: (preset, states)}, plan=plans))
-    _end(outcomes, say)
-
-
-def _train(preset: Preset, options: LaunchOptions, screen: Console) -> list[Outcome]:
-    """The runs of all rows; what is finished is not run again, and what was begun goes on."""
-    resolved = [config.resolve() for row in preset.rows for config in row.configs]
-    if not resolved:
-        return []
-    from bench.launch.start import start
-
-    return start(resolved, options, console=screen)
-
-
-def _end(outcomes: Sequence[Outcome], say: Say) -> None:
+        typer.echo(report.as_json([state], plan=plans))
     statuses = {outcome.status for outcome in outcomes}
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
-        say(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
+        show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
         raise typer.Exit(_BUDGET_SPENT if spent else 130)
     if statuses - {"completed"}:
         raise typer.Exit(1)
 
 
-def _score(row: Row, runs: Path, say: Say) -> None:
+def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
     """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
     from bench.sample_files import read_samples
     from bench.score.compare import Source, score_files
     from bench.score.records import LoadedTask, record_real_text
 
-    path = row.fetch() if row.samples else None
-    say(f"{row.label}: scoring {path.name if path else 'real text'} on {row.task_name}")
-    board = LoadedTask(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
-    if row.real_text:
-        record_real_text(board, row.real_text.n_samples, runs)
-    if row.samples and path:
-        vocabulary, eos_id = board.data.vocabulary, board.data.spec.eos_id
-        samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=row.samples.format)
-        score_files([Source(name=row.samples.name, path=path, samples=samples)], board, runs)
+    def load() -> LoadedTask:
+        return LoadedTask(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
+
+    match row.text:
+        case RealText(n_samples=n):
+            show(f"{row.label}: scoring real text on {row.task_name}")
+            record_real_text(load(), n, runs)
+        case SamplesFile(name=name, format=format) as file:
+            path = file.fetch()
+            show(f"{row.label}: scoring {path.name} on {row.task_name}")
+            loaded = load()
+            vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
+            samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=format)
+            score_files([Source(name=name, path=path, samples=samples)], loaded, runs)
+
+
+def _train(rows: Sequence[TrainedRow], options: LaunchOptions, screen: Console) -> list[Outcome]:
+    """The runs of all rows; what is finished is not run again, and what was begun goes on."""
+    resolved = [config.resolve() for row in rows for config in row.configs]
+    if not resolved:
+        return []
+    from bench.launch.start import start
+
+    return start(resolved, options, console=screen)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from bench.config import Resolved
 from bench.record import PhaseCost, RunRecord, read_record
-from bench.reproduce.presets import Preset, Row
-from bench.reproduce.state import Found, belongs
+from bench.reproduce.presets import Preset, TrainedRow
+from bench.reproduce.state import Found
 from bench.run.checkpoint import read_state
+from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
 
 __all__ = ["PhasePlan", "RowPlan", "RunPlan", "make_plan", "seconds_left"]
@@ -61,9 +62,7 @@ def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
     """Loads the tasks, because the number of steps may depend on them. Raises what a task's `load` raises."""
     loaded: dict[str, TextData] = {}
     plans = []
-    for row in preset.rows:
-        if not row.configs:
-            continue
+    for row in preset.trained:
         key = f"{row.task_name} {row.resolved.task_settings}"
         if key not in loaded:
             loaded[key] = row.task.load()
@@ -72,20 +71,20 @@ def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
     return plans
 
 
-def _row_plan(row: Row, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
+def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
     model = row.resolved.model_class(row.resolved.model_config, data.spec)
     steps = {phase.name: phase.steps for phase in model.phases()}
     device = row.resolved.device
-    records = [record for record in found.records if record.status == "completed" and belongs(record, row)]
+    records = [record for record in found.records if record.status == "completed" and row.matches(record)]
     rates = _rates_of_records(records, device)
     plans = []
     for each in resolved:
         folder = each.folder(runs)
-        progress = _progress(folder / "checkpoint.pt")
+        progress = _progress(folder / CHECKPOINT)
         for phase in progress:
             if phase.name not in rates and phase.steps >= max(1, _ENOUGH * steps[phase.name]):
                 rates[phase.name] = (phase.seconds / phase.steps, f"{device}, seed {each.run.seed} so far")
-        completed = _is_completed(folder / "record.json")
+        completed = _is_completed(folder / RECORD)
         done = steps if completed else {phase.name: phase.steps for phase in progress}
         plans.append(RunPlan(seed=each.run.seed, steps_done=done, completed=completed))
     unknown: tuple[float | None, str] = (None, "")

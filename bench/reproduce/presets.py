@@ -1,112 +1,184 @@
-"""Presets: the suites in `bench/suites/paper/`, one for each published setting, with the numbers printed for it.
+"""Presets: the suites in `bench/suites/paper/`, one for each published setting, with the numbers published for it.
 
 The name of a preset is that of its file, `seqgan-oracle20`: the model and the data it was published on.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from bench import data
-from bench.config import Resolved, RunConfig, Scale, assign, build, build_metrics, make_runs
+from bench.config import Resolved, RunConfig, Scale, assign, build, build_metrics, make_runs, plain
 from bench.places import PAPER
+from bench.published import Published
+from bench.record import RunRecord
 from bench.registry import find, suggest
-from bench.suite import Expected, RealText, RowNotes, SamplesFile, SuiteConfig, read_rows
+from bench.suite import RealText, RowNotes, SamplesFile, SuiteConfig, read_rows
 
-__all__ = ["Number", "Preset", "Row", "preset_names", "read_preset"]
+__all__ = ["Number", "Preset", "Row", "ScoredRow", "TrainedRow", "preset_names", "read_preset"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """One score of one row, and what is published for it."""
+    """One score of one row, what is published for it, and what the preset makes of that."""
 
     key: str
-    value: float | None = None
-    """None: nobody published one."""
+    published: Published | None = None
+    """None: nobody published one, and the score is only shown."""
     tolerance: float | None = None
-    std: float | None = None
+    """None where nothing is published."""
     where: str = "end"
     temperature: float = 1.0
-    published: Expected | None = None
-    """The whole entry: source, protocol, known problems."""
+    problems: str = ""
+    not_comparable: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """What is published."""
+        return float(self.published.value) if self.published else None
+
+    @property
+    def std(self) -> float | None:
+        """The published standard deviation over seeds."""
+        return float(self.published.std) if self.published and self.published.std else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What is trained or scored under one setting."""
+    """What is trained or scored under one setting: a `TrainedRow` or a `ScoredRow`."""
+
+    origin: ClassVar[str]
+    """Of its records."""
+    seeded: ClassVar[bool]
+    """Whether it has a score for each of several seeds, or one score."""
 
     label: str
     numbers: tuple[Number, ...]
-    configs: tuple[RunConfig, ...] = ()
-    """A run for each seed; empty where nothing is trained."""
-    samples: SamplesFile | None = None
-    real_text: RealText | None = None
-    changed: str = ""
-    """The settings that `--set` changed; with these it is no longer the published setting."""
+    model: str
+    """As its records name it, like `task_name` and `scale`."""
+    task_name: str
+    scale: str
+    task: Any
+    """With its settings checked, like the metrics."""
+    metrics: tuple[Any, ...]
+    n_samples: int | None
+    """Sentences that are scored; None: as many as the file has."""
+    config_hash: str | None = None
+    """Of its runs; None: there are none."""
+    reduced: bool = False
+    """Whether it is a rehearsal at another scale than the published one."""
+    departures: tuple[str, ...] = ()
+    """In what it is not the published setting."""
 
-    @cached_property
-    def resolved(self) -> Resolved:
-        """The first run. Only of a row that is trained."""
-        return self.configs[0].resolve()
+    def matches(self, record: RunRecord) -> bool:
+        """Whether a record is of the row: same model, task, settings and scale.
 
-    @property
-    def model(self) -> str:
-        """As its records name it."""
-        if self.samples:
-            return self.samples.name
-        return "real_text" if self.real_text else self.configs[0].model
-
-    @property
-    def task_name(self) -> str:
-        """As its records name it."""
-        scored = self.samples or self.real_text
-        return scored.task if scored else self.configs[0].task
-
-    @cached_property
-    def task(self) -> Any:
-        """The task, its settings checked."""
-        scored = self.samples or self.real_text
-        return build(find("tasks", scored.task), scored.task_settings, scored.task) if scored else self.resolved.task
-
-    @cached_property
-    def metrics(self) -> tuple[Any, ...]:
-        """The metrics, their settings checked."""
-        scored = self.samples or self.real_text
-        return build_metrics(scored.metrics or self.task.metrics, {}) if scored else self.resolved.metrics
-
-    @property
-    def scale(self) -> str:
-        """As its records name it."""
-        return self.configs[0].scale if self.configs else "samples"
-
-    @property
-    def reduced(self) -> bool:
-        """Whether it is a rehearsal at another scale than the published one."""
-        return self.scale not in ("paper", "samples")
-
-    @property
-    def n_samples(self) -> int | None:
-        """Sentences that are scored; None: as many as the file has."""
-        return self.configs[0].n_samples if self.configs else self.real_text.n_samples if self.real_text else None
+        A setting that is newer than the record must stand at its default, which is what the record was made with.
+        """
+        of_record = (record.origin, record.model, record.task, record.task_version, record.scale)
+        of_row = (self.origin, self.model, self.task_name, self.task.version, self.scale)
+        return of_record == of_row and _are_settings(record.task_config, self.task)
 
     def check(self) -> None:
-        """Look every name and every score key up. Raises KeyError or ValueError that says what would be right."""
-        if self.configs and self.configs[0].device != "auto":
-            assert self.resolved.device  # looking it up raises, before any data are loaded
+        """Look up what is not looked up yet. Raises KeyError or ValueError that says what would be right."""
         names = [metric.name for metric in self.metrics]
         for number in self.numbers:
             if not any(number.key == name or number.key.startswith(f"{name}_") for name in names):
                 raise KeyError(f"{self.label}: no metric gives {number.key!r}; {suggest(number.key, names)}")
 
-    def fetch(self) -> Path:
-        """The file of samples, its hash checked. Raises FileNotFoundError that says what to put where."""
-        assert self.samples is not None
-        wanted = self.samples
-        return data.fetch(data.RemoteFile(name=wanted.file, url=wanted.url, checksum=f"sha256:{wanted.sha256}"))
+    def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> Row:
+        """As `Preset.at`; the same, where nothing is trained."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRow(Row):
+    """A model that is trained, once for each seed."""
+
+    origin = "run"
+    seeded = True
+
+    configs: tuple[RunConfig, ...]
+    """At least one; they differ in the seed."""
+    resolved: Resolved
+    """The first."""
+
+    def matches(self, record: RunRecord) -> bool:
+        """Also the model's settings."""
+        return super().matches(record) and _are_settings(record.model_config, self.resolved.model_config)
+
+    def check(self) -> None:
+        """Also the device."""
+        if self.configs[0].device != "auto":
+            assert self.resolved.device  # looking it up raises, before any data are loaded
+        super().check()
+
+    def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> Row:
+        """As `Preset.at`."""
+        values = assign(overrides, {**_at_scale(self.configs[0], scale).model_dump(), **run})
+        configs = make_runs(values, list(seeds) or [config.seed for config in self.configs])
+        changed = ", ".join(f"{key}={value}" for key, value in overrides.items())
+        return _trained(self.label, self.numbers, configs, changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRow(Row):
+    """Text that is only scored."""
+
+    origin = "samples"
+    seeded = False
+
+    text: SamplesFile | RealText
+
+
+def _trained(label: str, numbers: tuple[Number, ...], configs: Sequence[RunConfig], changed: str = "") -> TrainedRow:
+    """`changed`: the settings that `--set` changed."""
+    first, resolved = configs[0], configs[0].resolve()
+    reduced = first.scale != "paper"
+    departures = [f"scale {first.scale}, not the published one"] if reduced else []
+    departures += [f"other settings: {changed}"] if changed else []
+    return TrainedRow(
+        label=label,
+        numbers=numbers,
+        model=first.model,
+        task_name=first.task,
+        scale=first.scale,
+        task=resolved.task,
+        metrics=resolved.metrics,
+        n_samples=first.n_samples,
+        config_hash=resolved.config_hash,
+        reduced=reduced,
+        departures=tuple(departures),
+        configs=tuple(configs),
+        resolved=resolved,
+    )
+
+
+def _scored(label: str, text: SamplesFile | RealText) -> ScoredRow:
+    task = build(find("tasks", text.task), text.task_settings, text.task)
+    return ScoredRow(
+        label=text.label or label,
+        numbers=_numbers(text),
+        model=text.model,
+        task_name=text.task,
+        scale="samples",
+        task=task,
+        metrics=build_metrics(text.metrics or task.metrics, {}),
+        n_samples=text.n_samples,
+        text=text,
+    )
+
+
+def _are_settings(recorded: Mapping[str, Any], settings: Any) -> bool:
+    """Whether a record was made with these; what it lacks came later and must stand at its default."""
+    now = plain(settings)
+    if set(recorded) - set(now):
+        return False
+    fields = [field for field in dataclasses.fields(settings) if field.init]
+    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    return all((recorded[name] if name in recorded else defaults.get(name)) == value for name, value in now.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +188,16 @@ class Preset:
     name: str
     description: str
     rows: tuple[Row, ...]
+
+    @property
+    def trained(self) -> tuple[TrainedRow, ...]:
+        """The rows that are trained."""
+        return tuple(row for row in self.rows if isinstance(row, TrainedRow))
+
+    @property
+    def scored(self) -> tuple[ScoredRow, ...]:
+        """The rows that are only scored."""
+        return tuple(row for row in self.rows if isinstance(row, ScoredRow))
 
     def check(self) -> None:
         """Look everything up. Raises ValueError that names the preset."""
@@ -137,19 +219,9 @@ class Preset:
         self, scale: Scale = "paper", seeds: Sequence[int] = (), overrides: Mapping[str, Any] | None = None, **run: Any
     ) -> Preset:
         """The same at another scale, for other seeds, with `--set`, or with fields of the runs changed."""
-        if scale != "paper" and not any(row.configs for row in self.rows):
+        if scale != "paper" and not self.trained:
             raise ValueError(f"{self.name} trains nothing, so that there is nothing to reduce: leave out --scale")
-        rows = []
-        for row in self.rows:
-            if row.configs:
-                first = _at_scale(row.configs[0], scale)
-                values = assign(overrides or {}, first.model_dump() | run)
-                configs = make_runs(values, list(seeds) or [config.seed for config in row.configs])
-                changed = ", ".join(f"{key}={value}" for key, value in (overrides or {}).items())
-                rows.append(replace(row, configs=tuple(configs), changed=changed))
-            else:
-                rows.append(row)
-        return replace(self, rows=tuple(rows))
+        return replace(self, rows=tuple(row.at(scale, seeds, overrides or {}, run) for row in self.rows))
 
 
 def preset_names() -> list[str]:
@@ -164,12 +236,15 @@ def read_preset(name: str) -> Preset:
         raise KeyError(f"no preset {name!r}; {suggest(name, known.values())}")
     path = PAPER / f"{found}.toml"
     suite = SuiteConfig.read(path)
-    rows = [
-        Row(label=row.notes.label or row.configs[0].model, numbers=_numbers(row.notes), configs=row.configs)
-        for row in read_rows(path, suite)
-    ]
-    rows += [Row(label=each.label or each.name, numbers=_numbers(each), samples=each) for each in suite.samples]
-    rows += [Row(label=each.label or "real text", numbers=_numbers(each), real_text=each) for each in suite.real_text]
+    trained = read_rows(path, suite)
+    try:
+        rows: list[Row] = [
+            _trained(row.notes.label or row.configs[0].model, _numbers(row.notes), row.configs) for row in trained
+        ]
+        rows += [_scored(text.name, text) for text in suite.samples]
+        rows += [_scored("real text", text) for text in suite.real_text]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: {error.args[0]}") from error
     labels = [row.label for row in rows]
     if doubles := sorted({label for label in labels if labels.count(label) > 1}):
         raise ValueError(f"{path}: two rows are labelled {doubles[0]!r}")
@@ -180,16 +255,16 @@ def _numbers(notes: RowNotes) -> tuple[Number, ...]:
     """The published numbers one by one, then the scores that are only shown."""
     numbers = [
         Number(
-            key=key,
-            value=value,
-            tolerance=entry.tolerance[key] if isinstance(entry.tolerance, dict) else entry.tolerance,
-            std=entry.std.get(key),
+            key=published.key,
+            published=published,
+            tolerance=entry.tolerance_of(published.key),
             where=entry.where,
             temperature=entry.temperature,
-            published=entry,
+            problems=entry.problems,
+            not_comparable=entry.not_comparable,
         )
         for entry in notes.expected
-        for key, value in entry.values.items()
+        for published in entry.numbers()
     ]
     return (*numbers, *(Number(key=key) for key in notes.shown))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.durations import duration_text
 from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
-from bench.reproduce.presets import Number, Preset
-from bench.reproduce.state import Result, RowState
+from bench.reproduce.presets import Number
+from bench.reproduce.state import PresetState, Result, RowState
 from bench.reproduce.verdict import VERDICTS
 
-__all__ = ["as_json", "list_lines", "markdown", "plan_lines", "result_lines", "state_document"]
+__all__ = ["as_json", "list_lines", "markdown", "plan_lines", "result_lines"]
 
 _INTRODUCTION = """# Reproduction
 
@@ -40,18 +41,18 @@ def plan_lines(plans: Sequence[RowPlan], jobs: int) -> Iterator[str]:
         for phase in plan.phases:
             time = "time unknown"
             if phase.seconds_per_step is not None:
-                time = f"{_duration(phase.steps * phase.seconds_per_step)} a seed ({phase.measured_on})"
+                time = f"{duration_text(phase.steps * phase.seconds_per_step)} a seed ({phase.measured_on})"
             yield f"  {phase.name}: {phase.steps:,} steps, {time}"
         total = sum(phase.steps for phase in plan.phases)
         yield from (f"  seed {run.seed}: {_stand(run, total)}" for run in plan.runs)
     known, unknown = seconds_left(plans, jobs)
     side = f" with {jobs} jobs" if jobs > 1 else ""
     if unknown:
-        more = f"at least {_duration(known)}{side}, and " if known else ""
+        more = f"at least {duration_text(known)}{side}, and " if known else ""
         where = "; ".join(f"{label} ({', '.join(phases)})" for label, phases in unknown.items())
         yield f"expected time: {more}unknown for {where}: nobody measured it on such a device"
     elif plans:
-        yield f"expected time: {_duration(known)}{side} of training, scoring not counted"
+        yield f"expected time: {duration_text(known)}{side} of training, scoring not counted"
 
 
 def _stand(run: RunPlan, total: int) -> str:
@@ -61,33 +62,19 @@ def _stand(run: RunPlan, total: int) -> str:
     return f"goes on at step {done:,} of {total:,}" if done else f"{total:,} steps to do"
 
 
-def _duration(seconds: float) -> str:
-    """`5 s`, `12 min`, `3 h 20 min`, `4 days 2 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} days {hours % 24} h"
-
-
-def result_lines(states: Sequence[RowState]) -> Iterator[str]:
+def result_lines(preset: PresetState) -> Iterator[str]:
     """Expected, got, verdict, for every number."""
-    for state in states:
+    for state in preset.rows:
         yield f"{state.row.label}: {_progress(state)}"
         for result in state.results:
             yield f"  {_what(result.number)}: {_expected(result.number)}; {_got(result)}: {_verdict(result)}"
-            published = result.number.published
-            if published and published.problems and not state.row.reduced:
-                yield f"    known problems: {published.problems}"
+            if result.number.problems and not state.row.reduced:
+                yield f"    known problems: {result.number.problems}"
 
 
 def _progress(state: RowState) -> str:
     """`seeds 0, 1 done; seed 2 at step 12,345, in adversarial`."""
-    if not state.row.configs:
+    if not state.row.seeded:
         return "scored" if state.done else "not run"
     parts = []
     if state.done:
@@ -106,7 +93,7 @@ def _what(number: Number) -> str:
 
 
 def _expected(number: Number) -> str:
-    if number.value is None or number.published is None:
+    if number.published is None:
         return "nothing published"
     spread = f", sd {number.std:g}" if number.std is not None else ""
     return f"published {number.value:g} ± {number.tolerance:g} ({number.published.source}{spread})"
@@ -143,26 +130,27 @@ def _in_short(state: RowState) -> str:
     return progress if not state.done and not state.failed else f"{progress}; {summary}"
 
 
-def list_lines(presets: Mapping[str, tuple[Preset, Sequence[RowState]]]) -> Iterator[str]:
+def list_lines(presets: Sequence[PresetState]) -> Iterator[str]:
     """A line for each row of each preset."""
-    for name, (_, states) in presets.items():
-        yield name
-        for state in states:
+    for each in presets:
+        yield each.preset.name
+        for state in each.rows:
             yield f"  {state.row.label}: {_in_short(state)}"
 
 
-def markdown(presets: Mapping[str, tuple[Preset, Sequence[RowState]]]) -> str:
+def markdown(presets: Sequence[PresetState]) -> str:
     """`REPRODUCTION.md`: all verdicts in one table, then each preset with its numbers and what is known of them."""
-    counts = Counter(r.judgement.verdict for _, states in presets.values() for state in states for r in state.results)
+    counts = Counter(r.judgement.verdict for each in presets for row in each.rows for r in row.results)
     lines = [_INTRODUCTION, "| verdict | numbers |", "|---|---|"]
     lines += [f"| {verdict} | {counts[verdict]} |" for verdict in VERDICTS]
     lines += ["", "## All presets", "", "| preset | row | done | verdicts |", "|---|---|---|---|"]
-    for name, (_, states) in presets.items():
-        anchor = name.lower()
-        lines += [f"| [{name}](#{anchor}) | {_cell(s.row.label)} | {_progress(s)} | {_summary(s)} |" for s in states]
-    for name, (preset, states) in presets.items():
-        lines += ["", f"## {name}", "", preset.description]
-        for state in states:
+    for each in presets:
+        name = each.preset.name
+        link = f"[{name}](#{name.lower()})"
+        lines += [f"| {link} | {_cell(s.row.label)} | {_progress(s)} | {_summary(s)} |" for s in each.rows]
+    for each in presets:
+        lines += ["", f"## {each.preset.name}", "", each.preset.description]
+        for state in each.rows:
             lines += ["", f"**{state.row.label}** ({_progress(state)})", ""]
             lines += _number_table(state)
     return "\n".join(lines) + "\n"
@@ -178,20 +166,24 @@ def _number_table(state: RowState) -> Iterator[str]:
         number = result.number
         published = "–" if number.value is None else f"{number.value:g} ± {number.tolerance:g}"
         measured = "–" if result.measured is None else _mean(result)
-        seeds = ", ".join(map(str, result.values)) if state.row.configs else "–"
+        seeds = ", ".join(map(str, result.values)) if state.row.seeded else "–"
         yield f"| {_what(number)} | {published} | {measured} | {seeds or '–'} | {_cell(_verdict(result))} |"
     yield ""
-    entries = {id(result.number.published): result.number.published for result in state.results}
-    for entry in filter(None, entries.values()):
-        text = f"- {entry.source}: {entry.protocol}."
-        yield text + (f" Known problems: {entry.problems}." if entry.problems else "")
+    yield from dict.fromkeys(_origin(result.number) for result in state.results if result.number.published)
+
+
+def _origin(number: Number) -> str:
+    """`- SeqGAN paper Table 1: nats per token. Known problems: one run.`."""
+    assert number.published is not None
+    text = f"- {number.published.source}: {number.published.protocol}."
+    return text + (f" Known problems: {number.problems}." if number.problems else "")
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def state_document(state: RowState) -> dict[str, Any]:
+def _row_document(state: RowState) -> dict[str, Any]:
     """A row as JSON values."""
     return {
         "row": state.row.label,
@@ -206,13 +198,20 @@ def state_document(state: RowState) -> dict[str, Any]:
 
 
 def _result_document(result: Result) -> dict[str, Any]:
-    number, measured = result.number, result.measured
-    published = (
-        number.published.model_dump(mode="json", exclude={"values", "std", "tolerance"}) if number.published else {}
-    )
+    number, measured, published = result.number, result.measured, result.number.published
+    origin = {}
+    if published:
+        origin = {
+            "id": published.id,
+            "source": published.source,
+            "protocol": published.protocol,
+            "n_seeds": published.n_seeds,
+            "problems": number.problems,
+            "not_comparable": number.not_comparable,
+        }
     half = None if measured is None else measured.half_width
     return {
-        **published,
+        **origin,
         "key": number.key,
         "where": number.where,
         "temperature": number.temperature,
@@ -227,12 +226,16 @@ def _result_document(result: Result) -> dict[str, Any]:
     }
 
 
-def as_json(presets: Mapping[str, tuple[Preset, Sequence[RowState]]], **more: Any) -> str:
+def as_json(presets: Sequence[PresetState], **more: Any) -> str:
     """One document for one preset or for all."""
     document = {
         "presets": [
-            {"name": name, "description": preset.description, "rows": [state_document(state) for state in states]}
-            for name, (preset, states) in presets.items()
+            {
+                "name": each.preset.name,
+                "description": each.preset.description,
+                "rows": [_row_document(state) for state in each.rows],
+            }
+            for each in presets
         ],
         **more,
     }

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bench.config import plain
 from bench.record import Evaluation, RunRecord, Score, read_record
 from bench.reproduce.presets import Number, Preset, Row
 from bench.reproduce.verdict import Judgement, judge
 from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records
 from bench.seeds import MeanOverSeeds, mean_over_seeds, newest_of_each
 
-__all__ = ["Found", "Result", "RowState", "belongs", "read_found", "state_of", "states_of"]
+__all__ = ["Found", "PresetState", "Result", "RowState", "read_found", "state_of", "state_of_row"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,14 @@ class RowState:
     results: tuple[Result, ...]
 
 
+@dataclass(frozen=True)
+class PresetState:
+    """How far a preset is."""
+
+    preset: Preset
+    rows: tuple[RowState, ...]
+
+
 def read_found(folders: Iterable[Path]) -> Found:
     """All records and begun runs below folders that exist."""
     records: list[RunRecord] = []
@@ -68,17 +73,24 @@ def read_found(folders: Iterable[Path]) -> Found:
     return Found(tuple(records), tuple(begun), tuple(unreadable))
 
 
-def state_of(row: Row, found: Found) -> RowState:
+def state_of(preset: Preset, found: Found) -> PresetState:
+    """What was measured of a preset, and what it says about each of its numbers."""
+    return PresetState(preset, tuple(state_of_row(row, found) for row in preset.rows))
+
+
+def state_of_row(row: Row, found: Found) -> RowState:
     """What was measured of a row, and what it says about each of its numbers."""
-    records = _by_seed(record for record in found.records if belongs(record, row))
+    records = _by_seed(record for record in found.records if row.matches(record))
     done = {seed: record for seed, record in records.items() if record.status == "completed"}
     failed = tuple(sorted(set(records) - set(done)))
-    begun: dict[int, str] = {}
-    if row.configs:
-        waiting = {one.seed: one for one in found.begun if one.config_hash == row.resolved.config_hash}
-        begun = {seed: _where(waiting[seed].folder / CHECKPOINT) for seed in sorted(set(waiting) - set(records))}
-    results = tuple(_result(row, number, done, failed) for number in row.numbers)
-    return RowState(row=row, done=tuple(sorted(done)), failed=failed, begun=begun, results=results)
+    begun = {run.seed: run.folder / CHECKPOINT for run in found.begun if run.config_hash == row.config_hash}
+    return RowState(
+        row=row,
+        done=tuple(sorted(done)),
+        failed=failed,
+        begun={seed: _where(begun[seed]) for seed in sorted(set(begun) - set(records))},
+        results=tuple(_result(row, number, done, failed) for number in row.numbers),
+    )
 
 
 def _where(checkpoint: Path) -> str:
@@ -100,32 +112,6 @@ def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
     return {record.seed or 0: record for record in counted}
 
 
-def belongs(record: RunRecord, row: Row) -> bool:
-    """Whether a record is of the row: same model, task, settings and scale.
-
-    A setting that is newer than the record must stand at its default, which is what the record was made with.
-    """
-    same = (record.model, record.task, record.scale) == (row.model, row.task_name, row.scale)
-    if not same or record.task_version != row.task.version:
-        return False
-    if not _equal(record.task_config, plain(row.task), _defaults(type(row.task))):
-        return False
-    if row.configs:
-        config = row.resolved.model_config
-        return record.origin == "run" and _equal(record.model_config, plain(config), _defaults(type(config)))
-    return record.origin == "samples"
-
-
-def _equal(old: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
-    if set(old) - set(now):
-        return False
-    return all(old[name] == value if name in old else defaults.get(name) == value for name, value in now.items())
-
-
-def _defaults(settings: type[Any]) -> dict[str, Any]:
-    return {f.name: f.default for f in dataclasses.fields(settings) if f.init and f.default is not dataclasses.MISSING}
-
-
 def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Sequence[int]) -> Result:
     against = _against(row, number, failed)
     scores: dict[int, Score] = {}
@@ -134,26 +120,22 @@ def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Seq
         if isinstance(score, Score):
             scores[seed] = score
         else:
-            against.append(f"seed {seed}: {score}" if row.configs else score)
+            against.append(f"seed {seed}: {score}" if row.seeded else score)
     against += _differences(row, number, scores.values(), {record.data_sha256 for record in done.values()})
     values = {seed: scores[seed].value for seed in sorted(scores)}
     measured = mean_over_seeds(list(values.values()))
     if row.reduced or (measured is None and (done or failed)):  # a rehearsal decides nothing at all
         judgement = Judgement("not comparable", "; ".join(against))
     else:
-        judgement = judge(number.value, number.tolerance, measured, seeded=bool(row.configs), against=against)
+        judgement = judge(number.value, number.tolerance, measured, seeded=row.seeded, against=against)
     return Result(number=number, measured=measured, values=values, judgement=judgement)
 
 
 def _against(row: Row, number: Number, failed: Sequence[int]) -> list[str]:
     """Reasons that need no score."""
-    reasons = []
-    if row.reduced:
-        reasons.append(f"scale {row.scale}, not the published one")
-    if row.changed:
-        reasons.append(f"other settings: {row.changed}")
-    if number.published and number.published.not_comparable:
-        reasons.append(number.published.not_comparable)
+    reasons = [*row.departures]
+    if number.not_comparable:
+        reasons.append(number.not_comparable)
     if failed:
         reasons.append(f"failed: seed {', '.join(map(str, failed))}")
     return reasons
@@ -205,8 +187,3 @@ def _place(record: RunRecord, evaluations: Sequence[Evaluation], number: Number)
     else:
         found = [each for each in evaluations if each.step == int(name)]
     return found[-1] if found else f"no evaluation {'after phase' if kind == 'phase' else 'at step'} {name}"
-
-
-def states_of(preset: Preset, found: Found) -> list[RowState]:
-    """Every row of a preset."""
-    return [state_of(row, found) for row in preset.rows]

@@ -127,7 +127,7 @@ def published_command(
     as_json: Json = False,
 ) -> None:
     """Numbers from papers and their authors' pages: source, protocol, and what keeps them apart from ours."""
-    from leaderboards.published import read_published
+    from bench.published import read_published
 
     known = sorted({row.task for row in read_published() if row.task})
     if task is not None and task not in known:

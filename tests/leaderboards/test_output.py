@@ -18,9 +18,10 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from typer.testing import CliRunner
 
+from bench.published import read_published
 from leaderboards.__main__ import app
 from leaderboards.formats import plain
-from leaderboards.published import published_for, read_published
+from leaderboards.published import published_for
 from leaderboards.render.csv import to_csv
 from leaderboards.render.markdown import to_markdown
 from leaderboards.render.terminal import print_boards

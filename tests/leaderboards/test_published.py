@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bench.published import Published, read_published
 from leaderboards.__main__ import app
-from leaderboards.published import Published, published_for, read_published
+from leaderboards.published import published_for
 
 COCO = {"split": "published"}
 BLEU = {"orders": (2, 3, 4, 5), "smoothing": "method1", "refs": 10_000, "samples": 10_000, "v": 1}

@@ -97,7 +97,7 @@ def test_a_wheel_from_the_sdist_is_the_same(dist: Path, wheel: dict[str, bytes],
 
 
 def test_an_editable_install_reads_the_checkout(tmp_path: Path) -> None:
-    """It holds no copy of the code: a path, and the two modules that the console scripts call."""
+    """It holds no copy of the code: a path, the public API, and the two modules that the console scripts call."""
     code = f"import hatchling.build as h; h.build_editable({str(tmp_path)!r})"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(only(tmp_path, "*.whl")) as archive:
@@ -105,6 +105,7 @@ def test_an_editable_install_reads_the_checkout(tmp_path: Path) -> None:
     assert files.pop("_textgan_bench.pth") == str(ROOT)
     assert files[f"{TOP}/bench/__main__.py"].startswith("from bench.__main__ import main\n")
     assert {name for name, content in files.items() if content} == {
+        f"{TOP}/__init__.py",
         f"{TOP}/bench/__main__.py",
         f"{TOP}/leaderboards/__main__.py",
     }

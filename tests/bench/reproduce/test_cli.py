@@ -25,7 +25,7 @@ from bench.places import RESULTS
 from bench.record import read_record
 from bench.reproduce.presets import preset_names, read_preset
 from bench.reproduce.report import markdown
-from bench.reproduce.state import read_found, states_of
+from bench.reproduce.state import read_found, state_of
 from bench.run.runner import run
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
@@ -163,7 +163,7 @@ def test_reproduction_md_is_what_the_command_writes(tmp_path: Path) -> None:
     presets = [read_preset(name) for name in preset_names()]
     found = read_found([RESULTS])
     assert not found.unreadable
-    expected = markdown({preset.name: (preset, states_of(preset, found)) for preset in presets})
+    expected = markdown([state_of(preset, found) for preset in presets])
     assert (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8") == expected, (
         "write it anew: python -m bench reproduce --list --markdown --out REPRODUCTION.md"
     )

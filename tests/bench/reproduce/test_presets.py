@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.paths import ROOT
+from helpers.published import write_published
 
 from bench.config import find
+from bench.published import find_published
 from bench.reproduce import presets
-from bench.reproduce.presets import PAPER, Preset, Row, preset_names, read_preset
-from bench.suite import Expected, SuiteConfig, read_suite
+from bench.reproduce.presets import PAPER, Preset, preset_names, read_preset
+from bench.suite import SamplesFile, SuiteConfig, read_suite
 
-PUBLISHED = [
-    row for path in sorted((ROOT / "leaderboards/published").glob("*.csv")) for row in csv.DictReader(path.open())
-]
 MODELS, DATA = ("mle", "seqgan", "maligan", "leakgan", "relgan"), ("oracle20", "oracle40", "image_coco", "emnlp_news")
 
 
@@ -34,29 +31,22 @@ def test_it_resolves_and_its_scores_exist(name: str) -> None:
     preset.check()
     assert preset.description
     for row in preset.rows:
-        for config in row.configs:
-            assert config.scale == "paper"
-            assert config.resolve().run.seed == config.seed
-        assert len({config.seed for config in row.configs}) == len(row.configs) >= 3 or not row.configs
+        assert (row.reduced, row.departures) == (False, ())
+    for row in preset.trained:
+        assert {config.scale for config in row.configs} == {"paper"}
+        assert len({config.seed for config in row.configs}) == len(row.configs) >= 3
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_its_numbers_are_those_of_the_published_tables(name: str) -> None:
-    """By source, score, value and, where there is one, standard deviation and number of seeds."""
-    for row in read_preset(name).rows:
-        for number in row.numbers:
-            if number.value is None or number.published is None:
-                continue
-            same = [
-                line
-                for line in PUBLISHED
-                if (line["source"], line["key"], float(line["value"]))
-                == (number.published.source, number.key, number.value)
-            ]
-            assert same, f"{row.label}: {number.key} {number.value} of {number.published.source} is in no table"
-            assert any((float(line["std"]) if line["std"] else None) == number.std for line in same), row.label
-            seeds = {int(line["n_seeds"]) if line["n_seeds"] else None for line in same}
-            assert number.published.n_seeds in seeds | {None}, row.label
+def test_presets_name_published_numbers_and_judge_them() -> None:
+    numbers = [number for name in preset_names() for row in read_preset(name).rows for number in row.numbers]
+    published = [number for number in numbers if number.published]
+    assert len(published) == 142
+    for number in published:
+        assert number.published in find_published(number.published.id)
+        assert number.tolerance
+        assert number.value == float(number.published.value)
+    first = read_preset("seqgan-oracle20").rows[0].numbers[0]
+    assert (first.value, first.tolerance, first.where) == (8.736, 0.16, "end")
 
 
 def test_a_tolerance_of_a_published_interval_is_that_interval() -> None:
@@ -76,7 +66,7 @@ def test_epochs_are_converted_with_the_line_they_come_from(name: str) -> None:
     """A trained setting says in a comment how epochs became steps."""
     text = (PAPER / f"{name}.toml").read_text(encoding="utf-8")
     comments = "\n".join(line.partition("#")[2] for line in text.splitlines() if "#" in line)
-    if any(row.configs for row in read_preset(name).rows):
+    if read_preset(name).trained:
         assert re.search(r"\d+ (x|epochs x|steps)", comments), "no conversion from epochs to steps"
 
 
@@ -90,7 +80,8 @@ def test_names_are_lenient_about_the_two_dashes_and_errors_say_the_nearest() -> 
 
 def test_a_reduced_scale_replaces_what_it_sets_and_keeps_the_rest() -> None:
     preset = read_preset("leakgan-oracle20").at("small", [5], {"n_samples": 200})
-    first = preset.rows[0].configs
+    row = preset.trained[0]
+    first = row.configs
     assert [config.seed for config in first] == [5]
     assert first[0].n_samples == 200
     resolved = first[0].resolve()
@@ -98,10 +89,11 @@ def test_a_reduced_scale_replaces_what_it_sets_and_keeps_the_rest() -> None:
     assert {key: resolved.model_settings[key] for key in smaller} == smaller
     assert resolved.model_settings["evaluation_temperature"] == 1.5
     assert resolved.task_settings["parameters"] == "seqgan"
-    assert preset.rows[0].changed == "n_samples=200"
-    smoke = read_preset("leakgan-oracle20").at("smoke").rows[0].resolved
+    assert row.reduced
+    assert row.departures == ("scale small, not the published one", "other settings: n_samples=200")
+    smoke = read_preset("leakgan-oracle20").at("smoke").trained[0].resolved
     assert smoke.task_settings["parameters"] == "seeded"  # no file is needed
-    mle = read_preset("maligan-oracle20").at("small").rows[-1].resolved
+    mle = read_preset("maligan-oracle20").at("small").trained[-1].resolved
     assert mle.model_settings["steps"] == find("models", "mle").scales["small"]["steps"]
 
 
@@ -115,6 +107,9 @@ def test_what_trains_nothing_has_no_scale() -> None:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write a preset `mine` and read it."""
+    bleu, nll = {"id": "a/b/c", "key": "bleu_2", "value": "0.7"}, {"key": "nll_gen", "value": "2", "std": "0.2"}
+    bare = {"id": "a/bare", "key": "nll_gen", "protocol": ""}
+    write_published(tmp_path / "published", bleu, {"id": "a/b/c", **nll}, bare, patch=monkeypatch)
     monkeypatch.setattr(presets, "PAPER", tmp_path)
 
     def read(text: str) -> Preset:
@@ -125,7 +120,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 RUN = '[[runs]]\nmodel = "mle"\ntask = "grammar"\n'
-ENTRY = '[[runs.expected]]\nvalues = {nll_gen = 2}\ntolerance = 0.1\nsource = "S"\nprotocol = "P"\n'
+ENTRY = '[[runs.expected]]\npublished = "a/b/c"\ntolerance = 0.1\n'
 
 
 @pytest.mark.parametrize(
@@ -133,15 +128,30 @@ ENTRY = '[[runs.expected]]\nvalues = {nll_gen = 2}\ntolerance = 0.1\nsource = "S
     [
         (RUN + ENTRY.replace("tolerance = 0.1", ""), "tolerance must be set"),
         (RUN + ENTRY.replace("0.1", "0"), "greater than 0"),
-        (RUN + ENTRY.replace("0.1", "{nll_gen = 0.1, bleu_2 = 0.1}"), "tolerance of 'bleu_2', which is not among"),
-        (RUN + ENTRY.replace("{nll_gen = 2}", "{}"), "values"),
+        (RUN + ENTRY.replace("0.1", "{}"), "takes a number, got {}"),
+        (
+            RUN + ENTRY.replace("0.1", "{nll_gen = 0.1, bleu_3 = 0.1}"),
+            "a/b/c has no number 'bleu_3'; did you mean 'bleu_2'",
+        ),
+        (
+            RUN + ENTRY.replace("0.1", "{bleu_2 = 0.1}") + 'keys = ["nll_gen"]\n',
+            "tolerance of 'bleu_2', which is not among",
+        ),
+        (RUN + ENTRY.replace("0.1", "{bleu_2 = 0.1}") + 'keys = ["bleu_2", "nll_gen"]\n', "no tolerance for 'nll_gen'"),
+        (RUN + ENTRY + 'keys = ["nll"]\n', "a/b/c has no number 'nll'; did you mean 'nll_gen'"),
+        (RUN + ENTRY + 'keys = ["nll_gen", "nll_gen"]\n', "keys has 'nll_gen' twice"),
+        (RUN + ENTRY + 'keys = "nll_gen"\n', "keys takes a list, got 'nll_gen'"),
+        (RUN + ENTRY.replace("a/b/c", "a/b/d"), "nothing published has the id 'a/b/d'; did you mean 'a/b/c'"),
+        (RUN + ENTRY.replace("a/b/c", "a/bare"), "a/bare does not say by which protocol 'nll_gen' was measured"),
         (RUN + ENTRY + 'where = "last"\n', "where is end, best, phase:NAME or step:NUMBER, got 'last'"),
-        (RUN + ENTRY + "valeu = 3\n", "valeu is not a setting"),
-        (RUN + ENTRY.replace('source = "S"\n', ""), "source must be set"),
+        (RUN + ENTRY + "values = {nll_gen = 2}\n", "values is not a setting"),
+        (RUN + ENTRY.replace('published = "a/b/c"\n', ""), "published must be set"),
         (RUN + RUN, "two rows are labelled 'mle'"),
         (RUN.replace('"mle"', '["mle", "seqgan"]') + ENTRY, "belongs to one model on one task"),
+        (RUN + "model_settings = {stepps = 3}\n", "mle has no setting 'stepps'; did you mean 'steps'"),
         ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples.0.file must be set"),
         ('[[samples]]\nname = "x"\ntask = "grammar"\nfile = "f"\nurl = "u"\nsha256 = "12"\n', "sha256"),
+        ('[[real_text]]\ntask = "gramar"\n', "no 'gramar' in bench/tasks; did you mean 'grammar'"),
     ],
 )
 def test_a_wrong_preset_is_named(write: Any, text: str, expected: str) -> None:
@@ -156,31 +166,26 @@ def test_a_score_that_no_metric_gives_is_refused(write: Any) -> None:
         write(RUN.replace("grammar", "oracle_lstm") + 'shown = ["nll_oracl"]\n').check()
 
 
-def test_numbers_share_their_entry(write: Any) -> None:
-    preset = write(
-        RUN
-        + "[[runs.expected]]\nvalues = {bleu_2 = 0.7, nll_gen = 2}\ntolerance = {bleu_2 = 0.1, nll_gen = 0.3}\n"
-        + 'std = {nll_gen = 0.2}\nn_seeds = 6\nwhere = "phase:mle"\nsource = "S"\nprotocol = "P"\n'
-    )
-    first, second = preset.rows[0].numbers
-    assert (first.key, first.value, first.tolerance, first.std) == ("bleu_2", 0.7, 0.1, None)
-    assert (second.key, second.value, second.tolerance, second.std) == ("nll_gen", 2.0, 0.3, 0.2)
-    assert first.published is second.published
-    assert isinstance(first.published, Expected)
-    assert first.where == second.where == "phase:mle"
+def test_a_preset_says_which_numbers_and_how_near_is_the_same(write: Any) -> None:
+    entry = ENTRY.replace("0.1", "{nll_gen = 0.3, bleu_2 = 0.1}") + 'where = "phase:mle"\nproblems = "one run"\n'
+    first, second = write(RUN + entry).rows[0].numbers
+    assert (first.key, first.value, first.tolerance, first.std) == ("nll_gen", 2.0, 0.3, 0.2)
+    assert (second.key, second.value, second.tolerance, second.std) == ("bleu_2", 0.7, 0.1, None)
+    assert {(each.where, each.problems) for each in (first, second)} == {("phase:mle", "one run")}
+    assert [each.key for each in write(RUN + ENTRY).rows[0].numbers] == ["bleu_2", "nll_gen"]
+    assert [each.key for each in write(RUN + ENTRY + 'keys = ["nll_gen"]\n').rows[0].numbers] == ["nll_gen"]
 
 
 def test_files_of_samples_are_found_by_name_and_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = read_preset("texygen-image_coco").rows[0]
-    assert isinstance(row, Row)
+    text = read_preset("texygen-image_coco").scored[0].text
+    assert isinstance(text, SamplesFile)
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
-    assert row.samples is not None
-    (tmp_path / row.samples.file).write_text("other text\n")
+    (tmp_path / text.file).write_text("other text\n")
     monkeypatch.setattr("bench.data._download", lambda *_: (_ for _ in ()).throw(OSError("no network")))
     with pytest.warns(UserWarning, match="checksum"), pytest.raises(FileNotFoundError) as caught:
-        row.fetch()
-    for part in ("no network", row.samples.url, row.samples.sha256, "Not used, its checksum differs"):
+        text.fetch()
+    for part in ("no network", text.url, text.sha256, "Not used, its checksum differs"):
         assert part in str(caught.value)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from helpers.paths import TOY
+from helpers.published import write_published
 
 from bench.config import Resolved
 from bench.record import Evaluation, PhaseCost, RunRecord, Score
@@ -16,7 +17,7 @@ from bench.reproduce import presets
 from bench.reproduce import report as reproduce_report
 from bench.reproduce.plan import make_plan, seconds_left
 from bench.reproduce.presets import Preset, read_preset
-from bench.reproduce.state import Found, read_found, state_of, states_of
+from bench.reproduce.state import Found, read_found, state_of, state_of_row
 from bench.run.checkpoint import read_state
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
@@ -39,28 +40,20 @@ label = "the toy"
 evaluate_every = 10
 shown = ["unique"]
 [[runs.expected]]
-values = {{ nll_oracle = 4.0 }}
+published = "paper/toy/a"
 tolerance = 0.5
-source = "A paper"
-protocol = "nats"
 [[runs.expected]]
-values = {{ nll_oracle = 4.0 }}
+published = "log/toy/a"
 tolerance = 0.5
 where = "best"
-source = "A log"
-protocol = "nats"
 [[runs.expected]]
-values = {{ nll_oracle = 4.0 }}
+published = "log/toy/a"
 tolerance = 0.5
 where = "phase:mle"
-source = "A log"
-protocol = "nats"
 [[runs.expected]]
-values = {{ nll_oracle = 4.0 }}
+published = "log/toy/a"
 tolerance = 0.5
 where = "step:40"
-source = "A log"
-protocol = "nats"
 [[real_text]]
 label = "its own text"
 task = "oracle_lstm"
@@ -68,15 +61,15 @@ task_settings = {{ vocab_size = 100, hidden_size = 16, length = 8, n_train = 512
 metrics = ["nll_oracle"]
 n_samples = 100
 [[real_text.expected]]
-values = {{ nll_oracle = 3.5 }}
+published = "paper/toy/real"
 tolerance = 0.5
-source = "A paper"
-protocol = "nats"
 """
 
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preset:
+    numbers = ({"id": "paper/toy/a"}, {"id": "log/toy/a"}, {"id": "paper/toy/real", "value": "3.5"})
+    write_published(tmp_path / "published", *numbers, patch=monkeypatch)
     folder = tmp_path / "paper"
     folder.mkdir()
     (folder / "toy.toml").write_text(TEXT)
@@ -129,12 +122,12 @@ def found(*records: RunRecord) -> Found:
 
 
 def verdicts(preset: Preset, *records: RunRecord) -> list[tuple[str, str]]:
-    judgements = [result.judgement for result in state_of(preset.rows[0], found(*records)).results]
+    judgements = [result.judgement for result in state_of_row(preset.rows[0], found(*records)).results]
     return [(judgement.verdict, judgement.reason) for judgement in judgements]
 
 
 def test_each_number_is_compared_with_the_state_it_speaks_of(toy: Preset) -> None:
-    state = state_of(toy.rows[0], found(*(made(toy, seed, 4.0 + 0.01 * seed) for seed in range(3))))
+    state = state_of_row(toy.rows[0], found(*(made(toy, seed, 4.0 + 0.01 * seed) for seed in range(3))))
     assert state.done == (0, 1, 2)
     end, best, after, step, shown = state.results
     assert list(end.values.values()) == pytest.approx([4.0, 4.01, 4.02])
@@ -187,26 +180,26 @@ def test_a_record_of_something_else_is_none_of_the_row(toy: Preset, change: dict
         change = {"model_config": {**toy.rows[0].resolved.model_settings, **change["model_config"]}}
     if "task_config" in change:
         change = {"task_config": {**toy.rows[0].resolved.task_settings, **change["task_config"]}}
-    assert state_of(toy.rows[0], found(made(toy, 0, 4.0, **change))).done == ()
+    assert state_of_row(toy.rows[0], found(made(toy, 0, 4.0, **change))).done == ()
 
 
 def test_a_setting_newer_than_the_record_must_stand_at_its_default(toy: Preset) -> None:
     settings = dict(toy.rows[0].resolved.model_settings)
     settings.pop("raise_at")
     record = made(toy, 0, 4.0, model_config=settings)
-    assert state_of(toy.rows[0], found(record)).done == (0,)
+    assert state_of_row(toy.rows[0], found(record)).done == (0,)
     other = toy.at(overrides={"raise_at": 1_000})
-    assert state_of(other.rows[0], found(record)).done == ()
+    assert state_of_row(other.rows[0], found(record)).done == ()
 
 
 def test_the_newest_record_of_each_seed_counts(toy: Preset) -> None:
     old, new = made(toy, 0, 5.0), made(toy, 0, 4.0, created_at="2026-02-01T00:00:00Z")
     failed = made(toy, 0, 3.0, status="failed", created_at="2026-03-01T00:00:00Z")
     for order in ([old, new], [new, old]):
-        state = state_of(toy.rows[0], found(*order))
+        state = state_of_row(toy.rows[0], found(*order))
         assert (state.done, state.failed, state.results[0].values) == ((0,), (), {0: 4.0})
     for order in ([old, new, failed], [failed, new, old]):
-        state = state_of(toy.rows[0], found(*order))
+        state = state_of_row(toy.rows[0], found(*order))
         assert (state.done, state.failed, state.results[0].values) == ((), (0,), {})
 
 
@@ -221,7 +214,7 @@ def test_a_rehearsal_decides_nothing_and_says_so_in_every_line(toy: Preset) -> N
     small = toy.at("small")
     records = [made(small, seed, 4.0, scale="small") for seed in range(3)]
     for kept in ([], records):
-        state = state_of(small.rows[0], found(*kept))
+        state = state_of_row(small.rows[0], found(*kept))
         for result in state.results:
             assert result.judgement.verdict == "not comparable"
             assert "scale small, not the published one" in result.judgement.reason
@@ -239,15 +232,14 @@ def test_real_text_is_one_score_without_seeds(toy: Preset, tmp_path: Path) -> No
     row = toy.rows[1]
     board = LoadedTask(name="oracle_lstm", task=row.task, data=row.task.load(), metrics=row.metrics)
     record = record_real_text(board, 100, tmp_path)
-    (result,) = state_of(row, read_found([tmp_path])).results
+    (result,) = state_of_row(row, read_found([tmp_path])).results
     final = record.final()
     assert final is not None
     assert result.measured is not None
     assert (result.measured.mean, result.measured.half_width) == (final.scores["nll_oracle"].value, None)
     assert result.judgement.verdict in ("reproduced", "not reproduced")
-    assert row.real_text is not None
-    other = replace(row, real_text=row.real_text.model_copy(update={"n_samples": 90}))
-    (fewer,) = state_of(other, found(record)).results
+    other = replace(row, n_samples=90)
+    (fewer,) = state_of_row(other, found(record)).results
     assert "of 100 samples, asked for are 90" in fewer.judgement.reason
 
 
@@ -290,18 +282,18 @@ def test_the_plan_and_the_list_know_a_run_that_was_stopped(toy: Preset, tmp_path
     ]
     assert all(phase.measured_on == "cpu, seed 0 so far" for phase in plan.phases)  # 3 of 20 is more than a tenth
     assert "seed 0: goes on at step 33 of 50" in "\n".join(reproduce_report.plan_lines([plan], 1))
-    state = state_of(toy.rows[0], read_found([runs]))
+    state = state_of_row(toy.rows[0], read_found([runs]))
     assert (state.done, dict(state.begun)) == ((1,), {0: "step 33, in adversarial"})
     checkpoint = toy.rows[0].resolved.folder(runs) / "checkpoint.pt"
     assert read_state(checkpoint).step == 33
     checkpoint.write_bytes(b"torn")
-    assert dict(state_of(toy.rows[0], read_found([runs])).begun) == {0: "its checkpoint cannot be read"}
+    assert dict(state_of_row(toy.rows[0], read_found([runs])).begun) == {0: "its checkpoint cannot be read"}
     checkpoint.unlink()
-    assert dict(state_of(toy.rows[0], read_found([runs])).begun) == {0: "begun, nothing saved"}
+    assert dict(state_of_row(toy.rows[0], read_found([runs])).begun) == {0: "begun, nothing saved"}
 
 
 def test_the_list_in_three_forms(toy: Preset) -> None:
-    states = {"toy": (toy, states_of(toy, found(*(made(toy, seed, 4.0) for seed in range(3)))))}
+    states = [state_of(toy, found(*(made(toy, seed, 4.0) for seed in range(3))))]
     lines = list(reproduce_report.list_lines(states))
     assert lines == [
         "toy",
