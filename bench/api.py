@@ -165,13 +165,16 @@ class TrainedModel:
         return [self.task.detokenize(sentence) for sentence in sentences]
 
 
-def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
-    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights."""
+def load(folder: Path | str, *, device: str = "cpu", model: str | None = None, task: str | None = None) -> TrainedModel:
+    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights.
+
+    Code in a file is run only where you name it: `model="my_gan.py:MyGAN"`.
+    """
     from bench.run.runner import load_run
 
     place = Path(folder)
-    model, data, task = load_run(place, device)
-    return TrainedModel(record=read_record(place / RECORD), model=model, data=data, task=task)
+    trained, data, its_task = load_run(place, device, model=model, task=task)
+    return TrainedModel(record=read_record(place / RECORD), model=trained, data=data, task=its_task)
 
 
 def read_records(*places: Path | str) -> list[RunRecord]:

@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
+from bench.run_folder import MODEL_SOURCE
 from bench.run_settings import RunSettings
 from metrics.common.signature import Setting, signature_text
 
@@ -167,6 +168,9 @@ class RunStart:
     task_version: int
     task_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the task, resolved."""
+    sources: Mapping[str, str] | None = None
+    """SHA-256 of the code of `model` and `task`, each with the parts that it shares, and of `model.py`, a user's own
+    model, whose file is kept beside the record. None: not known, as of samples and in records of before this field."""
     run: RunSettings | None = None
     """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
@@ -174,6 +178,17 @@ class RunStart:
     seed: int | None
     environment: Mapping[str, Any] = field(default_factory=dict)
     """`git.sha`, `git.dirty`, `device`, versions of what was used, threads."""
+
+    @property
+    def model_identity(self) -> str:
+        """What is one model: its name; of a user's own file, the class and the content, whatever the file is called."""
+        source = self.model_source
+        return self.model if source is None else f"{self.model.rpartition(':')[2]}@{source}"
+
+    @property
+    def model_source(self) -> str | None:
+        """SHA-256 of the file of a user's own model; None for a registered one, or if it is not known."""
+        return (self.sources or {}).get(MODEL_SOURCE)
 
     @property
     def shown_scale(self) -> str:
@@ -218,8 +233,8 @@ class RunRecord(RunStart):
     def content(self) -> dict[str, Any]:
         """The document without what clock, place and memory tell: equal for a killed, resumed run and a whole one."""
         document = as_json(self)
-        for name in ("created_at", "environment", "upgraded_from", "changed"):
-            document.pop(name)  # `changed` follows from what the others say, and older records lack it
+        for name in ("created_at", "environment", "upgraded_from", "changed", "sources"):
+            document.pop(name)  # the last two follow from what makes the run_id, and older records lack them
         for phase in document["phases"]:
             for name in ("seconds", "peak_resident_bytes", "peak_gpu_bytes"):
                 phase.pop(name)

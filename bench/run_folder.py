@@ -16,6 +16,7 @@ __all__ = [
     "CHECKPOINT",
     "DIARY",
     "ERROR",
+    "MODEL_SOURCE",
     "RECORD",
     "SAMPLES",
     "START",
@@ -39,6 +40,8 @@ CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
 ERROR = "error.txt"
 """The traceback of a failure."""
+MODEL_SOURCE = "model.py"
+"""The file of a user's own model, as it was trained."""
 SAMPLES = "samples.txt"
 """The samples at the end at temperature 1, or those that were handed in."""
 

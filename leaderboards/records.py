@@ -124,5 +124,5 @@ def _replicate(entry: Entry) -> tuple[str, ...]:
     record = entry.record
     if record.seed is None:
         return ("run", record.run_id)
-    row = (record.config_hash, record.model, record.origin, record.task, record.data_sha256, record.scale)
+    row = (record.config_hash, record.model_identity, record.origin, record.task, record.data_sha256, record.scale)
     return ("seed", *row, str(record.seed))

@@ -56,7 +56,7 @@ def members(entries: Iterable[Entry]) -> list[list[Entry]]:
     rows: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
         record = entry.record
-        key = (record.model, record.origin, record.config_hash, record.run_id if record.seed is None else "")
+        key = (record.model_identity, record.origin, record.config_hash, record.run_id if record.seed is None else "")
         rows.setdefault(key, []).append(entry)
     return [sorted(rows[key], key=lambda e: e.record.seed or 0) for key in sorted(rows)]
 
@@ -75,11 +75,14 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
     for record in records:
         of_model.setdefault(record.model, []).append(record)
     told_of = {model: _told([r for r in same if not r.changed]) for model, same in of_model.items()}
+    sources = {model: {r.model_source for r in same} for model, same in of_model.items()}
     found = []
     for record in records:
         config = record.model_config
         changed = record.changed or {}
-        settings = dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
+        source = record.model_source if len(sources[record.model]) > 1 else None
+        settings = {"source": source[:6]} if source else {}
+        settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
         label = with_settings(record.model, settings | precision(record))
         found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
@@ -117,6 +120,8 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
     if len(commits := sorted({commit for e in entries if (commit := _commit(e.record))})) > 1:
         told = (commit[:12] + commit[40:] for commit in commits)
         lacks.append(f"one state of the code: its runs are of commits {', '.join(told)}")
+    if len(sources := sorted({r.sources["model"] for e in entries if (r := e.record).sources})) > 1:
+        lacks.append(f"one state of the model's code: its runs are of sources {', '.join(s[:6] for s in sources)}")
     if any(commit.endswith("+") for commit in commits):
         lacks.append("a clean checkout (+): there were changes that no commit holds")
     return Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +20,13 @@ from bench.batches import BatchStream
 from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import RunRecord, RunStart, read_record, read_start
-from bench.registry import find
+from bench.record import RunRecord, RunStart, read_record, read_start, write_atomic
+from bench.registry import Kind, find, is_file, own_source
 from bench.run.checkpoint import CheckpointError, TrainingState, load_checkpoint, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnStep, Trainer
-from bench.run_folder import CHECKPOINT, ERROR, RECORD, START, WEIGHTS
+from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
@@ -103,13 +104,14 @@ def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
         config_hash=resolved.config_hash,
         created_at=created_at,
         origin="run",
-        model=resolved.run.model,
+        model=resolved.model_name,
         model_config=resolved.model_settings,
         scale=resolved.run.scale,
         changed=resolved.changed,
-        task=resolved.run.task,
+        task=resolved.task_name,
         task_version=resolved.task.version,
         task_config=resolved.task_settings,
+        sources=resolved.sources,
         run=resolved.run_settings,
         data_sha256=data.sha256,
         data_facts=data.facts,
@@ -144,6 +146,8 @@ class _Run:
         """Load, build, resume, train, record."""
         use_precision(self.resolved.run.fp32_precision)
         self.data = self.resolved.task.load()
+        if self.resolved.model_source is not None:
+            write_atomic(self.folder / MODEL_SOURCE, self.resolved.model_source)
         self.start = run_start(self.resolved, self.data, _created_at(self.folder))
         self.diary = Diary(self.folder, self.start)
         try:
@@ -220,8 +224,14 @@ class _Run:
         return record
 
 
-def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData, Any]:
-    """The trained model of a finished run, its data and its task. Raises ValueError if the run is not finished."""
+def load_run(
+    folder: Path, device: str = "cpu", *, model: str | None = None, task: str | None = None
+) -> tuple[TextGenerator, TextData, Any]:
+    """The trained model of a finished run, its data and its task.
+
+    A record is data and may be anybody's: code that it names in a file is run only where the caller names it, as
+    `model` or `task`. Raises ValueError if it is not named, is not the code of the run, or the run is not finished.
+    """
     if not (folder / RECORD).is_file():
         raise ValueError(f"{folder} holds no record.json: it is not the folder of a finished run")
     record = read_record(folder / RECORD)
@@ -230,11 +240,29 @@ def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
     use_precision("ieee")
-    model_class, task_class = find("models", record.model), find("tasks", record.task)
-    task = build(task_class, record.task_config, record.task)
-    data = task.load()
+    model_class = _code("models", record.model, model, record.model_source, folder)
+    task_class = _code("tasks", record.task, task, None, folder)
+    loaded_task = build(task_class, record.task_config, record.task)
+    data = loaded_task.load()
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
-    model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
-    load_weights(folder / WEIGHTS, model, torch.device(device))
-    return model, data, task
+    trained = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
+    load_weights(folder / WEIGHTS, trained, torch.device(device))
+    return trained, data, loaded_task
+
+
+def _code(kind: Kind, recorded: str, named: str | None, sha256: str | None, folder: Path) -> type[Any]:
+    """The class of a record's name: registered, or of the file that the caller names."""
+    if named is None:
+        if is_file(recorded):
+            what, kept = kind[:-1], folder / MODEL_SOURCE
+            where = f"; the source of this run is kept in {kept}" if kind == "models" and kept.is_file() else ""
+            raise ValueError(
+                f"{recorded} is code of a file, which is run only if you name it: --{what} FILE.py:CLASS{where}"
+            )
+        return find(kind, recorded)
+    found = find(kind, named)
+    source = own_source(named, found)
+    if sha256 is not None and (source is None or hashlib.sha256(source).hexdigest() != sha256):
+        raise ValueError(f"{named} is not the code of this run, whose source has the SHA-256 {sha256[:12]}")
+    return found

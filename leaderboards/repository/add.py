@@ -8,6 +8,7 @@ failures out look better than they are. A run that was begun and has no record i
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
 import re
@@ -20,9 +21,18 @@ from pathlib import Path
 
 from bench.places import ROOT
 from bench.record import RunRecord, read_record
-from bench.run_folder import RECORD, find_records
+from bench.run_folder import MODEL_SOURCE, RECORD, find_records
 from leaderboards.repository import rescore
-from leaderboards.repository.results import SOURCE, check_record, find_samples, kept, pack, place, read_kept_samples
+from leaderboards.repository.results import (
+    SOURCE,
+    check_record,
+    find_samples,
+    find_source,
+    kept,
+    pack,
+    place,
+    read_kept_samples,
+)
 
 __all__ = ["Added", "Source", "add", "find_runs"]
 
@@ -68,6 +78,8 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
         _check_commit(record)
         loaded = rescore.load(record)
         files = _source_files(record, source, loaded) if source else _samples(record, path.parent)
+        if (code := find_source(path.parent, record)) is not None:
+            files[f"{MODEL_SOURCE}.bz2"] = bz2.compress(code)
     except rescore.NotCheckable as error:
         raise ValueError(f"{path}: {error}") from error
     except ValueError as error:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, read_record, write_atomic
-from bench.run_folder import find_records
+from bench.run_folder import MODEL_SOURCE, find_records
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -28,6 +28,7 @@ from leaderboards.repository.results import (
     SOURCE,
     check_record,
     find_samples,
+    find_source,
     kept,
     n_samples,
     place,
@@ -113,6 +114,7 @@ def _check(path: Path, root: Path | None) -> Report:
         check_record(record)
         if root is not None:
             _check_place(record, path, root)
+        find_source(path.parent, record)
         loaded = rescore.load(record)
         for evaluation in record.evaluations:
             _check_evaluation(record, evaluation, path.parent, loaded, report)
@@ -130,6 +132,7 @@ def _check_place(record: RunRecord, path: Path, root: Path) -> None:
     if (expected := root / place(record) / "record.json") != path:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
     allowed = {"record.json", SOURCE, *(f"{e.samples_file}.bz2" for e in record.evaluations)}
+    allowed |= {f"{MODEL_SOURCE}.bz2"} if record.model_source else set()
     if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")
 

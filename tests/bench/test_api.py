@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 import threading
@@ -125,10 +126,34 @@ def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
 
 def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
     (folder,) = runs.glob("grammar-toy_gan-0-*")
-    trained = tgb.load(folder)
+    trained = tgb.tgb.load(folder)
     assert isinstance(trained.model, tgb.TextGenerator)
     assert trained.record.seed == 0
     assert len(trained.sample(3, seed=5)) == 3
     assert trained.sample(3, seed=5) == trained.sample(3, seed=5) != trained.sample(3, seed=6)
     with pytest.raises(ValueError, match=r"no record\.json"):
         tgb.load(runs)
+
+
+def test_code_that_a_record_names_is_run_only_where_the_caller_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "named_gan.py"
+    file.write_text(Path(TOY.partition(":")[0]).read_text())
+    tgb.run(f"{file}:ToyGAN", "grammar", scale="smoke", settings=QUICK, runs=tmp_path / "runs", progress=False)
+    (folder,) = (tmp_path / "runs").glob("grammar-named_gan-*")
+    assert (folder / "model.py").read_bytes() == file.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="is run only if you name it: --model"):
+        tgb.load(folder)
+    assert len(tgb.load(folder, model=f"{folder}/model.py:ToyGAN").sample(3)) == 3
+    evil = tmp_path / "evil.py"
+    evil.write_text("print('CODE OF THE RECORD RUNS')")
+    document = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps({**document, "model": f"{evil}:X"}))
+    with pytest.raises(ValueError, match="is run only if you name it"):
+        tgb.load(folder)
+    assert "RUNS" not in capsys.readouterr().out
+    file.write_text(file.read_text() + "# another\n")
+    with pytest.raises(ValueError, match="is not the code of this run"):
+        tgb.load(folder, model=f"{file}:ToyGAN")

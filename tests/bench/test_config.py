@@ -171,3 +171,24 @@ def test_settings_that_are_not_the_scales_are_said_by_name() -> None:
     assert other.changed == {"mle_steps": 5, "iterations": 1}
     assert other.title() == "seqgan (mle_steps=5, iterations=1) · grammar · seed 0 · custom"
     assert resolve(model="mle", model_settings=plain(resolve(model="mle", scale="small").model_config)).changed
+
+
+def test_a_model_of_a_file_is_its_class_and_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "one_model.py"
+    source = Path(TOY.partition(":")[0]).read_text()
+    file.write_text(source)
+    monkeypatch.chdir(tmp_path)
+    spelled = [
+        resolve(model=f"{path}:ToyGAN")
+        for path in ("one_model.py", "./one_model.py", file, "../" + str(file.relative_to(tmp_path.parent)))
+    ]
+    assert {each.model_name for each in spelled} == {"one_model.py:ToyGAN"}
+    assert len({(each.config_hash, each.run_id, each.folder(tmp_path)) for each in spelled}) == 1
+    copy = tmp_path / "renamed.py"
+    copy.write_text(source)
+    assert resolve(model="renamed.py:ToyGAN").config_hash == spelled[0].config_hash
+    file.write_text(source.replace("return 1", "return  1") + "\n# another program\n")
+    edited = resolve(model="one_model.py:ToyGAN")  # in the same process: loaded anew
+    assert edited.config_hash != spelled[0].config_hash
+    assert edited.model_class is not spelled[0].model_class
+    assert edited.model_source == file.read_bytes()

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from helpers import stored_runs as runs
+from helpers.paths import TOY
 from typer.testing import CliRunner
 
 from bench.record import RunRecord, read_record
 from leaderboards.__main__ import app
 from leaderboards.repository.add import Source, add, find_runs
 from leaderboards.repository.results import place
+from leaderboards.repository.verify import verify
 
 LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
 
@@ -52,7 +54,9 @@ def test_record_and_samples_are_copied(run: Path, tmp_path: Path) -> None:
     assert told.bytes == sum(path.stat().st_size for path in folder.iterdir())
     assert (folder / "record.json").read_bytes() == (run / "record.json").read_bytes()
     kept = {path.name for path in folder.iterdir()} - {"record.json"}
-    assert kept == {"samples.txt.bz2", "samples-after-mle.txt.bz2"}, "the end at temperature 1, and of pre-training"
+    assert kept == {"samples.txt.bz2", "samples-after-mle.txt.bz2", "model.py.bz2"}, (
+        "the end, that of pre-training, the code"
+    )
     for name in kept:
         assert bz2.decompress((folder / name).read_bytes()) == (run / name.removesuffix(".bz2")).read_bytes()
 
@@ -155,7 +159,7 @@ def test_a_failed_run_is_a_row_too(tmp_path: Path) -> None:
     folder = runs.train(tmp_path, model_settings={"break_at": 3})
     assert read_record(folder / "record.json").status == "failed"
     told = add(folder / "record.json", tmp_path / "results")
-    assert told.files == ["record.json", "samples-after-mle.txt.bz2"]
+    assert told.files == ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2"]
 
 
 def test_nothing_is_left_of_a_write_that_broke_off(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,5 +218,21 @@ def test_command_adds_the_good_and_names_the_bad(run: Path, handed_in: Path, tmp
     done = CliRunner().invoke(app, ["add", str(run), "--results", str(tmp_path / "again"), "--json"])
     (one,) = json.loads(done.stdout)["added"]
     assert one["new"]
-    assert one["files"] == ["record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]
+    assert one["files"] == ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]
     assert "go together" in command("add", run, "--source-url", "https://example.org", code=2)
+
+
+def test_the_source_of_a_model_in_a_file_is_kept_and_checked(run: Path, tmp_path: Path) -> None:
+    folder = Path(add(run / "record.json", tmp_path / "results").folder)
+    assert bz2.decompress((folder / "model.py.bz2").read_bytes()) == Path(TOY.partition(":")[0]).read_bytes()
+    assert verify([tmp_path / "results"])[0].state == "verified"
+    (folder / "model.py.bz2").write_bytes(bz2.compress(b"print('another model')"))
+    assert "model.py.bz2 has the SHA-256" in verify([tmp_path / "results"])[0].reasons[0]
+    (folder / "model.py.bz2").unlink()
+    assert "model.py, the source of toy_gan.py:ToyGAN, is missing" in verify([tmp_path / "results"])[0].reasons[0]
+    (run / "model.py").write_text("another model")
+    with pytest.raises(ValueError, match=r"model\.py has the SHA-256 \w+, the record says"):
+        add(run / "record.json", tmp_path / "others")
+    runs.change(run, lambda r: replace(r, sources=None))
+    with pytest.raises(ValueError, match="is not kept with the run: run it again"):
+        add(run / "record.json", tmp_path / "others")

@@ -275,3 +275,27 @@ def test_a_row_of_old_and_new_records_knows_what_was_changed(tmp_path: Path) -> 
     runs = [record("mle", s, evaluation(bleu_2=0.5), model_config={"steps": 5}) for s in range(2)]
     board = only(tables(tmp_path, runs[0], replace(runs[1], changed={"steps": 5})))
     assert [r.label for r in board.rows] == ["mle (steps=5) · custom"]
+
+
+def test_changed_code_of_a_file_is_another_row_and_one_file_is_one_row(tmp_path: Path) -> None:
+    def run_of(seed: int, code: str, name: str = "m.py:M") -> RunRecord:
+        ids = {"config_hash": f"c{code[:4]}", "run_id": f"{code[:4]}{name[:1]}{seed}"}
+        sources = {"model": code, "task": "t", "model.py": code}
+        return record(name, seed, evaluation(bleu_2=0.5 + seed / 9), sources=sources, **ids)
+
+    old, new = "1a2b3c" + "0" * 58, "4d5e6f" + "0" * 58
+    board = only(tables(tmp_path, *(run_of(s, old) for s in range(3)), run_of(0, new), run_of(1, old, "n.py:M")))
+    assert [(r.label, r.n_completed) for r in board.rows] == [
+        ("m.py:M (source=1a2b3c)", 3),
+        ("m.py:M (source=4d5e6f)", 1),
+    ]
+    assert [r.label for r in only(tables(tmp_path / "one", run_of(0, old))).rows] == ["m.py:M"]
+
+
+def test_runs_of_two_states_of_the_projects_own_model_are_not_pooled_silently(tmp_path: Path) -> None:
+    board = only(
+        tables(tmp_path, *(record("mle", s, evaluation(bleu_2=0.5), sources={"model": 8 * f"{s}a"}) for s in (0, 1)))
+    )
+    assert any(
+        "one state of the model's code: its runs are of sources 0a0a0a, 1a1a1a" in lack for lack in board.rows[0].lacks
+    )
