@@ -122,6 +122,8 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         lacks.append(f"one state of the code: its runs are of commits {', '.join(told)}")
     if len(sources := sorted({r.sources["model"] for e in entries if (r := e.record).sources})) > 1:
         lacks.append(f"one state of the model's code: its runs are of sources {', '.join(s[:6] for s in sources)}")
+    if diverged := [str(e.record.seed) for e in entries if any(a.kind == "non_finite" for a in e.record.alarms)]:
+        lacks.append(f"finite losses (alarm non_finite): seed {', '.join(diverged)}")
     if any(commit.endswith("+") for commit in commits):
         lacks.append("a clean checkout (+): there were changes that no commit holds")
     return Row(

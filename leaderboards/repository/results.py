@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bench.record import Evaluation, RunRecord
 from bench.run_folder import MODEL_SOURCE
+from leaderboards.records import impossible
 from leaderboards.rows import PRETRAINING
 from leaderboards.schema import END
 
@@ -171,10 +172,14 @@ def check_record(record: RunRecord) -> None:
             raise ValueError(f"{what} must be a word of letters, digits, '_', '.', '+' and '-': {word[:80]!r}")
     for e in record.evaluations:
         n_samples(e)
-        if not 0 < e.temperature <= 100 or e.step < 0:
-            raise ValueError(f"an evaluation has temperature {e.temperature} and step {e.step}")
+    if (why := impossible(record)) is not None:
+        raise ValueError(why)
+    if record.scale == "smoke":
+        raise ValueError("scale smoke is for trying a model, not for a row: run it at scale small or paper")
     if record.status == "completed" and not any(e.at in END and e.temperature == 1.0 for e in record.evaluations):
         raise ValueError("a completed run without an evaluation at its end at temperature 1")
+    if record.status == "completed" and not any(e.scores for e in record.evaluations if e.at in END):
+        raise ValueError("a completed run without any score at its end")
     if (record.origin == "samples") != (record.seed is None):
         raise ValueError(f"origin {record.origin} with seed {record.seed}: a run has a seed, a samples file has none")
 

@@ -51,8 +51,9 @@ class Report:
     """Of the record file."""
     task: str = ""
     model: str = ""
-    state: Literal["verified", "different", "not checked"] = "different"
-    """`not checked`: nothing is wrong as far as it could be looked at, and data or samples are not on this machine."""
+    state: Literal["verified", "different", "not checked", "no evidence"] = "different"
+    """`no evidence`: a failed run, which counts as started; nothing differs. `not checked`: nothing is wrong as far as
+    it could be looked at, and data or samples are not on this machine."""
     reasons: list[str] = field(default_factory=list)
     """What differs, or why it was not checked."""
     files: int = 0
@@ -124,7 +125,17 @@ def _check(path: Path, root: Path | None) -> Report:
         return report
     except (ValueError, OSError, MemoryError, RecursionError) as error:
         report.reasons.append(str(error) or type(error).__name__)
-    report.state = "different" if report.reasons else "verified"
+        return report
+    if report.reasons:
+        return report
+    if record.status == "failed":
+        report.state = "no evidence"
+        report.reasons.append("the run failed: it counts as started and is evidence of nothing else")
+    elif report.scores == 0:
+        report.state = "not checked"
+        report.reasons.append("none of its scores can be computed again without the model's weights")
+    else:
+        report.state = "verified"
     return report
 
 

@@ -115,10 +115,10 @@ def test_what_is_wrong_is_said(how: dict, complaint: str) -> None:
 
 def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
     scores = tgb.scores_frame(runs)
-    final = scores[(scores.model == TOY) & (scores["at"] == "end") & (scores.key == "unique")]
+    final = scores[(scores.model == "toy_gan.py:ToyGAN") & (scores["at"] == "end") & (scores.key == "unique")]
     assert list(final.seed) == [0, 1]
     table = tgb.table_frame(runs)
-    (mean,) = table[(table.model == TOY) & (table.table == "final") & (table.key == "unique")]["mean"]
+    (mean,) = table[(table.model == "toy_gan.py:ToyGAN") & (table.table == "final") & (table.key == "unique")]["mean"]
     assert mean == pytest.approx(final.value.mean())
     with pytest.raises(FileNotFoundError, match="nowhere"):
         tgb.scores_frame("nowhere")
@@ -126,7 +126,7 @@ def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
 
 def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
     (folder,) = runs.glob("grammar-toy_gan-0-*")
-    trained = tgb.tgb.load(folder)
+    trained = tgb.load(folder, model=TOY)
     assert isinstance(trained.model, tgb.TextGenerator)
     assert trained.record.seed == 0
     assert len(trained.sample(3, seed=5)) == 3

@@ -66,10 +66,10 @@ def test_the_same_run_gives_the_same_bytes_and_is_added_once(run: Path, tmp_path
     assert [p.read_bytes() for p in sorted(Path(one.folder).iterdir())] == [
         p.read_bytes() for p in sorted(Path(two.folder).iterdir())
     ]
-    runs.change(run, lambda r: replace(r, created_at="2031-01-01T00:00:00+00:00"))
+    runs.change(run, lambda r: replace(r, created_at="2025-01-01T00:00:00+00:00"))
     again = add(run / "record.json", tmp_path / "one")
     assert not again.new
-    assert read_record(Path(one.folder) / "record.json").created_at != "2031-01-01T00:00:00+00:00"
+    assert read_record(Path(one.folder) / "record.json").created_at != "2025-01-01T00:00:00+00:00"
     assert "there already" in command("add", run, "--results", tmp_path / "one")
 
 
@@ -236,3 +236,54 @@ def test_the_source_of_a_model_in_a_file_is_kept_and_checked(run: Path, tmp_path
     runs.change(run, lambda r: replace(r, sources=None))
     with pytest.raises(ValueError, match="is not kept with the run: run it again"):
         add(run / "record.json", tmp_path / "others")
+
+
+def score_of(key: str, value: float) -> Change:
+    def changed(record: RunRecord) -> RunRecord:
+        *before, last = record.evaluations
+        return replace(record, evaluations=(*before, replace(last, scores={**last.scores, key: replace(
+            last.scores[key], value=value)})))  # fmt: skip
+
+    return changed
+
+
+IMPOSSIBLE = [
+    (score_of("nll_gen", -0.118), "nll_gen is -0.118, a probability over 1"),
+    (score_of("validity", 1.5), "validity is 1.5, not between 0 and 1"),
+    (lambda r: replace(r, n_parameters=-5), "n_parameters -5"),
+    (lambda r: replace(r, phases=(replace(r.phases[0], seconds=-1.0), *r.phases[1:])), "has negative"),
+    (lambda r: replace(r, evaluations=(*r.evaluations, replace(r.evaluations[-1], temperature=-1.0))), "ature -1"),
+    (lambda r: replace(r, created_at="9999-01-01T00:00:00"), "lies in the future"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), IMPOSSIBLE)
+def test_what_is_impossible_is_refused_and_not_counted(run: Path, tmp_path: Path, change: Change, said: str) -> None:
+    runs.change(run, change)
+    with pytest.raises(ValueError, match=r".") as error:
+        add(run / "record.json", tmp_path / "results")
+    assert said in str(error.value)
+    assert any(said in reason for reason in verify([run])[0].reasons)
+    told = command("build", run, "--out", tmp_path, code=1)
+    assert "is not counted" in told
+    assert said.split()[0] in told
+
+
+def test_smoke_runs_and_runs_without_a_score_are_no_rows(run: Path, tmp_path: Path) -> None:
+    record = read_record(run / "record.json")
+    for changed, said in (
+        (replace(record, scale="smoke"), "scale smoke is for trying"),
+        (replace(record, evaluations=tuple(replace(e, scores={}) for e in record.evaluations)), "without any score"),
+    ):
+        changed.write(run / "record.json")
+        with pytest.raises(ValueError, match=said):
+            add(run / "record.json", tmp_path / "results")
+
+
+def test_a_failed_run_is_started_and_never_verified(tmp_path: Path) -> None:
+    folder = runs.train(tmp_path / "runs", model_settings={"break_at": 3})
+    add(folder / "record.json", tmp_path / "results")
+    assert verify([tmp_path / "results"])[0].state == "no evidence"
+    told = command("verify", tmp_path / "results", "--write", code=3)
+    assert "1 no evidence" in told
+    assert json.loads((tmp_path / "results" / "verified.json").read_text())["records"] == {}
