@@ -11,6 +11,7 @@ from __future__ import annotations
 import bz2
 import hashlib
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.places import ROOT
 from bench.record import RunRecord, read_record
@@ -155,6 +157,17 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _same(folder: Path, record: RunRecord) -> bool:
-    """Whether the record that is there is of the same run, clock and machine aside."""
+    """Whether the record that is there is of the same run, clock, machine and the rounding of sums aside."""
     stored = folder / RECORD
-    return stored.is_file() and read_record(stored).content() == record.content()
+    return stored.is_file() and _equal(read_record(stored).content(), record.content())
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """JSON values, numbers to as many digits as two processors give the same."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-7, abs_tol=1e-9)
+    return bool(one == other)

@@ -287,3 +287,13 @@ def test_a_failed_run_is_started_and_never_verified(tmp_path: Path) -> None:
     told = command("verify", tmp_path / "results", "--write", code=3)
     assert "1 no evidence" in told
     assert json.loads((tmp_path / "results" / "verified.json").read_text())["records"] == {}
+
+
+def test_the_rounding_of_sums_makes_no_other_record(handed_in: Path, tmp_path: Path) -> None:
+    add(handed_in / "record.json", tmp_path / "results")
+    value = read_record(handed_in / "record.json").evaluations[-1].scores["bleu_2"].value
+    runs.change(handed_in, score_of("bleu_2", value * (1 + 1e-14)))
+    assert not add(handed_in / "record.json", tmp_path / "results").new
+    runs.change(handed_in, score_of("bleu_2", value * (1 + 1e-3)))
+    with pytest.raises(ValueError, match="holds another record"):
+        add(handed_in / "record.json", tmp_path / "results")
