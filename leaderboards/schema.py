@@ -12,6 +12,7 @@ __all__ = [
     "BASELINE",
     "END",
     "RANKED_SEEDS",
+    "REAL_TEXT",
     "REFERENCES",
     "TEMPERATURE_SETTING",
     "Board",
@@ -28,7 +29,9 @@ __all__ = [
     "Trace",
 ]
 
-REFERENCES = ("real_text", "copy_train", "repeat_one", "ngram", "constant_reward")
+REAL_TEXT = "real_text"
+"""The row of real sentences."""
+REFERENCES = (REAL_TEXT, "copy_train", "repeat_one", "ngram", "constant_reward")
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
 """The model to beat: it stands first below the references and is ranked like any other."""

@@ -299,3 +299,31 @@ def test_runs_of_two_states_of_the_projects_own_model_are_not_pooled_silently(tm
     assert any(
         "one state of the model's code: its runs are of sources 0a0a0a, 1a1a1a" in lack for lack in board.rows[0].lacks
     )
+
+
+def test_real_text_of_fewer_sentences_stands_on_the_board_with_its_count(tmp_path: Path) -> None:
+    def real(n: int, **scores: float) -> RunRecord:
+        return record(
+            "real_text",
+            None,
+            evaluation("samples", n=n, **scores),
+            config_hash=f"r{n}",
+            run_id=f"r{n}",
+            scale="samples",
+        )
+
+    models = [record("mle", s, evaluation(bleu_2=0.5, self_bleu_2=0.4)) for s in range(3)]
+    board = only(tables(tmp_path / "few", *models, real(600, bleu_2=0.9, self_bleu_2=0.8, nll_oracle=2.0)))
+    assert board.rows[0].label == "real_text (samples=600)"
+    assert board.rows[0].status == "reference"
+    assert {key: mean.mean for key, mean in board.rows[0].final.items()} == {
+        "bleu_2": 0.9,
+        "self_bleu_2": 0.8,
+        "nll_oracle": 2.0,
+    }
+    assert not any("left out" in note for note in board.notes)
+    assert "real_text (samples=600)" in to_markdown(tables(tmp_path / "few"))
+    both = tables(tmp_path / "both", *models, real(600, bleu_2=0.9), real(1000, bleu_2=0.8))
+    assert [[r.label for r in board.rows] for board in both.boards] == [["real_text", "mle"], ["real_text"]]
+    other = replace(real(600, bleu_2=0.9), model="theirs")  # only real text may have its own number
+    assert len(tables(tmp_path / "other", *models, other).boards) == 2
