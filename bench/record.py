@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
-from bench.run_folder import MODEL_SOURCE
+from bench.run_folder import MODEL_SOURCE, TEMPORARY, sweep, temporary_prefix
 from bench.run_settings import RunSettings
 from metrics.common.signature import Setting, signature_text
 
@@ -44,6 +44,7 @@ __all__ = [
     "as_json",
     "canonical_json",
     "decode",
+    "is_altered",
     "read_document",
     "read_evaluation",
     "read_record",
@@ -57,6 +58,8 @@ SCHEMA_VERSION = 2
 CUSTOM = "custom"
 """Shown in place of the scale of a run whose settings are not the scale's."""
 
+CHECKSUM = "checksum"
+"""Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
 _LABEL = 60
 """Characters of settings behind a name."""
 _LARGEST = 1e50
@@ -227,8 +230,10 @@ class RunRecord(RunStart):
         return last[-1] if last else None
 
     def to_json(self) -> str:
-        """The document, fields in their order, two blanks, no NaN."""
-        return json.dumps(as_json(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        """The document, fields in their order and their checksum, two blanks, no NaN."""
+        document = as_json(self)
+        document[CHECKSUM] = _checksum(document)
+        return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def content(self) -> dict[str, Any]:
         """The document without what clock, place and memory tell: equal for a killed, resumed run and a whole one."""
@@ -254,6 +259,7 @@ def read_record(path: Path) -> RunRecord:
     Raises ValueError: file, field, what was expected.
     """
     document = read_document(path)
+    document.pop(CHECKSUM, None)
     version = document.get("schema_version")
     if type(version) is not int or version not in (OLD_SCHEMA, SCHEMA_VERSION):
         raise ValueError(f"{path} has schema_version {_short(version)}; this version reads {OLD_SCHEMA} and 2")
@@ -265,6 +271,17 @@ def read_record(path: Path) -> RunRecord:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return record
+
+
+def is_altered(path: Path) -> bool:
+    """Whether a record is not as it was written, by its checksum; older records have none. Raises ValueError."""
+    document = read_document(path)
+    written = document.pop(CHECKSUM, None)
+    return written is not None and written != _checksum(document)
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
 
 
 def read_start(path: Path) -> RunStart:
@@ -420,9 +437,13 @@ def with_settings(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:
-    """Write beside the target, flush to disk, rename: a reader sees the old file or the new one, never half of it."""
+    """Write beside the target, flush to disk, rename: a reader sees the old file or the new one, never half of it.
+
+    What a kill left of an earlier write of this file goes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    sweep(path.parent, f"{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path.name), suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.places import ROOT
-from bench.record import RunRecord, read_record
-from bench.run_folder import MODEL_SOURCE, RECORD, find_records
+from bench.record import RunRecord, is_altered, read_record
+from bench.run_folder import MODEL_SOURCE, RECORD, TEMPORARY, find_records, sweep_below, temporary_prefix
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
     SOURCE,
@@ -76,6 +76,8 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
         raise ValueError(f"{path} is a link; a file is expected")
     record = read_record(path)
     try:
+        if is_altered(path):
+            raise ValueError("it is not as it was written: its checksum differs")
         check_record(record)
         _check_commit(record)
         loaded = rescore.load(record)
@@ -95,6 +97,7 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
         bytes=sum(map(len, files.values())),
         new=not folder.exists(),
     )
+    sweep_below(results)
     if told.new:
         _write(folder, files)
     elif not _same(folder, record):
@@ -145,7 +148,7 @@ def _source_files(record: RunRecord, source: Source, loaded: rescore.Loaded) -> 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     """Beside the place, then there by one renaming."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".adding-"))
+    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix("adding"), suffix=TEMPORARY))
     try:
         for name, content in files.items():
             (half / name).write_bytes(content)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.places import RESULTS
-from bench.record import Evaluation, RunRecord, read_record, write_atomic
-from bench.run_folder import MODEL_SOURCE, find_records
+from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
+from bench.run_folder import MODEL_SOURCE, find_records, is_temporary, sweep_below
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -97,6 +97,8 @@ def _strays(root: Path, records: Sequence[Path]) -> Iterator[Report]:
     """Links, and files that no record names."""
     folders = {file.parent for file in records}
     for path in sorted(root.rglob("*")):
+        if any(map(is_temporary, path.relative_to(root).parts)):
+            continue  # what a killed command left; the next one that writes there sweeps it
         if path.is_symlink():
             yield Report(record=str(path), reasons=["it is a link; a file is expected"])
         elif path.is_file() and path != root / VERIFIED and path.parent not in folders:
@@ -115,6 +117,8 @@ def _check(path: Path, root: Path | None) -> Report:
         check_record(record)
         if root is not None:
             _check_place(record, path, root)
+        if is_altered(path):
+            report.reasons.append("it is not as it was written: its checksum differs")
         find_source(path.parent, record)
         loaded = rescore.load(record)
         for evaluation in record.evaluations:
@@ -144,7 +148,7 @@ def _check_place(record: RunRecord, path: Path, root: Path) -> None:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
     allowed = {"record.json", SOURCE, *(f"{e.samples_file}.bz2" for e in record.evaluations)}
     allowed |= {f"{MODEL_SOURCE}.bz2"} if record.model_source else set()
-    if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed):
+    if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed and not is_temporary(p.name)):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")
 
 
@@ -220,6 +224,7 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Report]) -> list[Pat
         by_folder.setdefault(home, []).append(report)
     written = []
     for folder, own in by_folder.items():
+        sweep_below(folder)
         known = _known(folder / VERIFIED)
         checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own}
         records = {
