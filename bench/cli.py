@@ -206,8 +206,10 @@ def sample_command(
     n: Annotated[int, typer.Option("-n", min=1, help="Sentences.")] = 20,
     temperature: Annotated[float, typer.Option(min=1e-3)] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    model: Annotated[str | None, typer.Option(help="my_gan.py:MyGAN, if the run is of a model of your own.")] = None,
-    task: Annotated[str | None, typer.Option(help="my_task.py:MyTask, likewise.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Of a run of your own model: its file, my_gan.py:MyGAN. A record's is not run.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Likewise for a task of your own.")] = None,
 ) -> None:
     """Print sentences from a finished run."""
     with UserErrors():

@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from bench.places import ROOT
 
-__all__ = ["Kind", "find", "is_file", "names", "own_source", "public_name", "suggest"]
+__all__ = ["Kind", "find", "find_recorded", "is_file", "names", "own_source", "public_name", "suggest"]
 
 Kind = Literal["models", "tasks", "metrics"]
 
@@ -92,6 +92,21 @@ def own_source(name: str, member: type[Any]) -> bytes | None:
     if len(content) > _MOST_SOURCE:
         raise ValueError(f"the file of {name} has {len(content)} bytes; its source is kept, up to {_MOST_SOURCE}")
     return content
+
+
+def find_recorded(kind: Kind, name: str, given: str | None, option: str) -> type[Any]:
+    """The class that a record names. A record is data, and may be anybody's: code in a file runs only if it is given.
+
+    `given` is what the user named by `option`. Raises KeyError, before anything is imported, where that is needed.
+    """
+    if given is not None:
+        return find(kind, given)
+    if is_file(name):
+        raise KeyError(
+            f"the record names code in a file, {name!r}, and a record may be anybody's: if you trust that file, name "
+            f"it yourself by {option} {name}"
+        )
+    return find(kind, name)
 
 
 @functools.cache

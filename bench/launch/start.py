@@ -34,6 +34,8 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
         key = _task_key(each)
         if key not in loaded:
             loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
+            for warning in each.task.warnings(loaded[key].data):
+                console.print(f"warning: {each.run.task}: {warning}", style="yellow", markup=False, highlight=False)
             record_real_text(loaded[key], each.run.n_samples, options.runs)
     return launch(resolved, replace(options, tracking=options.tracking.prepared()), console=console)
 

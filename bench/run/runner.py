@@ -21,7 +21,7 @@ from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, read_record, read_start, write_atomic
-from bench.registry import Kind, find, is_file, own_source
+from bench.registry import find_recorded, own_source
 from bench.run.checkpoint import CheckpointError, TrainingState, load_checkpoint, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
@@ -225,12 +225,12 @@ class _Run:
 
 
 def load_run(
-    folder: Path, device: str = "cpu", *, model: str | None = None, task: str | None = None
+    folder: Path, device: str = "cpu", *, model_file: str | None = None, task_file: str | None = None
 ) -> tuple[TextGenerator, TextData, Any]:
     """The trained model of a finished run, its data and its task.
 
-    A record is data and may be anybody's: code that it names in a file is run only where the caller names it, as
-    `model` or `task`. Raises ValueError if it is not named, is not the code of the run, or the run is not finished.
+    Code in a file is imported only as `model_file` or `task_file`, never because the record names it. Raises ValueError
+    if the run is not finished or the file is not the run's, KeyError if such a file is to be named.
     """
     if not (folder / RECORD).is_file():
         raise ValueError(f"{folder} holds no record.json: it is not the folder of a finished run")
@@ -240,29 +240,15 @@ def load_run(
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
     use_precision("ieee")
-    model_class = _code("models", record.model, model, record.model_source, folder)
-    task_class = _code("tasks", record.task, task, None, folder)
-    loaded_task = build(task_class, record.task_config, record.task)
-    data = loaded_task.load()
+    model_class = find_recorded("models", record.model, model_file, "--model")
+    source = own_source(model_file, model_class) if model_file else None
+    if source is not None and record.model_source not in (None, hashlib.sha256(source).hexdigest()):
+        raise ValueError(f"{model_file} is not the code of this run, which is kept in {folder / MODEL_SOURCE}")
+    task_class = find_recorded("tasks", record.task, task_file, "--task")
+    task = build(task_class, record.task_config, record.task)
+    data = task.load()
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
-    trained = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
-    load_weights(folder / WEIGHTS, trained, torch.device(device))
-    return trained, data, loaded_task
-
-
-def _code(kind: Kind, recorded: str, named: str | None, sha256: str | None, folder: Path) -> type[Any]:
-    """The class of a record's name: registered, or of the file that the caller names."""
-    if named is None:
-        if is_file(recorded):
-            what, kept = kind[:-1], folder / MODEL_SOURCE
-            where = f"; the source of this run is kept in {kept}" if kind == "models" and kept.is_file() else ""
-            raise ValueError(
-                f"{recorded} is code of a file, which is run only if you name it: --{what} FILE.py:CLASS{where}"
-            )
-        return find(kind, recorded)
-    found = find(kind, named)
-    source = own_source(named, found)
-    if sha256 is not None and (source is None or hashlib.sha256(source).hexdigest() != sha256):
-        raise ValueError(f"{named} is not the code of this run, whose source has the SHA-256 {sha256[:12]}")
-    return found
+    model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
+    load_weights(folder / WEIGHTS, model, torch.device(device))
+    return model, data, task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -135,25 +136,37 @@ def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
         tgb.load(runs)
 
 
-def test_code_that_a_record_names_is_run_only_where_the_caller_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_the_code_of_a_run_samples_from_it_and_it_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "named_gan.py"
     file.write_text(Path(TOY.partition(":")[0]).read_text())
     tgb.run(f"{file}:ToyGAN", "grammar", scale="smoke", settings=QUICK, runs=tmp_path / "runs", progress=False)
     (folder,) = (tmp_path / "runs").glob("grammar-named_gan-*")
     assert (folder / "model.py").read_bytes() == file.read_bytes()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="is run only if you name it: --model"):
-        tgb.load(folder)
     assert len(tgb.load(folder, model=f"{folder}/model.py:ToyGAN").sample(3)) == 3
-    evil = tmp_path / "evil.py"
-    evil.write_text("print('CODE OF THE RECORD RUNS')")
-    document = json.loads((folder / "record.json").read_text())
-    (folder / "record.json").write_text(json.dumps({**document, "model": f"{evil}:X"}))
-    with pytest.raises(ValueError, match="is run only if you name it"):
-        tgb.load(folder)
-    assert "RUNS" not in capsys.readouterr().out
     file.write_text(file.read_text() + "# another\n")
     with pytest.raises(ValueError, match="is not the code of this run"):
         tgb.load(folder, model=f"{file}:ToyGAN")
+
+
+@pytest.mark.parametrize("what", ["model", "task"])
+def test_code_that_a_record_names_is_not_run(runs: Path, tmp_path: Path, what: str) -> None:
+    (folder,) = runs.glob("grammar-toy_gan-0-*")
+    theirs = shutil.copytree(folder, tmp_path / "theirs")
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')")
+    document = json.loads((theirs / "record.json").read_text())
+    document[what] = f"{trap}:Trap"
+    (theirs / "record.json").write_text(json.dumps(document))
+    with pytest.raises(KeyError, match=f"--{what} "):
+        tgb.load(theirs, model=TOY if what == "task" else None)
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_sentences_are_taken_as_they_stand() -> None:
+    """A list of sentences is no file: one that looks like JSON, or holds a tab, is a sentence all the same."""
+    strange = ['"a dog"', '["a", "dog"]', "a\tdog", "17"]
+    scored = tgb.score(strange, references=strange, metrics=["unique", "distinct"])
+    assert (scored.n_sentences, scored.unknown_share, scored.warnings) == (4, 0.0, [])
+    assert scored.evaluation.scores["distinct_1"].value == 1.0  # the words are "a and dog" and ["a", and "dog"] and …
+    ids = tgb.score(["1 2", "3"], "grammar", metrics=["unique"], settings=QUICK_TASK, format="ids")
+    assert ids.unknown_share == 0.0

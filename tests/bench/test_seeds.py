@@ -10,10 +10,9 @@ from helpers.records import evaluation, only, record, row, tables
 from scipy import stats
 
 from bench.record import RunRecord
-from bench.reproduce.presets import Row
+from bench.reproduce import presets
 from bench.reproduce.state import read_found, state_of
 from bench.seeds import mean_over_seeds, newest_of_each
-from bench.suite import SuiteConfig, read_rows
 
 SUITE = """
 seeds = [0]
@@ -33,11 +32,12 @@ def runs_of_one_seed(**changes: object) -> list[RunRecord]:
     return [done, failed]
 
 
-def test_leaderboard_and_reproduce_speak_of_the_same_run(tmp_path: Path) -> None:
+def test_leaderboard_and_reproduce_speak_of_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest: it failed, so the seed was started and gave nothing."""
-    (tmp_path / "suite.toml").write_text(SUITE)
-    (one,) = read_rows(tmp_path / "suite.toml", SuiteConfig.read(tmp_path / "suite.toml"))
-    resolved = one.configs[0].resolve()
+    (tmp_path / "one.toml").write_text(SUITE)
+    monkeypatch.setattr(presets, "PAPER", tmp_path)
+    preset = presets.read_preset("one")
+    resolved = preset.trained[0].resolved
     records = runs_of_one_seed(
         task="grammar",
         task_version=resolved.task.version,
@@ -47,7 +47,7 @@ def test_leaderboard_and_reproduce_speak_of_the_same_run(tmp_path: Path) -> None
     )
     board = only(tables(tmp_path, *records))
     assert (row(board, "mle").n_completed, row(board, "mle").n_started) == (0, 1)
-    state = state_of(Row(label="mle", numbers=(), configs=one.configs), read_found([tmp_path / "runs"]))
+    (state,) = state_of(preset, read_found([tmp_path / "runs"])).rows
     assert (state.done, state.failed) == ((), (0,))
     older_first = board.notes
     board = only(tables(tmp_path / "other", *reversed(records)))

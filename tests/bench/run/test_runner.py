@@ -325,7 +325,7 @@ def test_a_checkpoint_that_is_cut_is_no_failure_of_the_model(tmp_path: Path, lef
 def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
     resolved = toy()
     run(resolved, tmp_path)
-    model, data, _ = load_run(resolved.folder(tmp_path), model=TOY)
+    model, data, _ = load_run(resolved.folder(tmp_path), model_file=TOY)
     assert draw(model, 5, seed=1).shape == (5, data.spec.max_len)
     with pytest.raises(ValueError, match=r"no record\.json"):
         load_run(tmp_path)
