@@ -10,8 +10,10 @@ from typing import Any
 
 from bench.places import ROOT
 
-__all__ = ["describe_environment", "package_version"]
+__all__ = ["describe_environment", "package_version", "uncommitted"]
 
+_RESULTS = ("leaderboards/results", "LEADERBOARD.md", "REPRODUCTION.md", "runs", "leaderboard")
+"""In a checkout: what commands write, and no code reads while it trains."""
 _PACKAGES = ("numpy", "nltk", "sacrebleu", "mlflow")
 
 
@@ -46,7 +48,17 @@ def _commit() -> dict[str, Any]:
     commit = _git(ROOT, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"git.sha": commit.strip(), "git.dirty": bool(_git(ROOT, "status", "--porcelain"))}
+    changed = uncommitted()
+    return {"git.sha": commit.strip()} | ({} if changed is None else {"git.dirty": bool(changed)})
+
+
+def uncommitted() -> list[str] | None:
+    """Files of this checkout that no commit holds and that can move a result; None where git does not say.
+
+    Rows that were handed in, the tables made of them and runs are results, not code.
+    """
+    told = _git(ROOT, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _RESULTS))
+    return None if told is None else [line[3:] for line in told.splitlines()]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -116,10 +116,10 @@ def test_what_is_wrong_is_said(how: dict, complaint: str) -> None:
 
 def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
     scores = tgb.scores_frame(runs)
-    final = scores[(scores.model == TOY) & (scores["at"] == "end") & (scores.key == "unique")]
+    final = scores[(scores.model == "toy_gan.py:ToyGAN") & (scores["at"] == "end") & (scores.key == "unique")]
     assert list(final.seed) == [0, 1]
     table = tgb.table_frame(runs)
-    (mean,) = table[(table.model == TOY) & (table.table == "final") & (table.key == "unique")]["mean"]
+    (mean,) = table[(table.model == "toy_gan.py:ToyGAN") & (table.table == "final") & (table.key == "unique")]["mean"]
     assert mean == pytest.approx(final.value.mean())
     with pytest.raises(FileNotFoundError, match="nowhere"):
         tgb.scores_frame("nowhere")
@@ -134,6 +134,18 @@ def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
     assert trained.sample(3, seed=5) == trained.sample(3, seed=5) != trained.sample(3, seed=6)
     with pytest.raises(ValueError, match=r"no record\.json"):
         tgb.load(runs)
+
+
+def test_only_the_code_of_a_run_samples_from_it_and_it_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "named_gan.py"
+    file.write_text(Path(TOY.partition(":")[0]).read_text())
+    tgb.run(f"{file}:ToyGAN", "grammar", scale="smoke", settings=QUICK, runs=tmp_path / "runs", progress=False)
+    (folder,) = (tmp_path / "runs").glob("grammar-named_gan-*")
+    assert (folder / "model.py").read_bytes() == file.read_bytes()
+    assert len(tgb.load(folder, model=f"{folder}/model.py:ToyGAN").sample(3)) == 3
+    file.write_text(file.read_text() + "# another\n")
+    with pytest.raises(ValueError, match="is not the code of this run"):
+        tgb.load(folder, model=f"{file}:ToyGAN")
 
 
 @pytest.mark.parametrize("what", ["model", "task"])

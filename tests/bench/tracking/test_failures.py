@@ -117,3 +117,11 @@ def test_eight_processes_at_once_on_an_empty_database(tmp_path: Path) -> None:
     assert len(store.level("configuration")) == 1
     assert sorted(run.data.tags["seed"] for run in store.level("run")) == [str(seed) for seed in range(8)]
     assert all(len(store.points(run)["train/mle/loss"]) == 50 for run in store.level("run"))
+
+
+def test_a_changed_setting_is_in_every_name() -> None:
+    start = cases.info(scale="paper", changed={"mle_steps": 5})
+    assert labels.parent_name(start).startswith("seqgan (mle_steps=5) on oracle_lstm · custom · ")
+    assert labels.parent_tags(start)["scale"] == labels.params(start)[0]["scale"] == "custom"
+    assert "scale custom" in labels.child_note(start, None, None, ())
+    assert labels.parent_tags(cases.info(scale="paper", changed={}))["scale"] == "paper"
