@@ -28,7 +28,9 @@ def main() -> None:
     """Entry point of `python -m bench` and of the console script."""
     _check_checkout()
     from bench.cli import app, spread
+    from bench.streams import take_any_text
 
+    take_any_text()
     app(spread(sys.argv[1:]), prog_name="python -m bench" if __package__ == "bench" else None)
 
 

@@ -6,6 +6,7 @@ ValueError that says what would be right, before anything slow.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import RunConfig, Scale, assign, build_metrics, make_runs, split_metrics
+from bench.content import Format
 from bench.launch.options import LaunchOptions, slots
 from bench.record import RunRecord, read_record
 from bench.run_folder import RECORD, find_records
-from bench.sample_files import Format, read_samples
+from bench.sample_files import read_samples
 from bench.score.compare import ScoredFile, Source, score_files
 from bench.score.records import LoadedTask
-from bench.score.references import scored_against
+from bench.score.references import load_data, scored_against
 from bench.tokenizers import Tokenizer
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
@@ -107,42 +109,50 @@ def score(
     settings: Mapping[str, Any] | None = None,
     format: Format = "auto",  # noqa: A002 - as the command's option
     field: str | None = None,
+    column: str | None = None,
     runs: Path | str | None = None,
 ) -> ScoredFile:
     """Score sentences that any program wrote, against a task or against real text of your own. No torch.
 
     `samples`, `references` and `training` are files, or sentences; a str is the path of a file. With `runs` a record is
     written below it, for the tables. `.evaluation.scores` of the answer holds value, standard error and settings of
-    each score, `.evaluation.skipped` why others are absent, `.warnings` what looks wrong with the samples.
+    each score, `.evaluation.skipped` why others are absent, `.warnings` what looks wrong with the samples, `.read_as`
+    what a file was read as: its content decides, unless `format` does; `column` is that of a table.
     """
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder)
         values, metric_settings = split_metrics(settings or {})
         task_name, against = scored_against(
             task,
-            references=_file(references, written / "references.txt"),
-            training=_file(training, written / "training.txt"),
+            references=_file(references, written / "references.jsonl"),
+            training=_file(training, written / "training.jsonl"),
             tokenizer=tokenizer,
             settings=values,
         )
         chosen = build_metrics(tuple(metrics or against.metrics), metric_settings)
-        path = _file(samples, written / "samples.txt")
+        path = _file(samples, written / ("samples.jsonl" if format == "auto" else "samples.txt"))
         assert path is not None
-        loaded = LoadedTask(name=task_name, task=against, data=against.load(), metrics=chosen)
+        loaded = LoadedTask(
+            name=task_name, task=against, data=load_data(against, field=field, column=column), metrics=chosen
+        )
         vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
-        read = read_samples(path, against, vocabulary, eos_id=eos_id, format=format, field=field)
+        read = read_samples(path, against, vocabulary, eos_id=eos_id, format=format, field=field, column=column)
         (scored,) = score_files([Source(name=name, path=path, samples=read)], loaded, Path(runs) if runs else None)
         return scored
 
 
 def _file(text: Path | str | Sequence[str] | None, place: Path) -> Path | None:
-    """A file as it is; sentences, written to `place`. Raises ValueError for a sentence of two lines."""
+    """A file as it is; sentences, written to `place`, as JSON strings in a `.jsonl`, so that each is read as it stands.
+
+    Raises ValueError for a sentence of two lines.
+    """
     if text is None or isinstance(text, Path | str):
         return None if text is None else Path(text)
     for number, sentence in enumerate(text):
         if not isinstance(sentence, str) or "\n" in sentence or "\r" in sentence:
             raise ValueError(f"sentence {number} is not text on one line: {sentence!r:.80}")
-    place.write_text("".join(f"{sentence}\n" for sentence in text), encoding="utf-8")
+    lines = map(json.dumps, text) if place.suffix == ".jsonl" else text
+    place.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return place
 
 
@@ -165,13 +175,17 @@ class TrainedModel:
         return [self.task.detokenize(sentence) for sentence in sentences]
 
 
-def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
-    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights."""
+def load(folder: Path | str, *, model: str | None = None, task: str | None = None, device: str = "cpu") -> TrainedModel:
+    """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights.
+
+    A run of your own model's file needs `model="my_gan.py:MyGAN"` (likewise `task`): a folder may be anybody's, so what
+    its record names is not run by itself.
+    """
     from bench.run.runner import load_run
 
     place = Path(folder)
-    model, data, task = load_run(place, device)
-    return TrainedModel(record=read_record(place / RECORD), model=model, data=data, task=task)
+    generator, data, loaded = load_run(place, device, model_file=model, task_file=task)
+    return TrainedModel(record=read_record(place / RECORD), model=generator, data=data, task=loaded)
 
 
 def read_records(*places: Path | str) -> list[RunRecord]:

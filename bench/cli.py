@@ -204,10 +204,14 @@ def sample_command(
     n: Annotated[int, typer.Option("-n", min=1, help="Sentences.")] = 20,
     temperature: Annotated[float, typer.Option(min=1e-3)] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    model: Annotated[
+        str | None, typer.Option(help="Of a run of your own model: its file, my_gan.py:MyGAN. A record's is not run.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Likewise for a task of your own.")] = None,
 ) -> None:
     """Print sentences from a finished run."""
     with UserErrors():
-        for sentence in load(run).sample(n, temperature=temperature, seed=seed):
+        for sentence in load(run, model=model, task=task).sample(n, temperature=temperature, seed=seed):
             typer.echo(sentence)
 
 

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import short_hash
-from bench.registry import find, names, suggest
-from bench.run_folder import folder_name
+from bench.record import CUSTOM, short_hash, with_settings
+from bench.registry import find, names, own_source, public_name, suggest
+from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
 __all__ = [
@@ -55,11 +55,6 @@ class RunConfig(RunSettings):
     model_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
     task_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
 
-    def title(self) -> str:
-        """For people: `seqgan · grammar · seed 0`; a reduced scale is said."""
-        scale = "" if self.scale == "paper" else f" · {self.scale}"
-        return f"{self.model} · {self.task} · seed {self.seed}{scale}"
-
     def resolve(self) -> Resolved:
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
         model_class, task_class = find("models", self.model), find("tasks", self.task)
@@ -88,6 +83,21 @@ class Resolved:
         return plain(self.model_config)
 
     @cached_property
+    def changed(self) -> dict[str, Any]:
+        """The model's settings that are not the scale's own. A setting without a default must be set and is none."""
+        config_class, scale = self.model_class.Config, self.model_class.scales.get(self.run.scale, {})
+        must = [f.name for f in dataclasses.fields(config_class) if f.init and _has_no_default(f)]
+        needed = {name: getattr(self.model_config, name) for name in must}
+        usual = plain(build(config_class, needed | scale, self.run.model))
+        return {name: value for name, value in self.model_settings.items() if value != usual[name]}
+
+    def title(self) -> str:
+        """For people: `seqgan · grammar · seed 0`; a reduced scale is said, and so are changed settings, by name."""
+        run, scale = self.run, CUSTOM if self.changed else self.run.scale
+        said = "" if scale == "paper" else f" · {scale}"
+        return f"{with_settings(self.model_name, self.changed)} · {self.task_name} · seed {run.seed}{said}"
+
+    @cached_property
     def task_settings(self) -> dict[str, Any]:
         """The task's settings, resolved, as plain values."""
         return plain(self.task)
@@ -97,9 +107,9 @@ class Resolved:
         """What makes a row of a table: all that can move a score, but the seed, the code and the machine."""
         row = {
             "schema": 1,  # of this hash, not of records: a row goes on over versions of the record
-            "model": self.run.model,
+            "model": _identity(self.run.model, self.model_class),
             "model_settings": self.model_settings,
-            "task": f"{self.run.task}@{self.task.version}",
+            "task": f"{_identity(self.run.task, type(self.task))}@{self.task.version}",
             "task_settings": self.task_settings,
             "scale": self.run.scale,
             "n_samples": self.run.n_samples,
@@ -108,6 +118,28 @@ class Resolved:
         if self.run.fp32_precision != "ieee":
             row["fp32_precision"] = self.run.fp32_precision
         return short_hash(row)
+
+    @property
+    def model_name(self) -> str:
+        """As records call it: `seqgan`, or `my_gan.py:MyGAN` however its path was spelled."""
+        return public_name(self.run.model, self.model_class)
+
+    @property
+    def task_name(self) -> str:
+        """As records call it."""
+        return public_name(self.run.task, type(self.task))
+
+    @cached_property
+    def model_source(self) -> bytes | None:
+        """The file of a user's own model, to be kept with its record; None for a registered one."""
+        return own_source(self.run.model, self.model_class)
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of the code of model and task, with the parts that they share, and of a user's own file alone."""
+        found = {"model": source_hash(self.model_class), "task": source_hash(type(self.task))}
+        source = self.model_source
+        return found if source is None else {**found, MODEL_SOURCE: hashlib.sha256(source).hexdigest()}
 
     @cached_property
     def run_id(self) -> str:
@@ -120,7 +152,7 @@ class Resolved:
         if run.cuda_graphs and self.device_kind == "cuda":
             how["cuda_graphs"] = True
         alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
-        sources = [source_hash(self.model_class), source_hash(type(self.task))]
+        sources = [self.sources["model"], self.sources["task"]]
         version = package_version("textgan-bench")
         return short_hash([self.config_hash, how, alarms, self.device_kind, sources, version])
 
@@ -145,7 +177,7 @@ class Resolved:
 
     def folder(self, runs: Path) -> Path:
         """`runs/<task>-<model>-<seed>-<run_id>`."""
-        return runs / folder_name(self.run.task, self.run.model, self.run.seed, self.run_id)
+        return runs / folder_name(self.task_name, self.model_name, self.run.seed, self.run_id)
 
     @cached_property
     def run_settings(self) -> RunSettings:
@@ -163,6 +195,10 @@ class Resolved:
             "cuda_graphs": own.cuda_graphs and self.device_kind == "cuda",
         }
         return own.model_copy(update=effective)
+
+
+def _has_no_default(setting: dataclasses.Field[Any]) -> bool:
+    return setting.default is dataclasses.MISSING and setting.default_factory is dataclasses.MISSING
 
 
 def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
@@ -285,6 +321,12 @@ def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig
         return [RunConfig.model_validate({**config, "seed": seed}) for seed in seeds]
     except ValidationError as error:
         raise ValueError(explain_error(error)) from error
+
+
+def _identity(name: str, member: type[Any]) -> str:
+    """What makes a model or a task the same in two runs: its name; of a user's own file, class and content."""
+    source = own_source(name, member)
+    return name if source is None else f"{member.__name__}@{hashlib.sha256(source).hexdigest()}"
 
 
 def source_hash(member: type[Any]) -> str:

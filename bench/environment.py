@@ -12,12 +12,14 @@ from typing import Any
 
 from bench.places import ROOT
 
-__all__ = ["describe_environment", "package_version"]
+__all__ = ["describe_environment", "package_version", "uncommitted"]
 
 _log = logging.getLogger(__name__)
 _GIT_SECONDS = 5.0
 _hanging: set[Path] = set()
 """Checkouts whose git did not answer: it is not asked again in this process."""
+_RESULTS = ("leaderboards/results", "LEADERBOARD.md", "REPRODUCTION.md", "runs", "leaderboard")
+"""In a checkout: what commands write, and no code reads while it trains."""
 _PACKAGES = ("numpy", "nltk", "sacrebleu", "mlflow")
 
 
@@ -49,13 +51,20 @@ def _commit() -> dict[str, Any]:
     """Commit of the checkout that holds this code, not of the folder one stands in; empty for an installed wheel."""
     if not (ROOT / ".git").exists():
         return {}
-    found: list[str] = []
-    for command in (("rev-parse", "HEAD"), ("status", "--porcelain")):
-        text = _git(ROOT, *command)
-        if text is None:
-            return {}
-        found.append(text)
-    return {"git.sha": found[0].strip(), "git.dirty": bool(found[1])}
+    commit = _git(ROOT, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    changed = uncommitted()
+    return {"git.sha": commit.strip()} | ({} if changed is None else {"git.dirty": bool(changed)})
+
+
+def uncommitted() -> list[str] | None:
+    """Files of this checkout that no commit holds and that can move a result; None where git does not say.
+
+    Rows that were handed in, the tables made of them and runs are results, not code.
+    """
+    told = _git(ROOT, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _RESULTS))
+    return None if told is None else [line[3:] for line in told.splitlines()]
 
 
 @functools.cache

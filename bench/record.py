@@ -28,11 +28,12 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
-from bench.run_folder import read_regular
+from bench.run_folder import MODEL_SOURCE, TEMPORARY, read_regular, sweep, temporary_prefix
 from bench.run_settings import RunSettings
 from metrics.common.signature import Setting, signature_text
 
 __all__ = [
+    "CUSTOM",
     "SCHEMA_VERSION",
     "Alarm",
     "Evaluation",
@@ -43,16 +44,24 @@ __all__ = [
     "as_json",
     "canonical_json",
     "decode",
+    "is_altered",
     "read_document",
     "read_evaluation",
     "read_record",
     "read_start",
     "short_hash",
+    "with_settings",
     "write_atomic",
 ]
 
 SCHEMA_VERSION = 2
+CUSTOM = "custom"
+"""Shown in place of the scale of a run whose settings are not the scale's."""
 
+CHECKSUM = "checksum"
+"""Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
+_LABEL = 60
+"""Characters of settings behind a name."""
 _LARGEST = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
 _DEEPEST = 50
@@ -154,11 +163,17 @@ class RunStart:
     model_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the model, resolved."""
     scale: str
-    """smoke, small or paper; "samples" for samples that were handed in."""
+    """smoke, small or paper, from which its settings started; "samples" for samples that were handed in."""
+    changed: Mapping[str, Any] | None = None
+    """The model's settings that are not the scale's own: such a run is none of that scale. None: not known, as of
+    samples and in records of before this field. What differs in the task's is another board."""
     task: str
     task_version: int
     task_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the task, resolved."""
+    sources: Mapping[str, str] | None = None
+    """SHA-256 of the code of `model` and `task`, each with the parts that it shares, and of `model.py`, a user's own
+    model, whose file is kept beside the record. None: not known, as of samples and in records of before this field."""
     run: RunSettings | None = None
     """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
@@ -166,6 +181,27 @@ class RunStart:
     seed: int | None
     environment: Mapping[str, Any] = field(default_factory=dict)
     """`git.sha`, `git.dirty`, `device`, versions of what was used, threads."""
+
+    @property
+    def model_identity(self) -> str:
+        """What is one model: its name; of a user's own file, the class and the content, whatever the file is called."""
+        source = self.model_source
+        return self.model if source is None else f"{self.model.rpartition(':')[2]}@{source}"
+
+    @property
+    def model_source(self) -> str | None:
+        """SHA-256 of the file of a user's own model; None for a registered one, or if it is not known."""
+        return (self.sources or {}).get(MODEL_SOURCE)
+
+    @property
+    def shown_scale(self) -> str:
+        """What is shown as its scale: `custom` where a setting of the model is not the scale's."""
+        return CUSTOM if self.changed else self.scale
+
+    @property
+    def shown_model(self) -> str:
+        """The model with what was changed by name: `seqgan (mle_steps=5)`."""
+        return with_settings(self.model, self.changed or {})
 
     def ended(self, **results: Any) -> RunRecord:
         """The record of this run: what was known before, and the fields that `RunRecord` adds."""
@@ -194,14 +230,16 @@ class RunRecord(RunStart):
         return last[-1] if last else None
 
     def to_json(self) -> str:
-        """The document, fields in their order, two blanks, no NaN."""
-        return json.dumps(as_json(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        """The document, fields in their order and their checksum, two blanks, no NaN."""
+        document = as_json(self)
+        document[CHECKSUM] = _checksum(document)
+        return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def content(self) -> dict[str, Any]:
         """The document without what clock, place and memory tell: equal for a killed, resumed run and a whole one."""
         document = as_json(self)
-        for name in ("created_at", "environment", "upgraded_from"):
-            document.pop(name)
+        for name in ("created_at", "environment", "upgraded_from", "changed", "sources"):
+            document.pop(name)  # the last two follow from what makes the run_id, and older records lack them
         for phase in document["phases"]:
             for name in ("seconds", "peak_resident_bytes", "peak_gpu_bytes"):
                 phase.pop(name)
@@ -221,6 +259,7 @@ def read_record(path: Path) -> RunRecord:
     Raises ValueError: file, field, what was expected.
     """
     document = read_document(path)
+    document.pop(CHECKSUM, None)
     version = document.get("schema_version")
     if type(version) is not int or version not in (OLD_SCHEMA, SCHEMA_VERSION):
         raise ValueError(f"{path} has schema_version {_short(version)}; this version reads {OLD_SCHEMA} and 2")
@@ -232,6 +271,17 @@ def read_record(path: Path) -> RunRecord:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return record
+
+
+def is_altered(path: Path) -> bool:
+    """Whether a record is not as it was written, by its checksum; older records have none. Raises ValueError."""
+    document = read_document(path)
+    written = document.pop(CHECKSUM, None)
+    return written is not None and written != _checksum(document)
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
 
 
 def read_start(path: Path) -> RunStart:
@@ -390,13 +440,22 @@ def short_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
 
 
+def with_settings(name: str, settings: Mapping[str, Any]) -> str:
+    """`seqgan (mle_steps=5, iterations=1)`, cut where it gets long; the name alone without settings."""
+    text = ", ".join(f"{key}={value}" for key, value in settings.items())
+    text = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
+    return f"{name} ({text})" if text else name
+
+
 def write_atomic(path: Path, content: bytes | memoryview, *, keep: Path | None = None) -> None:
     """Write beside the target, flush to disk, rename: a reader sees the old file or the new one, never half of it.
 
-    The old one becomes `keep`; a kill at that moment leaves it there, and nothing at `path`.
+    What a kill left of an earlier write of this file goes. The old one becomes `keep`; a kill at that moment leaves it
+    there, and nothing at `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    sweep(path.parent, f"{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path.name), suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -26,10 +27,14 @@ from typing import Any, Literal
 
 from bench.places import ROOT
 
-__all__ = ["Kind", "find", "names", "suggest"]
+__all__ = ["Kind", "find", "find_recorded", "is_file", "names", "own_source", "public_name", "suggest"]
 
 Kind = Literal["models", "tasks", "metrics"]
 
+_MOST_SOURCE = 1 << 20
+"""Bytes of a user's file."""
+_LOADED: dict[str, str] = {}
+"""Module of a user's file -> SHA-256 of the file when it was loaded."""
 _PREFIX = __package__.rpartition(".")[0]  # "" in the checkout, "textgan_bench" in a wheel
 _PACKAGES: dict[Kind, str] = {"models": "baselines", "tasks": "bench.tasks", "metrics": "metrics"}
 _BASES: dict[Kind, tuple[str, str]] = {
@@ -55,7 +60,7 @@ def _own(kind: Kind) -> set[str]:
 
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
-    if ":" in name or name.endswith(".py"):
+    if is_file(name):
         return _from_file(kind, name)
     if name in _own(kind):
         module = ".".join(filter(None, (_PREFIX, _PACKAGES[kind], name)))
@@ -67,6 +72,41 @@ def find(kind: Kind, name: str) -> type[Any]:
         places = ", ".join(sorted(point.value for point in points))
         raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
     return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
+
+
+def is_file(name: str) -> bool:
+    """Whether it is `my_gan.py:MyGAN` or `my_gan.py`, not a registered name."""
+    return ":" in name or name.endswith(".py")
+
+
+def public_name(name: str, member: type[Any]) -> str:
+    """What records and tables call a class: `my_gan.py:MyGAN` however the path to its file was spelled."""
+    return f"{Path(inspect.getfile(member)).name}:{member.__name__}" if is_file(name) else name
+
+
+def own_source(name: str, member: type[Any]) -> bytes | None:
+    """The file of a user's own class, which nobody else has; None for registered names. Raises ValueError."""
+    if not is_file(name):
+        return None
+    content = Path(inspect.getfile(member)).read_bytes()
+    if len(content) > _MOST_SOURCE:
+        raise ValueError(f"the file of {name} has {len(content)} bytes; its source is kept, up to {_MOST_SOURCE}")
+    return content
+
+
+def find_recorded(kind: Kind, name: str, given: str | None, option: str) -> type[Any]:
+    """The class that a record names. A record is data, and may be anybody's: code in a file runs only if it is given.
+
+    `given` is what the user named by `option`. Raises KeyError, before anything is imported, where that is needed.
+    """
+    if given is not None:
+        return find(kind, given)
+    if is_file(name):
+        raise KeyError(
+            f"the record names code in a file, {name!r}, and a record may be anybody's: if you trust that file, name "
+            f"it yourself by {option} {name}"
+        )
+    return find(kind, name)
 
 
 @functools.cache
@@ -99,7 +139,10 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
         raise KeyError(
             f"{path_text} has the name of the module {module_name!r}, which is loaded already; rename the file"
         )
-    module = sys.modules.get(module_name) or _load(path.resolve(), module_name)
+    if module_name in sys.modules and _LOADED.get(module_name) == _sha256(path):
+        module = sys.modules[module_name]
+    else:  # a file that was changed since is another model
+        module = _load(path.resolve(), module_name)
     if not class_name:
         return _only_class(module, kind, name)
     if not inspect.isclass(found := getattr(module, class_name, None)):
@@ -114,11 +157,16 @@ def _extending(found: Any, kind: Kind, name: str) -> type[Any]:
     return found
 
 
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _load(path: Path, module_name: str) -> ModuleType:
     specification = importlib.util.spec_from_file_location(module_name, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    _LOADED[module_name] = _sha256(path)
     sys.modules[module_name] = module  # dataclasses look their module up by name
     try:
         specification.loader.exec_module(module)

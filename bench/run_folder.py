@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import socket
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +26,12 @@ __all__ = [
     "CHECKPOINT",
     "DIARY",
     "ERROR",
+    "MODEL_SOURCE",
     "MOST_BYTES",
     "RECORD",
     "SAMPLES",
     "START",
+    "TEMPORARY",
     "WEIGHTS",
     "Begun",
     "find_begun",
@@ -33,9 +39,13 @@ __all__ = [
     "find_starts",
     "folder_name",
     "is_regular",
+    "is_temporary",
     "open_regular",
     "read_regular",
     "samples_name",
+    "sweep",
+    "sweep_below",
+    "temporary_prefix",
 ]
 
 RECORD = "record.json"
@@ -49,8 +59,16 @@ CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
 ERROR = "error.txt"
 """The traceback of a failure."""
+MODEL_SOURCE = "model.py"
+"""The file of a user's own model, as it was trained."""
 SAMPLES = "samples.txt"
 """The samples at the end at temperature 1, or those that were handed in."""
+
+
+TEMPORARY = ".tmp"
+"""The end of the name of what is half-written."""
+_HOST = re.sub(r"\W", "_", socket.gethostname())
+_HOUR = 3600.0
 
 
 def folder_name(task: str, what: str, *rest: object) -> str:
@@ -102,6 +120,48 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def temporary_prefix(name: str) -> str:
+    """What the name of a half-written file or folder begins with; `TEMPORARY` ends it. Says whose it is."""
+    return f".{name}.{_HOST}-{os.getpid()}."
+
+
+def is_temporary(name: str) -> bool:
+    """Whether it names something half-written, which is no part of what lies around it."""
+    return name.startswith(".") and (name.endswith(TEMPORARY) or name.startswith(".adding-"))
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left half-written in a folder, or of one file there; what is being written stays."""
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
+        if is_temporary(path.name) and path.name.startswith(f".{name}") and _is_abandoned(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def sweep_below(root: Path) -> None:
+    """`sweep` every folder below one in which something half-written lies."""
+    for folder in {path.parent for path in root.rglob(".*") if is_temporary(path.name)}:
+        sweep(folder)
+
+
+def _is_abandoned(path: Path) -> bool:
+    found = re.fullmatch(rf"\..+\.(\w+)-(\d+)\.[^.]+{re.escape(TEMPORARY)}", path.name)
+    if found is None:
+        return True  # of an older version, or put there by hand
+    host, process = found.groups()
+    try:
+        if host != _HOST:  # whether it lives cannot be asked
+            return time.time() - path.lstat().st_mtime > _HOUR
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def find_records(root: Path) -> list[Path]:
     """The records at any depth below `root`, in order."""
     return _found(root, RECORD)
@@ -113,8 +173,9 @@ def find_starts(root: Path) -> list[Path]:
 
 
 def _found(root: Path, name: str) -> list[Path]:
-    """Without the copies that MLflow keeps as artifacts."""
-    return sorted(path for path in root.rglob(name) if "mlartifacts" not in path.relative_to(root).parts)
+    """Without the copies that MLflow keeps as artifacts, and without what is half-written."""
+    found = ((path, path.relative_to(root).parts) for path in root.rglob(name))
+    return sorted(path for path, parts in found if "mlartifacts" not in parts and not any(map(is_temporary, parts)))
 
 
 @dataclass(frozen=True)

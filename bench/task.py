@@ -153,6 +153,24 @@ class Task(ABC):
         """
         return None
 
+    @property
+    def word_rule(self) -> str:
+        """What a word is, as a name: tasks of one rule read each other's samples word for word, and cut nothing again.
+
+        Default: blanks for a task without a tokenizer of its own, otherwise this task's alone, with its settings.
+        """
+        return "blanks" if type(self).tokenize is Task.tokenize else repr(self)
+
+    def warnings(self, data: TextData) -> list[str]:
+        """What a user should know before a training starts, a sentence each, with the setting that helps.
+
+        Default: sentences of the test that stand in train, where they are more than one in a hundred.
+        """
+        n, total = data.facts.get("test_sentences_in_train", 0), len(data.references)
+        if not isinstance(n, int) or n <= total / 100:
+            return []
+        return [f"{n:,} of {total:,} test sentences stand in train: a model that copies gets good scores"]
+
     def tokenize(self, line: str) -> list[str]:
         """One line of a samples file -> words, by the task's own tokenizer. Default: split on blanks."""
         return line.split()

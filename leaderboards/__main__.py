@@ -10,16 +10,18 @@ from typing import Annotated
 
 import typer
 
+from bench.places import program
+from bench.streams import take_any_text
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
-__all__ = ["app"]
+__all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
-def main() -> None:
+def _described() -> None:
     """Comparison tables from run records."""
 
 
@@ -55,23 +57,25 @@ def build(
     except FileNotFoundError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
-    else:
-        print_boards(boards)
+    written, failure = [], None  # before anything is printed: a reader that goes away costs no file
     if boards.boards:
         folder = out or _usual_folder(runs[0]) / "leaderboard"
         try:
             if markdown is not None:
-                typer.echo(f"written: {write_markdown(boards, markdown)}", err=True)
+                written.append(write_markdown(boards, markdown))
             tables = markdown is None or out is not None
-            for path in _write(boards, folder, tables=tables, latex=latex, plots=plots, html=html):
-                typer.echo(f"written: {path}", err=True)
+            written += _write(boards, folder, tables=tables, latex=latex, plots=plots, html=html)
         except OSError as error:
-            typer.echo(
-                f"error: the tables cannot be written: {error}; name another folder with --out or --html", err=True
-            )
-            raise typer.Exit(1) from error
+            failure = f"the tables cannot be written: {error}; name another folder with --out or --html"
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
+    else:
+        print_boards(boards)
+    for path in written:
+        typer.echo(f"written: {path}", err=True)
+    if failure is not None:
+        typer.echo(f"error: {failure}", err=True)
+        raise typer.Exit(1)
     if boards.problems:
         typer.echo(f"error: {len(boards.problems)} problem(s) with records, named above", err=True)
     if boards.problems or not boards.boards:
@@ -118,5 +122,11 @@ app.command("upgrade")(upgrade_command)
 app.command("published")(published_command)
 
 
+def main() -> None:
+    """Entry point of `python -m leaderboards` and of the console script."""
+    take_any_text()
+    app(prog_name=program("leaderboards"))
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m leaderboards")
+    main()

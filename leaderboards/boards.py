@@ -2,6 +2,7 @@
 
 A board is (task, version, settings, data hash, scale) and equal metric signatures. Samples that were handed in have no
 scale: they stand on every board of their data whose signatures (so also whose counts) they share, else on their own.
+Real text alone may have its own number of samples, where the text has fewer sentences than the models drew: it is said.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.record import RunRecord, canonical_json
+from bench.record import RunRecord, canonical_json, with_settings
 from leaderboards.curves import curves_of
 from leaderboards.published import published_for
 from leaderboards.records import Entry, read_store
-from leaderboards.rows import choose_baseline, labels, members, notes, once, order, row, shortcomings
-from leaderboards.schema import Board, Boards
+from leaderboards.rows import best_known, choose_baseline, labels, members, notes, once, order, row, shortcomings
+from leaderboards.schema import REAL_TEXT, Board, Boards
 from leaderboards.statistics import fill, mark_beyond_real, mark_front, rank
 from metrics.common.signature import Setting
 
@@ -38,11 +39,17 @@ def build(paths: Iterable[Path]) -> Boards:
 def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     entries, repeated = once(group.entries)
     entries_of = members(entries)
-    names = labels([entries[0].record for entries in entries_of])
-    rows = [row(entries, label, unfinished, group.signatures) for entries, label in zip(entries_of, names, strict=True)]
+    columns = [group.columns(entries[0].record) for entries in entries_of]
+    shown = [best_known(entries) for entries in entries_of]
+    names = [
+        label if own == group.signatures else with_settings(label, _count(record))
+        for label, record, own in zip(labels(shown), shown, columns, strict=True)
+    ]
+    whole = list(zip(entries_of, names, columns, strict=True))
+    rows = [row(entries, label, unfinished, signatures) for entries, label, signatures in whole]
     said: dict[str, list[str]] = {}
-    for entries, label in zip(entries_of, names, strict=True):
-        for note in notes(entries, group.signatures):
+    for entries, label, signatures in whole:
+        for note in notes(entries, signatures):
             said.setdefault(note, []).append(label)
     remarks = [f"{', '.join(who)}: {note}" for note, who in said.items()] + repeated + fill(rows) + shortcomings(rows)
     if (baseline := choose_baseline(rows)) is not None:
@@ -96,6 +103,23 @@ class Group:
         scores = ((k, s) for entry in self.entries for e in entry.record.evaluations for k, s in e.scores.items())
         return {key: score.settings for key, score in scores if score.signature == self.signatures.get(key)}
 
+    def columns(self, record: RunRecord) -> dict[str, str]:
+        """Score key -> the signature that a record must have there: real text may have its own number of samples."""
+        if record.model != REAL_TEXT:
+            return self.signatures
+        settings = self.settings()
+        own = {key: s for e in record.evaluations for key, s in e.scores.items() if key in settings}
+        return self.signatures | {
+            key: s.signature for key, s in own.items() if _but_count(s.settings) == _but_count(settings[key])
+        }
+
+    def admits_real_text(self, record: RunRecord) -> bool:
+        """Whether it is real text, which the board lacks, and all but its number of samples is the board's."""
+        if record.model != REAL_TEXT or any(e.record.model == REAL_TEXT for e in self.entries):
+            return False
+        own, columns = final_signatures(record), self.columns(record)
+        return bool(own.keys() & self.signatures.keys()) and all(columns.get(k, s) == s for k, s in own.items())
+
     def admits(self, signatures: Mapping[str, str]) -> bool:
         """Whether no shared key has another signature."""
         return all(self.signatures.get(key, signature) == signature for key, signature in signatures.items())
@@ -109,6 +133,16 @@ def final_signatures(record: RunRecord) -> dict[str, str]:
         for key, score in evaluation.scores.items():
             found.setdefault(key, score.signature)
     return found
+
+
+def _but_count(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    return {name: value for name, value in settings.items() if name != "samples"}
+
+
+def _count(record: RunRecord) -> dict[str, Setting]:
+    """The number of samples of a row that has its own."""
+    scores = (score for e in record.evaluations for score in e.scores.values())
+    return next(({"samples": s.settings["samples"]} for s in scores if "samples" in s.settings), {})
 
 
 def split(entries: Iterable[Entry]) -> list[Group]:
@@ -129,10 +163,18 @@ def _split_base(entries: list[Entry]) -> list[Group]:
     runs = [e for e in entries if e.record.origin == "run"]
     for scale in sorted({e.record.scale for e in runs}):
         groups += _partition([e for e in runs if e.record.scale == scale], scale)
-    boards_of_runs, own = list(groups), []
+    boards_of_runs = list(groups)
+    rest: list[Entry] = []
+    own: list[Entry] = []
     for entry in (e for e in entries if e.record.origin == "samples"):
         signatures = final_signatures(entry.record)
         hosts = [g for g in boards_of_runs if g.admits(signatures) and g.signatures.keys() & signatures.keys()]
+        for host in hosts:
+            host.add(entry)
+        if not hosts:
+            rest.append(entry)
+    for entry in rest:  # only now it is known which boards have real text of their own number
+        hosts = [g for g in boards_of_runs if g.admits_real_text(entry.record)]
         for host in hosts:
             host.add(entry)
         if not hosts:

@@ -37,7 +37,7 @@ def scores_frame(*places: Path | str) -> pd.DataFrame:
 
 def _scores(record: RunRecord, path: Path) -> Iterator[dict[str, object]]:
     names = ("task", "model", "seed", "scale", "status", "run_id", "config_hash")
-    run = {name: getattr(record, name) for name in names} | {"path": str(path)}
+    run = {name: getattr(record, name) for name in names} | {"path": str(path), "scale": record.shown_scale}
     for e in record.evaluations:
         where = {"phase": e.phase, "step": e.step, "at": e.at, "temperature": e.temperature}
         for key, score in e.scores.items():

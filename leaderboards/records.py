@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from bench.record import RunRecord, read_record
 from bench.run_folder import find_begun, find_records, read_regular
 from bench.seeds import newest_of_each
 
-__all__ = ["VERIFIED", "Entry", "Store", "read_store"]
+__all__ = ["VERIFIED", "Entry", "Store", "impossible", "read_store"]
 
 VERIFIED = "verified.json"
 """What `verify --write` leaves in a folder of records: SHA-256 of a record file -> what was recomputed."""
@@ -56,13 +57,51 @@ def read_store(paths: Iterable[Path]) -> Store:
     verified: dict[Path, frozenset[str]] = {}
     for path in _files(paths, problems):
         try:
-            entries.append(Entry(path, read_record(path), _is_verified(path, verified)))
+            entry = Entry(path, read_record(path), _is_verified(path, verified))
+            if (why := impossible(entry.record)) is not None:
+                problems.append(f"{path} is not counted: {why}")
+            else:
+                entries.append(entry)
         except ValueError as error:  # the message of `read_record` names the file
             problems.append(str(error))
         except (OSError, RecursionError) as error:
             problems.append(f"{path} cannot be read: {error}")
     kept, notices = _each_once(entries)
     return Store(tuple(kept), tuple(problems), tuple(notices), _unfinished(paths))
+
+
+_SHARES = (
+    *("bleu", "bleu_train", "chrf", "corpus_bleu", "distinct", "ms_jaccard", "ngram_jsd", "novelty", "self_bleu"),
+    *("train_overlap", "unique", "validity"),
+)
+"""Metrics whose scores lie between 0 and 1."""
+_COSTS = ("nll_gen", "nll_oracle", "nll_oracle_valid")
+"""Metrics whose scores are nats, which no probability makes negative."""
+_ROUNDING = 1e-4
+
+
+def impossible(record: RunRecord) -> str | None:
+    """A value that no run and no metric gives, or None. Such a record is no evidence of anything."""
+    started = datetime.datetime.fromisoformat(record.created_at)
+    started = started if started.tzinfo else started.replace(tzinfo=datetime.UTC)
+    if started > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2):
+        return f"created_at {record.created_at} lies in the future"
+    if record.n_parameters is not None and record.n_parameters < 0:
+        return f"n_parameters {record.n_parameters} is negative"
+    for phase in record.phases:
+        if phase.seconds < 0 or phase.steps < 0 or phase.real_sentences < 0:
+            return f"phase {phase.name} has negative steps, seconds or sentences"
+    for e in record.evaluations:
+        if not 0 < e.temperature <= 100 or e.step < 0:
+            return f"an evaluation has temperature {e.temperature} and step {e.step}"
+        for key, score in e.scores.items():
+            if score.metric in _COSTS and score.value < -_ROUNDING:
+                return f"{key} is {score.value:g}, a probability over 1"
+            if score.metric in _SHARES and not -_ROUNDING <= score.value <= 1 + _ROUNDING:
+                return f"{key} is {score.value:g}, not between 0 and 1"
+            if score.standard_error is not None and score.standard_error < 0:
+                return f"{key} has the negative standard error {score.standard_error:g}"
+    return None
 
 
 def _is_verified(path: Path, known: dict[Path, frozenset[str]]) -> bool:
@@ -125,5 +164,5 @@ def _replicate(entry: Entry) -> tuple[str, ...]:
     record = entry.record
     if record.seed is None:
         return ("run", record.run_id)
-    row = (record.config_hash, record.model, record.origin, record.task, record.data_sha256, record.scale)
+    row = (record.config_hash, record.model_identity, record.origin, record.task, record.data_sha256, record.scale)
     return ("seed", *row, str(record.seed))

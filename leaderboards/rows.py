@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.record import Evaluation, RunRecord, Score
+from bench.record import CUSTOM, Evaluation, RunRecord, Score, with_settings
 from leaderboards.command import precision, reproduce
 from leaderboards.records import Entry
 from leaderboards.schema import (
@@ -22,13 +22,10 @@ from leaderboards.schema import (
     Status,
 )
 
-__all__ = ["choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
+__all__ = ["best_known", "choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
 
 PRETRAINING = ("mle", "pretraining")
 """Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
-
-_LABEL = 60
-"""Characters of settings in a label."""
 
 
 def once(entries: Iterable[Entry]) -> tuple[list[Entry], list[str]]:
@@ -59,24 +56,35 @@ def members(entries: Iterable[Entry]) -> list[list[Entry]]:
     rows: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
         record = entry.record
-        key = (record.model, record.origin, record.config_hash, record.run_id if record.seed is None else "")
+        key = (record.model_identity, record.origin, record.config_hash, record.run_id if record.seed is None else "")
         rows.setdefault(key, []).append(entry)
     return [sorted(rows[key], key=lambda e: e.record.seed or 0) for key in sorted(rows)]
 
 
+def best_known(entries: Sequence[Entry]) -> RunRecord:
+    """A row's record to speak for it: one that knows what was changed, if any does. Their settings are the same."""
+    return next((e.record for e in entries if e.record.changed is not None), entries[0].record)
+
+
 def labels(records: Sequence[RunRecord]) -> list[str]:
-    """The model's name, the settings that differ where a board has several rows of one model, and a precision."""
+    """The model's name, the settings that differ where a board has several rows of one model, and a precision.
+
+    Settings that are not those of the scale are always said, and the row is `custom`: it never stands as the scale's.
+    """
     of_model: dict[str, list[RunRecord]] = {}
     for record in records:
         of_model.setdefault(record.model, []).append(record)
-    told_of = {model: _told(same) for model, same in of_model.items()}
+    told_of = {model: _told([r for r in same if not r.changed]) for model, same in of_model.items()}
+    sources = {model: {r.model_source for r in same} for model, same in of_model.items()}
     found = []
     for record in records:
         config = record.model_config
-        settings = {key: config[key] for key in told_of[record.model] if key in config} | precision(record)
-        told = ", ".join(f"{key}={value}" for key, value in settings.items())
-        told = told if len(told) <= _LABEL else told[: _LABEL - 1] + "…"
-        found.append(f"{record.model} ({told})" if told else record.model)
+        changed = record.changed or {}
+        source = record.model_source if len(sources[record.model]) > 1 else None
+        settings = {"source": source[:6]} if source else {}
+        settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
+        label = with_settings(record.model, settings | precision(record))
+        found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     count = Counter(found)
     return [f"{a} #{i[:6]}" if count[a] > 1 else a for a, i in zip(found, ids, strict=True)]
@@ -84,7 +92,7 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
 
 def _told(same: Sequence[RunRecord]) -> list[str]:
     """Settings that differ between the records of one model, or that change what a temperature means."""
-    first = same[0].model_config
+    first = same[0].model_config if same else {}
     keys = sorted({key for r in same for key in r.model_config})
     return [
         key
@@ -96,7 +104,7 @@ def _told(same: Sequence[RunRecord]) -> list[str]:
 
 def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], signatures: Mapping[str, str]) -> Row:
     """A row with its runs, without means."""
-    record = entries[0].record
+    record = best_known(entries)
     completed = sum(e.record.status == "completed" for e in entries)
     status = _status(record, completed)
     temperatures = {e.temperature for entry in entries for e in entry.record.evaluations if e.at in END}
@@ -112,6 +120,10 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
     if len(commits := sorted({commit for e in entries if (commit := _commit(e.record))})) > 1:
         told = (commit[:12] + commit[40:] for commit in commits)
         lacks.append(f"one state of the code: its runs are of commits {', '.join(told)}")
+    if len(sources := sorted({r.sources["model"] for e in entries if (r := e.record).sources})) > 1:
+        lacks.append(f"one state of the model's code: its runs are of sources {', '.join(s[:6] for s in sources)}")
+    if diverged := [str(e.record.seed) for e in entries if any(a.kind == "non_finite" for a in e.record.alarms)]:
+        lacks.append(f"finite losses (alarm non_finite): seed {', '.join(diverged)}")
     if any(commit.endswith("+") for commit in commits):
         lacks.append("a clean checkout (+): there were changes that no commit holds")
     return Row(
@@ -126,6 +138,7 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         n_completed=completed,
         n_started=len(entries) + unfinished.get(record.config_hash, 0),
         settings=dict(sorted(record.model_config.items())),
+        changed=dict(record.changed or {}),
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],
         n_parameters=next((e.record.n_parameters for e in entries if e.record.n_parameters is not None), None),
@@ -151,9 +164,9 @@ def order(row: Row) -> tuple[int, int, bool, str]:
 
 
 def choose_baseline(rows: Iterable[Row]) -> Row | None:
-    """MLE's row; of several the one with most completed seeds, then most temperatures, then by label."""
+    """MLE's row, before changed ones that of the scale; then by completed seeds, by temperatures, by label."""
     found = [row for row in rows if row.model == BASELINE and row.status in ("ranked", "incomplete") and row.final]
-    return min(found, key=lambda row: (-row.n_completed, -len(row.sweep), row.label), default=None)
+    return min(found, key=lambda row: (bool(row.changed), -row.n_completed, -len(row.sweep), row.label), default=None)
 
 
 def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:

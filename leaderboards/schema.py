@@ -12,6 +12,7 @@ __all__ = [
     "BASELINE",
     "END",
     "RANKED_SEEDS",
+    "REAL_TEXT",
     "REFERENCES",
     "TEMPERATURE_SETTING",
     "Board",
@@ -28,7 +29,9 @@ __all__ = [
     "Trace",
 ]
 
-REFERENCES = ("real_text", "copy_train", "repeat_one", "ngram", "constant_reward")
+REAL_TEXT = "real_text"
+"""The row of real sentences."""
+REFERENCES = (REAL_TEXT, "copy_train", "repeat_one", "ngram", "constant_reward")
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
 """The model to beat: it stands first below the references and is ranked like any other."""
@@ -132,7 +135,8 @@ class Row:
 
     model: str
     label: str
-    """The model's name, with the settings in which the board's rows of this model differ. Unique on a board."""
+    """The model's name, with the settings in which the board's rows of this model differ or that are not the scale's,
+    and then `· custom`. Unique on a board."""
     config_hash: str
     origin: str
     status: Status
@@ -147,6 +151,8 @@ class Row:
     n_started: int
     settings: dict[str, Any] = field(default_factory=dict)
     """The model's, resolved."""
+    changed: dict[str, Any] = field(default_factory=dict)
+    """Of them, those that are not the ones of the board's scale: the row is `custom` and says them in its label."""
     command: str = ""
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)

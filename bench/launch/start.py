@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.config import Resolved, plain
+from bench.environment import uncommitted
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import Outcome, launch
 from bench.places import program
@@ -24,6 +25,8 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
     Tasks are loaded first, so that what is missing is said now. Raises ValueError, KeyError or OSError before any run.
     """
     options.tracking.check()
+    if (warning := _no_rows(resolved)) is not None:
+        console.print(warning, style="yellow", markup=False, highlight=False)
     loaded: dict[str, LoadedTask] = {}
     for each in resolved:
         each.folder(options.runs)  # needs the device to be there
@@ -31,12 +34,25 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
         key = _task_key(each)
         if key not in loaded:
             loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
+            for warning in each.task.warnings(loaded[key].data):
+                console.print(f"warning: {each.run.task}: {warning}", style="yellow", markup=False, highlight=False)
             record_real_text(loaded[key], each.run.n_samples, options.runs)
     tracking = options.tracking.prepared()
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
     if hint := tracking.hint():
         console.print(f"\n{hint}", highlight=False, markup=False)
     return outcomes
+
+
+def _no_rows(resolved: Sequence[Resolved]) -> str | None:
+    """Said before any compute is spent: why `leaderboards add` will refuse these runs, if it will."""
+    if all(each.run.scale == "smoke" for each in resolved) or not (changed := uncommitted()):
+        return None
+    named = ", ".join(changed[:3]) + (" …" if len(changed) > 3 else "")
+    return (
+        f"Not to be handed in: this checkout's code has uncommitted changes ({named}), so `leaderboards add` will "
+        "refuse these runs. Commit or stash first if they are to become rows."
+    )
 
 
 def table_hint(runs: Path) -> str:

@@ -39,6 +39,7 @@ from bench.record import RunRecord, read_record
 from bench.run.runner import run
 from bench.run.trainer import Interrupted, OnStep
 from bench.run_folder import RECORD
+from bench.streams import take_any_text
 
 __all__ = ["Outcome", "launch", "stop_on_signals"]
 
@@ -175,7 +176,7 @@ def _one_by_one(
         if stopped():
             outcome = _not_started(resolved, options)
         else:
-            show = partial(display.show, resolved.run.title())
+            show = partial(display.show, resolved.title())
             outcome = _attempt(resolved, options, _throttled(show), stopped)
         display.done(outcome)
         yield outcome
@@ -183,7 +184,7 @@ def _one_by_one(
 
 def _not_started(resolved: Resolved, options: LaunchOptions) -> Outcome:
     late = time.time() >= options.deadline
-    return Outcome(resolved.run.title(), resolved.folder(options.runs), "stopped", "not started", late)
+    return Outcome(resolved.title(), resolved.folder(options.runs), "stopped", "not started", late)
 
 
 def _placed(run: RunConfig, slot: str) -> RunConfig:
@@ -191,7 +192,7 @@ def _placed(run: RunConfig, slot: str) -> RunConfig:
 
 
 def _attempt(resolved: Resolved, options: LaunchOptions, on_step: OnStep, stopped: Callable[[], bool]) -> Outcome:
-    title, folder = resolved.run.title(), resolved.folder(options.runs)
+    title, folder = resolved.title(), resolved.folder(options.runs)
     clock = _Clock(options.deadline)
     try:
         record = run(
@@ -300,7 +301,7 @@ class _Pool:
                 if isinstance(message, Outcome):
                     self._done(worker, message)
                 else:
-                    self._display.show(self._runs[worker.run].run.title(), *message)
+                    self._display.show(self._runs[worker.run].title(), *message)
         except (EOFError, OSError):
             worker.process.join()
             if worker.run >= 0:
@@ -315,7 +316,7 @@ class _Pool:
 
     def _outcome_of_dead(self, resolved: Resolved, exit_code: int | None) -> Outcome:
         """A worker ended without a word: its record may be there all the same."""
-        title, folder = resolved.run.title(), resolved.folder(self._options.runs)
+        title, folder = resolved.title(), resolved.folder(self._options.runs)
         if (folder / RECORD).exists():
             return _outcome(title, folder, read_record(folder / RECORD))
         return Outcome(
@@ -325,6 +326,7 @@ class _Pool:
 
 def _work(options: LaunchOptions, pipe: Connection) -> None:
     """A worker process: runs as they come. Without a launcher to talk to it saves and stops."""
+    take_any_text()
     orphaned = False
 
     def send(message: Outcome | tuple[str, int, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,13 +21,13 @@ from bench.batches import BatchStream
 from bench.config import Resolved, build
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import RunRecord, RunStart, read_record, read_start
-from bench.registry import find
+from bench.record import RunRecord, RunStart, read_record, read_start, write_atomic
+from bench.registry import find_recorded, own_source
 from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnStep, Trainer
-from bench.run_folder import CHECKPOINT, ERROR, RECORD, START, WEIGHTS
+from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
@@ -111,12 +112,14 @@ def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
         config_hash=resolved.config_hash,
         created_at=created_at,
         origin="run",
-        model=resolved.run.model,
+        model=resolved.model_name,
         model_config=resolved.model_settings,
         scale=resolved.run.scale,
-        task=resolved.run.task,
+        changed=resolved.changed,
+        task=resolved.task_name,
         task_version=resolved.task.version,
         task_config=resolved.task_settings,
+        sources=resolved.sources,
         run=resolved.run_settings,
         data_sha256=data.sha256,
         data_facts=data.facts,
@@ -151,6 +154,8 @@ class _Run:
         """Load, build, resume, train, record."""
         use_precision(self.resolved.run.fp32_precision)
         self.data = self.resolved.task.load()
+        if self.resolved.model_source is not None:
+            write_atomic(self.folder / MODEL_SOURCE, self.resolved.model_source)
         self.start = run_start(self.resolved, self.data, _created_at(self.folder))
         self.diary = Diary(self.folder, self.start)
         try:
@@ -237,8 +242,14 @@ class _Run:
         return record
 
 
-def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData, Any]:
-    """The trained model of a finished run, its data and its task. Raises ValueError if the run is not finished."""
+def load_run(
+    folder: Path, device: str = "cpu", *, model_file: str | None = None, task_file: str | None = None
+) -> tuple[TextGenerator, TextData, Any]:
+    """The trained model of a finished run, its data and its task.
+
+    Code in a file is imported only as `model_file` or `task_file`, never because the record names it. Raises ValueError
+    if the run is not finished or the file is not the run's, KeyError if such a file is to be named.
+    """
     if not (folder / RECORD).is_file():
         raise ValueError(f"{folder} holds no record.json: it is not the folder of a finished run")
     record = read_record(folder / RECORD)
@@ -247,7 +258,11 @@ def load_run(folder: Path, device: str = "cpu") -> tuple[TextGenerator, TextData
             f"{folder} holds no weights ({record.origin}, {record.status}): nothing can be sampled from it"
         )
     use_precision("ieee")
-    model_class, task_class = find("models", record.model), find("tasks", record.task)
+    model_class = find_recorded("models", record.model, model_file, "--model")
+    source = own_source(model_file, model_class) if model_file else None
+    if source is not None and record.model_source not in (None, hashlib.sha256(source).hexdigest()):
+        raise ValueError(f"{model_file} is not the code of this run, which is kept in {folder / MODEL_SOURCE}")
+    task_class = find_recorded("tasks", record.task, task_file, "--task")
     task = build(task_class, record.task_config, record.task)
     data = task.load()
     if data.sha256 != record.data_sha256:

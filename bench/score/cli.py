@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,12 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
+from bench.content import Format
 from bench.registry import names
-from bench.sample_files import Format, read_samples
+from bench.sample_files import Samples, read_samples
 from bench.score.records import LoadedTask
-from bench.score.references import scored_against
-from bench.task import Task
+from bench.score.references import load_data, scored_against
+from bench.task import Task, TextData
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
 from bench.tokenizers import Tokenizer
 
@@ -24,8 +26,8 @@ __all__ = ["explain_command", "score_command"]
 Files = Annotated[
     list[str],
     typer.Argument(
-        help="One or more files of samples, one sentence a line: text, .jsonl, also as .gz or .bz2. The task comes "
-        "last, unless --references is given.",
+        help="One or more files of samples, one sentence a line: text, JSON lines, a column of a table, also as .gz or "
+        ".bz2. The task comes last, unless --references is given.",
         metavar="FILES... TASK",
         show_default=False,
     ),
@@ -35,9 +37,15 @@ ReferencesOption = Annotated[
 ]
 TokenizerOption = Annotated[Tokenizer | None, typer.Option(help="With --references: what a word is. Default: blanks.")]
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="auto goes by the file's ending; ids are rows of the task's ids.")
+    Format,
+    typer.Option(
+        "--format",
+        help="auto goes by the content and says what it found. text: lines as they stand. tokens: words between "
+        "blanks, no tokenizer on top. ids: rows of the task's ids.",
+    ),
 ]
 Field = Annotated[str | None, typer.Option(help="The field of JSON lines. Default: text, else tokens.")]
+Column = Annotated[str | None, typer.Option(help="The column of a table, by name or number from 1.")]
 
 
 def score_command(
@@ -50,6 +58,7 @@ def score_command(
     metric: Metrics = None,
     file_format: FormatOption = "auto",
     field: Field = None,
+    column: Column = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse files of different numbers of samples.")] = False,
     runs: Annotated[Path | None, typer.Option(help="Write a record of each file here, for the leaderboard.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -67,19 +76,12 @@ def score_command(
         rows = _row_names(paths, name)
         metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
         with _progress() as (share_of, track):
-            data = task.load()
+            reading = _Reading(file_format, field, column)
+            data = reading.load(task)
             board = LoadedTask(name=task_name, task=task, data=data, metrics=metrics)
             sources = []
             for path, row in zip(paths, rows, strict=True):
-                samples = read_samples(
-                    path,
-                    task,
-                    data.vocabulary,
-                    eos_id=data.spec.eos_id,
-                    format=file_format,
-                    field=field,
-                    progress=share_of(f"reading {row}"),
-                )
+                samples = reading.read(path, task, data, share_of(f"reading {row}"))
                 sources.append(Source(name=row, path=path, samples=samples))
             warning = different_counts(sources)
             if strict and warning:
@@ -92,7 +94,7 @@ def score_command(
         else:
             score_report.print_table(console, scored, task_name)
         if warning:
-            errors.print(f"warning: not compared: {warning}", style="yellow", markup=False, highlight=False)
+            _say(f"not compared: {warning}")
 
 
 def explain_command(
@@ -103,6 +105,7 @@ def explain_command(
     settings: Settings = None,
     file_format: FormatOption = "auto",
     field: Field = None,
+    column: Column = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
@@ -119,16 +122,9 @@ def explain_command(
             [samples, *([task] if task else [])], references, None, tokenizer, parse_settings(settings or ())
         )
         with _progress() as (share_of, _):
-            data = loadable.load()
-            read = read_samples(
-                paths[0],
-                loadable,
-                data.vocabulary,
-                eos_id=data.spec.eos_id,
-                format=file_format,
-                field=field,
-                progress=share_of(f"reading {paths[0].name}"),
-            )
+            reading = _Reading(file_format, field, column)
+            data = reading.load(loadable)
+            read = reading.read(paths[0], loadable, data, share_of(f"reading {paths[0].name}"))
             protocols = explain(texts(read, data.references, loadable.reference_file()))
         if as_json:
             typer.echo(score_report.protocols_as_json(protocols))
@@ -137,6 +133,43 @@ def explain_command(
         else:
             title = f"{paths[0].name} ({len(read):,} sentences) against {task_name} ({len(data.references):,})"
             score_report.print_protocols(console, protocols, title)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the user says that files are to be read; what they were read as is said where the name does not show it."""
+
+    format: Format
+    field: str | None
+    column: str | None
+
+    def load(self, task: Task) -> TextData:
+        """The task's data, or the file of references."""
+        data = load_data(task, field=self.field, column=self.column)
+        for name in ("references", "training"):
+            if read_as := data.facts.get(f"{name}_read_as"):
+                _say(f"{getattr(task, name)}: read as {read_as}")
+        return data
+
+    def read(self, path: Path, task: Task, data: TextData, progress: Callable[[float], None]) -> Samples:
+        """A file of samples."""
+        samples = read_samples(
+            path,
+            task,
+            data.vocabulary,
+            eos_id=data.spec.eos_id,
+            format=self.format,
+            field=self.field,
+            column=self.column,
+            progress=progress,
+        )
+        if samples.note:
+            _say(f"{path}: {samples.note}")
+        return samples
+
+
+def _say(line: str) -> None:
+    errors.print(f"warning: {line}", style="yellow", markup=False, highlight=False)
 
 
 def _resolve(

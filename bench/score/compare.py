@@ -47,6 +47,10 @@ class ScoredFile:
     folder: Path | None
     """Where its record is."""
     warnings: Sequence[str]
+    read_as: str = "text"
+    """How the file was read, in words."""
+    note: str | None = None
+    """The same, where its name promised something else."""
     differences: Mapping[str, Difference] = field(default_factory=dict)
     """Score -> this file's less the first's; only scores of equal signatures are compared."""
     not_compared: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +93,8 @@ def score_files(
                 evaluation=evaluation,
                 folder=folder,
                 warnings=_warnings(samples, loaded),
+                read_as=samples.read_as,
+                note=samples.note,
                 differences=differences,
                 not_compared=not_compared,
             )

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.sample_files import Samples, read_lines
+from bench.line_files import read_lines
+from bench.sample_files import Samples
 from metrics.bleu.metric import Bleu
 from metrics.common.base import Estimate, MetricInputs
 from metrics.common.ngrams import reference_index

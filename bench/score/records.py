@@ -11,6 +11,7 @@ from typing import Any
 from bench.config import plain
 from bench.environment import describe_environment
 from bench.record import Evaluation, RunRecord, read_record, short_hash
+from bench.registry import public_name
 from bench.run_folder import RECORD, SAMPLES, folder_name
 from bench.sample_files import Samples
 from bench.score.scoring import metric_inputs, real_text, score, write_samples
@@ -54,8 +55,8 @@ def record_samples(
         samples_file=SAMPLES if folder else None,
         samples_sha256=write_samples(folder / SAMPLES, samples.sentences) if folder else samples.sha256,
     )
-    settings = plain(loaded.task)
-    identity = [name, loaded.name, loaded.task.version, settings, loaded.data.sha256]
+    settings, task = plain(loaded.task), public_name(loaded.name, type(loaded.task))
+    identity = [name, task, loaded.task.version, settings, loaded.data.sha256]
     record = RunRecord(
         run_id=short_hash([*identity, samples.sha256, [metric.signature(inputs) for metric in loaded.metrics]]),
         config_hash=short_hash(identity),
@@ -64,7 +65,7 @@ def record_samples(
         origin="samples",
         model=name,
         scale="samples",
-        task=loaded.name,
+        task=task,
         task_version=loaded.task.version,
         task_config=settings,
         data_sha256=loaded.data.sha256,

@@ -13,13 +13,14 @@ from pydantic import PlainSerializer
 
 from baselines.common.spec import SequenceSpec
 from bench.config import build
+from bench.content import content_of
 from bench.registry import find
-from bench.sample_files import is_text, read_samples
+from bench.sample_files import Samples, read_samples
 from bench.task import Task, TextData, Vocabulary, digest
 from bench.tokenizers import Tokenizer, tokenizer
 from metrics.common.tokens import Tokens
 
-__all__ = ["References", "scored_against"]
+__all__ = ["References", "load_data", "scored_against"]
 
 NamedPath = Annotated[Path, PlainSerializer(lambda path: path.name)]
 """In a record a file is its name; the hash of the data says what it holds."""
@@ -30,7 +31,7 @@ class References(Task):
     """Samples against the sentences of a file. There is no vocabulary to write them in, so no rows of ids."""
 
     references: NamedPath
-    """What samples are compared with: text, JSON lines, `.gz`."""
+    """What samples are compared with, in any form that samples can have."""
     training: NamedPath | None = None
     """What the model was trained on, for novelty; None: not known."""
     tokenizer: Tokenizer = "blanks"
@@ -38,13 +39,15 @@ class References(Task):
     version: ClassVar[int] = 1
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "self_bleu", "distinct", "unique", "novelty")
 
-    def load(self) -> TextData:
-        """Both files, one numbering."""
-        text = read_samples(self.references, self, Vocabulary(()))
+    def load(self, *, field: str | None = None, column: str | None = None) -> TextData:
+        """Both files, one numbering. `field` and `column` count where a file has such."""
+        text = self._read(self.references, Vocabulary(()), field, column)
+        read_as = {"references_read_as": text.read_as} if text.note else {}
         references, vocabulary = text.tokens, text.vocabulary
         training = Tokens(np.empty(0, np.int64), np.zeros(1, np.int64))
         if self.training is not None:
-            text = read_samples(self.training, self, vocabulary)
+            text = self._read(self.training, vocabulary, field, column)
+            read_as |= {"training_read_as": text.read_as} if text.note else {}
             training, vocabulary = text.tokens, text.vocabulary
         nothing = np.empty((0, 1), np.int64)
         return _Corpora(
@@ -55,13 +58,30 @@ class References(Task):
             test=nothing,
             references=references,
             text=training,
-            facts={"test": len(references), "mean_length_test": round(float(references.lengths.mean()), 2)}
-            | ({"train": len(training)} if len(training) else {}),
+            facts={
+                "test": len(references),
+                "mean_length_test": round(float(references.lengths.mean()), 2),
+                **({"train": len(training)} if len(training) else {}),
+                **read_as,
+            },
         )
+
+    def _read(self, path: Path, vocabulary: Vocabulary, field: str | None, column: str | None) -> Samples:
+        try:
+            return read_samples(path, self, vocabulary, field=field, column=column)
+        except ValueError:
+            if field is None and column is None:
+                raise
+            return read_samples(path, self, vocabulary)  # they are of the samples, and mean nothing here
 
     def reference_file(self) -> Path | None:
         """The file itself, where it is text."""
-        return self.references if is_text(self.references) else None
+        return self.references if content_of(self.references).format == "text" else None
+
+    @property
+    def word_rule(self) -> str:
+        """The tokenizer's name."""
+        return self.tokenizer
 
     def tokenize(self, line: str) -> list[str]:
         """Words by the tokenizer that was asked for."""
@@ -83,6 +103,11 @@ class _Corpora(TextData):
         words = "\n".join(self.vocabulary.unseen).encode()
         parts = (self.references.flat, self.references.offsets, self.text.flat, self.text.offsets)
         return digest(words, *parts)
+
+
+def load_data(task: Task, *, field: str | None = None, column: str | None = None) -> TextData:
+    """The data of a task, or files of real text, read by the field or the column that samples are read by."""
+    return task.load(field=field, column=column) if isinstance(task, References) else task.load()
 
 
 def scored_against(

@@ -117,6 +117,7 @@ def _document(file: ScoredFile) -> dict[str, Any]:
     return {
         "file": str(file.path),
         "name": file.name,
+        "read_as": file.read_as,
         "sentences": file.n_sentences,
         "empty_sentences": file.n_empty,
         "unknown_word_share": file.unknown_share,
@@ -124,7 +125,7 @@ def _document(file: ScoredFile) -> dict[str, Any]:
         "absent": dict(file.evaluation.skipped),
         "difference_to_first": {key: apart._asdict() for key, apart in file.differences.items()},
         "not_compared": dict(file.not_compared),
-        "warnings": list(file.warnings),
+        "warnings": [*([file.note] if file.note else []), *file.warnings],
         "record": None if file.folder is None else str(file.folder / "record.json"),
     }
 

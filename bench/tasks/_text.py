@@ -51,7 +51,7 @@ _BLOCK = 1 << 16  # sentences at a time
 def nltk_tokens(files: Sequence[Path], *, lower: bool = True) -> tuple[list[Tokens], list[str]]:
     """Files of one sentence per line -> `Tokens` of each and the words they number; from the cache when it can be."""
     checksums = "\n".join(data.checksum(path, "sha256") for path in files)
-    key = digest(checksums.encode(), f"nltk {version('nltk')} lower={lower} 2".encode())[:32]
+    key = digest(checksums.encode(), f"nltk {version('nltk')} lower={lower} 3".encode())[:32]
 
     def build() -> dict[str, NDArray[np.generic]]:
         tokenize = english(lower=lower)

@@ -94,6 +94,16 @@ class Characters(Task):
             },
         )
 
+    @property
+    def word_rule(self) -> str:
+        """Rows of one length are written alike, whatever text they come from."""
+        return f"characters {self.length}"
+
+    def warnings(self, data: TextData) -> list[str]:
+        """None: the beginnings of two sentences are often the same."""
+        del data
+        return []
+
     def tokenize(self, line: str) -> list[str]:
         """A row that is already written as characters between blanks, or any text, which is cut or filled up."""
         symbols = line.rstrip("\r\n").split(" ")

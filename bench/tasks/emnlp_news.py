@@ -69,6 +69,11 @@ class EMNLPNews(Task):
         """The published test file."""
         return data.fetch(_TEST)
 
+    @property
+    def word_rule(self) -> str:
+        """The tokenizer's name."""
+        return "english_lower" if self.lower else "english"
+
     def tokenize(self, line: str) -> list[str]:
         """Words by NLTK's tokenizer."""
         return english(lower=self.lower)(line)

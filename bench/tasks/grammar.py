@@ -135,6 +135,11 @@ class GrammarTask(Task):
             },
         )
 
+    def warnings(self, data: TextData) -> list[str]:
+        """None: sentences are drawn one by one, and short ones come again by chance."""
+        del data
+        return []
+
     def detokenize(self, sentence: str) -> str:
         """A capital first, no blank before the full stop."""
         return sentence[:1].upper() + sentence[1:].replace(" .", ".")

@@ -71,6 +71,11 @@ class ImageCOCO(Task):
         """The published test file; none for the resplit."""
         return data.fetch(_TEST) if self.split == "published" else None
 
+    @property
+    def word_rule(self) -> str:
+        """The tokenizer's name."""
+        return "english_lower"
+
     def tokenize(self, line: str) -> list[str]:
         """Lower-cased words by NLTK's tokenizer."""
         return english()(line)

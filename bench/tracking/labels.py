@@ -43,12 +43,12 @@ def protocol(start: RunStart) -> str:
 
 def parent_name(start: RunStart) -> str:
     """`seqgan on oracle_lstm · small · 1f4c`; the digits tell configurations apart."""
-    return f"{start.model} on {start.task} · {start.scale} · {start.config_hash[:4]}"
+    return f"{start.shown_model} on {start.task} · {start.shown_scale} · {start.config_hash[:4]}"
 
 
 def child_name(start: RunStart) -> str:
     """`seqgan · seed 0 · oracle_lstm`: MLflow's column shows about 20 characters, so what differs comes first."""
-    return f"{start.model} · seed {start.seed} · {start.task}"
+    return f"{start.shown_model} · seed {start.seed} · {start.task}"
 
 
 def parent_tags(start: RunStart) -> dict[str, str]:
@@ -58,7 +58,7 @@ def parent_tags(start: RunStart) -> dict[str, str]:
         "model": start.model,
         "task": start.task,
         "protocol": protocol(start),
-        "scale": start.scale,
+        "scale": start.shown_scale,
         "config_hash": start.config_hash,
         "mlflow.note.content": parent_note(start),
         **_SOURCE,
@@ -84,7 +84,7 @@ def child_tags(start: RunStart, parent_run_id: str) -> dict[str, str]:
 
 def params(start: RunStart) -> tuple[dict[str, str], list[str]]:
     """Parameters as MLflow takes them, and the names of those that had to be cut; `run.json` has them whole."""
-    values: dict[str, Any] = {"seed": start.seed, "scale": start.scale, "model": start.model, "task": start.task}
+    values: dict[str, Any] = {"seed": start.seed, "scale": start.shown_scale, "model": start.model, "task": start.task}
     if start.run is not None:
         values |= start.run.model_dump(mode="json", exclude={"metrics"})
         values["metrics"] = list(start.run.metrics) or "the task's own"
@@ -99,15 +99,15 @@ def params(start: RunStart) -> tuple[dict[str, str], list[str]]:
 def parent_note(start: RunStart) -> str:
     """Description of a configuration."""
     return (
-        f"**{start.model}** on **{protocol(start)}**, scale {start.scale}, configuration `{start.config_hash}`. "
-        "One run below it per seed; `mean/…` is over the completed seeds."
+        f"**{start.shown_model}** on **{protocol(start)}**, scale {start.shown_scale}, "
+        f"configuration `{start.config_hash}`. One run below it per seed; `mean/…` is over the completed seeds."
     )
 
 
 def child_note(start: RunStart, record: RunRecord | None, final: Evaluation | None, alarms: tuple[str, ...]) -> str:
     """Description of a run: what it is, how it ended, its last scores, what a reader must know."""
     lines = [
-        f"**{start.model}** on **{protocol(start)}**, scale {start.scale}, seed {start.seed}",
+        f"**{start.shown_model}** on **{protocol(start)}**, scale {start.shown_scale}, seed {start.seed}",
         "",
         f"Run `{start.run_id}`, configuration `{start.config_hash}`, data `{start.data_sha256[:12]}`",
     ]

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bench.record import canonical_json, write_atomic
+from bench.record import CUSTOM, canonical_json, write_atomic
 from leaderboards.schema import Board, Boards, Curve, RankedMean, Row, Trace
 
 __all__ = ["CSV_COLUMNS", "lines", "to_csv", "write"]
@@ -41,7 +41,6 @@ def lines(boards: Boards) -> Iterator[dict[str, object]]:
             "task_version": board.task_version,
             "task_config": canonical_json(board.task_config),
             "data_sha256": board.data_sha256,
-            "scale": board.scale,
         }
         traces: dict[str, list[tuple[Curve, Trace]]] = {}
         for curve in board.curves:
@@ -86,6 +85,7 @@ def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
     return {
         "model": row.model,
         "label": row.label,
+        "scale": CUSTOM if row.changed else board.scale,
         "config_hash": row.config_hash,
         "origin": row.origin,
         "status": row.status,

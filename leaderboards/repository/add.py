@@ -8,8 +8,10 @@ failures out look better than they are. A run that was begun and has no record i
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -17,12 +19,22 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.places import ROOT
-from bench.record import RunRecord, read_record
-from bench.run_folder import RECORD, find_records
+from bench.record import RunRecord, is_altered, read_record
+from bench.run_folder import MODEL_SOURCE, RECORD, TEMPORARY, find_records, sweep_below, temporary_prefix
 from leaderboards.repository import rescore
-from leaderboards.repository.results import SOURCE, check_record, find_samples, kept, pack, place, read_kept_samples
+from leaderboards.repository.results import (
+    SOURCE,
+    check_record,
+    find_samples,
+    find_source,
+    kept,
+    pack,
+    place,
+    read_kept_samples,
+)
 
 __all__ = ["Added", "Source", "add", "find_runs"]
 
@@ -64,10 +76,14 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
         raise ValueError(f"{path} is a link; a file is expected")
     record = read_record(path)
     try:
+        if is_altered(path):
+            raise ValueError("it is not as it was written: its checksum differs")
         check_record(record)
         _check_commit(record)
         loaded = rescore.load(record)
         files = _source_files(record, source, loaded) if source else _samples(record, path.parent)
+        if (code := find_source(path.parent, record)) is not None:
+            files[f"{MODEL_SOURCE}.bz2"] = bz2.compress(code)
     except rescore.NotCheckable as error:
         raise ValueError(f"{path}: {error}") from error
     except ValueError as error:
@@ -81,6 +97,7 @@ def add(path: Path, results: Path, source: Source | None = None) -> Added:
         bytes=sum(map(len, files.values())),
         new=not folder.exists(),
     )
+    sweep_below(results)
     if told.new:
         _write(folder, files)
     elif not _same(folder, record):
@@ -131,7 +148,7 @@ def _source_files(record: RunRecord, source: Source, loaded: rescore.Loaded) -> 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     """Beside the place, then there by one renaming."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".adding-"))
+    half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix("adding"), suffix=TEMPORARY))
     try:
         for name, content in files.items():
             (half / name).write_bytes(content)
@@ -143,6 +160,17 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _same(folder: Path, record: RunRecord) -> bool:
-    """Whether the record that is there is of the same run, clock and machine aside."""
+    """Whether the record that is there is of the same run, clock, machine and the rounding of sums aside."""
     stored = folder / RECORD
-    return stored.is_file() and read_record(stored).content() == record.content()
+    return stored.is_file() and _equal(read_record(stored).content(), record.content())
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """JSON values, numbers to as many digits as two processors give the same."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-7, abs_tol=1e-9)
+    return bool(one == other)

@@ -75,7 +75,7 @@ def verify_command(
 ) -> None:
     """Compute every score of every row again, from its samples, and compare.
 
-    Exit status 1: something differs. 3: nothing differs, but some row could not be checked here.
+    Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
     from leaderboards.repository.verify import describe, verify, write_verified
@@ -98,7 +98,7 @@ def verify_command(
             typer.echo(f"written: {file}", err=True)
     if "different" in states:
         raise typer.Exit(_DIFFERENT)
-    if "not checked" in states and not allow_missing_data:
+    if not allow_missing_data and ("not checked" in states or "verified" not in states):
         raise typer.Exit(_NOT_CHECKED)
 
 

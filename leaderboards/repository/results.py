@@ -25,7 +25,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import Evaluation, RunRecord
-from bench.run_folder import is_regular
+from bench.run_folder import MODEL_SOURCE, is_regular
+from leaderboards.records import impossible
 from leaderboards.rows import PRETRAINING
 from leaderboards.schema import END
 
@@ -33,6 +34,7 @@ __all__ = [
     "SOURCE",
     "check_record",
     "find_samples",
+    "find_source",
     "kept",
     "n_samples",
     "pack",
@@ -46,6 +48,7 @@ SOURCE = "source.json"
 """Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from."""
 
 _SUFFIX = ".bz2"
+_MOST_SOURCE = 1 << 20
 _MOST_SAMPLES = 1_000_000
 _SENTENCE = 4096
 """Bytes of a sentence on average, at most; captions have 60, news 150."""
@@ -92,8 +95,34 @@ def n_samples(evaluation: Evaluation) -> int | None:
 
 def find_samples(folder: Path, evaluation: Evaluation) -> Path | None:
     """The file of an evaluation's samples beside its record, as the run left it or compressed. Raises on a link."""
-    for suffix in ("", _SUFFIX) if evaluation.samples_file else ():
-        path = folder / f"{evaluation.samples_file}{suffix}"
+    return _kept_file(folder, evaluation.samples_file) if evaluation.samples_file else None
+
+
+def find_source(folder: Path, record: RunRecord) -> bytes | None:
+    """The source of a user's own model, its hash checked; None for a registered one. Raises ValueError.
+
+    A model in a file is no row without it: nobody could make the row again.
+    """
+    if record.origin != "run" or not (":" in record.model or record.model.endswith(".py")):
+        return None
+    if record.model_source is None:
+        raise ValueError(f"the source of {record.model} is not kept with the run: run it again with this version")
+    if (path := _kept_file(folder, MODEL_SOURCE)) is None:
+        raise ValueError(f"{MODEL_SOURCE}, the source of {record.model}, is missing beside the record")
+    try:
+        with bz2.open(path) if path.suffix == _SUFFIX else path.open("rb") as file:
+            content = file.read(_MOST_SOURCE + 1)
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if (got := hashlib.sha256(content).hexdigest()) != record.model_source:
+        raise ValueError(f"{path} has the SHA-256 {got[:12]}, the record says {record.model_source[:12]}")
+    return content
+
+
+def _kept_file(folder: Path, name: str) -> Path | None:
+    """A file beside a record, as the run left it or compressed. Raises ValueError on a link."""
+    for suffix in ("", _SUFFIX):
+        path = folder / f"{name}{suffix}"
         if path.is_symlink():
             raise ValueError(f"{path} is a link; a file is expected")
         if is_regular(path):
@@ -143,10 +172,14 @@ def check_record(record: RunRecord) -> None:
             raise ValueError(f"{what} must be a word of letters, digits, '_', '.', '+' and '-': {word[:80]!r}")
     for e in record.evaluations:
         n_samples(e)
-        if not 0 < e.temperature <= 100 or e.step < 0:
-            raise ValueError(f"an evaluation has temperature {e.temperature} and step {e.step}")
+    if (why := impossible(record)) is not None:
+        raise ValueError(why)
+    if record.scale == "smoke":
+        raise ValueError("scale smoke is for trying a model, not for a row: run it at scale small or paper")
     if record.status == "completed" and not any(e.at in END and e.temperature == 1.0 for e in record.evaluations):
         raise ValueError("a completed run without an evaluation at its end at temperature 1")
+    if record.status == "completed" and not any(e.scores for e in record.evaluations if e.at in END):
+        raise ValueError("a completed run without any score at its end")
     if (record.origin == "samples") != (record.seed is None):
         raise ValueError(f"origin {record.origin} with seed {record.seed}: a run has a seed, a samples file has none")
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.places import RESULTS
-from bench.record import Evaluation, RunRecord, read_record, write_atomic
-from bench.run_folder import find_records, read_regular
+from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
+from bench.run_folder import MODEL_SOURCE, find_records, is_temporary, read_regular, sweep_below
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -28,6 +28,7 @@ from leaderboards.repository.results import (
     SOURCE,
     check_record,
     find_samples,
+    find_source,
     kept,
     n_samples,
     place,
@@ -50,8 +51,9 @@ class Report:
     """Of the record file."""
     task: str = ""
     model: str = ""
-    state: Literal["verified", "different", "not checked"] = "different"
-    """`not checked`: nothing is wrong as far as it could be looked at, and data or samples are not on this machine."""
+    state: Literal["verified", "different", "not checked", "no evidence"] = "different"
+    """`no evidence`: a failed run, which counts as started; nothing differs. `not checked`: nothing is wrong as far as
+    it could be looked at, and data or samples are not on this machine."""
     reasons: list[str] = field(default_factory=list)
     """What differs, or why it was not checked."""
     files: int = 0
@@ -95,6 +97,8 @@ def _strays(root: Path, records: Sequence[Path]) -> Iterator[Report]:
     """Links, and files that no record names."""
     folders = {file.parent for file in records}
     for path in sorted(root.rglob("*")):
+        if any(map(is_temporary, path.relative_to(root).parts)):
+            continue  # what a killed command left; the next one that writes there sweeps it
         if path.is_symlink():
             yield Report(record=str(path), reasons=["it is a link; a file is expected"])
         elif path.is_file() and path != root / VERIFIED and path.parent not in folders:
@@ -111,6 +115,9 @@ def _check(path: Path, root: Path | None) -> Report:
         check_record(record)
         if root is not None:
             _check_place(record, path, root)
+        if is_altered(path):
+            report.reasons.append("it is not as it was written: its checksum differs")
+        find_source(path.parent, record)
         loaded = rescore.load(record)
         for evaluation in record.evaluations:
             _check_evaluation(record, evaluation, path.parent, loaded, report)
@@ -120,7 +127,17 @@ def _check(path: Path, root: Path | None) -> Report:
         return report
     except (ValueError, OSError, MemoryError, RecursionError) as error:
         report.reasons.append(str(error) or type(error).__name__)
-    report.state = "different" if report.reasons else "verified"
+        return report
+    if report.reasons:
+        return report
+    if record.status == "failed":
+        report.state = "no evidence"
+        report.reasons.append("the run failed: it counts as started and is evidence of nothing else")
+    elif report.scores == 0:
+        report.state = "not checked"
+        report.reasons.append("none of its scores can be computed again without the model's weights")
+    else:
+        report.state = "verified"
     return report
 
 
@@ -128,7 +145,8 @@ def _check_place(record: RunRecord, path: Path, root: Path) -> None:
     if (expected := root / place(record) / "record.json") != path:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
     allowed = {"record.json", SOURCE, *(f"{e.samples_file}.bz2" for e in record.evaluations)}
-    if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed):
+    allowed |= {f"{MODEL_SOURCE}.bz2"} if record.model_source else set()
+    if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed and not is_temporary(p.name)):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")
 
 
@@ -204,6 +222,7 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Report]) -> list[Pat
         by_folder.setdefault(home, []).append(report)
     written = []
     for folder, own in by_folder.items():
+        sweep_below(folder)
         known = _known(folder / VERIFIED)
         checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own}
         records = {

@@ -179,6 +179,7 @@ class Metric(ABC):
         Two scores with different settings are not comparable. The order is that of the signature.
         """
         own = {f.name: getattr(self, f.name) for f in fields(self)}
+        own = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
         return {**own, **self.counts(inputs), "v": self.version}
 
     def signature(self, inputs: MetricInputs) -> str:

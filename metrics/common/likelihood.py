@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 __all__ = ["nats", "scored_tokens", "without_probability"]
 
 
+_ROUNDING = 1e-4
+"""Nats by which a log-probability may be above 0: a sum of float32 logarithms of probabilities near 1."""
+
+
 def scored_tokens(rows: NDArray[np.int64], eos_id: int | None) -> NDArray[np.int64]:
     """(N, T) ids -> (N,) tokens that a sentence's probability is made of: up to and including its end token, or T."""
     n, width = rows.shape
@@ -18,10 +22,19 @@ def scored_tokens(rows: NDArray[np.int64], eos_id: int | None) -> NDArray[np.int
 
 
 def nats(log_prob: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,) negative log-probabilities of the sentences; ValueError unless there is one for each of the (N, T) rows."""
+    """(N,) negative log-probabilities of the sentences.
+
+    ValueError unless there is one for each of the (N, T) rows, and where one is above 0: no probability is over 1.
+    """
     values = np.asarray(log_prob, np.float64)
     if values.shape != (len(rows),):
         raise ValueError(f"expected one log-probability for each of {len(rows)} sentences, got shape {values.shape}")
+    if (values > _ROUNDING).any():
+        i = int(np.nanargmax(values))
+        raise ValueError(
+            f"log_prob gives sentence {i} {values[i]:.4g}, a probability over 1: return the natural logarithm of its "
+            "probability, summed over its tokens"
+        )
     return -values
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -114,10 +116,10 @@ def test_what_is_wrong_is_said(how: dict, complaint: str) -> None:
 
 def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
     scores = tgb.scores_frame(runs)
-    final = scores[(scores.model == TOY) & (scores["at"] == "end") & (scores.key == "unique")]
+    final = scores[(scores.model == "toy_gan.py:ToyGAN") & (scores["at"] == "end") & (scores.key == "unique")]
     assert list(final.seed) == [0, 1]
     table = tgb.table_frame(runs)
-    (mean,) = table[(table.model == TOY) & (table.table == "final") & (table.key == "unique")]["mean"]
+    (mean,) = table[(table.model == "toy_gan.py:ToyGAN") & (table.table == "final") & (table.key == "unique")]["mean"]
     assert mean == pytest.approx(final.value.mean())
     with pytest.raises(FileNotFoundError, match="nowhere"):
         tgb.scores_frame("nowhere")
@@ -125,10 +127,46 @@ def test_frames_hold_every_score_and_every_mean(runs: Path) -> None:
 
 def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
     (folder,) = runs.glob("grammar-toy_gan-0-*")
-    trained = tgb.load(folder)
+    trained = tgb.load(folder, model=TOY)
     assert isinstance(trained.model, tgb.TextGenerator)
     assert trained.record.seed == 0
     assert len(trained.sample(3, seed=5)) == 3
     assert trained.sample(3, seed=5) == trained.sample(3, seed=5) != trained.sample(3, seed=6)
     with pytest.raises(ValueError, match=r"no record\.json"):
         tgb.load(runs)
+
+
+def test_only_the_code_of_a_run_samples_from_it_and_it_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "named_gan.py"
+    file.write_text(Path(TOY.partition(":")[0]).read_text())
+    tgb.run(f"{file}:ToyGAN", "grammar", scale="smoke", settings=QUICK, runs=tmp_path / "runs", progress=False)
+    (folder,) = (tmp_path / "runs").glob("grammar-named_gan-*")
+    assert (folder / "model.py").read_bytes() == file.read_bytes()
+    assert len(tgb.load(folder, model=f"{folder}/model.py:ToyGAN").sample(3)) == 3
+    file.write_text(file.read_text() + "# another\n")
+    with pytest.raises(ValueError, match="is not the code of this run"):
+        tgb.load(folder, model=f"{file}:ToyGAN")
+
+
+@pytest.mark.parametrize("what", ["model", "task"])
+def test_code_that_a_record_names_is_not_run(runs: Path, tmp_path: Path, what: str) -> None:
+    (folder,) = runs.glob("grammar-toy_gan-0-*")
+    theirs = shutil.copytree(folder, tmp_path / "theirs")
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')")
+    document = json.loads((theirs / "record.json").read_text())
+    document[what] = f"{trap}:Trap"
+    (theirs / "record.json").write_text(json.dumps(document))
+    with pytest.raises(KeyError, match=f"--{what} "):
+        tgb.load(theirs, model=TOY if what == "task" else None)
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_sentences_are_taken_as_they_stand() -> None:
+    """A list of sentences is no file: one that looks like JSON, or holds a tab, is a sentence all the same."""
+    strange = ['"a dog"', '["a", "dog"]', "a\tdog", "17"]
+    scored = tgb.score(strange, references=strange, metrics=["unique", "distinct"])
+    assert (scored.n_sentences, scored.unknown_share, scored.warnings) == (4, 0.0, [])
+    assert scored.evaluation.scores["distinct_1"].value == 1.0  # the words are "a and dog" and ["a", and "dog"] and …
+    ids = tgb.score(["1 2", "3"], "grammar", metrics=["unique"], settings=QUICK_TASK, format="ids")
+    assert ids.unknown_share == 0.0

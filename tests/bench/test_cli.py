@@ -79,7 +79,7 @@ def test_run_then_sample_then_list(tmp_path: Path) -> None:
     assert output.count("completed  ") == 2
     assert f"python -m leaderboards build {tmp_path}" in output
     folder = next(tmp_path.glob("oracle_lstm-toy_gan-0-*"))
-    first, second = (command("sample", folder, "-n", 3, "--temperature", 0.8) for _ in range(2))
+    first, second = (command("sample", folder, "-n", 3, "--temperature", 0.8, "--model", TOY) for _ in range(2))
     assert first == second
     assert re.fullmatch(r"((\d+ ){7}\d+\n){3}", first[1])
     assert {record.seed for record in map(read_record, tmp_path.glob("*/record.json"))} == {0, 1, None}

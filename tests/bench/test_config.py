@@ -8,7 +8,7 @@ import pytest
 from helpers.paths import TOY
 
 from bench import config
-from bench.config import RunConfig, assign, build_metrics, make_runs, parse_settings
+from bench.config import Resolved, RunConfig, assign, build_metrics, make_runs, parse_settings, plain
 from bench.registry import find, names
 from bench.suite import SuiteConfig, read_suite
 
@@ -156,3 +156,39 @@ def test_every_suite_of_the_project_resolves(path: Path) -> None:
     runs = [run.resolve() for run in read_suite(path)]
     assert len({run.run_id for run in runs}) == len(runs) > 0
     assert {run.run.seed for run in runs} >= {0, 1, 2}
+
+
+def test_settings_that_are_not_the_scales_are_said_by_name() -> None:
+    def resolve(**settings: object) -> Resolved:
+        return RunConfig.model_validate({"task": "grammar", **settings}).resolve()
+
+    own = resolve(model="seqgan", scale="small")
+    assert own.changed == {}
+    assert own.title() == "seqgan · grammar · seed 0 · small"
+    spelled = resolve(model="seqgan", scale="small", model_settings={"mle_steps": own.model_config.mle_steps})
+    assert spelled.changed == {}  # a default that is spelled out is none
+    other = resolve(model="seqgan", model_settings={"mle_steps": 5, "iterations": 1})
+    assert other.changed == {"mle_steps": 5, "iterations": 1}
+    assert other.title() == "seqgan (mle_steps=5, iterations=1) · grammar · seed 0 · custom"
+    assert resolve(model="mle", model_settings=plain(resolve(model="mle", scale="small").model_config)).changed
+
+
+def test_a_model_of_a_file_is_its_class_and_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "one_model.py"
+    source = Path(TOY.partition(":")[0]).read_text()
+    file.write_text(source)
+    monkeypatch.chdir(tmp_path)
+    spelled = [
+        resolve(model=f"{path}:ToyGAN")
+        for path in ("one_model.py", "./one_model.py", file, "../" + str(file.relative_to(tmp_path.parent)))
+    ]
+    assert {each.model_name for each in spelled} == {"one_model.py:ToyGAN"}
+    assert len({(each.config_hash, each.run_id, each.folder(tmp_path)) for each in spelled}) == 1
+    copy = tmp_path / "renamed.py"
+    copy.write_text(source)
+    assert resolve(model="renamed.py:ToyGAN").config_hash == spelled[0].config_hash
+    file.write_text(source.replace("return 1", "return  1") + "\n# another program\n")
+    edited = resolve(model="one_model.py:ToyGAN")  # in the same process: loaded anew
+    assert edited.config_hash != spelled[0].config_hash
+    assert edited.model_class is not spelled[0].model_class
+    assert edited.model_source == file.read_bytes()

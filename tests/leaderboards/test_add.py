@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from helpers import stored_runs as runs
+from helpers.paths import TOY
 from typer.testing import CliRunner
 
 from bench.record import RunRecord, read_record
 from leaderboards.__main__ import app
 from leaderboards.repository.add import Source, add, find_runs
 from leaderboards.repository.results import place
+from leaderboards.repository.verify import verify
 
 LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
 
@@ -52,7 +54,9 @@ def test_record_and_samples_are_copied(run: Path, tmp_path: Path) -> None:
     assert told.bytes == sum(path.stat().st_size for path in folder.iterdir())
     assert (folder / "record.json").read_bytes() == (run / "record.json").read_bytes()
     kept = {path.name for path in folder.iterdir()} - {"record.json"}
-    assert kept == {"samples.txt.bz2", "samples-after-mle.txt.bz2"}, "the end at temperature 1, and of pre-training"
+    assert kept == {"samples.txt.bz2", "samples-after-mle.txt.bz2", "model.py.bz2"}, (
+        "the end, that of pre-training, the code"
+    )
     for name in kept:
         assert bz2.decompress((folder / name).read_bytes()) == (run / name.removesuffix(".bz2")).read_bytes()
 
@@ -62,10 +66,10 @@ def test_the_same_run_gives_the_same_bytes_and_is_added_once(run: Path, tmp_path
     assert [p.read_bytes() for p in sorted(Path(one.folder).iterdir())] == [
         p.read_bytes() for p in sorted(Path(two.folder).iterdir())
     ]
-    runs.change(run, lambda r: replace(r, created_at="2031-01-01T00:00:00+00:00"))
+    runs.change(run, lambda r: replace(r, created_at="2025-01-01T00:00:00+00:00"))
     again = add(run / "record.json", tmp_path / "one")
     assert not again.new
-    assert read_record(Path(one.folder) / "record.json").created_at != "2031-01-01T00:00:00+00:00"
+    assert read_record(Path(one.folder) / "record.json").created_at != "2025-01-01T00:00:00+00:00"
     assert "there already" in command("add", run, "--results", tmp_path / "one")
 
 
@@ -155,7 +159,7 @@ def test_a_failed_run_is_a_row_too(tmp_path: Path) -> None:
     folder = runs.train(tmp_path, model_settings={"break_at": 3})
     assert read_record(folder / "record.json").status == "failed"
     told = add(folder / "record.json", tmp_path / "results")
-    assert told.files == ["record.json", "samples-after-mle.txt.bz2"]
+    assert told.files == ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2"]
 
 
 def test_nothing_is_left_of_a_write_that_broke_off(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,5 +218,82 @@ def test_command_adds_the_good_and_names_the_bad(run: Path, handed_in: Path, tmp
     done = CliRunner().invoke(app, ["add", str(run), "--results", str(tmp_path / "again"), "--json"])
     (one,) = json.loads(done.stdout)["added"]
     assert one["new"]
-    assert one["files"] == ["record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]
+    assert one["files"] == ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]
     assert "go together" in command("add", run, "--source-url", "https://example.org", code=2)
+
+
+def test_the_source_of_a_model_in_a_file_is_kept_and_checked(run: Path, tmp_path: Path) -> None:
+    folder = Path(add(run / "record.json", tmp_path / "results").folder)
+    assert bz2.decompress((folder / "model.py.bz2").read_bytes()) == Path(TOY.partition(":")[0]).read_bytes()
+    assert verify([tmp_path / "results"])[0].state == "verified"
+    (folder / "model.py.bz2").write_bytes(bz2.compress(b"print('another model')"))
+    assert "model.py.bz2 has the SHA-256" in verify([tmp_path / "results"])[0].reasons[0]
+    (folder / "model.py.bz2").unlink()
+    assert "model.py, the source of toy_gan.py:ToyGAN, is missing" in verify([tmp_path / "results"])[0].reasons[0]
+    (run / "model.py").write_text("another model")
+    with pytest.raises(ValueError, match=r"model\.py has the SHA-256 \w+, the record says"):
+        add(run / "record.json", tmp_path / "others")
+    runs.change(run, lambda r: replace(r, sources=None))
+    with pytest.raises(ValueError, match="is not kept with the run: run it again"):
+        add(run / "record.json", tmp_path / "others")
+
+
+def score_of(key: str, value: float) -> Change:
+    def changed(record: RunRecord) -> RunRecord:
+        *before, last = record.evaluations
+        return replace(record, evaluations=(*before, replace(last, scores={**last.scores, key: replace(
+            last.scores[key], value=value)})))  # fmt: skip
+
+    return changed
+
+
+IMPOSSIBLE = [
+    (score_of("nll_gen", -0.118), "nll_gen is -0.118, a probability over 1"),
+    (score_of("validity", 1.5), "validity is 1.5, not between 0 and 1"),
+    (lambda r: replace(r, n_parameters=-5), "n_parameters -5"),
+    (lambda r: replace(r, phases=(replace(r.phases[0], seconds=-1.0), *r.phases[1:])), "has negative"),
+    (lambda r: replace(r, evaluations=(*r.evaluations, replace(r.evaluations[-1], temperature=-1.0))), "ature -1"),
+    (lambda r: replace(r, created_at="9999-01-01T00:00:00"), "lies in the future"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), IMPOSSIBLE)
+def test_what_is_impossible_is_refused_and_not_counted(run: Path, tmp_path: Path, change: Change, said: str) -> None:
+    runs.change(run, change)
+    with pytest.raises(ValueError, match=r".") as error:
+        add(run / "record.json", tmp_path / "results")
+    assert said in str(error.value)
+    assert any(said in reason for reason in verify([run])[0].reasons)
+    told = command("build", run, "--out", tmp_path, code=1)
+    assert "is not counted" in told
+    assert said.split()[0] in told
+
+
+def test_smoke_runs_and_runs_without_a_score_are_no_rows(run: Path, tmp_path: Path) -> None:
+    record = read_record(run / "record.json")
+    for changed, said in (
+        (replace(record, scale="smoke"), "scale smoke is for trying"),
+        (replace(record, evaluations=tuple(replace(e, scores={}) for e in record.evaluations)), "without any score"),
+    ):
+        changed.write(run / "record.json")
+        with pytest.raises(ValueError, match=said):
+            add(run / "record.json", tmp_path / "results")
+
+
+def test_a_failed_run_is_started_and_never_verified(tmp_path: Path) -> None:
+    folder = runs.train(tmp_path / "runs", model_settings={"break_at": 3})
+    add(folder / "record.json", tmp_path / "results")
+    assert verify([tmp_path / "results"])[0].state == "no evidence"
+    told = command("verify", tmp_path / "results", "--write", code=3)
+    assert "1 no evidence" in told
+    assert json.loads((tmp_path / "results" / "verified.json").read_text())["records"] == {}
+
+
+def test_the_rounding_of_sums_makes_no_other_record(handed_in: Path, tmp_path: Path) -> None:
+    add(handed_in / "record.json", tmp_path / "results")
+    value = read_record(handed_in / "record.json").evaluations[-1].scores["bleu_2"].value
+    runs.change(handed_in, score_of("bleu_2", value * (1 + 1e-14)))
+    assert not add(handed_in / "record.json", tmp_path / "results").new
+    runs.change(handed_in, score_of("bleu_2", value * (1 + 1e-3)))
+    with pytest.raises(ValueError, match="holds another record"):
+        add(handed_in / "record.json", tmp_path / "results")

@@ -8,7 +8,9 @@ import pytest
 from helpers.records import evaluation, example, only, record, row, tables
 from scipy import stats
 
+from bench.record import RunRecord
 from bench.run_settings import RunSettings
+from leaderboards.render.csv import lines as csv_lines
 from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards
 
@@ -238,3 +240,90 @@ def test_malformed_record_is_named_and_the_rest_is_printed(tmp_path: Path) -> No
     assert [r.label for r in only(boards).rows] == ["seqgan"]
     (problem,) = boards.problems
     assert str(bad) in problem
+
+
+def test_a_run_of_other_settings_than_its_scales_never_stands_as_the_scales(tmp_path: Path) -> None:
+    def runs(model: str, name: str, **changes: object) -> list[RunRecord]:
+        made = [record(model, s, evaluation(bleu_2=0.5 + s / 100, self_bleu_2=0.5), scale="paper") for s in range(3)]
+        return [replace(r, config_hash=name, run_id=f"{name}-{s}", **changes) for s, r in enumerate(made)]
+
+    full, quick = {"mle_steps": 18720, "lr": 0.01}, {"mle_steps": 5, "lr": 0.01}
+    alone = only(tables(tmp_path / "alone", *runs("seqgan", "q", model_config=quick, changed={"mle_steps": 5})))
+    assert [r.label for r in alone.rows] == ["seqgan (mle_steps=5) · custom"]
+    boards = tables(
+        tmp_path,
+        *runs("seqgan", "q", model_config=quick, changed={"mle_steps": 5}),
+        *runs("seqgan", "f", model_config=full, changed={}),
+        *runs("mle", "a", model_config=quick, changed={"mle_steps": 5}),
+        *runs("mle", "m", model_config=full),  # of before records said it
+    )
+    board = only(boards)
+    assert {r.label for r in board.rows} == {
+        "seqgan",
+        "seqgan (mle_steps=5) · custom",
+        "mle",
+        "mle (mle_steps=5) · custom",
+    }
+    assert next(r for r in board.rows if r.baseline).label == "mle"
+    assert "seqgan (mle_steps=5) · custom" in to_markdown(boards)
+    scales = {line["label"]: line["scale"] for line in csv_lines(boards)}
+    assert scales["seqgan"] == scales["mle"] == "paper"
+    assert scales["seqgan (mle_steps=5) · custom"] == "custom"
+
+
+def test_a_row_of_old_and_new_records_knows_what_was_changed(tmp_path: Path) -> None:
+    runs = [record("mle", s, evaluation(bleu_2=0.5), model_config={"steps": 5}) for s in range(2)]
+    board = only(tables(tmp_path, runs[0], replace(runs[1], changed={"steps": 5})))
+    assert [r.label for r in board.rows] == ["mle (steps=5) · custom"]
+
+
+def test_changed_code_of_a_file_is_another_row_and_one_file_is_one_row(tmp_path: Path) -> None:
+    def run_of(seed: int, code: str, name: str = "m.py:M") -> RunRecord:
+        ids = {"config_hash": f"c{code[:4]}", "run_id": f"{code[:4]}{name[:1]}{seed}"}
+        sources = {"model": code, "task": "t", "model.py": code}
+        return record(name, seed, evaluation(bleu_2=0.5 + seed / 9), sources=sources, **ids)
+
+    old, new = "1a2b3c" + "0" * 58, "4d5e6f" + "0" * 58
+    board = only(tables(tmp_path, *(run_of(s, old) for s in range(3)), run_of(0, new), run_of(1, old, "n.py:M")))
+    assert [(r.label, r.n_completed) for r in board.rows] == [
+        ("m.py:M (source=1a2b3c)", 3),
+        ("m.py:M (source=4d5e6f)", 1),
+    ]
+    assert [r.label for r in only(tables(tmp_path / "one", run_of(0, old))).rows] == ["m.py:M"]
+
+
+def test_runs_of_two_states_of_the_projects_own_model_are_not_pooled_silently(tmp_path: Path) -> None:
+    board = only(
+        tables(tmp_path, *(record("mle", s, evaluation(bleu_2=0.5), sources={"model": 8 * f"{s}a"}) for s in (0, 1)))
+    )
+    assert any(
+        "one state of the model's code: its runs are of sources 0a0a0a, 1a1a1a" in lack for lack in board.rows[0].lacks
+    )
+
+
+def test_real_text_of_fewer_sentences_stands_on_the_board_with_its_count(tmp_path: Path) -> None:
+    def real(n: int, **scores: float) -> RunRecord:
+        return record(
+            "real_text",
+            None,
+            evaluation("samples", n=n, **scores),
+            config_hash=f"r{n}",
+            run_id=f"r{n}",
+            scale="samples",
+        )
+
+    models = [record("mle", s, evaluation(bleu_2=0.5, self_bleu_2=0.4)) for s in range(3)]
+    board = only(tables(tmp_path / "few", *models, real(600, bleu_2=0.9, self_bleu_2=0.8, nll_oracle=2.0)))
+    assert board.rows[0].label == "real_text (samples=600)"
+    assert board.rows[0].status == "reference"
+    assert {key: mean.mean for key, mean in board.rows[0].final.items()} == {
+        "bleu_2": 0.9,
+        "self_bleu_2": 0.8,
+        "nll_oracle": 2.0,
+    }
+    assert not any("left out" in note for note in board.notes)
+    assert "real_text (samples=600)" in to_markdown(tables(tmp_path / "few"))
+    both = tables(tmp_path / "both", *models, real(600, bleu_2=0.9), real(1000, bleu_2=0.8))
+    assert [[r.label for r in board.rows] for board in both.boards] == [["real_text", "mle"], ["real_text"]]
+    other = replace(real(600, bleu_2=0.9), model="theirs")  # only real text may have its own number
+    assert len(tables(tmp_path / "other", *models, other).boards) == 2

@@ -198,8 +198,8 @@ def test_runs_learning_curves_costs_and_evidence(tmp_path: Path) -> None:
 
 
 def test_different_numbers_of_seeds_and_commits_are_said(tmp_path: Path) -> None:
-    runs = [record("a", i, evaluation(bleu_2=i), environment={"git.sha": str(i % 2) * 40}) for i in range(4)]
-    runs += [record("b", i, evaluation(bleu_2=i)) for i in range(3)]
+    runs = [record("a", i, evaluation(bleu_2=i / 10), environment={"git.sha": str(i % 2) * 40}) for i in range(4)]
+    runs += [record("b", i, evaluation(bleu_2=i / 10)) for i in range(3)]
     notes = only(tables(tmp_path, *runs)).notes
     assert "the ranked rows differ in their numbers of seeds: 3 for b; 4 for a" in notes
     assert "a: lacks one state of the code: its runs are of commits 000000000000, 111111111111" in notes

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from helpers import stored_runs as runs
 from typer.testing import CliRunner
 
 from bench.record import read_record
+from bench.run_folder import temporary_prefix
 from leaderboards.__main__ import app
 from leaderboards.records import VERIFIED, read_store
 from leaderboards.repository import rescore
@@ -261,3 +265,50 @@ def test_command(results: Path, run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no record.json" in command(tmp_path / "empty", code=1)
     assert "does not exist" in command(tmp_path / "nowhere", code=2)
+
+
+def test_a_flipped_bit_anywhere_in_a_record_is_found(run: Path) -> None:
+    path = run / "record.json"
+    whole = path.read_bytes()
+    for name in (
+        b"toy_gan.py:ToyGAN",
+        b'"seed": 0',
+        b'"step": 22',
+        b'"better": "higher"',
+        b'"torch"',
+        b"collapse",
+        b"2",
+    ):
+        at = whole.rfind(name) + len(name) - 2
+        assert at > 0
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        report = only(verify([run]))
+        assert report.state == "different", name
+        with pytest.raises(ValueError, match=r"record\.json"):
+            add(path, run.parent / "results")
+    document = json.loads(whole)
+    document.pop("checksum")  # as records of before it
+    path.write_text(json.dumps(document))
+    assert only(verify([run])).state == "verified"
+
+
+def test_what_a_killed_command_left_is_ignored_and_swept(results: Path, run: Path) -> None:
+    (record,) = [path for path in results.rglob("record.json") if "toy_gan" in str(path)]
+    models = record.parent.parent
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = [".adding-old", temporary_prefix("adding").replace(str(os.getpid()), str(dead.pid)) + "x.tmp"]
+    mine = models / f"{temporary_prefix('adding')}x.tmp"  # of a process that lives
+    for half in (models / names[0], models / names[1], mine):
+        shutil.copytree(record.parent, half)
+    torn = results / ".verified.json.abc.tmp"
+    torn.write_text("{")
+    (record.parent / ".samples.txt.bz2.abc.tmp").write_text("half")
+    assert {report.state for report in verify([results])} == {"verified"}
+    assert len(read_store([results]).entries) == 2
+    write_verified([results], verify([results]))
+    assert not torn.exists()
+    assert sorted(p.name for p in models.iterdir() if p.name.startswith(".")) == [mine.name]
+    torn.write_text("{")
+    assert not add(run / "record.json", results).new
+    assert not torn.exists()

@@ -28,6 +28,30 @@ SAMPLES = ["a man rides a horse", "a dog", "a man rides a bike", "a dog", ""]
 REFERENCES = ["a man rides a bike", "a dog runs", "two men"]
 TRAINING = ["a dog", "a man sits"]
 
+NO_SENTENCES: list[tuple[dict[str, object], str]] = [
+    ({"reference_corpus": "a dog"}, "reference_corpus is a list of sentences, got str 'a dog': put a single one in a"),
+    ({"training_corpus": "a dog"}, "training_corpus is a list of sentences, got str"),
+    ({"predictions": "a dog"}, "predictions is a list of sentences, got str 'a dog'"),
+    ({"reference_corpus": 3}, "reference_corpus is a list of sentences, got int 3"),
+    ({"reference_corpus": {"a dog": 1}}, "reference_corpus is a list of sentences, got dict"),
+    ({"reference_corpus": ["a dog", None]}, "reference_corpus[1] is a text or a list of tokens, got None"),
+    ({"predictions": [None]}, "predictions[0] is a text or a list of tokens, got None"),
+    ({"predictions": [["a", None]]}, "predictions[0] is a list of tokens, and None is none"),
+    ({"predictions": ["a", ["b"]]}, "predictions[1] and predictions[0] are not both texts"),
+    ({"predictions": []}, "predictions is an empty list: expected sentences"),
+    ({"reference_corpus": [["a dog runs"]]}, "reference_corpus[0] is a list of tokens, and str 'a dog runs' is none"),
+    ({"orders": 2}, "orders: Input should be a valid tuple, got int 2"),
+    ({"orders": [2, 2]}, "bleu: orders must be different whole numbers"),
+]
+NO_IDS: list[tuple[object, str]] = [
+    ([[1, 2], [3]], "predictions[1] has 1 ids, predictions[0] has 2: all rows have one length"),
+    ([[1, 2], [3, None]], "predictions[1] is a row of ids, and None is none"),
+    ([[1, 2], None], "predictions[1] is a list of ids, got None"),
+    ([1, 2], "predictions[0] is a list of ids, got int 1"),
+    ([[1.5, 2]], "predictions[0] is a row of ids, and float 1.5 is none"),
+    ("12", "predictions is a list of rows of ids, got str '12'"),
+]
+
 LOAD_ALL = """
 import json, socket, sys
 
@@ -74,6 +98,22 @@ try:
     bleu.compute(predictions=given["samples"])
 except ValueError as error:
     results["error"] = str(error)
+nll = evaluate.load("metrics/nll_oracle")
+text = {"predictions": ["a dog"], "reference_corpus": ["a dog runs"]}
+rows = {"predictions": ids, "oracle_log_prob": likelihoods["oracle_log_prob"]}
+results["refused"] = []
+for door, keywords, wrong in [
+    *[(bleu, text, wrong) for wrong in given["no_sentences"]],
+    *[(nll, rows, {"predictions": wrong}) for wrong in given["no_ids"]],
+]:
+    try:
+        results["refused"].append(door.compute(**{**keywords, **wrong}))
+    except ValueError as error:
+        results["refused"].append(str(error))
+chosen = [[2, 3], (2, 3), np.array([2, 3])]
+results["orders"] = [bleu.compute(**text, orders=orders)["bleu_signature"] for orders in chosen]
+arrays = [np.array(ids), [np.array(row) for row in ids]]
+results["arrays"] = [nll.compute(**{**rows, "predictions": array})["nll_oracle"] for array in arrays]
 print(json.dumps(results))
 """
 
@@ -92,6 +132,7 @@ def results(tmp_path_factory) -> dict[str, dict]:
     """All doors opened in one process without network; evaluate takes seconds to import."""
     given = {"samples": SAMPLES, "references": REFERENCES, "training": TRAINING, "metrics": METRICS}
     given["may_be_absent"] = SEMANTIC
+    given["no_sentences"], given["no_ids"] = ([wrong for wrong, _ in each] for each in (NO_SENTENCES, NO_IDS))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path_factory.mktemp("hf_home"))}
     command = [sys.executable, "-c", LOAD_ALL, json.dumps(given)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -133,6 +174,20 @@ def test_doors_combine(results):
 
 def test_a_door_without_what_it_needs_says_so(results):
     assert results["error"].startswith("bleu needs reference sentences; `compute` takes predictions=, reference_corp")
+
+
+def test_what_is_no_list_of_sentences_is_refused_by_name_and_place(results):
+    expected = [message for each in (NO_SENTENCES, NO_IDS) for _, message in each]
+    assert len(results["refused"]) == len(expected)
+    for refusal, message in zip(results["refused"], expected, strict=True):
+        assert isinstance(refusal, str), (message, refusal)
+        assert message in refusal
+
+
+def test_a_setting_has_one_signature_however_it_is_written(results):
+    assert results["orders"] == ["bleu|orders:2-3|smoothing:method1|refs:1|samples:1|v:1"] * 3
+    assert results["arrays"] == [1.5, 1.5]
+    assert Bleu(orders=[2, 3]).settings(inputs()) == Bleu(orders=(2, 3)).settings(inputs())
 
 
 def test_the_folders_are_the_names():

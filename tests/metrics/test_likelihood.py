@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metrics.common.base import MetricInputs
+from metrics.common.likelihood import nats
 from metrics.common.tokens import Tokens
 from metrics.nll_gen import NllGen
 from metrics.nll_oracle import NllOracle
@@ -152,3 +153,10 @@ def test_one_log_probability_for_each_sentence(shape):
     given = inputs(sample_ids=ROWS, oracle_log_prob=lambda rows: np.zeros(shape))
     with pytest.raises(ValueError, match="expected one log-probability for each of 4 sentences, got shape"):
         NllOracle().missing(given)
+
+
+def test_a_probability_over_one_is_refused() -> None:
+    rows = np.zeros((3, 4), np.int64)
+    assert nats(np.array([-1.0, 5e-6, -np.inf]), rows)[0] == 1.0
+    with pytest.raises(ValueError, match=r"log_prob gives sentence 2 0\.57, a probability over 1"):
+        nats(np.array([-1.0, np.nan, 0.57]), rows)

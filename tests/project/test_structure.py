@@ -22,7 +22,10 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
     "leaderboards": {
         "leaderboards",
         "metrics.common.signature",
-        *(f"bench.{name}" for name in ("places", "published", "record", "run_folder", "run_settings", "seeds")),
+        *(
+            f"bench.{name}"
+            for name in ("places", "published", "record", "run_folder", "run_settings", "seeds", "streams")
+        ),
     },
 }
 ALSO = {"leaderboards/repository/rescore.py": {"bench", "metrics"}}  # the one file that scores again, inside functions

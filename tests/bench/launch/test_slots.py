@@ -129,7 +129,7 @@ class Workers:
                 if run.device == self.dies:
                     self.dies = ""
                     return
-                pipe.send(Outcome(run.title(), Path(), "completed"))
+                pipe.send(Outcome(run.resolve().title(), Path(), "completed"))
 
 
 @pytest.mark.parametrize("dies", ["", "cuda:1"])
@@ -141,7 +141,7 @@ def test_each_run_is_sent_to_the_gpu_of_its_worker(dies: str, monkeypatch: pytes
     at_once = ("cuda:0", "cuda:1", "cuda:0", "cuda:1")
     options = LaunchOptions(runs=tmp_path, slots=at_once)
     outcomes = launch(runs, options, console=Console(file=io.StringIO()))
-    assert [outcome.title for outcome in outcomes] == [each.run.title() for each in runs]
+    assert [outcome.title for outcome in outcomes] == [each.title() for each in runs]
     assert Counter(outcome.status for outcome in outcomes) == {
         "completed": 9 - bool(dies),
         **({"killed": 1} if dies else {}),

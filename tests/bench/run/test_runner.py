@@ -432,7 +432,7 @@ def test_a_place_where_no_training_can_be_is_refused(tmp_path: Path, change: dic
 def test_a_trained_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
     resolved = toy()
     run(resolved, tmp_path)
-    model, data, _ = load_run(resolved.folder(tmp_path))
+    model, data, _ = load_run(resolved.folder(tmp_path), model_file=TOY)
     assert draw(model, 5, seed=1).shape == (5, data.spec.max_len)
     with pytest.raises(ValueError, match=r"no record\.json"):
         load_run(tmp_path)

@@ -107,8 +107,9 @@ def test_the_name_of_a_field_and_of_a_form(write, grammar):
         read(path, grammar, format="jsonl", field="generatd")
     with pytest.raises(ValueError, match=r"line 1: no field 'text' or 'tokens'; name one by --field\. Fields: gen"):
         read(path, grammar, format="jsonl")
-    with pytest.raises(ValueError, match="--field generated is for JSON lines"):
-        read(path, grammar, field="generated")
+    assert read(path, grammar, field="generated").sentences == LINES
+    with pytest.raises(ValueError, match=r"--field generated is for JSON lines, and .* is read as text"):
+        read(write("plain.txt", LINES), grammar, field="generated")
 
 
 def test_rows_of_ids(write, grammar):
@@ -137,7 +138,7 @@ def test_rows_of_ids(write, grammar):
         ("a.jsonl", ['"a"', "", '"b"'], "a.jsonl, line 2: a blank line is no JSON"),
         ("a.jsonl", ['"a"', "{a}"], "a.jsonl, line 2: not JSON"),
         ("a.json", ['["a dog", "a cat"]'], "line 1: a JSON array; JSON lines are expected"),
-        ("a.jsonl", ["17"], "line 1: expected a string or an object a line, got int 17"),
+        ("a.jsonl", ["17"], "line 1: expected a string, a list of words or an object a line, got int 17"),
         ("a.jsonl", ['{"text": 1.5}'], "expected a text, a list of words or a list of ids, got float 1.5"),
         ("a.jsonl", [r'"a \ud800 b"'], "half of a surrogate pair"),
         ("a.jsonl", [r'"a \u0000 b"'], "a zero character"),
@@ -295,6 +296,25 @@ def test_what_was_asked_wrongly_is_one_line(arguments, expected, write):
     output = score(*(path if argument == "FILE" else argument for argument in arguments), code=2)
     assert expected in output
     assert output.count("\n") == 1
+
+
+def test_what_was_read_is_said_on_stderr_and_in_json(write):
+    real = write("real.tsv", ["id\ttext", *(f"{i}\t{line} now" for i, line in enumerate(LINES))])
+    mine = write("mine.txt", [json.dumps(line) for line in LINES])
+    for how in ((), ("--json",), ("--csv",)):
+        result = CliRunner().invoke(app, ["score", str(mine), "--references", str(real), "--metric", "bleu", *how])
+        assert result.exit_code == 0, result.output
+        assert "real.tsv: read as a table, column 2 of 2 ('text', the header, is left out)\n" in result.stderr
+        assert "mine.txt: read as JSON strings; --format text takes the lines as they stand\n" in result.stderr
+        assert "read as" not in result.stdout or how == ("--json",)
+    (file,) = scored(mine, "--references", real)
+    assert file["read_as"] == "JSON strings"
+    assert file["warnings"][0] == "read as JSON strings; --format text takes the lines as they stand"
+    other = write("other.tsv", [f"{line} a\t{line} now" for line in LINES if line])
+    assert "which holds the sentences, --column 1 or --column 2" in score(mine, "--references", other, code=2)
+    (file,) = scored(other, "--references", other, "--column", "2", "--metric", "bleu")
+    assert file["scores"]["bleu_2"]["value"] == 1.0
+    assert (file["read_as"], file["warnings"]) == ("a table, column 2 of 2", [])
 
 
 def test_published_samples_of_two_models(study_data, monkeypatch):

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -168,3 +169,46 @@ def test_too_large_a_table_is_refused_before_it_is_made(write, monkeypatch):
     monkeypatch.setattr(text_file, "MOST_MEMORY", 1000)
     with pytest.raises(ValueError, match=r"60 lines of up to 5 words.*max_len \(half of them have at most 5"):
         TextFile(path=write(LINES)).load()
+
+
+def test_one_long_line_and_repeated_lines_are_said_before_training(write):
+    lines = [*LINES, " ".join(["word"] * 3000), *LINES[:30]]
+    task = TextFile(path=write(lines), test_share=0.2)
+    data = task.load()
+    assert (data.facts["max_length"], data.facts["length_of_most"]) == (3000, 5)
+    long, repeated = task.warnings(data)
+    assert "the longest training line has 3,000 words" in long
+    assert "--set max_len=5 leaves out the longer lines" in long
+    n = data.facts["test_sentences_in_train"]
+    assert n > 0
+    assert f"{n} of {len(data.references)} test sentences stand in train" in repeated
+    assert "--set distinct=true" in repeated
+    helped = TextFile(path=write(lines), test_share=0.2, max_len=5, distinct=True)
+    data = helped.load()
+    assert (data.facts["max_length"], data.facts["repeated_lines"], data.facts["lines_too_long"]) == (5, 30, 1)
+    assert helped.warnings(data) == []
+    assert sum(data.facts[split] for split in ("train", "valid", "test")) == len(LINES)
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "read_as"),
+    [
+        ([f'"{line}"' for line in LINES], {}, "JSON strings"),
+        ([json.dumps(line.split()) for line in LINES], {}, "JSON lists of words"),
+        ([f"{i}\t{line}" for i, line in enumerate(LINES)], {}, "a table, column 2 of 2"),
+        ([f"{line}\tthe {line}" for line in LINES], {"column": "1"}, "a table, column 1 of 2"),
+    ],
+)
+def test_a_file_of_another_form_is_read_as_what_it_is(lines, settings, read_as, write):
+    plain = TextFile(path=write(LINES)).load()
+    task = TextFile(path=write(lines, "other.txt"), **settings)
+    data = task.load()
+    assert data.sha256 == plain.sha256
+    assert data.facts["read_as"] == read_as
+    assert f"was read as {read_as}; format=text takes its lines as they stand" in task.warnings(data)[0]
+    assert TextFile(path=write(lines, "other.txt"), format="text").load().sha256 != plain.sha256
+
+
+def test_what_is_ambiguous_names_the_settings(write):
+    with pytest.raises(ValueError, match=r"a table of 2 columns, .* column=1 or column=2; format=text takes the lines"):
+        TextFile(path=write([f"{line}\tthe {line}" for line in LINES])).load()

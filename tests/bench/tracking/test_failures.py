@@ -198,3 +198,11 @@ def test_the_environment_says_where_unless_an_option_does(tmp_path: Path, monkey
     said = CliRunner().invoke(app, ["sync", str(folder), *options]).stdout
     assert said == f"1 runs in {default_uri(tmp_path / 'option')}, experiment mine\n"
     assert not (folder / "mlflow.db").exists()
+
+
+def test_a_changed_setting_is_in_every_name() -> None:
+    start = cases.info(scale="paper", changed={"mle_steps": 5})
+    assert labels.parent_name(start).startswith("seqgan (mle_steps=5) on oracle_lstm · custom · ")
+    assert labels.parent_tags(start)["scale"] == labels.params(start)[0]["scale"] == "custom"
+    assert "scale custom" in labels.child_note(start, None, None, ())
+    assert labels.parent_tags(cases.info(scale="paper", changed={}))["scale"] == "paper"

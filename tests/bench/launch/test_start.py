@@ -1,0 +1,42 @@
+"""What is said before a training starts, once the task's facts are known."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bench.config import RunConfig
+from bench.launch import start
+from bench.launch.options import LaunchOptions
+from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
+
+
+def said(task: dict[str, Any], runs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What stands on the screen when the runs would be launched."""
+    monkeypatch.setattr(start, "launch", lambda *_, **__: [])
+    screen = io.StringIO()
+    config = RunConfig.model_validate(
+        {"model": "mle", "scale": "smoke", "n_samples": 20, "metrics": ["unique"], **task}
+    )
+    tracking = TrackingOptions(TrackerName.none, "", EXPERIMENT)
+    start.start([config.resolve()] * 2, LaunchOptions(runs=runs, tracking=tracking), console=Console(file=screen))
+    return " ".join(screen.getvalue().split())
+
+
+def test_long_lines_and_repeated_ones_are_said_once_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"the dog sees cat{i % 17} now" for i in range(200)]
+    (tmp_path / "mine.txt").write_text("\n".join([*lines, " ".join(["word"] * 300)]) + "\n")
+    task = {"task": "text_file", "task_settings": {"path": str(tmp_path / "mine.txt")}}
+    found = said(task, tmp_path / "runs", monkeypatch)
+    assert found.count("warning: text_file: the longest training line has 300 words") == 1
+    assert found.count("--set max_len=5 leaves out") == 1
+    assert found.count("20 of 20 test sentences stand in train") == 1
+    task["task_settings"] |= {"max_len": 5, "distinct": True}  # type: ignore[operator]
+    assert said(task, tmp_path / "runs", monkeypatch) == ""
+    assert said({"task": "grammar"}, tmp_path / "runs", monkeypatch) == ""
