@@ -172,9 +172,9 @@ def choose_baseline(rows: Iterable[Row]) -> Row | None:
 def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
     record = entry.record
     last = {e.temperature: e for e in record.evaluations if e.at in END}
-    values = {t: kept(e, signatures) for t, e in sorted(last.items())}
+    values = {t: comparable_values(e, signatures) for t, e in sorted(last.items())}
     before = _pretrained(record)
-    first = kept(before, signatures) if before is not None else {}
+    first = comparable_values(before, signatures) if before is not None else {}
     steps, borders = 0, []
     for phase in record.phases:
         steps += phase.steps
@@ -197,7 +197,7 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
         values=values,
         gain={key: value - first[key] for key, value in values.get(1.0, {}).items() if key in first},
         learning=[
-            LearningPoint(step=e.step, phase=e.phase, at=e.at, values=kept(e, signatures))
+            LearningPoint(step=e.step, phase=e.phase, at=e.at, values=comparable_values(e, signatures))
             for e in record.evaluations
             if e.temperature == 1.0
         ],
@@ -212,7 +212,7 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
     )
 
 
-def kept(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, float]:
+def comparable_values(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, float]:
     """Key -> value of the scores that are comparable with their column."""
     return {key: s.value for key, s in sorted(evaluation.scores.items()) if s.signature == signatures.get(key)}
 

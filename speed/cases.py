@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["TEXTGAN", "Case", "Contestants", "Row", "Setting", "Work", "with_textgan"]
+__all__ = ["TEXTGAN", "Case", "Contestants", "Setting", "Timing", "Work", "with_textgan"]
 
 TEXTGAN = "TextGAN-PyTorch"
 """The name as a contestant of a checkout of williamSYSU/TextGAN-PyTorch, beside "ours" and "plain"."""
@@ -51,7 +51,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Row:
+class Timing:
     """One contestant of one case."""
 
     baseline: str

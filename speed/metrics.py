@@ -33,7 +33,7 @@ EXACT = 1e-12
 
 
 @dataclass(frozen=True)
-class Row:
+class Measured:
     """Medians of one method on one corpus."""
 
     corpus: str
@@ -82,13 +82,13 @@ def measure(job: Job, folder: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def row(job: Job, results: list[dict[str, Any]]) -> Row:
+def row(job: Job, results: list[dict[str, Any]]) -> Measured:
     """The medians."""
     times = job.n / job.scored
     parts = {key: times * statistics.median(r["seconds"][key] for r in results) for key in results[0]["seconds"]}
     totals = [times * (r["seconds"].get("encode", 0.0) + r["seconds"]["score"]) for r in results]
     inputs, peak = (statistics.median(r[key] for r in results) for key in ("inputs_mb", "peak_mb"))
-    return Row(job.corpus, job.n, job.method, job.scored, len(results), *spread(totals), parts, inputs, peak)
+    return Measured(job.corpus, job.n, job.method, job.scored, len(results), *spread(totals), parts, inputs, peak)
 
 
 def check_equal(results: dict[Job, list[dict[str, Any]]]) -> list[str]:
@@ -119,7 +119,7 @@ def jobs(sizes: list[int], peers: list[str], peers_up_to: int, subset: int, fast
     return found
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: list[Measured]) -> str:
     """The table of README.md."""
     lines = []
     ours = {(r.corpus, r.n, r.method.removeprefix("ours ")): r.seconds for r in rows}
@@ -146,7 +146,7 @@ def _short(seconds: float) -> str:
     return f"{seconds:,.3f}" if seconds < 100 else f"{seconds:,.0f}"
 
 
-def goals(rows: list[Row]) -> list[str]:
+def goals(rows: list[Measured]) -> list[str]:
     """What the engine is held to, and whether it was met here."""
     by = {(r.corpus, r.n, r.method): r for r in rows}
     lines = []

@@ -37,7 +37,7 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from speed import training_leakgan, training_lstm, training_relgan, training_wgan_gp, whole_runs
-from speed.cases import Case, Row, Setting
+from speed.cases import Case, Setting, Timing
 from speed.measure import goal, spread, table, times_faster
 
 FAMILIES = (training_leakgan, training_lstm, training_relgan, training_wgan_gp)
@@ -108,7 +108,7 @@ def _first(run: Callable[[], object], device: torch.device) -> tuple[int, float]
     return flops, seconds if seconds > SLOW_SECONDS else timed(run, device, 1)
 
 
-def measure(case: Case, setting: Setting, *, turns: int, budget: float) -> list[Row]:
+def measure(case: Case, setting: Setting, *, turns: int, budget: float) -> list[Timing]:
     """All contestants of a case, in turns; fewer turns where they would take more than `budget` seconds."""
     contestants = case.make()
     assert next(iter(contestants)) == "ours", f"{case.baseline}, {case.phase}: ours comes first"
@@ -124,7 +124,7 @@ def measure(case: Case, setting: Setting, *, turns: int, budget: float) -> list[
             turn = zip(parts, repeats[name], strict=True)
             found[name].append(sum(timed(w.run, setting.device, repeat) * w.times for w, repeat in turn))
     return [
-        Row(
+        Timing(
             case.baseline, case.phase, name, *spread(seconds), turns, gflop[name],
             None if name == "ours" else statistics.median(a / b for a, b in zip(seconds, found["ours"], strict=True)),
             case.goals.get(name), case.peak_goal,
@@ -162,7 +162,7 @@ def _short(seconds: float) -> str:
     return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1e3:,.1f} ms"
 
 
-def markdown(rows: Sequence[Row], peak: float) -> str:
+def markdown(rows: Sequence[Timing], peak: float) -> str:
     """One line per contestant."""
     lines = [
         [
@@ -181,7 +181,7 @@ def markdown(rows: Sequence[Row], peak: float) -> str:
     return table([*text, "median (range)", "÷ ours", "GFLOP", "GFLOP/s", "of peak"], lines, text=text)
 
 
-def verdicts(rows: Iterable[Row], peak: float) -> list[str]:
+def verdicts(rows: Iterable[Timing], peak: float) -> list[str]:
     """Which goals were met here."""
     lines = []
     for row in rows:
@@ -210,7 +210,7 @@ def main(
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # as in a run: no TF32 on a GPU
     setting = Setting(torch.device(device), quick, textgan_pytorch)
     console = Console(stderr=True)
-    rows: list[Row] = []
+    rows: list[Timing] = []
     best: dict[str, float] = {}
     loads = [os.getloadavg()[0]]
     for case in all_cases(setting):

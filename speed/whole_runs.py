@@ -18,7 +18,7 @@ from baselines.leakgan import LeakGAN
 from baselines.maligan import MaliGAN
 from baselines.relgan import RelGAN
 from baselines.seqgan import SeqGAN
-from speed.cases import TEXTGAN, Row
+from speed.cases import TEXTGAN, Timing
 from speed.measure import table, times_faster
 
 __all__ = ["RUNS", "Run", "WholeRun", "computed", "counts", "markdown", "verdicts"]
@@ -105,7 +105,7 @@ def counts(run: Run) -> dict[str, float]:
     }
 
 
-def computed(rows: Sequence[Row]) -> list[WholeRun]:
+def computed(rows: Sequence[Timing]) -> list[WholeRun]:
     """All runs whose phases were all measured with ours, and beside them each contestant of which that is true too."""
     seconds = {(row.baseline, row.phase, row.contestant): row.seconds for row in rows}
     names = dict.fromkeys(["ours", *(row.contestant for row in rows)])

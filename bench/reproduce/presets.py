@@ -17,7 +17,7 @@ from bench.record import RunRecord
 from bench.registry import find, suggest
 from bench.suite import RealText, RowNotes, SamplesFile, SuiteConfig, read_rows
 
-__all__ = ["Number", "Preset", "Row", "ScoredRow", "TrainedRow", "preset_names", "read_preset"]
+__all__ = ["Number", "Preset", "PresetRow", "ScoredRow", "TrainedRow", "preset_names", "read_preset"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Number:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PresetRow:
     """What is trained or scored under one setting: a `TrainedRow` or a `ScoredRow`."""
 
     origin: ClassVar[str]
@@ -88,13 +88,13 @@ class Row:
             if not any(number.key == name or number.key.startswith(f"{name}_") for name in names):
                 raise KeyError(f"{self.label}: no metric gives {number.key!r}; {suggest(number.key, names)}")
 
-    def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> Row:
+    def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> PresetRow:
         """As `Preset.at`; the same, where nothing is trained."""
         return self
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedRow(Row):
+class TrainedRow(PresetRow):
     """A model that is trained, once for each seed."""
 
     origin = "run"
@@ -115,7 +115,7 @@ class TrainedRow(Row):
             assert self.resolved.device  # looking it up raises, before any data are loaded
         super().check()
 
-    def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> Row:
+    def at(self, scale: Scale, seeds: Sequence[int], overrides: Mapping[str, Any], run: Mapping[str, Any]) -> PresetRow:
         """As `Preset.at`."""
         values = assign(overrides, {**_at_scale(self.configs[0], scale).model_dump(), **run})
         configs = make_runs(values, list(seeds) or [config.seed for config in self.configs])
@@ -124,7 +124,7 @@ class TrainedRow(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredRow(Row):
+class ScoredRow(PresetRow):
     """Text that is only scored."""
 
     origin = "samples"
@@ -142,8 +142,8 @@ def _trained(label: str, numbers: tuple[Number, ...], configs: Sequence[RunConfi
     return TrainedRow(
         label=label,
         numbers=numbers,
-        model=first.model,
-        task_name=first.task,
+        model=resolved.model_name,
+        task_name=resolved.task_name,
         scale=first.scale,
         task=resolved.task,
         metrics=resolved.metrics,
@@ -187,7 +187,7 @@ class Preset:
 
     name: str
     description: str
-    rows: tuple[Row, ...]
+    rows: tuple[PresetRow, ...]
 
     @property
     def trained(self) -> tuple[TrainedRow, ...]:
@@ -238,7 +238,7 @@ def read_preset(name: str) -> Preset:
     suite = SuiteConfig.read(path)
     trained = read_rows(path, suite)
     try:
-        rows: list[Row] = [
+        rows: list[PresetRow] = [
             _trained(row.notes.label or row.configs[0].model, _numbers(row.notes), row.configs) for row in trained
         ]
         rows += [_scored(text.name, text) for text in suite.samples]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.record import Evaluation, RunRecord, Score, read_record
-from bench.reproduce.presets import Number, Preset, Row
+from bench.reproduce.presets import Number, Preset, PresetRow
 from bench.reproduce.verdict import Judgement, judge
 from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records
 from bench.seeds import MeanOverSeeds, mean_over_seeds, newest_of_each
@@ -39,7 +39,7 @@ class Result:
 class RowState:
     """How far a row is."""
 
-    row: Row
+    row: PresetRow
     done: tuple[int, ...]
     """Seeds whose run is completed; (0,) for a row without seeds that is scored."""
     failed: tuple[int, ...]
@@ -78,7 +78,7 @@ def state_of(preset: Preset, found: Found) -> PresetState:
     return PresetState(preset, tuple(state_of_row(row, found) for row in preset.rows))
 
 
-def state_of_row(row: Row, found: Found) -> RowState:
+def state_of_row(row: PresetRow, found: Found) -> RowState:
     """What was measured of a row, and what it says about each of its numbers."""
     records = _by_seed(record for record in found.records if row.matches(record))
     done = {seed: record for seed, record in records.items() if record.status == "completed"}
@@ -112,7 +112,7 @@ def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
     return {record.seed or 0: record for record in counted}
 
 
-def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Sequence[int]) -> Result:
+def _result(row: PresetRow, number: Number, done: Mapping[int, RunRecord], failed: Sequence[int]) -> Result:
     against = _against(row, number, failed)
     scores: dict[int, Score] = {}
     for seed, record in done.items():
@@ -131,7 +131,7 @@ def _result(row: Row, number: Number, done: Mapping[int, RunRecord], failed: Seq
     return Result(number=number, measured=measured, values=values, judgement=judgement)
 
 
-def _against(row: Row, number: Number, failed: Sequence[int]) -> list[str]:
+def _against(row: PresetRow, number: Number, failed: Sequence[int]) -> list[str]:
     """Reasons that need no score."""
     reasons = [*row.departures]
     if number.not_comparable:
@@ -141,7 +141,7 @@ def _against(row: Row, number: Number, failed: Sequence[int]) -> list[str]:
     return reasons
 
 
-def _differences(row: Row, number: Number, scores: Iterable[Score], data: set[str]) -> list[str]:
+def _differences(row: PresetRow, number: Number, scores: Iterable[Score], data: set[str]) -> list[str]:
     """Reasons why scores are not of one kind, or not of the kind that is asked for."""
     reasons = []
     kinds = {score.signature: score for score in scores}

@@ -30,13 +30,13 @@ from leaderboards.repository.results import (
     check_record,
     find_samples,
     find_source,
-    kept,
+    kept_evaluations,
     pack,
     place,
     read_kept_samples,
 )
 
-__all__ = ["Added", "Source", "add", "find_runs"]
+__all__ = ["Added", "PublishedFile", "add", "find_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Added:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class PublishedFile:
     """Samples that are published elsewhere and not ours to hand on: address and hash are kept in their place."""
 
     file: Path
@@ -70,7 +70,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def add(path: Path, results: Path, source: Source | None = None) -> Added:
+def add(path: Path, results: Path, source: PublishedFile | None = None) -> Added:
     """Check one record and its samples and copy them, all or nothing. Raises ValueError: what is wrong, what to do."""
     if path.is_symlink():
         raise ValueError(f"{path} is a link; a file is expected")
@@ -123,23 +123,23 @@ def _check_commit(record: RunRecord) -> None:
 def _samples(record: RunRecord, folder: Path) -> dict[str, bytes]:
     """File name -> compressed samples."""
     files = {}
-    for evaluation in kept(record):
+    for evaluation in kept_evaluations(record):
         if (path := find_samples(folder, evaluation)) is None:
             raise ValueError(f"{evaluation.samples_file or 'the samples file'} is missing beside the record")
         files[f"{evaluation.samples_file}.bz2"] = pack(read_kept_samples(path, evaluation))
     return files
 
 
-def _source_files(record: RunRecord, source: Source, loaded: rescore.Loaded) -> dict[str, bytes]:
+def _source_files(record: RunRecord, source: PublishedFile, loaded: rescore.Loaded) -> dict[str, bytes]:
     """`source.json` in place of the samples, if the published file gives exactly the record's sentences."""
-    if record.origin != "samples" or len(kept(record)) != 1:
+    if record.origin != "samples" or len(kept_evaluations(record)) != 1:
         raise ValueError("a source is of samples that were handed in, and this is a run of the harness")
     if not source.url.startswith("https://"):
         raise ValueError(f"the source must be an https address, got {source.url!r}")
     sha256 = hashlib.sha256(source.file.read_bytes()).hexdigest()
     sentences = rescore.read_sentences(loaded, source.file)
     digest = hashlib.sha256("".join(f"{s}\n" for s in sentences).encode()).hexdigest()
-    if digest != kept(record)[0].samples_sha256:
+    if digest != kept_evaluations(record)[0].samples_sha256:
         raise ValueError(f"{source.file} does not hold the samples that the record was made of")
     entry = {"name": source.file.name, "url": source.url, "sha256": sha256}
     return {SOURCE: (json.dumps(entry, indent=2, sort_keys=True) + "\n").encode()}

@@ -29,7 +29,7 @@ def add_command(
     Exit status 1: some run was refused; the others are added all the same.
     """
     from bench.places import RESULTS
-    from leaderboards.repository.add import Source, add, find_runs
+    from leaderboards.repository.add import PublishedFile, add, find_runs
 
     try:
         files = find_runs(runs)
@@ -40,7 +40,7 @@ def add_command(
     except (FileNotFoundError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    source = Source(file=source_file, url=source_url) if source_file and source_url else None
+    source = PublishedFile(file=source_file, url=source_url) if source_file and source_url else None
     added, refused = [], []
     for file in files:
         try:

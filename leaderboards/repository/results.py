@@ -35,7 +35,7 @@ __all__ = [
     "check_record",
     "find_samples",
     "find_source",
-    "kept",
+    "kept_evaluations",
     "n_samples",
     "pack",
     "place",
@@ -72,7 +72,7 @@ def _folder(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", name.replace(".py:", "-")).strip("-")[:60] or "unnamed"
 
 
-def kept(record: RunRecord) -> list[Evaluation]:
+def kept_evaluations(record: RunRecord) -> list[Evaluation]:
     """The evaluations whose samples are kept: the end at temperature 1, and the end of pre-training."""
     return [
         e

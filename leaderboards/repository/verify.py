@@ -29,7 +29,7 @@ from leaderboards.repository.results import (
     check_record,
     find_samples,
     find_source,
-    kept,
+    kept_evaluations,
     n_samples,
     place,
     read_kept_samples,
@@ -37,13 +37,13 @@ from leaderboards.repository.results import (
 )
 from leaderboards.schema import END
 
-__all__ = ["Report", "describe", "verify", "write_verified"]
+__all__ = ["Verification", "describe", "verify", "write_verified"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(kw_only=True)
-class Report:
+class Verification:
     """What came out for one record."""
 
     record: str
@@ -66,14 +66,14 @@ class Report:
     """What was not computed again, and why."""
 
 
-def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
+def verify(paths: Iterable[Path], jobs: int = 1) -> list[Verification]:
     """Check every record below the paths, in order; `jobs` processes at a time.
 
     Below a folder with `<task>@<version>` folders, as in the repository, every file must have its place and its
     record. Raises FileNotFoundError for a path that does not exist.
     """
     files: dict[Path, Path | None] = {}
-    strays: list[Report] = []
+    strays: list[Verification] = []
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; name a folder with records or a record.json")
@@ -83,7 +83,7 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
         if root == path:
             strays += _strays(path, found)
         elif not found:
-            strays.append(Report(record=str(path), reasons=["it holds no record.json at any depth"]))
+            strays.append(Verification(record=str(path), reasons=["it holds no record.json at any depth"]))
     if jobs <= 1 or len(files) < 2:
         return [*strays, *(_check(file, root) for file, root in files.items())]
     for name in _THREADS:  # a process each; their matrix products must not fight for the cores
@@ -93,21 +93,21 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Report]:
         return [*strays, *pool.map(_check, files, files.values(), chunksize=max(1, len(files) // (8 * jobs)))]
 
 
-def _strays(root: Path, records: Sequence[Path]) -> Iterator[Report]:
+def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
     """Links, and files that no record names."""
     folders = {file.parent for file in records}
     for path in sorted(root.rglob("*")):
         if any(map(is_temporary, path.relative_to(root).parts)):
             continue  # what a killed command left; the next one that writes there sweeps it
         if path.is_symlink():
-            yield Report(record=str(path), reasons=["it is a link; a file is expected"])
+            yield Verification(record=str(path), reasons=["it is a link; a file is expected"])
         elif path.is_file() and path != root / VERIFIED and path.parent not in folders:
-            yield Report(record=str(path), reasons=["no record.json lies beside it"])
+            yield Verification(record=str(path), reasons=["no record.json lies beside it"])
 
 
-def _check(path: Path, root: Path | None) -> Report:
+def _check(path: Path, root: Path | None) -> Verification:
     """One record. Whatever is wrong with it is in the report."""
-    report = Report(record=str(path))
+    report = Verification(record=str(path))
     try:
         report.sha256 = hashlib.sha256(read_regular(path)).hexdigest()
         record = read_record(path)
@@ -151,7 +151,7 @@ def _check_place(record: RunRecord, path: Path, root: Path) -> None:
 
 
 def _check_evaluation(
-    record: RunRecord, evaluation: Evaluation, folder: Path, loaded: rescore.Loaded, report: Report
+    record: RunRecord, evaluation: Evaluation, folder: Path, loaded: rescore.Loaded, report: Verification
 ) -> None:
     where = f"{evaluation.phase}, step {evaluation.step}, temperature {evaluation.temperature:g}"
     sentences = _sentences(record, evaluation, folder, loaded)
@@ -172,7 +172,7 @@ def _sentences(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     """The samples of an evaluation; None if they need not be there and are not."""
     if (path := find_samples(folder, evaluation)) is not None:
         return read_kept_samples(path, evaluation)
-    if not any(evaluation is needed for needed in kept(record)):
+    if not any(evaluation is needed for needed in kept_evaluations(record)):
         return None
     if (folder / SOURCE).is_file() and evaluation.at in END:
         return _from_source(folder / SOURCE, evaluation, loaded)
@@ -196,7 +196,7 @@ def _from_source(path: Path, evaluation: Evaluation, loaded: rescore.Loaded) -> 
     return sentences
 
 
-def describe(report: Report) -> str:
+def describe(report: Verification) -> str:
     """For people: a line, and one below it for each reason and for what was not computed again."""
     lines = [f"{report.state:<12} {report.record}"]
     if report.files:
@@ -210,12 +210,12 @@ def describe(report: Report) -> str:
     return "\n".join(map(plain, lines))
 
 
-def write_verified(paths: Iterable[Path], reports: Iterable[Report]) -> list[Path]:
+def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> list[Path]:
     """Keep which records were verified, for the tables: `verified.json` in each folder, or in the results above it.
 
     A record that was checked and is not verified is taken out; what is said of the others stays.
     """
-    by_folder: dict[Path, list[Report]] = {}
+    by_folder: dict[Path, list[Verification]] = {}
     for report in reports:
         file = Path(report.record).resolve()
         home = next(h for h in map(_home, paths) if file.is_relative_to(h))
@@ -255,7 +255,7 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
         return {}  # torn, or a conflict of two branches: it is made anew
 
 
-def _entry(report: Report, folder: Path, old: dict[str, Any] | None) -> dict[str, Any]:
+def _entry(report: Verification, folder: Path, old: dict[str, Any] | None) -> dict[str, Any]:
     """With the old date where nothing but the day is new."""
     entry = {
         "record": Path(report.record).resolve().relative_to(folder).as_posix(),

@@ -19,8 +19,8 @@ from bench.run_folder import temporary_prefix
 from leaderboards.__main__ import app
 from leaderboards.records import VERIFIED, read_store
 from leaderboards.repository import rescore
-from leaderboards.repository.add import Source, add
-from leaderboards.repository.verify import Report, verify, write_verified
+from leaderboards.repository.add import PublishedFile, add
+from leaderboards.repository.verify import Verification, verify, write_verified
 
 LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
 Document = dict[str, Any]
@@ -48,7 +48,7 @@ def hand_in(folder: Path) -> Path:
     return runs.hand_in(folder / "published.txt", folder / "handed-in")
 
 
-def only(reports: list[Report]) -> Report:
+def only(reports: list[Verification]) -> Verification:
     assert len(reports) == 1
     return reports[0]
 
@@ -206,7 +206,7 @@ def test_what_cannot_be_checked_here_is_not_passed(results: Path, monkeypatch: p
 def test_somebody_elses_samples_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TEXTGAN_BENCH_DATA", raising=False)
-    source = Source(file=tmp_path / "published.txt", url="https://localhost:1/published.txt")
+    source = PublishedFile(file=tmp_path / "published.txt", url="https://localhost:1/published.txt")
     told = add(hand_in(tmp_path) / "record.json", tmp_path / "results", source)
     monkeypatch.setattr("bench.data._RETRIES", 0)
     report = only(verify([tmp_path / "results"]))

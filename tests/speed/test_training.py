@@ -20,7 +20,7 @@ from baselines.maligan import MaliGAN
 from baselines.relgan import RelGAN
 from baselines.seqgan import SeqGAN
 from speed import training, whole_runs
-from speed.cases import Case, Row, Setting, Work
+from speed.cases import Case, Setting, Timing, Work
 from speed.reference import textgan_pytorch
 from speed.reference.lstm import PlainCNN, PlainLSTM, rollout
 
@@ -163,8 +163,8 @@ def test_whole_runs_draw_pools_and_evaluations() -> None:
     assert counts["relgan"]["sampling"] == 150 // 5 + 3_000 // 20  # no pools
 
 
-def row(baseline: str, phase: str, contestant: str, seconds: float) -> Row:
-    return Row(baseline, phase, contestant, seconds, seconds, seconds, 1, 1.0, None, None, None)
+def row(baseline: str, phase: str, contestant: str, seconds: float) -> Timing:
+    return Timing(baseline, phase, contestant, seconds, seconds, seconds, 1, 1.0, None, None, None)
 
 
 def test_whole_runs_are_counts_times_medians() -> None:
