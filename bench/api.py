@@ -56,9 +56,8 @@ def run(
     `tracking_uri`: an MLflow address; None: files alone, below `runs`. Raises KeyboardInterrupt after Ctrl-C, with the
     state saved; RuntimeError if a run's process died or could not write its folder.
     """
-    from rich.console import Console
-
     from bench.launch.start import start
+    from bench.terminal import SafeConsole
 
     numbers = [seeds] if isinstance(seeds, int) else list(seeds)
     configs = configs_of(
@@ -72,7 +71,7 @@ def run(
         tracking=TrackingOptions(tracker, tracking_uri or default_uri(folder), EXPERIMENT),
         rerun=rerun,
     )
-    outcomes = start([config.resolve() for config in configs], options, console=Console(quiet=not progress))
+    outcomes = start([config.resolve() for config in configs], options, console=SafeConsole(quiet=not progress))
     if any(outcome.status == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt("stopped; the state is saved, and the same call goes on")
     for outcome in outcomes:

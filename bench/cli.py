@@ -184,7 +184,7 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     from bench.launch.start import start, table_hint
 
     outcomes = start(resolved, options, console=console)
-    console.print(f"\n{len(outcomes)} runs in {options.runs}. Table: {table_hint(options.runs)}", highlight=False)
+    console.print(f"\n{len(outcomes)} runs in {options.runs}. Table: {table_hint(options.runs)}")
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")
@@ -221,7 +221,7 @@ def list_command(kind: Annotated[Listed | None, typer.Argument(help="One kind on
     kinds: Iterable[str] = [kind] if kind else get_args(Listed)
     for each in kinds:
         known = _suites() if each == "suites" else names(_kind(each))
-        console.print(f"{each}: {', '.join(known)}", highlight=False)
+        console.print(f"{each}: {', '.join(known)}")
 
 
 @app.command("show")
@@ -233,7 +233,7 @@ def show_command(name: Annotated[str, typer.Argument(help="A model, task or metr
             everything = [n for k in get_args(Kind) for n in names(k)]
             raise KeyError(f"no {name!r} among models, tasks and metrics; {suggest(name, everything)}")
         kind = kinds[0] if kinds else "models"
-        console.print(describe(find(kind, name), name), highlight=False, markup=False)
+        console.print(describe(find(kind, name), name))
 
 
 def _kind(name: str) -> Kind:
@@ -253,8 +253,8 @@ def sync_command(
             raise ValueError(f"no run.json below {runs}")
         uri = tracking_uri or default_uri(runs)
         synced = sync(folders, uri, experiment)
-        console.print(f"{len(synced.runs)} runs in {uri}, experiment {experiment}", highlight=False, markup=False)
+        console.print(f"{len(synced.runs)} runs in {uri}, experiment {experiment}")
         for folder, reason in synced.errors:
-            errors.print(f"{folder}: {reason}", style="red", markup=False, highlight=False)
+            errors.print(f"{folder}: {reason}", style="red")
         if synced.errors:
             raise typer.Exit(1)

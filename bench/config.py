@@ -93,9 +93,10 @@ class Resolved:
 
     def title(self) -> str:
         """For people: `seqgan · grammar · seed 0`; a reduced scale is said, and so are changed settings, by name."""
-        run, scale = self.run, CUSTOM if self.changed else self.run.scale
-        said = "" if scale == "paper" else f" · {scale}"
-        return f"{with_settings(self.model_name, self.changed)} · {self.task_name} · seed {run.seed}{said}"
+        reduced = [self.run.scale] if self.run.scale != "paper" else []
+        said = ", ".join([*reduced, *([CUSTOM] if self.changed else [])])
+        name = f"{with_settings(self.model_name, self.changed)} · {self.task_name} · seed {self.run.seed}"
+        return f"{name} · {said}" if said else name
 
     @cached_property
     def task_settings(self) -> dict[str, Any]:
@@ -268,6 +269,8 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, Any]:
             values[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[key] = text
+        except RecursionError:
+            raise ValueError(f"--set {key}: lists or tables in one another without end") from None
     return values
 
 

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import io
 import sys
+import unicodedata
 
-__all__ = ["take_any_text"]
+__all__ = ["shown", "take_any_text"]
+
+
+def shown(text: str) -> str:
+    """Text of anybody as a terminal may have it: control and bidirectional characters as escapes, `\\x1b`, `\\u202e`.
+
+    Names of files and rows, and what a server answers, could otherwise move the cursor or turn a line around.
+    """
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _CONTROL else repr(c)[1:-1] for c in text)
+
+
+_CONTROL = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of what steers a terminal: controls, formats (bidirectional ones too), surrogates, breaks."""
 
 
 def take_any_text() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from bench.streams import shown
 from bench.tracking.options import TrackerName
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Metrics",
     "Rerun",
     "Runs",
+    "SafeConsole",
     "SaveEvery",
     "Settings",
     "TrackerOption",
@@ -28,8 +31,19 @@ __all__ = [
 ]
 
 
-class _Patient(Console):
-    """Prints for whoever reads. A reader that went away, or a full disk, ends no training: the rest goes nowhere."""
+class SafeConsole(Console):
+    """Prints anybody's text, for whoever reads.
+
+    `[bold]` in a name is no markup, and no character steers the terminal (`bench.streams`). A reader that went away, or
+    a full disk, ends no training: the rest goes nowhere.
+    """
+
+    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
+        super().__init__(stderr=stderr, quiet=quiet, soft_wrap=True, markup=False, highlight=False)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Every str that is printed, in a table too, comes through here."""
+        return super().render_str(shown(text), **how)
 
     def _write_buffer(self) -> None:
         try:
@@ -42,8 +56,8 @@ class _Patient(Console):
             os.close(nowhere)
 
 
-console = _Patient(soft_wrap=True)
-errors = _Patient(stderr=True, soft_wrap=True)
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
 
 Settings = Annotated[
     list[str] | None,
@@ -81,5 +95,5 @@ class UserErrors:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, KeyError | ValueError | OSError):
             message = error.args[0] if isinstance(error, KeyError) else error
-            errors.print(f"error: {message}", style="red", markup=False, highlight=False)
+            errors.print(f"error: {message}", style="red")
             raise typer.Exit(2) from None

@@ -73,17 +73,22 @@ def _assignments(owner: str, settings: Mapping[str, Any]) -> list[str]:
 
 def _toml(value: Any, *, nested: bool = False) -> str:
     if isinstance(value, str):
-        return json.dumps(value) if nested or _is_toml(value) else value
+        return _quoted(value) if nested or _is_toml(value) else value
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(item, nested=True) for item in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{json.dumps(k)} = {_toml(v, nested=True)}' for k, v in value.items())}}}"
+        return f"{{{', '.join(f'{_quoted(k)} = {_toml(v, nested=True)}' for k, v in value.items())}}}"
     return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """As TOML has it: like JSON, but letters beyond U+FFFF as they are, and DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_toml(text: str) -> bool:
     try:
         tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return False
     return True

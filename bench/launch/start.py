@@ -26,7 +26,7 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
     """
     options.tracking.check()
     if (warning := _no_rows(resolved)) is not None:
-        console.print(warning, style="yellow", markup=False, highlight=False)
+        console.print(warning, style="yellow")
     loaded: dict[str, LoadedTask] = {}
     for each in resolved:
         each.folder(options.runs)  # needs the device to be there
@@ -35,12 +35,12 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
         if key not in loaded:
             loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=each.task.load(), metrics=each.metrics)
             for warning in each.task.warnings(loaded[key].data):
-                console.print(f"warning: {each.run.task}: {warning}", style="yellow", markup=False, highlight=False)
+                console.print(f"warning: {each.run.task}: {warning}", style="yellow")
             record_real_text(loaded[key], each.run.n_samples, options.runs)
     tracking = options.tracking.prepared()
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
     if hint := tracking.hint():
-        console.print(f"\n{hint}", highlight=False, markup=False)
+        console.print(f"\n{hint}")
     return outcomes
 
 

@@ -39,7 +39,7 @@ from bench.record import RunRecord, read_record
 from bench.run.runner import run
 from bench.run.trainer import Interrupted, OnStep
 from bench.run_folder import RECORD
-from bench.streams import take_any_text
+from bench.streams import shown, take_any_text
 
 __all__ = ["Outcome", "launch", "stop_on_signals"]
 
@@ -71,7 +71,7 @@ def launch(runs: Sequence[Resolved], options: LaunchOptions, *, console: Console
     beside a run does not change its record. Ctrl-C, SIGTERM and the deadline save what is under way and stop.
     """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         _Rate(),
@@ -146,7 +146,7 @@ class _Display:
         if known_phase != phase:
             if known_phase:
                 self._progress.remove_task(bar)
-            bar = self._progress.add_task(f"{title} · {phase}", total=steps)
+            bar = self._progress.add_task(shown(f"{title} · {phase}"), total=steps)
             self._bars[title] = (phase, bar)
         self._progress.update(bar, completed=step)
 
@@ -156,8 +156,8 @@ class _Display:
             self._progress.remove_task(self._bars.pop(outcome.title)[1])
         self._progress.advance(self._all)
         style = {"completed": "green", "failed": "red"}.get(outcome.status, "yellow")
-        line = Text.assemble((outcome.status, style), f"  {outcome.title}  {outcome.detail}".rstrip())
-        self._progress.console.print(line, highlight=False)
+        line = Text.assemble((outcome.status, style), shown(f"  {outcome.title}  {outcome.detail}".rstrip()))
+        self._progress.console.print(line)
 
 
 def _outcome(title: str, folder: Path, record: RunRecord) -> Outcome:

@@ -122,7 +122,7 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
     else:
         typer.echo(text, nl=False)
     for problem in found.unreadable:
-        errors.print(f"not read: {problem}", style="yellow", markup=False, highlight=False)
+        errors.print(f"not read: {problem}", style="yellow")
 
 
 def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
@@ -136,7 +136,7 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
 
     def show(*lines: str) -> None:
         for line in lines:
-            screen.print(f"{mark}{line}", markup=False, highlight=False)
+            screen.print(f"{mark}{line}")
 
     show(f"{preset.name}: {preset.description}")
     plans = make_plan(preset, read_found([RESULTS, runs]), runs)

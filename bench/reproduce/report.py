@@ -96,7 +96,7 @@ def _expected(number: Number) -> str:
     if number.published is None:
         return "nothing published"
     spread = f", sd {number.std:g}" if number.std is not None else ""
-    return f"published {number.value:g} ± {number.tolerance:g} ({number.published.source}{spread})"
+    return f"published {number.value:g} ({number.published.source}{spread}), tolerance {number.tolerance:g}"
 
 
 def _got(result: Result) -> str:

@@ -169,7 +169,7 @@ class _Reading:
 
 
 def _say(line: str) -> None:
-    errors.print(f"warning: {line}", style="yellow", markup=False, highlight=False)
+    errors.print(f"warning: {line}", style="yellow")
 
 
 def _resolve(

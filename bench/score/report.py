@@ -56,7 +56,7 @@ def print_table(console: Console, files: Sequence[ScoredFile], task: str) -> Non
         table.add_row(key, {"real": "as real"}.get(score.better, score.better), *cells, *apart)
     console.print(table)
     for line in _notes(files):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
 def _all_scores(files: Sequence[ScoredFile]) -> dict[str, Score]:
@@ -163,7 +163,7 @@ def print_protocols(console: Console, protocols: Sequence[Protocol], title: str)
     for protocol in protocols:
         why = f" ABSENT: {protocol.absent}." if protocol.absent else ""
         line = f"{protocol.name}:{why} {protocol.used_by} [{protocol.source}]\n    {protocol.signature}"
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
 def _protocol_cells(protocol: Protocol) -> list[str]:

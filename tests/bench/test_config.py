@@ -192,3 +192,8 @@ def test_a_model_of_a_file_is_its_class_and_its_source(tmp_path: Path, monkeypat
     assert edited.config_hash != spelled[0].config_hash
     assert edited.model_class is not spelled[0].model_class
     assert edited.model_source == file.read_bytes()
+
+
+def test_a_setting_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="--set x: lists or tables in one another without end"):
+        parse_settings([f"x={'[' * 3_000}"])

@@ -11,6 +11,8 @@ import pytest
 from helpers.paths import ROOT, TOY
 from helpers.records import example
 
+from bench.streams import shown
+
 SENTENCES = "ein Löwe schläft · 一 只 猫\nthe dog sleeps ✓\n"
 
 
@@ -61,3 +63,23 @@ def test_tables_are_written_though_nobody_reads_what_is_printed(tmp_path: Path) 
     subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.DEVNULL, check=False)
     os.close(writing)
     assert (tmp_path / "leaderboard" / "leaderboard.md").is_file()
+
+
+@pytest.mark.parametrize("name", ["[bold]mine", "mine[/x]", "a\x1b]0;title\x07b", "turned\u202eround", "c1\x9bm"])
+def test_names_are_printed_as_they_are_and_steer_nothing(tmp_path: Path, name: str) -> None:
+    samples = tmp_path / "samples.txt"
+    samples.write_text("the dog sleeps\na cat runs\n")
+    output = run(
+        "utf-8", "bench", "score", samples, samples, "--references", samples, "--name", name, "--name", "other"
+    )
+    assert shown(name) in "".join(output.split("\n"))
+    assert not any(steering in output for steering in "\x1b\x07\u202e\x9b")
+
+
+def test_a_folder_with_markup_in_its_name_costs_no_run(tmp_path: Path) -> None:
+    settings = ("--set", "n_samples=60", "n_train=200", "n_valid=20", "n_test=60")
+    runs = tmp_path / "r[x]"
+    output = run(
+        "utf-8", "bench", "run", TOY, "grammar", "--scale", "smoke", "--runs", runs, "--tracker", "none", *settings
+    )
+    assert f"1 runs in {runs}" in output

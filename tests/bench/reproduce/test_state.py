@@ -94,7 +94,7 @@ def made(preset: Preset, seed: int, value: float, **changes: Any) -> RunRecord:
         created_at="2026-01-01T00:00:00Z",
         status="completed",
         origin="run",
-        model=TOY,
+        model=preset.rows[0].model,
         model_config=resolved.model_settings,
         scale="paper",
         task="oracle_lstm",
