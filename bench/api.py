@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import RunConfig, Scale, assign, build_metrics, make_runs, split_metrics
-from bench.content import Format
 from bench.launch.options import LaunchOptions, slots
 from bench.record import RunRecord, read_record
 from bench.run_folder import RECORD, find_records
-from bench.sample_files import read_samples
 from bench.score.compare import ScoredFile, Source, score_files
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
-from bench.tokenizers import Tokenizer
+from bench.text.content import Format
+from bench.text.sample_files import read_samples
+from bench.text.tokenizers import Tokenizer
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench import data
 from bench.config import RunConfig, assign, explain_error, make_runs
-from bench.content import Format
 from bench.published import Published, find_published
 from bench.registry import suggest
+from bench.text.content import Format
 
 __all__ = ["Expected", "RealText", "RowNotes", "RunsRow", "SamplesFile", "SuiteConfig", "read_rows", "read_suite"]
 

@@ -160,9 +160,9 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
 
 def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
     """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
-    from bench.sample_files import read_samples
     from bench.score.compare import Source, score_files
     from bench.score.records import LoadedTask, record_real_text
+    from bench.text.sample_files import read_samples
 
     def load() -> LoadedTask:
         return LoadedTask(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)

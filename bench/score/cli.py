@@ -12,14 +12,14 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
-from bench.content import Format
 from bench.registry import names
-from bench.sample_files import Samples, read_samples
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
 from bench.task import Task, TextData
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
-from bench.tokenizers import Tokenizer
+from bench.text.content import Format
+from bench.text.sample_files import Samples, read_samples
+from bench.text.tokenizers import Tokenizer
 
 __all__ = ["explain_command", "score_command"]
 

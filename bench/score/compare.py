@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.record import Evaluation, short_hash
 from bench.run_folder import folder_name
-from bench.sample_files import Samples
 from bench.score.records import LoadedTask, record_samples
+from bench.text.sample_files import Samples
 from metrics.common.base import Estimate
 from metrics.common.uncertainty import Difference, difference
 

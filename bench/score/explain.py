@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.line_files import read_lines
-from bench.sample_files import Samples
+from bench.text.line_files import read_lines
+from bench.text.sample_files import Samples
 from metrics.bleu.metric import Bleu
 from metrics.common.base import Estimate, MetricInputs
 from metrics.common.ngrams import reference_index

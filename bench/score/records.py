@@ -13,9 +13,9 @@ from bench.environment import describe_environment
 from bench.record import Evaluation, RunRecord, read_record, short_hash
 from bench.registry import public_name
 from bench.run_folder import RECORD, SAMPLES, folder_name
-from bench.sample_files import Samples
 from bench.score.scoring import metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
+from bench.text.sample_files import Samples
 
 __all__ = ["LoadedTask", "record_real_text", "record_samples"]
 

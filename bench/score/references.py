@@ -13,11 +13,11 @@ from pydantic import PlainSerializer
 
 from baselines.common.spec import SequenceSpec
 from bench.config import build
-from bench.content import content_of
 from bench.registry import find
-from bench.sample_files import Samples, read_samples
 from bench.task import Task, TextData, Vocabulary, digest
-from bench.tokenizers import Tokenizer, tokenizer
+from bench.text.content import content_of
+from bench.text.sample_files import Samples, read_samples
+from bench.text.tokenizers import Tokenizer, tokenizer
 from metrics.common.tokens import Tokens
 
 __all__ = ["References", "load_data", "scored_against"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from baselines.common.spec import SequenceSpec
 from bench import data
 from bench.task import TextData, Vocabulary, digest, rows
-from bench.tokenizers import english
+from bench.text.tokenizers import english
 from metrics.common.tokens import Tokens
 
 __all__ = [

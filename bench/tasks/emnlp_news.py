@@ -18,7 +18,7 @@ from annotated_types import Gt
 from bench import data
 from bench.task import Task, TextData
 from bench.tasks import _text
-from bench.tokenizers import english
+from bench.text.tokenizers import english
 
 __all__ = ["EMNLPNews"]
 

@@ -21,7 +21,7 @@ from annotated_types import Ge
 from bench import data
 from bench.task import Task, TextData
 from bench.tasks import _text
-from bench.tokenizers import english
+from bench.text.tokenizers import english
 from metrics.common.tokens import Tokens
 
 __all__ = ["ImageCOCO"]

@@ -16,10 +16,10 @@ import numpy as np
 from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
-from bench.content import Content, content_of
-from bench.sample_files import sentences_of
 from bench.task import Task, TextData
 from bench.tasks import _text
+from bench.text.content import Content, content_of
+from bench.text.sample_files import sentences_of
 from metrics.common.tokens import Tokens
 
 __all__ = ["TextFile"]

@@ -183,7 +183,7 @@ def _metric(score: Score, inputs: Any) -> Any:
 
 def read_sentences(loaded: Loaded, path: Path) -> list[str]:
     """A file of samples as a record keeps it, tokenised as the task tokenises. Raises ValueError."""
-    from bench.sample_files import read_samples
+    from bench.text.sample_files import read_samples
 
     data = loaded.data
     return read_samples(path, loaded.task, data.vocabulary, eos_id=data.spec.eos_id).sentences

@@ -17,8 +17,8 @@ from bench.config import RunConfig, build, build_metrics
 from bench.record import RunRecord, read_record
 from bench.registry import find
 from bench.run.runner import run
-from bench.sample_files import read_samples
 from bench.score.records import LoadedTask, record_samples
+from bench.text.sample_files import read_samples
 
 
 def head() -> str:

@@ -78,8 +78,8 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
 
 
 def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
-    from bench.sample_files import read_samples
     from bench.score.records import LoadedTask, record_samples
+    from bench.text.sample_files import read_samples
 
     resolved = toy()
     record = run(resolved, tmp_path)

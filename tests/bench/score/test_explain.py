@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.config import build
 from bench.registry import find
-from bench.sample_files import read_samples
 from bench.score.explain import ORDERS, Protocol, Texts, distinct_sentences, explain, first, texts
 from bench.score.report import protocols_as_markdown
+from bench.text.sample_files import read_samples
 from metrics.bleu import Bleu
 from metrics.common.base import MetricInputs
 from metrics.common.tokens import Tokens

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench import sample_files as samples_file
 from bench.cli import app
 from bench.config import build
 from bench.record import read_record
 from bench.registry import find
-from bench.sample_files import Samples, read_samples
 from bench.score.references import References
 from bench.task import Vocabulary
+from bench.text import sample_files as samples_file
+from bench.text.sample_files import Samples, read_samples
 from leaderboards.boards import build as build_boards
 
 LINES = ["the dog sleeps", "", "the cats see a dog", "the dog sleeps", "a cat sees the zebra"]

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.content import content_of
-from bench.line_files import read_lines
-from bench.sample_files import Samples, read_samples
 from bench.score.references import References
 from bench.task import Vocabulary
+from bench.text.content import content_of
+from bench.text.line_files import read_lines
+from bench.text.sample_files import Samples, read_samples
 
 Write = Callable[[str, bytes | str], Path]
 ENGLISH = References(references=Path("any"), tokenizer="english")
@@ -241,7 +241,7 @@ def test_a_file_of_blank_lines_without_end_is_refused_early(write: Write) -> Non
 
 
 def test_lines_without_words_count_in_memory(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench import sample_files
+    from bench.text import sample_files
 
     monkeypatch.setattr(sample_files._Budget, "tokens", 100_000)
     with pytest.raises(ValueError, match=r"a.txt holds about .* words in .* sentences, which take about"):

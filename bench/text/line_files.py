@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.encodings import likely_encoding
+from bench.text.encodings import likely_encoding
 
 __all__ = ["PACKED", "content_sha256", "read_lines", "suffix_of"]
 

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.line_files import read_lines, suffix_of
 from bench.registry import suggest
+from bench.text.line_files import read_lines, suffix_of
 
 __all__ = ["Content", "Format", "Table", "content_of"]
 

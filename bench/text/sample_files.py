@@ -1,4 +1,4 @@
-"""A file of samples (or of references) as `Tokens`: a sentence a line, in whatever form `bench.content` finds there.
+"""A file of samples (or of references) as `Tokens`: a sentence a line, in whatever form `content` finds there.
 
 What `write_samples` wrote is read back word for word: a file whose hash stands in the record beside it holds words
 between blanks, and no tokenizer is asked again.
@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 
 from bench import data
 from bench.config import build, plain, source_hash
-from bench.content import Content, Format, content_of
-from bench.line_files import PACKED, content_sha256, read_lines
 from bench.record import RunRecord, read_record
 from bench.registry import find, names, suggest
 from bench.run_folder import RECORD
 from bench.task import Task, Vocabulary, digest
+from bench.text.content import Content, Format, content_of
+from bench.text.line_files import PACKED, content_sha256, read_lines
 from metrics.common.tokens import Tokens
 
 __all__ = ["Samples", "read_samples", "sentences_of"]

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.config import build, plain
 from bench.registry import find, names
-from bench.sample_files import read_samples
 from bench.score.references import References
 from bench.score.scoring import write_samples
 from bench.task import Task, Vocabulary
+from bench.text.sample_files import read_samples
 
 SETTINGS = {"text_file": {"path": "any.txt", "by": "character"}, "characters": {"source": "grammar", "length": 8}}
 TASKS: dict[str, Task] = {name: build(find("tasks", name), SETTINGS.get(name, {}), name) for name in names("tasks")}

@@ -24,7 +24,7 @@ def english(*, lower: bool = True) -> Callable[[str], list[str]]:
     downloaded model. It differs from `word_tokenize(line)` on 5 of 10,000 lines of each COCO file. A closing quote
     that NLTK wrote (`''` between blanks) stays one, and a full stop before it stays where it is, so that a line which
     is tokenised already is nearly always left as it is. What the harness wrote is not cut again at all (see
-    `bench.sample_files`).
+    `bench.text.sample_files`).
     """
     from nltk.tokenize.destructive import NLTKWordTokenizer  # type: ignore[import-untyped]
 
