@@ -43,6 +43,8 @@ __all__ = ["reproduce_command"]
 
 _BUDGET_SPENT = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
+_MISSING = 2
+"""A file of samples is not here; everything else is done."""
 _LEAVING = 0.02
 """Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
 
@@ -141,8 +143,13 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
     show(f"{preset.name}: {preset.description}")
     plans = make_plan(preset, read_found([RESULTS, runs]), runs)
     show(*report.plan_lines(plans, len(options.slots)))
+    missing = 0
     for row in preset.scored:
-        _score(row, runs, show)
+        try:
+            _score(row, runs, show)
+        except OSError as error:  # a file that is not here costs its own row alone
+            show(f"{row.label}: not scored: {error}")
+            missing += 1
     outcomes = _train(preset.trained, options, screen)
     found = read_found([runs])  # what was measured here, and not what the project says
     state = state_of(preset, found)
@@ -156,6 +163,8 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
         raise typer.Exit(_BUDGET_SPENT if spent else 130)
     if statuses - {"completed"}:
         raise typer.Exit(1)
+    if missing:
+        raise typer.Exit(_MISSING)
 
 
 def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.record import Score
+from bench.run_folder import RECORD
 from bench.score.compare import SIGNIFICANT, ScoredFile
 from bench.score.explain import ORDERS, Protocol
 from metrics.common.uncertainty import Difference
@@ -126,7 +127,7 @@ def _document(file: ScoredFile) -> dict[str, Any]:
         "difference_to_first": {key: apart._asdict() for key, apart in file.differences.items()},
         "not_compared": dict(file.not_compared),
         "warnings": [*([file.note] if file.note else []), *file.warnings],
-        "record": None if file.folder is None else str(file.folder / "record.json"),
+        "record": None if file.folder is None else str(file.folder / RECORD),
     }
 
 

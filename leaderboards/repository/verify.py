@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
-from bench.run_folder import MODEL_SOURCE, find_records, is_temporary, read_regular, sweep_below
+from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_temporary, read_regular, sweep_below
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -142,9 +142,9 @@ def _check(path: Path, root: Path | None) -> Verification:
 
 
 def _check_place(record: RunRecord, path: Path, root: Path) -> None:
-    if (expected := root / place(record) / "record.json") != path:
+    if (expected := root / place(record) / RECORD) != path:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
-    allowed = {"record.json", SOURCE, *(f"{e.samples_file}.bz2" for e in record.evaluations)}
+    allowed = {RECORD, SOURCE, *(f"{e.samples_file}.bz2" for e in record.evaluations)}
     allowed |= {f"{MODEL_SOURCE}.bz2"} if record.model_source else set()
     if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed and not is_temporary(p.name)):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from helpers.paths import ROOT, TOY
 from rich.console import Console
 
@@ -23,10 +24,12 @@ from bench.launch.options import LaunchOptions
 from bench.launch.workers import _Clock, launch
 from bench.places import RESULTS
 from bench.record import read_record
+from bench.reproduce.cli import reproduce_command
 from bench.reproduce.presets import preset_names, read_preset
 from bench.reproduce.report import markdown
 from bench.reproduce.state import read_found, state_of
 from bench.run.runner import run
+from bench.tracking.options import TrackerName
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 SMOKE = ("seqgan-oracle20", "--scale", "smoke", "--seed", "0", "--tracker", "none")
@@ -170,3 +173,25 @@ def test_reproduction_md_is_what_the_command_writes(tmp_path: Path) -> None:
     code, out, err = command("--list", "--markdown", "--out", tmp_path / "R.md", "--runs", tmp_path)
     assert (code, out) == (0, ""), err
     assert (tmp_path / "R.md").read_text(encoding="utf-8") == expected
+
+
+def test_a_file_that_is_not_here_costs_its_own_row_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = {"label": "text", "task": "grammar", "metrics": ["unique"], "n_samples": 50}
+    small = "task_settings = { n_train = 200, n_valid = 20, n_test = 60 }"
+    lines = [f"{key} = {json.dumps(value)}" for key, value in real.items()]
+    absent = ['name = "theirs"', 'file = "not-here.txt"', 'url = "https://localhost:1/x"', f'sha256 = "{"0" * 64}"']
+    absent += ['task = "grammar"', 'metrics = ["unique"]', small, 'shown = ["unique"]']
+    text = ["[[samples]]", *absent, "[[real_text]]", *lines, small, 'shown = ["unique"]']
+    (tmp_path / "two.toml").write_text("\n".join(text))
+    monkeypatch.setattr("bench.reproduce.presets.PAPER", tmp_path)
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(typer.Exit) as end:
+        reproduce_command("two", runs=tmp_path / "runs", tracker=TrackerName.none)
+    out = capsys.readouterr().out
+    assert end.value.exit_code == 2
+    assert "theirs: not scored:" in out
+    assert "not-here.txt" in out
+    assert len(list((tmp_path / "runs").glob("grammar-real_text-*/record.json"))) == 1
