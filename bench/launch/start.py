@@ -14,6 +14,7 @@ from bench.environment import uncommitted
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import Outcome, launch
 from bench.places import program
+from bench.registry import own_modules
 from bench.score.records import LoadedTask, record_real_text
 
 __all__ = ["start", "table_hint"]
@@ -46,7 +47,15 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
 
 def _no_rows(resolved: Sequence[Resolved]) -> str | None:
     """Said before any compute is spent: why `leaderboards add` will refuse these runs, if it will."""
-    if all(each.run.scale == "smoke" for each in resolved) or not (changed := uncommitted()):
+    if all(each.run.scale == "smoke" for each in resolved):
+        return None
+    for each in resolved:
+        if beside := ", ".join(own_modules(each.run.model, each.model_class)):
+            return (
+                f"Not to be handed in: {each.model_name} imports {beside}, a file of its own, and a row keeps one file "
+                "of a model. Move that code into it, or install it as a package, if these runs are to become rows."
+            )
+    if not (changed := uncommitted()):
         return None
     named = ", ".join(changed[:3]) + (" …" if len(changed) > 3 else "")
     return (
