@@ -111,7 +111,7 @@ class Resolved:
             "model": _identity(self.run.model, self.model_class),
             "model_settings": self.model_settings,
             "task": f"{_identity(self.run.task, type(self.task))}@{self.task.version}",
-            "task_settings": self.task_settings,
+            "task_settings": self.task_settings | {name: _sha256(path) for name, path in self.task.files().items()},
             "scale": self.run.scale,
             "n_samples": self.run.n_samples,
             "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
@@ -337,6 +337,11 @@ def own_hashes(name: str, member: type[Any]) -> dict[str, str]:
         return {}
     beside = {f"import {module}": path.read_bytes() for module, path in own_modules(name, member).items()}
     return {n: hashlib.sha256(content).hexdigest() for n, content in {MODEL_SOURCE: source, **beside}.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def source_hash(member: type[Any]) -> str:

@@ -218,6 +218,24 @@ def test_what_a_model_of_a_file_imports_of_the_users_is_part_of_it(
     assert list(resolve(model=TOY).sources) == ["model", "task", "model.py"]  # ours, and what is installed, is none
 
 
+def test_a_text_is_what_is_in_the_file_not_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("a b c\n" * 20)
+    (tmp_path / "copy.txt").write_text("a b c\n" * 20)
+
+    def ids(path: object) -> set[tuple[str, str]]:
+        text = resolve(task="text_file", task_settings={"path": str(path)})
+        rows = resolve(task="characters", task_settings={"source": str(path)})
+        assert text.task_settings["path"] == rows.task_settings["source"] == str(path)  # as it was given, to run again
+        return {(text.config_hash, text.run_id), (rows.config_hash, rows.run_id)}
+
+    first = ids("x.txt")
+    assert len(first) == 2
+    assert first == ids("./x.txt") == ids(tmp_path / "x.txt") == ids("copy.txt")
+    (tmp_path / "x.txt").write_text("a b d\n" * 20)
+    assert not first & ids("x.txt")
+
+
 def test_a_setting_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="--set x: lists or tables in one another without end"):
         parse_settings([f"x={'[' * 3_000}"])
