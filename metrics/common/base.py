@@ -121,6 +121,7 @@ class Metric(ABC):
     version: ClassVar[int]
     """Raised whenever a value can change; in the signature of every score."""
     better: ClassVar[Better]
+    """Of the keys for which `keys` says nothing else."""
 
     def __post_init__(self) -> None:
         """ValueError unless a setting of named choices has one of them, and `orders` are ascending."""
@@ -146,6 +147,15 @@ class Metric(ABC):
     def name(self) -> str:
         """The public name: the folder that holds the class (`metrics/self_bleu/metric.py` is `self_bleu`)."""
         return type(self).__module__.split(".")[-2]
+
+    def keys(self) -> dict[str, Better]:
+        """Every key that a score of this metric may have, with these settings, and its direction.
+
+        Unless a metric says otherwise: one for each of its `orders`, or its name, all in the metric's direction.
+        """
+        orders: tuple[int, ...] | None = getattr(self, "orders", None)
+        names = [self.name] if orders is None else [f"{self.name}_{order}" for order in orders]
+        return dict.fromkeys(names, self.better)
 
     @abstractmethod
     def compute(self, inputs: MetricInputs) -> dict[str, float]:

@@ -36,6 +36,10 @@ class FrechetEmbeddingDistance(EmbeddingMetric):
         """Two, for a covariance."""
         return 2
 
+    def keys(self) -> dict[str, Better]:
+        """The floor is the value to reach, and the same for every model."""
+        return {self.name: self.better, f"{self.name}_floor": "real"}
+
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The samples' distance from the references, and that of real text, whose error is not asked for."""
         assert inputs.references is not None

@@ -58,6 +58,10 @@ class Mauve(EmbeddingMetric):
         """A sentence for each bucket; with fewer than 20 the clustering is of little worth."""
         return self.buckets
 
+    def keys(self) -> dict[str, Better]:
+        """Only MAUVE itself is better when it is higher: the spread is of k-means, the ceiling of real text."""
+        return {"mauve": self.better, "mauve_spread": "real", "mauve_ceiling": "real"}
+
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The standard error is the jackknife's over the samples, and that of a mean over seeds, together."""
         assert inputs.references is not None

@@ -19,6 +19,9 @@ __all__ = ["NgramJsd"]
 Level = Literal["word", "character"]
 Floats = NDArray[np.float64]
 
+_PARTS = ("", "_floor", "_first", "_first_floor")
+"""What a key ends with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NgramJsd(EstimatedMetric):
@@ -47,6 +50,10 @@ class NgramJsd(EstimatedMetric):
         super().__post_init__()
         if self.first < 1:
             raise ValueError(f"ngram_jsd: first must be at least 1, got {self.first}")
+
+    def keys(self) -> dict[str, Better]:
+        """Of all samples and of the first few, each with its floor."""
+        return {f"ngram_jsd_{n}{part}": self.better for part in _PARTS for n in self.orders}
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The samples' divergence from the references, and that of real text: the floor, which has no error here."""

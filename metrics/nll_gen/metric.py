@@ -22,6 +22,10 @@ class NllGen(MeanMetric):
     better: ClassVar[Better] = "lower"
     needs: ClassVar[tuple[str, ...]] = ("model_log_prob", "reference_ids")
 
+    def keys(self) -> dict[str, Better]:
+        """Per token, and per place of a row."""
+        return dict.fromkeys(["nll_gen", "nll_gen_padded"], self.better)
+
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Nats of each test sentence and its tokens; `nll_gen_padded` counts T tokens for each instead."""
         assert inputs.reference_ids is not None

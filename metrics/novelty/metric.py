@@ -31,6 +31,10 @@ class Novelty(MeanMetric):
     orders: tuple[int, ...] = (2, 3, 4)
     """Orders of the n-grams."""
 
+    def keys(self) -> dict[str, Better]:
+        """Of whole sentences, and of n-grams."""
+        return dict.fromkeys(["novelty", *(f"novelty_ngram_{n}" for n in self.orders)], self.better)
+
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Whether each sample is new, and its new n-grams; repetitions count as often as they occur."""
         assert inputs.training is not None

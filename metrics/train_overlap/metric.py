@@ -30,6 +30,10 @@ class TrainOverlap(MeanMetric):
     counted: ClassVar[tuple[str, ...]] = needs
     """More training text, longer runs."""
 
+    def keys(self) -> dict[str, Better]:
+        """As a share, in words, and of whole samples."""
+        return dict.fromkeys(["train_overlap", "train_overlap_words", "train_overlap_copied"], self.better)
+
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """An empty sample shares nothing."""
         assert inputs.training is not None
