@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from bench.randomness import derive
 from bench.record import Evaluation
 from bench.run.hardware import exact_products
 from bench.run_folder import samples_name
-from bench.score.drawing import collapse, draw, log_prob_of, state_problem
+from bench.score.drawing import collapse, draw, likelihood_of, state_problem
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
 from metrics.common.tokens import Tokens
@@ -61,12 +62,11 @@ class Evaluator:
                 raise
             return Evaluation(**place, scores={}, skipped={metric.name: str(error) for metric in metrics}), None
         samples = Tokens.from_rows(ids, self._data.spec.eos_id)
-        likelihood = log_prob_of(self._model, torch.device(self._resolved.device)) if temperature == 1.0 else None
-        scores, skipped = score(metrics, metric_inputs(self._data, samples, likelihood))
-        if temperature != 1.0:
-            for metric in metrics:
-                if "model_log_prob" in metric.needs:
-                    skipped[metric.name] = f"{metric.name} is measured at temperature 1 only"
+        likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
+        inputs = metric_inputs(self._data, samples, likelihood, temperature)
+        if at == "cadence":  # a fit asks for the likelihood of the validation text a dozen times
+            inputs = replace(inputs, log_prob_at=None)
+        scores, skipped = score(metrics, inputs)
         name, sha256 = None, None
         if at != "cadence":
             name = samples_name(phase, at, temperature)

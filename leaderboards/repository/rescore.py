@@ -126,8 +126,11 @@ def recompute(loaded: Loaded, evaluation: Evaluation, sentences: Sequence[str]) 
         recorded.setdefault(old.signature, {})[key] = old
     for keys in recorded.values():
         metric = _metric(next(iter(keys.values())), inputs)
-        if "model_log_prob" in metric.needs:
-            result.needs_model += keys
+        of_model = [key for key in keys if metric.needs_model(key)]
+        result.needs_model += of_model
+        for key in of_model:
+            del keys[key]
+        if not keys:
             continue
         scores, skipped = score([metric], inputs)
         _compare(keys, scores, skipped, _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT, result)

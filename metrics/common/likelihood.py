@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nats", "scored_tokens", "without_probability"]
+__all__ = ["NO_ORACLE", "nats", "scored_tokens", "without_probability"]
 
-
+NO_ORACLE = "the true distribution of the task is not known"
 _ROUNDING = 1e-4
 """Nats by which a log-probability may be above 0: a sum of float32 logarithms of probabilities near 1."""
 
