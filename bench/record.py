@@ -45,6 +45,7 @@ __all__ = [
     "canonical_json",
     "code_hash",
     "decode",
+    "deeper_than",
     "is_altered",
     "read_document",
     "read_evaluation",
@@ -326,7 +327,7 @@ def read_document(path: Path) -> dict[str, Any]:
             parse_float=_number,
             parse_constant=_number,
         )
-        if _deeper_than(document, _DEEPEST):
+        if deeper_than(document, _DEEPEST):
             raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
     except ValueError as error:
@@ -338,7 +339,8 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether more lists or objects lie in one another."""
     level = [value]
     for _ in range(levels):
         level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]
