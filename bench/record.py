@@ -45,6 +45,7 @@ __all__ = [
     "canonical_json",
     "code_hash",
     "decode",
+    "deeper_than",
     "is_altered",
     "read_document",
     "read_evaluation",
@@ -109,10 +110,17 @@ class Evaluation:
     temperature: float
     scores: Mapping[str, Score]
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Metric -> why it is absent."""
+    """Metric or score -> why it is absent."""
     samples_file: str | None = None
     """Relative to the record; None where the samples of this evaluation are not kept."""
     samples_sha256: str | None = None
+
+    def absent(self) -> dict[str, str]:
+        """Metrics and scores that are absent for one reason, `distinct_3, distinct_4` -> the reason."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.skipped.items():
+            names.setdefault(reason, []).append(name)
+        return {", ".join(together): reason for reason, together in names.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,7 +327,7 @@ def read_document(path: Path) -> dict[str, Any]:
             parse_float=_number,
             parse_constant=_number,
         )
-        if _deeper_than(document, _DEEPEST):
+        if deeper_than(document, _DEEPEST):
             raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
     except ValueError as error:
@@ -331,7 +339,8 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether more lists or objects lie in one another."""
     level = [value]
     for _ in range(levels):
         level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]

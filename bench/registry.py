@@ -73,6 +73,8 @@ def _own(kind: Kind) -> set[str]:
 
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
+    if not isinstance(name, str):
+        raise KeyError(f"the name of one of {kind} is text, got {name!r:.80}")
     if is_file(name):
         return _from_file(kind, name)
     if name in _own(kind):
@@ -194,7 +196,11 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
     """`my_gan.py:MyGAN`, or `my_gan.py` where it holds one class of the kind."""
     path_text, _, class_name = name.partition(":")
     path = Path(path_text)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # no name of a file on this system
+        there = False
+    if not there:
         raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})")
     module_name = path.stem
     if module_name in sys.modules and getattr(sys.modules[module_name], "__file__", None) != str(path.resolve()):
