@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Precision", "RunSettings"]
+__all__ = ["Precision", "RunSettings", "Selection"]
 
 Precision = Literal["ieee", "tf32", "bf16"]
+Selection = Literal["last", "validation"]
 
 
 class RunSettings(BaseModel):
@@ -24,6 +25,12 @@ class RunSettings(BaseModel):
     """Steps between evaluations on the way; 0: only at the end of each phase."""
     log_every: Annotated[int, Field(gt=0)] = 100
     """Steps between two readings of what a step returns."""
+    selection: Selection = "last"
+    """Which weights are evaluated and kept at the end. `last`: those of the last step, as every published setting has
+    them. `validation`: those, of every `select_every` steps and of each phase's end, under which validation sentences
+    (at most 2,000, spread evenly) cost least. It makes a row of its own, and needs a likelihood."""
+    select_every: Annotated[int, Field(gt=0)] = 100
+    """Steps between two looks at the validation text, where `selection` asks for them."""
     metrics: tuple[str, ...] = ()
     """Names of metrics; empty: the task's own list."""
     metric_settings: dict[str, dict[str, Any]] = {}

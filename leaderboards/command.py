@@ -13,7 +13,7 @@ from bench.places import program
 from bench.record import RunRecord
 from bench.run_settings import RunSettings
 
-__all__ = ["precision", "reproduce"]
+__all__ = ["reproduce", "run_variant"]
 
 
 def reproduce(records: Sequence[RunRecord], path: Path) -> str:
@@ -45,11 +45,13 @@ def _score(record: RunRecord, path: Path) -> str:
     return f"{program('bench')} {shlex.join(words)}"
 
 
-def precision(record: RunRecord) -> dict[str, str]:
-    """`fp32_precision` where a run had another than the usual one."""
-    usual = RunSettings().fp32_precision
-    found = record.run.fp32_precision if record.run is not None else usual
-    return {} if found == usual else {"fp32_precision": found}
+def run_variant(record: RunRecord) -> dict[str, str]:
+    """The run's own settings that make another row, where they are not the usual ones."""
+    if record.run is None:
+        return {}
+    usual = RunSettings()
+    named = ("fp32_precision", "selection")
+    return {name: value for name in named if (value := getattr(record.run, name)) != getattr(usual, name)}
 
 
 def _run_settings(records: Sequence[RunRecord]) -> dict[str, Any]:

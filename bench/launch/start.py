@@ -40,12 +40,23 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
             for warning in each.task.warnings(loaded[key].data):
                 console.print(f"warning: {each.run.task}: {warning}", style="yellow")
             record_real_text(loaded[key], each.run.n_samples, options.runs)
+        _check_selection(each, loaded[key])
         _same_data(each.folder(options.runs), loaded[key])
     tracking = options.tracking.prepared()
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
     if hint := tracking.hint():
         console.print(f"\n{hint}")
     return outcomes
+
+
+def _check_selection(resolved: Resolved, loaded: LoadedTask) -> None:
+    """Selection by validation needs a likelihood and a validation text. Raises ValueError."""
+    if resolved.run.selection == "last":
+        return
+    if not hasattr(resolved.model_class, "log_prob"):
+        raise ValueError(f"{resolved.model_name} has no log_prob, which selection=validation needs: use selection=last")
+    if not len(loaded.data.valid):
+        raise ValueError(f"{loaded.name} has no validation sentences, which selection=validation needs: see n_valid")
 
 
 def _same_data(folder: Path, loaded: LoadedTask) -> None:

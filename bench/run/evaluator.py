@@ -17,6 +17,7 @@ from bench.run_folder import samples_name
 from bench.score.drawing import collapse, draw, likelihood_of, state_problem
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
+from metrics.common.likelihood import evenly, nats, scored_tokens
 from metrics.common.tokens import Tokens
 
 __all__ = ["At", "DivergedError", "Evaluator"]
@@ -37,6 +38,14 @@ class Evaluator:
         self._data = data
         self._model = model
         self._folder = folder
+
+    def validation_nll(self) -> float:
+        """Nats per token of the validation sentences, at most 2,000 of them, spread evenly."""
+        likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
+        assert likelihood is not None
+        with exact_products(otherwise=self._run.fp32_precision):
+            rows = evenly(self._data.valid)
+            return float(nats(likelihood(rows), rows).sum() / scored_tokens(rows, self._data.spec.eos_id).sum())
 
     def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
         """Draw and score, at every temperature at the end; and what looks like a collapse. Raises `DivergedError`."""

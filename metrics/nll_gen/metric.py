@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from metrics.common.base import Aspect, Better, Bounds, Estimate, Meaning, MetricInputs
-from metrics.common.likelihood import NO_ORACLE, nats, scored_tokens, without_probability
+from metrics.common.likelihood import NO_ORACLE, evenly, nats, scored_tokens, without_probability
 from metrics.common.uncertainty import MeanMetric, PerSentence, ratio
 
 __all__ = ["NllGen"]
@@ -18,8 +18,6 @@ __all__ = ["NllGen"]
 _TEMPERATURES = (0.25, 4.0)
 _ACCURACY = 0.005
 """Of the logarithm of the temperature: NLL is flat at its minimum, where it makes a difference of 1e-5 nats."""
-_FITTED_ON = 2_000
-"""Validation sentences, spread evenly: one number is fitted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +125,7 @@ def _fitted(inputs: MetricInputs) -> float:
     """The temperature with the least cost per token of validation sentences."""
     assert inputs.log_prob_at is not None
     assert inputs.validation_ids is not None
-    rows, ask = inputs.validation_ids, inputs.log_prob_at
-    if len(rows) > _FITTED_ON:
-        rows = rows[np.linspace(0, len(rows) - 1, _FITTED_ON).round().astype(np.int64)]
+    rows, ask = evenly(inputs.validation_ids), inputs.log_prob_at
 
     def cost(log_temperature: float) -> float:
         return float(nats(ask(rows, math.exp(log_temperature)), rows).sum())
