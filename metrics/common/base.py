@@ -72,13 +72,19 @@ class MetricInputs:
     model_log_prob: SentenceLogProb | None = None
     """The model's own log-probability at temperature 1, where it has one."""
     own_log_prob: SentenceLogProb | None = None
-    """That of the distribution that the samples were drawn from: the model's, at the temperature of the draw."""
+    """That of the distribution that the samples were drawn from: the model's, at the temperature of the draw. None:
+    `model_log_prob`."""
     log_prob_at: Callable[[NDArray[np.int64], float], NDArray[np.float64]] | None = None
     """The model's log-probability at any temperature, where it has one."""
     validation_ids: NDArray[np.int64] | None = None
     """(N, T) the validation sentences as rows of the task's ids."""
     is_valid: Callable[[Tokens], NDArray[np.bool_]] | None = None
     """Whether each sentence can be produced by the task's grammar."""
+
+    def __post_init__(self) -> None:
+        """Samples of a model are of temperature 1 unless it is said."""
+        if self.own_log_prob is None:
+            object.__setattr__(self, "own_log_prob", self.model_log_prob)
 
     @cached_property
     def samples_log_prob(self) -> NDArray[np.float64]:

@@ -206,7 +206,6 @@ class IdsDoor(_Door):
             eos_id=eos_id,
             oracle_log_prob=oracle_log_prob,
             model_log_prob=model_log_prob,
-            own_log_prob=model_log_prob,
             is_valid=_by_sentence(is_valid, [samples.sentence(i).tolist() for i in range(len(samples))]),
         )
         return self._scores(inputs, keywords)

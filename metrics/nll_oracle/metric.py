@@ -45,15 +45,15 @@ class NllOracle(MeanMetric):
         """Nats of each sample and its tokens, end token counted."""
         assert inputs.sample_ids is not None
         tokens = scored_tokens(inputs.sample_ids, inputs.eos_id)
+        absent = self.absent(inputs)
         found: dict[str, PerSentence] = {}
-        cost = nats(inputs.samples_log_prob, inputs.sample_ids)
-        if not without_probability(cost):
-            found["nll_oracle"] = PerSentence(cost, tokens)
-        if inputs.own_log_prob is not None:
-            own = nats(inputs.samples_own_log_prob, inputs.sample_ids)
-            found["nll_own"] = PerSentence(own, tokens)
-            if "nll_oracle" in found:
-                found["kl_to_oracle"] = PerSentence(cost - own, tokens)
+        if "nll_oracle" not in absent:
+            found["nll_oracle"] = PerSentence(nats(inputs.samples_log_prob, inputs.sample_ids), tokens)
+        if "nll_own" not in absent:
+            found["nll_own"] = PerSentence(nats(inputs.samples_own_log_prob, inputs.sample_ids), tokens)
+        if len(found) == 2:
+            cost, own = found["nll_oracle"].values, found["nll_own"].values
+            found["kl_to_oracle"] = PerSentence(cost - own, tokens)
         return found
 
     def missing(self, inputs: MetricInputs) -> str | None:
@@ -65,10 +65,14 @@ class NllOracle(MeanMetric):
 
     def absent(self, inputs: MetricInputs) -> dict[str, str]:
         """The model must have a likelihood, and every sample be possible."""
+        assert inputs.sample_ids is not None
         reasons: dict[str, str] = {}
         if inputs.own_log_prob is None:
-            needed = "it needs the likelihood of what wrote the samples, at their temperature"
-            reasons |= {"nll_own": needed, "kl_to_oracle": needed}
+            reasons["nll_own"] = "it needs the likelihood of what wrote the samples, at their temperature"
+        elif n := without_probability(nats(inputs.samples_own_log_prob, inputs.sample_ids)):
+            reasons["nll_own"] = f"the model gives {n} of its {len(inputs.samples)} samples no finite log-probability"
+        if "nll_own" in reasons:
+            reasons["kl_to_oracle"] = reasons["nll_own"]
         if (impossible := self._impossible(inputs)) is not None:
             reasons |= {"nll_oracle": impossible, "kl_to_oracle": f"it is infinite: {impossible}"}
         return reasons
