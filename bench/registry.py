@@ -39,6 +39,7 @@ __all__ = [
     "own_modules",
     "own_source",
     "public_name",
+    "source_file",
     "suggest",
 ]
 
@@ -87,6 +88,15 @@ def find(kind: Kind, name: str) -> type[Any]:
         places = ", ".join(sorted(point.value for point in points))
         raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
     return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
+
+
+def source_file(kind: Kind, name: str) -> Path:
+    """The file that holds the class behind a registered name; ours are not imported for it. Raises KeyError."""
+    if name not in _own(kind):
+        return Path(inspect.getfile(find(kind, name)))
+    place = ROOT.joinpath(*_PACKAGES[kind].split("."), name)
+    inside = place / ("metric.py" if kind == "metrics" else "__init__.py")
+    return inside if inside.is_file() else place.with_suffix(".py")
 
 
 def is_file(name: str) -> bool:

@@ -40,6 +40,7 @@ __all__ = [
     "folder_name",
     "is_regular",
     "is_temporary",
+    "log_probs_name",
     "open_regular",
     "read_regular",
     "samples_name",
@@ -85,6 +86,11 @@ def samples_name(phase: str, at: str, temperature: float) -> str:
     if at == "phase_end":
         return f"samples-after-{phase}.txt"
     return SAMPLES if temperature == 1.0 else f"samples-t{temperature:g}.txt"
+
+
+def log_probs_name(samples: str) -> str:
+    """The file of the log-probabilities that the model gave at an evaluation, by the file of its samples."""
+    return f"log-probs-{Path(samples).stem}.npz"
 
 
 MOST_BYTES = 64 << 20

@@ -31,7 +31,7 @@ from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
 
-__all__ = ["load_run", "run", "run_start"]
+__all__ = ["load_run", "run", "run_start", "trained_model"]
 
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
@@ -266,6 +266,13 @@ def load_run(
     data = task.load()
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
+    return trained_model(record, folder, data, model_class, device), data, task
+
+
+def trained_model(
+    record: RunRecord, folder: Path, data: TextData, model_class: type[TextGenerator], device: str = "cpu"
+) -> TextGenerator:
+    """The model of a record with the weights beside it. Raises ValueError for weights of another model."""
     model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
     load_weights(folder / WEIGHTS, model, torch.device(device))
-    return model, data, task
+    return model
