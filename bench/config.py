@@ -21,8 +21,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import CUSTOM, deeper_than, short_hash, with_settings
-from bench.registry import find, names, own_source, public_name, suggest
+from bench.record import CUSTOM, code_hash, deeper_than, short_hash, with_settings
+from bench.registry import find, names, own_modules, own_source, public_name, suggest
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
@@ -119,7 +119,7 @@ class Resolved:
             "model": _identity(self.run.model, self.model_class),
             "model_settings": self.model_settings,
             "task": f"{_identity(self.run.task, type(self.task))}@{self.task.version}",
-            "task_settings": self.task_settings,
+            "task_settings": self.task_settings | {name: _sha256(path) for name, path in self.task.files().items()},
             "scale": self.run.scale,
             "n_samples": self.run.n_samples,
             "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
@@ -145,10 +145,9 @@ class Resolved:
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """SHA-256 of the code of model and task, with the parts that they share, and of a user's own file alone."""
+        """SHA-256 of the code of model and task, with the parts that they share, and of each of a user's own files."""
         found = {"model": source_hash(self.model_class), "task": source_hash(type(self.task))}
-        source = self.model_source
-        return found if source is None else {**found, MODEL_SOURCE: hashlib.sha256(source).hexdigest()}
+        return found | own_hashes(self.run.model, self.model_class)
 
     @cached_property
     def run_id(self) -> str:
@@ -403,8 +402,21 @@ def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig
 
 def _identity(name: str, member: type[Any]) -> str:
     """What makes a model or a task the same in two runs: its name; of a user's own file, class and content."""
-    source = own_source(name, member)
-    return name if source is None else f"{member.__name__}@{hashlib.sha256(source).hexdigest()}"
+    code = code_hash(own_hashes(name, member))
+    return name if code is None else f"{member.__name__}@{code}"
+
+
+def own_hashes(name: str, member: type[Any]) -> dict[str, str]:
+    """SHA-256 of a user's own file, as it is kept with the record, and of what it imports of the user's; else empty."""
+    if (source := own_source(name, member)) is None:
+        return {}
+    beside = {f"import {module}": path.read_bytes() for module, path in own_modules(name, member).items()}
+    return {n: hashlib.sha256(content).hexdigest() for n, content in {MODEL_SOURCE: source, **beside}.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def source_hash(member: type[Any]) -> str:

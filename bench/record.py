@@ -43,6 +43,7 @@ __all__ = [
     "Score",
     "as_json",
     "canonical_json",
+    "code_hash",
     "decode",
     "deeper_than",
     "is_altered",
@@ -173,8 +174,9 @@ class RunStart:
     task_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the task, resolved."""
     sources: Mapping[str, str] | None = None
-    """SHA-256 of the code of `model` and `task`, each with the parts that it shares, and of `model.py`, a user's own
-    model, whose file is kept beside the record. None: not known, as of samples and in records of before this field."""
+    """SHA-256 of the code of `model` and `task`, each with the parts that it shares; of `model.py`, a user's own model,
+    whose file is kept beside the record; of `import layers`, another file of the user's that it imports. None: not
+    known, as of samples and in records of before this field."""
     run: RunSettings | None = None
     """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
@@ -186,8 +188,13 @@ class RunStart:
     @property
     def model_identity(self) -> str:
         """What is one model: its name; of a user's own file, the class and the content, whatever the file is called."""
-        source = self.model_source
-        return self.model if source is None else f"{self.model.rpartition(':')[2]}@{source}"
+        code = self.model_code
+        return self.model if code is None else f"{self.model.rpartition(':')[2]}@{code}"
+
+    @property
+    def model_code(self) -> str | None:
+        """Hash of all files of a user's own model; None for a registered one, or if it is not known."""
+        return code_hash({name: sha for name, sha in (self.sources or {}).items() if name not in ("model", "task")})
 
     @property
     def model_source(self) -> str | None:
@@ -440,6 +447,11 @@ def canonical_json(value: Any) -> str:
 def short_hash(value: Any) -> str:
     """12 hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def code_hash(files: Mapping[str, str]) -> str | None:
+    """One hash of the files of a user's own model: of a single file the file's own."""
+    return next(iter(files.values()), None) if len(files) < 2 else short_hash(files)
 
 
 def with_settings(name: str, settings: Mapping[str, Any]) -> str:

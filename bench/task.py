@@ -146,6 +146,10 @@ class Task(ABC):
     def load(self) -> TextData:
         """The data. Raises FileNotFoundError, saying what to put where, when a file cannot be had."""
 
+    def files(self) -> Mapping[str, Path]:
+        """Setting -> the user's file that it names: what is in it, not where it lies, makes a run. Default: none."""
+        return {}
+
     def reference_file(self) -> Path | None:
         """The file that the references come from, one a line, as published. Default: there is none.
 

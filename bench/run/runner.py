@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,11 @@ from filelock import FileLock, Timeout
 from baselines.common.fast.graphs import Graphs, Recorder
 from baselines.common.interface import TextGenerator
 from bench.batches import BatchStream
-from bench.config import Resolved, build
+from bench.config import Resolved, build, own_hashes
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import RunRecord, RunStart, read_record, read_start, write_atomic
-from bench.registry import find_recorded, own_source
+from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
+from bench.registry import find_recorded
 from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
@@ -259,8 +258,8 @@ def load_run(
         )
     use_precision("ieee")
     model_class = find_recorded("models", record.model, model_file, "--model")
-    source = own_source(model_file, model_class) if model_file else None
-    if source is not None and record.model_source not in (None, hashlib.sha256(source).hexdigest()):
+    code = code_hash(own_hashes(model_file, model_class)) if model_file else None
+    if code is not None and record.model_code not in (None, code):
         raise ValueError(f"{model_file} is not the code of this run, which is kept in {folder / MODEL_SOURCE}")
     task_class = find_recorded("tasks", record.task, task_file, "--task")
     task = build(task_class, record.task_config, record.task)

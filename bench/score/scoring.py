@@ -52,7 +52,7 @@ def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score
         if reason := metric.missing(inputs):
             skipped[metric.name] = reason
             continue
-        settings = metric.settings(inputs)
+        settings, directions = metric.settings(inputs), metric.keys()
         for key, (value, error) in metric.estimates(inputs).items():
             if math.isfinite(value):
                 known = None if error is None or not math.isfinite(error) else float(error)
@@ -60,7 +60,7 @@ def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score
                     value=float(value),
                     metric=metric.name,
                     settings=settings,
-                    better=metric.better,
+                    better=directions.get(key, metric.better),
                     standard_error=known,
                 )
             else:

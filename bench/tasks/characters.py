@@ -94,6 +94,10 @@ class Characters(Task):
             },
         )
 
+    def files(self) -> dict[str, Path]:
+        """The text, if it is one of the user's."""
+        return {"source": path} if (path := Path(self.source)).is_file() else {}
+
     @property
     def word_rule(self) -> str:
         """Rows of one length are written alike, whatever text they come from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,47 @@ def test_a_model_of_a_file_is_its_class_and_its_source(tmp_path: Path, monkeypat
     assert edited.config_hash != spelled[0].config_hash
     assert edited.model_class is not spelled[0].model_class
     assert edited.model_source == file.read_bytes()
+
+
+def test_what_a_model_of_a_file_imports_of_the_users_is_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my_parts"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from .deeper_parts import WIDTH\n")
+    (folder / "deeper_parts.py").write_text("import numpy, torch\nWIDTH = 3\n")
+    file = tmp_path / "model_of_parts.py"
+    source = Path(TOY.partition(":")[0]).read_text()
+    file.write_text(source.replace("\nclass ", "\nfrom my_parts import WIDTH\n\nclass ", 1))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    first = resolve(model="model_of_parts.py:ToyGAN")
+    before = first.config_hash
+    assert list(first.sources) == ["model", "task", "model.py", "import my_parts", "import my_parts.deeper_parts"]
+    assert resolve(model="model_of_parts.py:ToyGAN").model_class is first.model_class
+    (folder / "deeper_parts.py").write_text("import numpy, torch\nWIDTH = 33\n")
+    edited = resolve(model="model_of_parts.py:ToyGAN")
+    assert edited.config_hash != before
+    assert sys.modules[edited.model_class.__module__].WIDTH == 33  # in the same process: loaded anew
+    assert list(resolve(model=TOY).sources) == ["model", "task", "model.py"]  # ours, and what is installed, is none
+
+
+def test_a_text_is_what_is_in_the_file_not_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("a b c\n" * 20)
+    (tmp_path / "copy.txt").write_text("a b c\n" * 20)
+
+    def ids(path: object) -> set[tuple[str, str]]:
+        text = resolve(task="text_file", task_settings={"path": str(path)})
+        rows = resolve(task="characters", task_settings={"source": str(path)})
+        assert text.task_settings["path"] == rows.task_settings["source"] == str(path)  # as it was given, to run again
+        return {(text.config_hash, text.run_id), (rows.config_hash, rows.run_id)}
+
+    first = ids("x.txt")
+    assert len(first) == 2
+    assert first == ids("./x.txt") == ids(tmp_path / "x.txt") == ids("copy.txt")
+    (tmp_path / "x.txt").write_text("a b d\n" * 20)
+    assert not first & ids("x.txt")
 
 
 def test_a_setting_without_end_is_refused() -> None:
