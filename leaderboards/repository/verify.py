@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
-from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_temporary, read_regular, sweep_below
+from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_regular, is_temporary, read_regular, sweep_below
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -228,7 +228,7 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
         records = {
             sha256: entry
             for sha256, entry in known.items()
-            if entry["record"] not in checked and (folder / entry["record"]).is_file()
+            if entry["record"] not in checked and is_regular(folder / entry["record"])
         }
         for report in own:
             if report.state == "verified":
@@ -249,7 +249,7 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         return {
-            sha256: {"record": str(e["record"]), **e} for sha256, e in json.loads(read_regular(path))["records"].items()
+            sha256: {**e, "record": str(e["record"])} for sha256, e in json.loads(read_regular(path))["records"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # torn, or a conflict of two branches: it is made anew
