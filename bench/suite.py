@@ -25,7 +25,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench import data
-from bench.config import RunConfig, Scale, assign, explain_error, flat_enough, make_runs, refuse_truth, shown_value
+from bench.config import RunConfig, Scale, assign, check_values, explain_error, flat_enough, make_runs, shown_value
 from bench.published import Published, find_published
 from bench.registry import suggest
 from bench.run_folder import read_regular
@@ -39,7 +39,7 @@ _MOST_BYTES = 1 << 20
 """Of a suite file; those of the project have up to 10 kB."""
 Positive = Annotated[float, Field(gt=0, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
-Seed = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 Table = Annotated[dict[str, Any], AfterValidator(flat_enough)]
 
 
@@ -207,9 +207,9 @@ class SuiteConfig(BaseModel):
         known = {name: document.pop(name) for name in list(document) if name in cls.model_fields and name != "defaults"}
         try:
             suite = cls.model_validate({**known, "defaults": document})
-            refuse_truth(document, suite.defaults)
+            check_values(document, suite.defaults)
             for number, entry in enumerate(suite.runs):
-                refuse_truth(known["runs"][number], entry, f"runs[{number}].")
+                check_values(known["runs"][number], entry, f"runs[{number}].")
             return suite
         except ValidationError as error:
             raise ValueError(f"{path}: {explain_error(error, _known_at, inside='defaults')}") from error
