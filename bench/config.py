@@ -9,8 +9,10 @@ import dataclasses
 import hashlib
 import inspect
 import itertools
+import math
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,6 +36,7 @@ __all__ = [
     "make_runs",
     "parse_settings",
     "plain",
+    "read_seeds",
     "setting_names",
     "source_hash",
     "split_metrics",
@@ -231,11 +234,25 @@ def build(settings_class: type[Any], values: Mapping[str, Any], owner: str) -> A
         if name not in setting_names(settings_class):
             raise KeyError(f"{owner} has no setting {name!r}; {suggest(name, setting_names(settings_class))}")
     try:
-        return TypeAdapter(settings_class).validate_python(dict(values))
+        settings = TypeAdapter(settings_class).validate_python(dict(values))
     except ValidationError as error:
         raise ValueError(f"{owner}: {explain_error(error)}") from error
+    for name in setting_names(settings_class):
+        if (number := _not_finite(getattr(settings, name))) is not None:
+            raise ValueError(f"{owner}: {name} takes a finite number, got {number}")
+    return settings
 
 
+def _not_finite(value: Any) -> float | None:
+    """A number in a setting that is infinite or none (nan): no record can hold it."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next((number for each in inside if (number := _not_finite(each)) is not None), None)
+
+
+_BY_OPTION: Mapping[int | str, str] = {"temperatures": "--temperature", "metrics": "--metric", "scale": "--scale"}
+"""Settings of a run that the command line has options for."""
 _TYPES = {"int": "an integer", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list"}
 
 
@@ -243,6 +260,8 @@ def explain_error(error: ValidationError) -> str:
     """The first complaint of pydantic in our words: `rollouts takes an integer, got 'abc'`."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["loc"] and first["loc"][0] in _BY_OPTION:
+        where = f"{first['loc'][0]} ({_BY_OPTION[first['loc'][0]]})"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     if first["type"] == "missing":
@@ -292,6 +311,8 @@ def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, An
     result["metric_settings"] = {**config.get("metric_settings", {}), **metric_settings}
     for key, value in values.items():
         prefix, _, name = key.rpartition(".")
+        if name == "seed" and prefix in ("", "run"):
+            raise KeyError(f"a seed is no setting: write --seed {value}")
         having = [o for o in ([prefix] if prefix else owners) if name in owners.get(o, [])]
         if len(having) > 1:
             raise KeyError(f"{name!r} is a setting of {' and '.join(having)}; write {having[0]}.{name}=...")
@@ -316,6 +337,28 @@ def split_metrics(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
         else:
             others[key] = value
     return others, of_metrics
+
+
+_MOST_SEEDS = 10_000
+
+
+def read_seeds(values: Iterable[object]) -> list[int]:
+    """`["0-2", "7"]` -> [0, 1, 2, 7], each once. Raises ValueError that says how seeds are written."""
+    seeds: dict[int, None] = {}
+    for value in values:
+        found = None if isinstance(value, bool) else re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value))
+        if found is None:
+            numbers = re.findall(r"\d+", str(value))
+            between = "-" if re.fullmatch(r"\d+\s*(\.\.\.?|:|–|-)\s*\d+", str(value)) else " "
+            meant = f": write --seed {between.join(numbers)}" if between == "-" or "," in str(value) else ""
+            raise ValueError(f"seeds are whole numbers from 0 on, as --seed 0 1 2 or 0-2, got {str(value)!r}{meant}")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError(f"seeds {value}: that ends before it begins: write --seed {last}-{first}")
+        if last - first >= _MOST_SEEDS:
+            raise ValueError(f"seeds {value} are {last - first + 1:,} runs; at most {_MOST_SEEDS:,}")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return list(seeds)
 
 
 def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig]:

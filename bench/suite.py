@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -24,7 +24,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench import data
-from bench.config import RunConfig, assign, explain_error, make_runs
+from bench.config import RunConfig, assign, explain_error, make_runs, read_seeds
 from bench.published import Published, find_published
 from bench.registry import suggest
 from bench.text.content import Format
@@ -180,8 +180,8 @@ class RunsRow:
     configs: tuple[RunConfig, ...]
 
 
-def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
-    """The runs of a suite file: every model on every task with every seed, in the order of the file.
+def read_suite(path: Path, overrides: Mapping[str, Any] | None = None, seeds: Sequence[int] = ()) -> list[RunConfig]:
+    """The runs of a suite file: every model on every task with every seed, or with `seeds`, in the order of the file.
 
     Raises ValueError or KeyError that names the file.
     """
@@ -189,18 +189,23 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
     if not suite.runs:
         scored = "; `python -m bench reproduce` scores what it holds" if suite.samples or suite.real_text else ""
         raise ValueError(f"{path} has no [[runs]]{scored}")
-    return [config for row in read_rows(path, suite, overrides) for config in row.configs]
+    return [config for row in read_rows(path, suite, overrides, seeds) for config in row.configs]
 
 
-def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None) -> list[RunsRow]:
-    """The rows that are trained. Raises ValueError that names the file."""
+def read_rows(
+    path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None, seeds: Sequence[int] = ()
+) -> list[RunsRow]:
+    """The rows that are trained, with `seeds`, if any, in place of its own. Raises ValueError that names the file."""
     shared = {"model": suite.models, "task": suite.tasks}
     rows: list[RunsRow] = []
     try:
         for group in suite.runs:
             notes = {name: group[name] for name in RowNotes.model_fields if name in group}
             merged = {**suite.defaults, **{name: value for name, value in group.items() if name not in notes}}
-            seeds = merged.pop("seeds", [0])
+            if "seed" in merged:
+                raise ValueError(f"seeds are a list: write seeds = [{merged['seed']}]")
+            own_seeds = merged.pop("seeds", [0])
+            numbers = list(seeds) or read_seeds(own_seeds if isinstance(own_seeds, list) else [own_seeds])
             pairs = list(itertools.product(_listed(merged, "task"), _listed(merged, "model")))
             if notes and len(pairs) > 1:
                 raise ValueError(f"{next(iter(notes))} belongs to one model on one task, and this row names several")
@@ -209,7 +214,7 @@ def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | Non
                 for kind, settings in shared.items():
                     own = config.get(f"{kind}_settings", {})
                     config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
-                configs = make_runs(assign(overrides or {}, config), seeds)
+                configs = make_runs(assign(overrides or {}, config), numbers)
                 rows.append(RunsRow(notes=RowNotes.model_validate(notes), configs=tuple(configs)))
         for kind, settings in shared.items():
             used = {getattr(row.configs[0], kind) for row in rows if row.configs}

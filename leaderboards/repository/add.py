@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.places import ROOT
 from bench.record import RunRecord, is_altered, read_record
-from bench.run_folder import MODEL_SOURCE, RECORD, TEMPORARY, find_records, sweep_below, temporary_prefix
+from bench.run_folder import MODEL_SOURCE, RECORD, TEMPORARY, records_in, sweep_below, temporary_prefix
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
     SOURCE,
@@ -63,10 +63,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Record files: of a run's folder, of all folders below one, or as named. Raises FileNotFoundError."""
     found: dict[Path, None] = {}
     for path in paths:
-        below = [path] if path.is_file() else find_records(path)
-        if not below:
-            raise FileNotFoundError(f"{path} holds no record.json: it is not the folder of a finished run")
-        found |= dict.fromkeys(below)
+        found |= dict.fromkeys(records_in(path))
     return list(found)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
-from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_temporary, read_regular, sweep_below
+from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_temporary, read_regular, records_in, sweep_below
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
@@ -70,20 +70,16 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Verification]:
     """Check every record below the paths, in order; `jobs` processes at a time.
 
     Below a folder with `<task>@<version>` folders, as in the repository, every file must have its place and its
-    record. Raises FileNotFoundError for a path that does not exist.
+    record. Raises FileNotFoundError for a path without records.
     """
     files: dict[Path, Path | None] = {}
     strays: list[Verification] = []
     for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; name a folder with records or a record.json")
-        found = [path] if path.is_file() else find_records(path)
         root = root_of(path)
+        found = find_records(path) if root == path else records_in(path)
         files |= dict.fromkeys(found, root)
         if root == path:
             strays += _strays(path, found)
-        elif not found:
-            strays.append(Verification(record=str(path), reasons=["it holds no record.json at any depth"]))
     if jobs <= 1 or len(files) < 2:
         return [*strays, *(_check(file, root) for file, root in files.items())]
     for name in _THREADS:  # a process each; their matrix products must not fight for the cores
