@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import CUSTOM, code_hash, deeper_than, short_hash, with_settings
+from bench.record import CUSTOM, LARGEST_NUMBER, code_hash, deeper_than, short_hash, with_settings
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
@@ -33,12 +33,13 @@ __all__ = [
     "assign",
     "build",
     "build_metrics",
+    "check_values",
     "explain_error",
     "flat_enough",
     "make_runs",
     "parse_settings",
     "plain",
-    "refuse_truth",
+    "read_seeds",
     "setting_names",
     "shown_value",
     "source_hash",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 Scale = Literal["smoke", "small", "paper"]
+LARGEST_INTEGER = 10**15
 _DEEPEST = 20
 """Of lists and tables in one another in a setting."""
 
@@ -57,7 +59,7 @@ class RunConfig(RunSettings):
     """Name in `baselines/` or of an installed package, or `my_gan.py:MyGAN`."""
     task: str
     """Name in `bench/tasks/` or of an installed package, or `my_task.py:MyTask`."""
-    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     scale: Scale = "paper"
     """Defaults to start from: `paper` is the published setting; `small` and `smoke` are reduced and say so."""
     model_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
@@ -243,21 +245,32 @@ def build(settings_class: type[Any], values: Mapping[str, Any], owner: str) -> A
         settings = TypeAdapter(settings_class).validate_python(dict(values))
     except ValidationError as error:
         raise ValueError(f"{owner}: {explain_error(error)}") from error
-    refuse_truth(values, settings, f"{owner}: ")
+    check_values(values, settings, f"{owner}: ")
     return settings
 
 
-def refuse_truth(values: Mapping[str, Any], settings: Any, where: str = "") -> None:
-    """`true` and `false` are no numbers, although Python takes them for 1 and 0. Raises ValueError."""
+def check_values(values: Mapping[str, Any], settings: Any, where: str = "") -> None:
+    """What pydantic takes and no setting is, `settings` being what it made of it. Raises ValueError.
+
+    `true` and `false` are no numbers, although Python takes them for 1 and 0. A number over `LARGEST_NUMBER`, or one
+    that is not finite, could not stand in a record; an integer over `LARGEST_INTEGER` is no size of anything.
+    """
     for name, value in values.items():
-        if _is_truth_as_number(value, getattr(settings, name, None)):
-            raise ValueError(f"{where}{name} takes a number, got {shown_value(value)}")
+        if (wish := _other_than_number(value, getattr(settings, name, None))) is not None:
+            raise ValueError(f"{where}{name} takes {wish}, got {shown_value(value)}")
 
 
-def _is_truth_as_number(given: Any, taken: Any) -> bool:
+def _other_than_number(given: Any, taken: Any) -> str | None:
+    """What is expected in the place of a value that is no number as settings have it; None: it is one, or no number."""
     if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
-        return any(map(_is_truth_as_number, given, taken))
-    return isinstance(given, bool) and isinstance(taken, int | float) and not isinstance(taken, bool)
+        return next(filter(None, map(_other_than_number, given, taken)), None)
+    if isinstance(taken, bool) or not isinstance(taken, int | float):
+        return None
+    if isinstance(given, bool):
+        return "a number"
+    if isinstance(taken, int) and abs(taken) > LARGEST_INTEGER:
+        return f"an integer of at most {LARGEST_INTEGER:,}"
+    return None if abs(taken) <= LARGEST_NUMBER else f"a finite number of at most {LARGEST_NUMBER:g}"
 
 
 _TYPES = {
@@ -271,6 +284,8 @@ _TYPES = {
     "model": "a table",
     "dataclass": "a table",
 }
+_BY_OPTION: Mapping[int | str, str] = {"temperatures": "--temperature", "metrics": "--metric", "scale": "--scale"}
+"""Settings of a run that the command line has options for."""
 _UNIONS = re.compile(r"(int|float|str|constrained-\w+|(dict|tuple|list|function-\w+|nullable|union)\[.*\])")
 """What pydantic puts into the place of an error beside names of fields."""
 
@@ -287,6 +302,8 @@ def explain_error(
     place = [part for part in first["loc"] if isinstance(part, int) or not _UNIONS.fullmatch(part)]
     said = place[1:] if place and place[0] == inside else place
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in said).strip(".") or "settings"
+    if known is None and said and said[0] in _BY_OPTION:
+        where = f"{said[0]} ({_BY_OPTION[said[0]]})"
     kind = first["type"].partition("_")[0]
     match first["type"]:
         case "value_error":
@@ -391,6 +408,28 @@ def split_metrics(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     return others, of_metrics
 
 
+_MOST_SEEDS = 10_000
+
+
+def read_seeds(values: Iterable[object]) -> list[int]:
+    """`["0-2", "7"]` -> [0, 1, 2, 7], each once. Raises ValueError that says how seeds are written."""
+    seeds: dict[int, None] = {}
+    for value in values:
+        found = None if isinstance(value, bool) else re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value))
+        if found is None:
+            numbers = re.findall(r"\d+", str(value))
+            between = "-" if re.fullmatch(r"\d+\s*(\.\.\.?|:|–|-)\s*\d+", str(value)) else " "
+            meant = f": write --seed {between.join(numbers)}" if between == "-" or "," in str(value) else ""
+            raise ValueError(f"seeds are whole numbers from 0 on, as --seed 0 1 2 or 0-2, got {str(value)!r}{meant}")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError(f"seeds {value}: that ends before it begins: write --seed {last}-{first}")
+        if last - first >= _MOST_SEEDS:
+            raise ValueError(f"seeds {value} are {last - first + 1:,} runs; at most {_MOST_SEEDS:,}")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return list(seeds)
+
+
 def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig]:
     """One checked `RunConfig` per seed."""
     try:
@@ -398,7 +437,7 @@ def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig
     except ValidationError as error:
         raise ValueError(explain_error(error)) from error
     for run in runs:
-        refuse_truth(config, run)
+        check_values(config, run)
     return runs
 
 

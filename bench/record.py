@@ -34,6 +34,7 @@ from metrics.common.signature import Setting, signature_text
 
 __all__ = [
     "CUSTOM",
+    "LARGEST_NUMBER",
     "SCHEMA_VERSION",
     "Alarm",
     "Evaluation",
@@ -64,7 +65,7 @@ CHECKSUM = "checksum"
 """Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
 _LABEL = 60
 """Characters of settings behind a name."""
-_LARGEST = 1e50
+LARGEST_NUMBER = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
 _DEEPEST = 50
 """Of objects and lists in one another; a run's have 7."""
@@ -404,9 +405,10 @@ def _place(where: str, parts: typing.Sequence[Any]) -> str:
 
 def _number(text: str) -> float:
     """A number as JSON writes it: NaN, Infinity and what would become one in a sum are none."""
-    if len(text) > 400 or not abs(float(text)) <= _LARGEST:
+    if len(text) > 400 or not abs(float(text)) <= LARGEST_NUMBER:
         raise ValueError(
-            f"{_short(text)} is no number of a run: at most {_LARGEST:g}, finite; an absent score belongs in `skipped`"
+            f"{_short(text)} is no number of a run: at most {LARGEST_NUMBER:g}, finite; an absent score belongs in "
+            "`skipped`"
         )
     return int(text) if text.lstrip("-").isdigit() else float(text)
 

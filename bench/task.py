@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
+from bench.run_settings import MOST_SENTENCES
 from metrics.common.tokens import Tokens
 
-__all__ = ["Task", "TextData", "Vocabulary", "digest", "rows"]
+__all__ = ["MOST_SENTENCES", "Task", "TextData", "Vocabulary", "digest", "rows"]
 
 Ids = NDArray[np.int64]
 

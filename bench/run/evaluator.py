@@ -11,10 +11,11 @@ import torch
 from baselines.common.interface import TextGenerator
 from bench.config import Resolved
 from bench.randomness import derive
-from bench.record import Evaluation
+from bench.record import Evaluation, write_atomic
 from bench.run.hardware import exact_products
-from bench.run_folder import samples_name
+from bench.run_folder import log_probs_name, samples_name
 from bench.score.drawing import collapse, draw, likelihood_of, state_problem
+from bench.score.log_probs import OWN, TEST, pack_log_probs
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
 from metrics.common.likelihood import evenly, nats, scored_tokens
@@ -30,7 +31,11 @@ class DivergedError(RuntimeError):
 
 
 class Evaluator:
-    """Evaluations of one run. None of them disturbs the training."""
+    """Evaluations of one run. None of them disturbs the training.
+
+    Beside the samples that are kept lie the log-probabilities that the model gave there, so that likelihoods can be
+    computed again without it.
+    """
 
     def __init__(self, resolved: Resolved, data: TextData, model: TextGenerator, folder: Path) -> None:
         self._resolved = resolved
@@ -80,4 +85,10 @@ class Evaluator:
         if at != "cadence":
             name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
+            of_model = any(
+                m.needs_model(key) for m in metrics for key, found in scores.items() if found.metric == m.name
+            )
+            if inputs.model_log_prob is not None and of_model:
+                given = pack_log_probs({TEST: inputs.references_log_prob, OWN: inputs.model_log_prob(ids)})
+                write_atomic(self._folder / log_probs_name(name), given)
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples

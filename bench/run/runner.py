@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 
 from baselines.common.fast.graphs import Graphs, Recorder
 from baselines.common.interface import TextGenerator
+from baselines.common.spec import SequenceSpec
 from bench.batches import BatchStream
-from bench.config import Resolved, build, own_hashes
+from bench.config import Resolved, build, own_hashes, plain
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
@@ -39,7 +40,7 @@ from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
 
-__all__ = ["load_run", "run", "run_start"]
+__all__ = ["load_run", "run", "run_start", "trained_model"]
 
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
@@ -106,10 +107,30 @@ def _completed(folder: Path) -> RunRecord | None:
     return record if record is not None and record.status == "completed" else None
 
 
+class TooLargeError(OSError):
+    """A model of these sizes fits into no memory here: no property of the model, so no result."""
+
+
 def _out_of_memory(error: Exception) -> bool:
     """Python's, a GPU's, or that of torch's CPU allocator, which has no class of its own."""
     kinds = (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or (type(error) is RuntimeError and "can't allocate memory" in str(error))
+
+
+def _construct(model_class: type[Any], config: Any, spec: SequenceSpec, device: torch.device) -> Any:
+    """The model with fresh weights. Raises `TooLargeError` that names its largest settings."""
+    try:
+        return model_class(config, spec).to(device)
+    except (MemoryError, RuntimeError, TypeError) as error:
+        if not _out_of_memory(error) and "overflow" not in str(error).lower():  # of the number of bytes
+            raise
+        sizes = {name: value for name, value in plain(config).items() if type(value) is int}
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        told = ", ".join(f"{name}={sizes[name]}" for name in largest)
+        reason = (str(error) or "out of memory").splitlines()[0]
+        raise TooLargeError(
+            f"{model_class.__name__} with {told} does not fit in the memory of this machine: {reason}"
+        ) from error
 
 
 def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
@@ -176,7 +197,7 @@ class _Run:
             self._trainer(model, stream).train()
             save_weights(self.folder / WEIGHTS, model)
             return self._record()
-        except (Interrupted, CheckpointError):  # the run can go on: after a CheckpointError, from its start
+        except (Interrupted, CheckpointError, TooLargeError):  # no result of the model; the same run can be tried again
             self.diary.close()
             self._finish_later()
             raise
@@ -201,7 +222,7 @@ class _Run:
             torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))
         config = resolved.model_config
-        model = resolved.model_class(config, self.data.spec).to(device)
+        model = _construct(resolved.model_class, config, self.data.spec, device)
         if run.cuda_graphs and device.type == "cuda":
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
@@ -276,6 +297,19 @@ def load_run(
     data = task.load()
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
-    model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
+    return trained_model(record, folder, data, model_class, device), data, task
+
+
+def trained_model(
+    record: RunRecord, folder: Path, data: TextData, model_class: type[TextGenerator], device: str = "cpu"
+) -> TextGenerator:
+    """The model of a record with the weights beside it. Raises ValueError for another model's, or not finite ones."""
+    config = build(model_class.Config, record.model_config, record.model)
+    model = _construct(model_class, config, data.spec, torch.device(device))
     load_weights(folder / WEIGHTS, model, torch.device(device))
-    return model, data, task
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ValueError(
+                f"{folder / WEIGHTS}: {name} is not finite, the training diverged: no sentence can be drawn"
+            )
+    return model

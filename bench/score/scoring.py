@@ -8,14 +8,14 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.record import Score, write_atomic
 from bench.task import TextData, Vocabulary, rows
-from metrics.common.base import MetricInputs
+from metrics.common.base import MetricInputs, SentenceLogProb
 from metrics.common.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["metric_inputs", "real_text", "score", "write_samples"]
 def metric_inputs(
     data: TextData,
     samples: Tokens,
-    likelihood: Likelihood | None = None,
+    likelihood: SentenceLogProb | Likelihood | None = None,
     temperature: float = 1.0,
     vocabulary: Vocabulary | None = None,
 ) -> MetricInputs:
@@ -37,7 +37,7 @@ def metric_inputs(
     """
     sample_ids, fitting = rows(samples, data.spec)
     named = vocabulary or data.vocabulary
-    tempered = likelihood if likelihood is not None and likelihood.has_temperature else None
+    tempered = cast("Likelihood", likelihood) if getattr(likelihood, "has_temperature", False) else None
     at_one = likelihood if temperature == 1 else None
     own = at_one or (functools.partial(tempered, temperature=temperature) if tempered else None)
     return MetricInputs(

@@ -194,6 +194,9 @@ class Metric(ABC):
     """For the direction "real" alone: on which side of real text a score is too good. The others have their end."""
     bounds: ClassVar[Bounds] = (None, None)
 
+    slack: ClassVar[Mapping[str, float]] = {}
+    """Keys that come of an iterative fit, which rounding may end elsewhere -> by how much, of max(1, |value|)."""
+
     def __post_init__(self) -> None:
         """ValueError unless a setting of named choices has one of them, and `orders` are ascending."""
         types = get_type_hints(type(self))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -31,6 +32,7 @@ class NllGen(MeanMetric):
     better: ClassVar[Better] = "lower"
     aspect: ClassVar[Aspect] = "both"
     bounds: ClassVar[Bounds] = (0.0, None)
+    slack: ClassVar[Mapping[str, float]] = {"nll_gen_temperature": 0.01, "nll_gen_calibrated": 1e-4}
     needs: ClassVar[tuple[str, ...]] = ("reference_ids",)
 
     def keys(self) -> dict[str, Better]:
