@@ -21,6 +21,7 @@ from bench.places import SUITES
 from bench.registry import Kind, find, names, suggest
 from bench.reproduce.cli import reproduce_command
 from bench.run_folder import find_starts
+from bench.run_settings import MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
 from bench.suite import read_suite
 from bench.terminal import (
@@ -201,7 +202,7 @@ app.command("reproduce")(reproduce_command)
 @app.command("sample")
 def sample_command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="Sentences.")] = 20,
+    n: Annotated[int, typer.Option("-n", min=1, max=MOST_SENTENCES, help="Sentences.")] = 20,
     temperature: Annotated[float, typer.Option(min=1e-3)] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     model: Annotated[

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Precision", "RunSettings"]
+__all__ = ["MOST_SENTENCES", "Precision", "RunSettings"]
 
+MOST_SENTENCES = 10_000_000
+"""Of a split, and of the samples of an evaluation: far more than anybody publishes, and what a machine can hold."""
 Precision = Literal["ieee", "tf32", "bf16"]
 
 
@@ -16,7 +18,7 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    n_samples: Annotated[int, Field(gt=0)] = 10_000
+    n_samples: Annotated[int, Field(gt=0, le=MOST_SENTENCES)] = 10_000
     """Sentences drawn at each evaluation; BLEU and Self-BLEU depend on it, so it is in every signature."""
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Temperatures of the evaluation at the end; 1 is always evaluated."""

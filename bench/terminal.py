@@ -93,7 +93,9 @@ class UserErrors:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, KeyError | ValueError | OSError):
+        if isinstance(error, KeyError | ValueError | OSError | MemoryError):
             message = error.args[0] if isinstance(error, KeyError) else error
+            if isinstance(error, MemoryError):
+                message = f"this machine's memory does not hold it{f' ({error})' if str(error) else ''}: ask for less"
             errors.print(f"error: {message}", style="red")
             raise typer.Exit(2) from None

@@ -75,12 +75,12 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
     for record in records:
         of_model.setdefault(record.model, []).append(record)
     told_of = {model: _told([r for r in same if not r.changed]) for model, same in of_model.items()}
-    sources = {model: {r.model_source for r in same} for model, same in of_model.items()}
+    sources = {model: {r.model_code for r in same} for model, same in of_model.items()}
     found = []
     for record in records:
         config = record.model_config
         changed = record.changed or {}
-        source = record.model_source if len(sources[record.model]) > 1 else None
+        source = record.model_code if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
         label = with_settings(record.model, settings | precision(record))
@@ -268,7 +268,8 @@ def _said(record: RunRecord) -> list[str]:
         return [*said, f"failed: {record.error or 'no reason was recorded'}"]
     if final is None:
         return [*said, "no evaluation at the end at temperature 1"]
-    return said + [f"{name} is absent: {reason}" for name, reason in sorted(final.skipped.items())]
+    absent = sorted(final.absent().items())
+    return said + [f"{names} {'are' if ', ' in names else 'is'} absent: {reason}" for names, reason in absent]
 
 
 def _left_out(record: RunRecord, signatures: Mapping[str, str]) -> list[str]:

@@ -103,6 +103,10 @@ class TextFile(Task):
             facts["read_as"] = content.read_as
         return _text.text_data(train, valid, test, words, min_count=self.min_count, more_facts=facts)
 
+    def files(self) -> dict[str, Path]:
+        """The text."""
+        return {"path": self._file()}
+
     @property
     def word_rule(self) -> str:
         """Files that are cut alike are read alike."""

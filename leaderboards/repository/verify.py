@@ -30,6 +30,7 @@ from bench.run_folder import (
     RECORD,
     WEIGHTS,
     find_records,
+    is_regular,
     is_temporary,
     log_probs_name,
     read_regular,
@@ -384,7 +385,11 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
         sweep_below(folder)
         known = _known(folder / VERIFIED).read(folder)
         checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own}
-        records = {sha256: entry for sha256, entry in known.items() if entry.record not in checked}
+        records = {
+            sha256: entry
+            for sha256, entry in known.items()
+            if entry.record not in checked and is_regular(folder / entry.record)
+        }
         for report in own:
             if report.state == "verified":
                 records[report.sha256] = _entry(report, folder, known.get(report.sha256))

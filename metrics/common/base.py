@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -14,10 +14,30 @@ from numpy.typing import NDArray
 from metrics.common.signature import Setting, signature_text
 from metrics.common.tokens import Tokens
 
-__all__ = ["Better", "Estimate", "Metric", "MetricInputs", "SentenceLogProb"]
+__all__ = [
+    "TOO_LITTLE_REAL",
+    "Aspect",
+    "Better",
+    "Bounds",
+    "Estimate",
+    "Meaning",
+    "Metric",
+    "MetricInputs",
+    "SentenceLogProb",
+    "Side",
+    "too_short",
+]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
+Side = Literal["higher", "lower", ""]
+"""Where a score is too good to be true; empty where a score is only ever near to real text or far from it."""
+Aspect = Literal["quality", "both", "diversity", "memorisation", ""]
+"""What a score can see. Quality: whether single sentences are like real ones. Diversity: whether they are varied. Both:
+a proper score or a divergence, which a model that lacks either cannot win. Memorisation: whether they are copies of the
+training text. Empty: not said."""
+Bounds = tuple[float | None, float | None]
+"""The least and the greatest value that a score can have; None: no end."""
 
 SentenceLogProb = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 """(N, T) ids -> (N,) natural log-probabilities, one per sentence, in nats; -inf for an impossible sentence."""
@@ -90,6 +110,9 @@ class MetricInputs:
         return real.select(np.linspace(0, len(real) - 1, n).round().astype(np.int64))
 
 
+TOO_LITTLE_REAL = "there are fewer real sentences beside the references than samples"
+"""Why `MetricInputs.as_many_real` is None."""
+
 _NAMES: Mapping[str, str] = {
     "references": "reference sentences",
     "training": "training sentences",
@@ -104,6 +127,22 @@ _NAMES: Mapping[str, str] = {
 _ONE: Mapping[str, str] = {"references": "reference sentence", "training": "training sentence"}
 _COUNTS: Mapping[str, str] = {"references": "refs", "training": "training", "as_many_real": "real"}
 """How a signature names the number of sentences of a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What the scores of one key say, and what they are compared by."""
+
+    better: Better
+    aspect: Aspect
+    side: Side
+    """`better` where that is an end; else the end to which the trade of quality against diversity pulls. Beyond real
+    text on this side nothing is gained."""
+    bounds: Bounds
+    ranked: bool
+    """Whether models are ranked by it."""
+    held_out: bool
+    """Whether it compares with the training text, so that the value of real text is that of held-out sentences."""
 
 
 class Estimate(NamedTuple):
@@ -121,6 +160,11 @@ class Metric(ABC):
     version: ClassVar[int]
     """Raised whenever a value can change; in the signature of every score."""
     better: ClassVar[Better]
+    """Of the keys for which `keys` says nothing else."""
+    aspect: ClassVar[Aspect] = ""
+    side: ClassVar[Side] = ""
+    """For the direction "real" alone: on which side of real text a score is too good. The others have their end."""
+    bounds: ClassVar[Bounds] = (None, None)
 
     def __post_init__(self) -> None:
         """ValueError unless a setting of named choices has one of them, and `orders` are ascending."""
@@ -147,6 +191,31 @@ class Metric(ABC):
         """The public name: the folder that holds the class (`metrics/self_bleu/metric.py` is `self_bleu`)."""
         return type(self).__module__.split(".")[-2]
 
+    def keys(self) -> dict[str, Better]:
+        """Every key that a score of this metric may have, with these settings, and its direction.
+
+        Unless a metric says otherwise: one for each of its `orders`, or its name, all in the metric's direction.
+        """
+        orders: tuple[int, ...] | None = getattr(self, "orders", None)
+        names = [self.name] if orders is None else [f"{self.name}_{order}" for order in orders]
+        return dict.fromkeys(names, self.better)
+
+    def is_ranked(self, key: str) -> bool:
+        """Whether models are ranked by a key: not by what says how far another one can be trusted."""
+        return True
+
+    def meaning(self, key: str) -> Meaning:
+        """What scores of a key say, whatever the settings under which it came to be."""
+        better = self.keys().get(key, self.better)
+        return Meaning(
+            better=better,
+            aspect=self.aspect,
+            side=self.side if better == "real" else better,
+            bounds=self.bounds,
+            ranked=self.is_ranked(key),
+            held_out="training" in self.needs,
+        )
+
     @abstractmethod
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Scores by key (`bleu_2` .. `bleu_5`). Call `missing` first."""
@@ -168,6 +237,10 @@ class Metric(ABC):
             return f"{self.name} needs at least one sample"
         return None
 
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """Why some of the `keys` have no score though others have one. Call `missing` first."""
+        return {}
+
     def counts(self, inputs: MetricInputs) -> dict[str, int]:
         """Sentences of the texts that are `counted` and of the samples, for the signature."""
         texts = {_COUNTS[text]: len(getattr(inputs, text) or ()) for text in self.counted}
@@ -185,6 +258,12 @@ class Metric(ABC):
     def signature(self, inputs: MetricInputs) -> str:
         """The settings as one text, for people: `bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1`."""
         return signature_text(self.name, self.settings(inputs))
+
+
+def too_short(orders: Iterable[int], key: str, what: str, *corpora: Tokens, unit: str = "token") -> dict[str, str]:
+    """Key -> reason for each order that no sentence of the corpora is long enough for; in `key` {} is the order."""
+    longest = max(int(corpus.lengths.max(initial=0)) for corpus in corpora)
+    return {key.format(n): f"no {what} has {n} {unit}{'s' * (n > 1)}" for n in orders if n > longest}
 
 
 def _check_orders(metric: str, orders: tuple[int, ...]) -> None:

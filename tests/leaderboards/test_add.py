@@ -116,6 +116,7 @@ def environment(**changes: Any) -> Change:
         (lambda r: replace(r, data_sha256="0" * 64), "the data are 000000000000, grammar gives"),
         (lambda r: replace(r, evaluations=r.evaluations[:2]), "without an evaluation at its end"),
         (lambda r: replace(r, model="<script>alert(1)</script>"), "without <, >"),
+        (lambda r: replace(r, sources={**(r.sources or {}), "import layers": "0" * 64}), "imports layers, a file of"),
     ],
 )
 def test_refused_is_what_nobody_could_check(run: Path, tmp_path: Path, change: Change, said: str) -> None:
