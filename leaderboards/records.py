@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.record import RunRecord, read_record
-from bench.run_folder import find_begun, find_records
+from bench.run_folder import find_begun, records_in
+from bench.run_settings import MOST_HEAT
 from bench.seeds import newest_of_each
 from leaderboards.evidence import Verified, VerifiedFile, verified_of
 
@@ -91,7 +92,7 @@ def impossible(record: RunRecord) -> str | None:
         if phase.seconds < 0 or phase.steps < 0 or phase.real_sentences < 0:
             return f"phase {phase.name} has negative steps, seconds or sentences"
     for e in record.evaluations:
-        if not 0 < e.temperature <= 100 or e.step < 0:
+        if not 0 < e.temperature <= MOST_HEAT or e.step < 0:
             return f"an evaluation has temperature {e.temperature} and step {e.step}"
         for key, score in e.scores.items():
             if score.metric in _COSTS and score.value < -_ROUNDING:
@@ -113,11 +114,13 @@ def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
     """The record files, in a fixed order, one file once however often it is named."""
     found: dict[Path, Path] = {}
     for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; name a folder with run records or a record.json")
-        below = [path] if path.is_file() else find_records(path)
-        if not below:
-            problems.append(f"{path} holds no record.json at any depth")
+        try:
+            below = records_in(path)
+        except FileNotFoundError as error:
+            if not path.exists():
+                raise
+            problems.append(str(error))
+            continue
         for file in below:
             found.setdefault(file.resolve(), file)
     return list(found.values())

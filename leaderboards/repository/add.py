@@ -31,10 +31,10 @@ from bench.run_folder import (
     RECORD,
     TEMPORARY,
     WEIGHTS,
-    find_records,
     is_regular,
     log_probs_name,
     read_regular,
+    records_in,
     sweep_below,
     temporary_prefix,
 )
@@ -82,10 +82,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Record files: of a run's folder, of all folders below one, or as named. Raises FileNotFoundError."""
     found: dict[Path, None] = {}
     for path in paths:
-        below = [path] if path.is_file() else find_records(path)
-        if not below:
-            raise FileNotFoundError(f"{path} holds no record.json: it is not the folder of a finished run")
-        found |= dict.fromkeys(below)
+        found |= dict.fromkeys(records_in(path))
     return list(found)
 
 

@@ -31,10 +31,14 @@ def add_command(
 
     Exit status 1: some run was refused; the others are added all the same.
     """
-    from bench.places import RESULTS
+    from bench.places import RESULTS, check_file, check_folder
     from leaderboards.repository.add import MOST_WEIGHTS, PublishedFile, add, find_runs
 
     try:
+        if source_file is not None:
+            check_file(source_file)
+        if results is not None:
+            check_folder(results, "--results")
         files = find_runs(runs)
         if (source_file is None) != (source_url is None) or (source_file and len(files) != 1):
             raise ValueError("--source-file and --source-url go together, with one run")

@@ -34,6 +34,7 @@ from bench.run_folder import (
     is_temporary,
     log_probs_name,
     read_regular,
+    records_in,
     sweep_below,
 )
 from leaderboards.evidence import (
@@ -126,7 +127,7 @@ def verify(
 
     What `verified.json` says of a record stands as long as nothing has changed, but for records in `again`, and for
     `everything` of all. Below a folder with `<task>@<version>` folders, as in the repository, every file must have its
-    place and its record. Raises FileNotFoundError for a path that does not exist.
+    place and its record. Raises FileNotFoundError for a path without records.
     """
     files, strays = _found(paths)
     known: dict[Path, VerifiedFile] = {}
@@ -142,15 +143,11 @@ def _found(paths: Iterable[Path]) -> tuple[dict[Path, Path | None], list[Verific
     files: dict[Path, Path | None] = {}
     strays: list[Verification] = []
     for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; name a folder with records or a record.json")
-        found = [path] if path.is_file() else find_records(path)
         root = root_of(path)
+        found = find_records(path) if root == path else records_in(path)
         files |= dict.fromkeys(found, root)
         if root == path:
             strays += _strays(path, found)
-        elif not found:
-            strays.append(Verification(record=str(path), reasons=["it holds no record.json at any depth"]))
     return files, strays
 
 

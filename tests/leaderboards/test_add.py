@@ -205,7 +205,7 @@ def test_of_somebody_elses_samples_hash_and_address_are_kept(handed_in: Path, ru
 def test_an_unfinished_run_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "run.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match=r"not the folder of a finished run"):
+    with pytest.raises(FileNotFoundError, match=r"the runs below it have not ended"):
         find_runs([tmp_path / "begun"])
     assert "error: " in command("add", tmp_path / "begun", "--results", tmp_path / "results", code=2)
 

@@ -274,7 +274,7 @@ def test_command(results: Path, run: Path, tmp_path: Path) -> None:
     (report,) = json.loads(document.stdout)
     assert report["state"] == "different"
     (tmp_path / "empty").mkdir()
-    assert "holds no record.json" in command(tmp_path / "empty", code=1)
+    assert "holds no record.json" in command(tmp_path / "empty", code=2)
     assert "does not exist" in command(tmp_path / "nowhere", code=2)
 
 
