@@ -230,7 +230,7 @@ def recompute(
     numbering = dict(known.numbering)
     tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    inputs = metric_inputs(loaded.data, tokens, model and model.log_prob, named)
+    inputs = metric_inputs(loaded.data, tokens, None if model is None else model.log_prob, named)
     result = Recomputed()
     recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
