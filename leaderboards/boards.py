@@ -16,7 +16,18 @@ from bench.record import RunRecord, canonical_json, with_settings
 from leaderboards.curves import curves_of
 from leaderboards.published import published_for
 from leaderboards.records import Entry, read_store
-from leaderboards.rows import best_known, choose_baseline, labels, members, notes, once, order, row, shortcomings
+from leaderboards.rows import (
+    best_known,
+    choose_baseline,
+    labels,
+    mark_as_recorded,
+    members,
+    notes,
+    once,
+    order,
+    row,
+    shortcomings,
+)
 from leaderboards.schema import REAL_TEXT, Board, Boards
 from leaderboards.statistics import fill, mark_beyond_real, mark_front, rank
 from metrics.common.signature import Setting
@@ -82,6 +93,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     rank(board.rows, board.better)
     mark_front(board.rows)
     board.curves = curves_of(board)
+    mark_as_recorded(board)
     return board
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.record import CUSTOM, Evaluation, RunRecord, Score, with_settings
 from leaderboards.command import reproduce, run_variant
+from leaderboards.evidence import Outcome, outcomes
 from leaderboards.records import Entry
 from leaderboards.schema import (
     BASELINE,
@@ -14,6 +15,7 @@ from leaderboards.schema import (
     RANKED_SEEDS,
     REFERENCES,
     TEMPERATURE_SETTING,
+    Board,
     Evidence,
     LearningPoint,
     Row,
@@ -22,7 +24,18 @@ from leaderboards.schema import (
     Status,
 )
 
-__all__ = ["best_known", "choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
+__all__ = [
+    "best_known",
+    "choose_baseline",
+    "labels",
+    "mark_as_recorded",
+    "members",
+    "notes",
+    "once",
+    "order",
+    "row",
+    "shortcomings",
+]
 
 PRETRAINING = ("mle", "pretraining")
 """Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
@@ -209,7 +222,45 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
             if e.samples_file is not None
         ],
         environment=dict(record.environment),
+        checked={t: _checked(entry, e) for t, e in sorted(last.items())} if entry.verified else {},
+        checked_before=_checked(entry, before) if before is not None else {},
     )
+
+
+def _checked(entry: Entry, evaluation: Evaluation) -> dict[str, Outcome]:
+    """Key -> how a score of an evaluation was checked; empty where nothing was."""
+    if entry.verification is None:
+        return {}
+    (place,) = (i for i, e in enumerate(entry.record.evaluations) if e is evaluation)
+    found = outcomes(entry.verification.checks)
+    return {key: found[place, key] for key in evaluation.scores}
+
+
+def mark_as_recorded(board: Board) -> None:
+    """Mark, in verified rows, what was not computed again: means, gains, and what is read off a curve of such."""
+    for row in (row for row in (*board.rows, *board.apart) if row.verified):
+        runs = [run for run in row.runs if run.status == "completed"]
+        for temperature, means in row.sweep.items():
+            found = [run.checked.get(temperature, {}) for run in runs]
+            for key, mean in means.items():
+                mean.as_recorded = any(key in keys and keys[key][0] == "recorded" for keys in found)
+        for key, mean in row.final.items():
+            mean.as_recorded = row.sweep[1.0][key].as_recorded
+        for key, mean in row.gain.items():
+            before = any(key in run.checked_before and run.checked_before[key][0] == "recorded" for run in runs)
+            mean.as_recorded = before or (key in row.final and row.final[key].as_recorded)
+    rows = {row.label: row for row in (*board.rows, *board.apart)}
+    for curve in board.curves:
+        read_off = {trace.label: _any_recorded(rows[trace.label], (curve.x, curve.y)) for trace in curve.traces}
+        for trace in curve.traces:
+            if trace.matched is not None:
+                trace.matched.as_recorded = read_off[trace.label]
+            if trace.over_baseline is not None:
+                trace.over_baseline.as_recorded = read_off[trace.label] or read_off.get(curve.baseline or "", False)
+
+
+def _any_recorded(row: Row, keys: Iterable[str]) -> bool:
+    return any(key in means and means[key].as_recorded for means in row.sweep.values() for key in keys)
 
 
 def comparable_values(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, float]:

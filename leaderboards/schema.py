@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.published import Published
 from bench.record import Alarm
+from leaderboards.evidence import Outcome
 
 __all__ = [
     "BASELINE",
@@ -47,7 +48,8 @@ Status = Literal["reference", "ranked", "incomplete", "samples", "apart"]
 """`samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it shares no
 column with the others."""
 Evidence = Literal["verified", "unverified", "incomplete"]
-"""`verified`: stored with samples from which every score was recomputed. `unverified`: as the record says.
+"""`verified`: stored with samples from which its scores were recomputed, but for those that are marked as recorded.
+`unverified`: as the record says.
 `incomplete`: a trained model with fewer than three completed seeds. Numbers from papers are `reported`:
 `Board.published`."""
 
@@ -69,6 +71,8 @@ class RankedMean:
     """The last place that the row may have: all ranked rows but the clearly worse. Equal to `rank`: no tie."""
     beyond_real: bool = False
     """The whole interval is better than real text: sharper or collapsed, not better."""
+    as_recorded: bool = False
+    """Of a verified row: something in it was not computed again and stands as the records say."""
 
 
 @dataclass(kw_only=True)
@@ -127,6 +131,10 @@ class RunView:
     alarms: list[Alarm]
     samples: list[SamplesView]
     environment: dict[str, Any]
+    checked: dict[float, dict[str, Outcome]] = field(default_factory=dict)
+    """Temperature -> key -> how the score at the end was checked; empty for a run that is not verified."""
+    checked_before: dict[str, Outcome] = field(default_factory=dict)
+    """Key -> how the score at the end of pre-training was checked."""
 
 
 @dataclass(kw_only=True)

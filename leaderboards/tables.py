@@ -72,7 +72,7 @@ class Cell:
     uncertainty: float | None = None
     """Half width of the value's interval; of places, the last one."""
     mark: str = ""
-    """What follows: `†` beyond real text, `‡` on the front, `✓` verified; the phases of a duration."""
+    """What follows: `†` beyond real text, `‡` on the front, `✓` verified, `°` as recorded; the phases of a duration."""
     strong: bool = False
     order: float | None = None
     """What it is sorted by, where that is not the value."""
@@ -190,7 +190,13 @@ def page_tables(board: Board) -> list[Table]:
     tables = [
         _table("Scores at the end of training", _at_end(board.rows), final, name="scores"),
         _table("Gain over pre-training", _at_end(gained), gain, name="gain", notes=[paired]),
-        _table("Temperatures", _at_every_temperature(swept), [_temperature(), *sweep], name="temperatures"),
+        _table(
+            "Temperatures",
+            _at_every_temperature(swept),
+            [_temperature(), *sweep],
+            name="temperatures",
+            notes=_unkept(swept),
+        ),
         _table("At another temperature", _at_end(board.apart), final, name="apart", notes=[elsewhere]),
     ]
     return [table for table in tables if table.name == "scores" or (table.lines and len(table.columns) > 1)]
@@ -263,7 +269,15 @@ def _temperature_table(board: Board) -> list[Table]:
     present = [key for key in MAIN if any(key in means for row in rows for means in row.sweep.values())][:_WIDE]
     fields = [_temperature(), *(_score(board, key, _sweep(key)) for key in present)]
     places = _at_every_temperature(rows)
-    return [_table("Temperatures", places, fields, group=lambda row: row.label)] if present else []
+    notes = _unkept(rows)
+    return [_table("Temperatures", places, fields, notes=notes, group=lambda row: row.label)] if present else []
+
+
+def _unkept(rows: Sequence[Row]) -> list[str]:
+    """Whether verified rows have scores at other temperatures whose samples are not kept."""
+    means = (m for row in rows if row.verified for t, means in row.sweep.items() if t != 1.0 for m in means.values())
+    told = "Of rows with ✓ too, scores at other temperatures than 1 stand as recorded: these samples are not kept."
+    return [told] if any(mean.as_recorded for mean in means) else []
 
 
 def _matched_tables(board: Board) -> list[Table]:
@@ -370,17 +384,21 @@ def _temperature() -> Field:
 
 
 def _score(board: Board, key: str, pick: Pick, choices: tuple[str, ...] = (), kind: Kind = "score") -> Field:
-    """A score; bold where it is the best at the end."""
+    """A score; bold where it is the best at the end. ° in the heading, and on the cells where only some are so."""
+    said = [m.as_recorded for row in (*board.rows, *board.apart) if row.verified and (m := pick(row, 1.0)) is not None]
+    recorded, mixed = any(said), any(said) and not all(said)
 
     def cell(row: Row, temperature: float) -> Cell:
         mean = pick(row, temperature)
         if mean is None:
             return Cell()
         strong = mean is row.final.get(key) and is_best(board, row, key)
-        return Cell(mean.mean, mean.half_width, "†" if mean.beyond_real else "", strong)
+        mark = ("†" if mean.beyond_real else "") + ("°" if mixed and mean.as_recorded else "")
+        return Cell(mean.mean, mean.half_width, mark, strong)
 
     better, metric = board.better[key], board.metrics.get(key, "")
-    return Column(title=_score_title(board, key), kind=kind, metric=metric, better=better, choices=choices), cell
+    title = _score_title(board, key) + ("°" if recorded else "")
+    return Column(title=title, kind=kind, metric=metric, better=better, choices=choices), cell
 
 
 def _score_title(board: Board, key: str) -> str:

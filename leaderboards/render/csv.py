@@ -16,11 +16,12 @@ __all__ = ["CSV_COLUMNS", "lines", "to_csv", "write"]
 CSV_COLUMNS = (
     *("board", "task", "task_version", "task_config", "data_sha256", "scale", "model", "label", "config_hash"),
     *("origin", "status", "evidence", "baseline", "n_completed", "n_started", "table", "temperature", "key", "mean"),
-    *("half_width", "n", "signature", "better", "rank", "rank_high"),
+    *("half_width", "n", "signature", "better", "rank", "rank_high", "as_recorded"),
 )
 """`table`: final (temperature 1), gain (end minus end of pre-training), temperature (every temperature), `matched x`
 (quality at the baseline's diversity x), `over_baseline x` (that, minus the baseline's), seconds (training, by phase).
-Rows of status `apart` have the tables apart and apart_temperature instead: their temperature 1 is another one."""
+Rows of status `apart` have the tables apart and apart_temperature instead: their temperature 1 is another one.
+`as_recorded`: of verified rows, whether something in the value was not computed again."""
 
 
 def to_csv(boards: Boards) -> str:
@@ -103,6 +104,7 @@ def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
         "better": board.better[key] if scored else None,
         "rank": mean.rank,
         "rank_high": mean.rank_high,
+        "as_recorded": int(mean.as_recorded) if row.verified and scored else None,
     }
 
 

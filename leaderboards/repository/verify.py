@@ -41,6 +41,7 @@ from leaderboards.evidence import (
     NO_SAMPLES,
     VERIFIED,
     Basis,
+    Change,
     Check,
     Document,
     How,
@@ -68,7 +69,7 @@ from leaderboards.repository.results import (
 )
 from leaderboards.schema import END
 
-__all__ = ["Verification", "describe", "summary", "verify", "write_verified"]
+__all__ = ["Verification", "changed", "describe", "summary", "verify", "write_verified"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -111,8 +112,8 @@ class _Plan:
 
     path: Path
     root: Path | None
-    why: tuple[str, ...]
-    """Why it is computed."""
+    why: tuple[Change, ...]
+    """Why it is computed; empty: it is not."""
     metrics: frozenset[str] | None = None
     """Scores of these are computed; None: of all."""
     old: Verified | None = None
@@ -160,24 +161,31 @@ def _carry_out(plans: Sequence[_Plan], jobs: int) -> list[Verification]:
         return list(pool.map(_check, plans, chunksize=max(1, len(plans) // (8 * jobs))))
 
 
+def changed(paths: Iterable[Path]) -> dict[Path, tuple[Change, ...]]:
+    """Every record below the paths, and why `verify` would compute it: empty if it would not. Computes nothing."""
+    known: dict[Path, VerifiedFile] = {}
+    return {file: _plan(file, root, known, asked=False).why for file, root in _found(paths)[0].items()}
+
+
 def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked: bool) -> _Plan:
     """What of a record is to be computed; `known` keeps what was read of each folder."""
     try:
         record = read_record(path)
         old = verified_of(path, record, known)
-        changes = {} if old is None or old.basis is None else _basis(record, path.parent).changes(old.basis)
+        changes = [] if old is None or old.basis is None else _basis(record, path.parent).changes(old.basis)
     except (ValueError, KeyError, OSError, RecursionError):  # `_check` says what is wrong
-        return _Plan(path=path, root=root, why=("it, or what is said of it, cannot be read",))
-    if asked or old is None or old.basis is None:
-        why = "asked for" if asked else "not verified before" if old is None else "not known what it rested on"
-        return _Plan(path=path, root=root, why=(why,))
-    metrics: frozenset[str] | None = frozenset(name for name in changes.values() if name is not None)
-    if None in changes.values():
-        metrics = None
-    elif "model" in changes.values():
-        of_weights = {key for c in old.checks if c.how == "weights" for key in c.scores}
+        return _Plan(path=path, root=root, why=(Change(what="record", name="it, or what is said of it, is not read"),))
+    if asked:
+        return _Plan(path=path, root=root, why=(Change(what="asked", name="asked for"),))
+    if old is None or old.basis is None:
+        name = "not verified before" if old is None else "not known what it rested on"
+        return _Plan(path=path, root=root, why=(Change(what="record", name=name),))
+    concerned = {change.metric for change in changes}
+    metrics = None if None in concerned else frozenset(name for name in concerned if name is not None)
+    if metrics is not None and "model" in metrics:
+        of_weights = {key for check in old.checks if check.how == "weights" for key in check.scores}
         scores = (s for e in record.evaluations for key, s in e.scores.items() if key in of_weights)
-        metrics = (metrics or frozenset()) | {score.metric for score in scores}
+        metrics |= {score.metric for score in scores}
     return _Plan(path=path, root=root, why=tuple(changes), metrics=metrics, old=old)
 
 
@@ -209,7 +217,7 @@ def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
 def _check(plan: _Plan) -> Verification:
     """One record, as far as it is to be computed. Whatever is wrong with it is in the report."""
     path, old = plan.path, plan.old
-    report = Verification(record=str(path), why_computed=list(plan.why))
+    report = Verification(record=str(path), why_computed=list(map(str, plan.why)))
     report.computed = "nothing" if not plan.why else "whole" if plan.metrics is None else "part"
     try:
         report.sha256 = hashlib.sha256(read_regular(path)).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 from collections.abc import Iterator
@@ -95,7 +96,9 @@ def advance(model: TextGenerator, stream: Stream, first: int = 0, last: int | No
         step(stream)
 
 
+@functools.cache
 def trained(name: str, spec: SequenceSpec) -> TextGenerator:
+    """Of whoever only draws from it and asks it: trained once."""
     model = build(name, spec)
     advance(model, Stream(spec, model.config.batch_size))
     return model
