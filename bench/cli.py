@@ -22,6 +22,7 @@ from bench.registry import Kind, find, names, suggest
 from bench.reproduce.cli import reproduce_command
 from bench.run_folder import find_starts
 from bench.score.cli import explain_command, score_command
+from bench.streams import SafeGroup, shown
 from bench.suite import read_suite
 from bench.terminal import (
     Experiment,
@@ -75,6 +76,7 @@ def _field_texts(cls: type[Any]) -> dict[str, str]:
 
 
 app = typer.Typer(
+    cls=SafeGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -212,7 +214,7 @@ def sample_command(
     """Print sentences from a finished run."""
     with UserErrors():
         for sentence in load(run, model=model, task=task).sample(n, temperature=temperature, seed=seed):
-            typer.echo(sentence)
+            console.print_document(shown(sentence) if console.is_terminal else sentence)
 
 
 @app.command("list")
