@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench import data
 from bench.config import RunConfig, assign, explain_error, make_runs
+from bench.places import PAPER, command
 from bench.published import Published, find_published
 from bench.registry import suggest
 from bench.text.content import Format
@@ -187,7 +188,9 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
     """
     suite = SuiteConfig.read(path)
     if not suite.runs:
-        scored = "; `python -m bench reproduce` scores what it holds" if suite.samples or suite.real_text else ""
+        scored = ""
+        if path.parent == PAPER and (suite.samples or suite.real_text):
+            scored = f"; `{command('bench', 'reproduce', path.stem)}` scores what it holds"
         raise ValueError(f"{path} has no [[runs]]{scored}")
     return [config for row in read_rows(path, suite, overrides) for config in row.configs]
 

@@ -13,7 +13,7 @@ from bench.config import Resolved, plain
 from bench.environment import uncommitted
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import Outcome, launch
-from bench.places import program
+from bench.places import command
 from bench.score.records import LoadedTask, record_real_text
 
 __all__ = ["start", "table_hint"]
@@ -37,7 +37,7 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
             for warning in each.task.warnings(loaded[key].data):
                 console.print(f"warning: {each.run.task}: {warning}", style="yellow")
             record_real_text(loaded[key], each.run.n_samples, options.runs)
-    tracking = options.tracking.prepared()
+    tracking = options.tracking.prepared(options.runs)
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
     if hint := tracking.hint():
         console.print(f"\n{hint}")
@@ -57,7 +57,7 @@ def _no_rows(resolved: Sequence[Resolved]) -> str | None:
 
 def table_hint(runs: Path) -> str:
     """The command that makes the table of a folder of runs."""
-    return f"{program('leaderboards')} build {runs}"
+    return command("leaderboards", "build", runs)
 
 
 def _task_key(resolved: Resolved) -> str:

@@ -12,12 +12,14 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
+from bench.places import command
 from bench.registry import names
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
 from bench.task import Task, TextData
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
 from bench.text.content import Format
+from bench.text.escapes import shown_name
 from bench.text.sample_files import Samples, read_samples
 from bench.text.tokenizers import Tokenizer
 
@@ -88,9 +90,9 @@ def score_command(
                 raise ValueError(warning)
             scored = score_files(sources, board, runs, track)
         if as_json:
-            typer.echo(score_report.as_json(scored, task_name, warning))
+            console.print_json_text(score_report.as_json(scored, task_name, warning))
         elif as_csv:
-            typer.echo(score_report.as_csv(scored, task_name), nl=False)
+            console.print_document(score_report.as_csv(scored, task_name))
         else:
             score_report.print_table(console, scored, task_name)
         if warning:
@@ -127,11 +129,12 @@ def explain_command(
             read = reading.read(paths[0], loadable, data, share_of(f"reading {paths[0].name}"))
             protocols = explain(texts(read, data.references, loadable.reference_file()))
         if as_json:
-            typer.echo(score_report.protocols_as_json(protocols))
+            console.print_json_text(score_report.protocols_as_json(protocols))
         elif as_markdown:
-            typer.echo(score_report.protocols_as_markdown(protocols), nl=False)
+            console.print_document(score_report.protocols_as_markdown(protocols))
         else:
-            title = f"{paths[0].name} ({len(read):,} sentences) against {task_name} ({len(data.references):,})"
+            file = f"{shown_name(paths[0].name)} ({len(read):,} sentences)"
+            title = f"{file} against {task_name} ({len(data.references):,})"
             score_report.print_protocols(console, protocols, title)
 
 
@@ -186,8 +189,8 @@ def _resolve(
         *others, task_name = files
         if Path(task_name).is_file() and not task_name.endswith(".py") and task_name not in names("tasks"):
             raise ValueError(
-                f"{task_name!r} is a file: the task comes last (score {' '.join(files)} image_coco), or give the real "
-                "text by --references"
+                f"{task_name!r} is a file: the task comes last "
+                f"({command('bench', 'score', *map(Path, files), 'image_coco')}), or give the real text by --references"
             )
         paths = [Path(other) for other in others]
     name, task = scored_against(
@@ -223,12 +226,12 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 @contextmanager
 def _progress() -> Iterator[tuple[ShareOf, Track]]:
     """Bars on the terminal while something takes long; nothing in a pipe or a log."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
 
         def share_of(what: str) -> Callable[[float], None]:
-            bar = bars.add_task(what, total=1.0)
-            return lambda share: bars.update(bar, completed=share)
+            bar = bars.add_task(shown_name(what), total=1.0)
+            return lambda share: bars.update(bar, completed=share, visible=share < 1)
 
         def track(metrics: Sequence[Any]) -> Iterator[Any]:
             bar = bars.add_task("scoring", total=len(metrics))
