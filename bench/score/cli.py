@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column as TableColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
 from bench.places import command
@@ -226,7 +227,8 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 @contextmanager
 def _progress() -> Iterator[tuple[ShareOf, Track]]:
     """Bars on the terminal while something takes long; nothing in a pipe or a log."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    name = TextColumn("{task.description}", markup=False, table_column=TableColumn(overflow="fold"))
+    columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
 
         def share_of(what: str) -> Callable[[float], None]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bench.streams import Head, print_prose, print_table
 from bench.streams import console as standard_output
-from leaderboards.formats import plain
+from bench.text.escapes import shown_name
 from leaderboards.legend import facts, heading, legend
 from leaderboards.schema import Boards
 from leaderboards.tables import Line, Table, text_tables
@@ -56,4 +56,4 @@ def _list(console: Console, title: str, lines: list[str], style: str) -> None:
     if lines:
         print_prose(console, title, "bold")
     for line in lines:
-        print_prose(console, f"  - {plain(line)}", style)
+        print_prose(console, f"  - {shown_name(line)}", style)

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
 from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_temporary, read_regular, sweep_below
-from leaderboards.formats import plain
+from bench.text.escapes import shown_name
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
@@ -207,7 +207,7 @@ def describe(report: Verification) -> str:
     for what, why in report.recorded_only.items():
         named.setdefault(why, []).append(what)
     lines += [f"    as recorded, {why}: {'; '.join(whats)}" for why, whats in named.items()]
-    return "\n".join(map(plain, lines))
+    return "\n".join(map(shown_name, lines))
 
 
 def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> list[Path]:
