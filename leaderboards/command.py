@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.places import program
+from bench.places import command
 from bench.record import RunRecord
 from bench.run_settings import RunSettings
 
@@ -33,7 +32,7 @@ def reproduce(records: Sequence[RunRecord], path: Path) -> str:
     settings = _assignments("model", record.model_config) + _assignments("task", record.task_config)
     settings += _assignments("", _run_settings(records))
     words += ["--set", *settings] if settings else []
-    return f"{program('bench')} {shlex.join(words)}"
+    return command("bench", *words, here=False)
 
 
 def _score(record: RunRecord, path: Path) -> str:
@@ -41,8 +40,8 @@ def _score(record: RunRecord, path: Path) -> str:
     if not files:
         return ""
     settings = [f"--set={text}" for text in _assignments("", record.task_config)]
-    words = ["score", str(path.parent / files[-1]), record.task, "--name", record.model, "--runs", "runs", *settings]
-    return f"{program('bench')} {shlex.join(words)}"
+    words = [record.task, "--name", record.model, "--runs", "runs", *settings]
+    return command("bench", "score", path.parent / files[-1], *words, here=False)
 
 
 def run_variant(record: RunRecord) -> dict[str, str]:

@@ -13,7 +13,7 @@ from bench.config import Resolved, plain
 from bench.environment import uncommitted
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import Outcome, launch
-from bench.places import program
+from bench.places import command
 from bench.record import read_start
 from bench.registry import own_modules
 from bench.run_folder import START
@@ -42,7 +42,7 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
             record_real_text(loaded[key], each.run.n_samples, options.runs)
         _check_selection(each, loaded[key])
         _same_data(each.folder(options.runs), loaded[key])
-    tracking = options.tracking.prepared()
+    tracking = options.tracking.prepared(options.runs)
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
     if hint := tracking.hint():
         console.print(f"\n{hint}")
@@ -91,7 +91,7 @@ def _no_rows(resolved: Sequence[Resolved]) -> str | None:
 
 def table_hint(runs: Path) -> str:
     """The command that makes the table of a folder of runs."""
-    return f"{program('leaderboards')} build {runs}"
+    return command("leaderboards", "build", runs)
 
 
 def _task_key(resolved: Resolved) -> str:
