@@ -23,6 +23,7 @@ from bench.reproduce.cli import reproduce_command
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
+from bench.streams import INTERRUPTED
 from bench.suite import read_suite
 from bench.terminal import (
     Experiment,
@@ -189,7 +190,7 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if bad:
         raise typer.Exit(1)
 

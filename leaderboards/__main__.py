@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is imported below begins nothing (see `run_program`)
 
 import typer
 
 from bench.places import program
-from bench.streams import take_any_text
+from bench.streams import run_program
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
@@ -124,8 +129,7 @@ app.command("published")(published_command)
 
 def main() -> None:
     """Entry point of `python -m leaderboards` and of the console script."""
-    take_any_text()
-    app(prog_name=program("leaderboards"))
+    run_program(lambda: partial(app, prog_name=program("leaderboards")))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS
 from bench.record import write_atomic
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
+from bench.streams import INTERRUPTED
 from bench.suite import RealText, SamplesFile
 from bench.terminal import (
     Experiment,
@@ -160,7 +161,7 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
         show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
-        raise typer.Exit(_BUDGET_SPENT if spent else 130)
+        raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
     if statuses - {"completed"}:
         raise typer.Exit(1)
     if missing:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from leaderboards.repository.verify import Verification
 
 __all__ = ["add_command", "published_command", "verify_command"]
 
@@ -78,7 +81,7 @@ def verify_command(
     Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
-    from leaderboards.repository.verify import describe, verify, write_verified
+    from leaderboards.repository.verify import describe, verify
 
     try:
         reports = verify(paths or [RESULTS], jobs)
@@ -93,13 +96,26 @@ def verify_command(
     states = [report.state for report in reports]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
     typer.echo(f"{sum(r.scores for r in reports)} scores equal; records: {counts}", err=True)
-    if write:
-        for file in write_verified(paths or [RESULTS], [r for r in reports if r.sha256]):
-            typer.echo(f"written: {file}", err=True)
+    kept = not write or _keep(paths or [RESULTS], reports)
     if "different" in states:
         raise typer.Exit(_DIFFERENT)
+    if not kept:
+        raise typer.Exit(2)
     if not allow_missing_data and ("not checked" in states or "verified" not in states):
         raise typer.Exit(_NOT_CHECKED)
+
+
+def _keep(paths: list[Path], reports: list[Verification]) -> bool:
+    """Write down what was verified; False, with the reason said, where that cannot be."""
+    from leaderboards.repository.verify import write_verified
+
+    try:
+        for file in write_verified(paths, [report for report in reports if report.sha256]):
+            typer.echo(f"written: {file}", err=True)
+    except OSError as error:
+        typer.echo(f"error: what was verified cannot be kept: {error}; the report above is whole", err=True)
+        return False
+    return True
 
 
 def upgrade_command(

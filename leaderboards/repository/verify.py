@@ -7,12 +7,9 @@ task, and every score of every set of samples that is kept comes out equal (to 1
 
 from __future__ import annotations
 
-import concurrent.futures
 import datetime
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +21,7 @@ from bench.run_folder import MODEL_SOURCE, RECORD, find_records, is_regular, is_
 from leaderboards.formats import plain
 from leaderboards.records import VERIFIED
 from leaderboards.repository import rescore
+from leaderboards.repository.processes import side_by_side
 from leaderboards.repository.results import (
     SOURCE,
     check_record,
@@ -38,8 +36,6 @@ from leaderboards.repository.results import (
 from leaderboards.schema import END
 
 __all__ = ["Verification", "describe", "verify", "write_verified"]
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(kw_only=True)
@@ -86,11 +82,13 @@ def verify(paths: Iterable[Path], jobs: int = 1) -> list[Verification]:
             strays.append(Verification(record=str(path), reasons=["it holds no record.json at any depth"]))
     if jobs <= 1 or len(files) < 2:
         return [*strays, *(_check(file, root) for file, root in files.items())]
-    for name in _THREADS:  # a process each; their matrix products must not fight for the cores
-        os.environ.setdefault(name, "1")
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        return [*strays, *pool.map(_check, files, files.values(), chunksize=max(1, len(files) // (8 * jobs)))]
+    return [*strays, *side_by_side(_check, list(files.items()), jobs, _lost)]
+
+
+def _lost(item: tuple[Path, Path | None]) -> Verification:
+    """What is said of a record whose process died."""
+    reason = "the process that checked it was killed, or ran out of memory: verify this row alone"
+    return Verification(record=str(item[0]), state="not checked", reasons=[reason])
 
 
 def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
