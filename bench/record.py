@@ -67,6 +67,7 @@ _LABEL = 60
 """Characters of settings behind a name."""
 LARGEST_NUMBER = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
+_REMEDY = "take it from a copy, or remove it and give the command that made it again"
 _DEEPEST = 50
 """Of objects and lists in one another; a run's have 7."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -278,7 +279,7 @@ def read_record(path: Path) -> RunRecord:
         record = decode(RunRecord, document, "record")
         _check_names(record)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {error}; {_REMEDY}") from error
     return record
 
 
@@ -302,7 +303,7 @@ def read_start(path: Path) -> RunStart:
         start = decode(RunStart, document, "run")
         _check_start(start, "run")
     except ValueError as error:
-        raise ValueError(f"{path} does not describe a run of this version: {error}") from error
+        raise ValueError(f"{path} does not describe a run of this version: {error}; {_REMEDY}") from error
     return start
 
 
@@ -324,12 +325,12 @@ def read_document(path: Path) -> dict[str, Any]:
         if deeper_than(document, _DEEPEST):
             raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
+        if not isinstance(document, dict):
+            raise ValueError(f"expected an object, got {type(document).__name__}")
     except ValueError as error:
-        raise ValueError(f"{path} is not a run record: {error}") from error
+        raise ValueError(f"{path} is not a run record: {error}; {_REMEDY}") from error
     except RecursionError as error:
         raise ValueError(f"{path} is not a run record: objects or lists in one another without end") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is not a run record: expected an object, got {type(document).__name__}")
     return document
 
 

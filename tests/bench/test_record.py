@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.records import as_schema_1, evaluation, record
+from helpers.records import as_schema_1, evaluation, example, record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +122,22 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
             {**json.loads(trained().to_json())["evaluations"][0], "scores": {"a": {"value": None, "metric": "a"}}}
         )
     assert math.isfinite(Score(value=1.0, metric="a", settings={}, better="real").value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"evaluations": 5}, {"evaluations": None}, {"environment": []}, {"origin": ["run"]}]
+)
+def test_an_older_record_of_other_types_is_refused_by_name(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(as_schema_1(example()[0]) | change))
+    with pytest.raises(ValueError, match=rf"record\.json: record.{next(iter(change))} must be"):
+        read_record(path)
+
+
+def test_an_older_record_whose_temperature_is_a_list_is_refused_by_name(tmp_path: Path) -> None:
+    document = as_schema_1(example()[0])
+    document["evaluations"][-1]["temperature"] = [1.0]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="temperature must be float"):
+        read_record(path)
