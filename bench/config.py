@@ -39,6 +39,7 @@ __all__ = [
     "make_runs",
     "parse_settings",
     "plain",
+    "read_seeds",
     "setting_names",
     "shown_value",
     "source_hash",
@@ -281,6 +282,8 @@ _TYPES = {
     "model": "a table",
     "dataclass": "a table",
 }
+_BY_OPTION: Mapping[int | str, str] = {"temperatures": "--temperature", "metrics": "--metric", "scale": "--scale"}
+"""Settings of a run that the command line has options for."""
 _UNIONS = re.compile(r"(int|float|str|constrained-\w+|(dict|tuple|list|function-\w+|nullable|union)\[.*\])")
 """What pydantic puts into the place of an error beside names of fields."""
 
@@ -297,6 +300,8 @@ def explain_error(
     place = [part for part in first["loc"] if isinstance(part, int) or not _UNIONS.fullmatch(part)]
     said = place[1:] if place and place[0] == inside else place
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in said).strip(".") or "settings"
+    if known is None and said and said[0] in _BY_OPTION:
+        where = f"{said[0]} ({_BY_OPTION[said[0]]})"
     kind = first["type"].partition("_")[0]
     match first["type"]:
         case "value_error":
@@ -399,6 +404,28 @@ def split_metrics(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
         else:
             others[key] = value
     return others, of_metrics
+
+
+_MOST_SEEDS = 10_000
+
+
+def read_seeds(values: Iterable[object]) -> list[int]:
+    """`["0-2", "7"]` -> [0, 1, 2, 7], each once. Raises ValueError that says how seeds are written."""
+    seeds: dict[int, None] = {}
+    for value in values:
+        found = None if isinstance(value, bool) else re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value))
+        if found is None:
+            numbers = re.findall(r"\d+", str(value))
+            between = "-" if re.fullmatch(r"\d+\s*(\.\.\.?|:|–|-)\s*\d+", str(value)) else " "
+            meant = f": write --seed {between.join(numbers)}" if between == "-" or "," in str(value) else ""
+            raise ValueError(f"seeds are whole numbers from 0 on, as --seed 0 1 2 or 0-2, got {str(value)!r}{meant}")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError(f"seeds {value}: that ends before it begins: write --seed {last}-{first}")
+        if last - first >= _MOST_SEEDS:
+            raise ValueError(f"seeds {value} are {last - first + 1:,} runs; at most {_MOST_SEEDS:,}")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return list(seeds)
 
 
 def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig]:

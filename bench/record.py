@@ -112,10 +112,17 @@ class Evaluation:
     temperature: float
     scores: Mapping[str, Score]
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Metric -> why it is absent."""
+    """Metric or score -> why it is absent."""
     samples_file: str | None = None
     """Relative to the record; None where the samples of this evaluation are not kept."""
     samples_sha256: str | None = None
+
+    def absent(self) -> dict[str, str]:
+        """Metrics and scores that are absent for one reason, `distinct_3, distinct_4` -> the reason."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.skipped.items():
+            names.setdefault(reason, []).append(name)
+        return {", ".join(together): reason for reason, together in names.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,17 +28,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from bench.places import ROOT
+from bench.places import ROOT, check_file
 
 __all__ = [
     "Kind",
     "find",
     "find_recorded",
+    "first_line",
     "is_file",
     "names",
     "own_modules",
     "own_source",
     "public_name",
+    "source_file",
     "suggest",
 ]
 
@@ -71,6 +73,19 @@ def _own(kind: Kind) -> set[str]:
     return found
 
 
+def first_line(kind: Kind, name: str) -> str:
+    """The first sentence of what a name stands for, read without an import; of another distribution, its place."""
+    folder = ROOT.joinpath(*_PACKAGES[kind].split("."))
+    places = (
+        [folder / name / "metric.py"] if kind == "metrics" else [folder / f"{name}.py", folder / name / "__init__.py"]
+    )
+    path = next((path for path in places if path.is_file()), None)
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path else None
+    if text is None:
+        return f"installed: {', '.join(point.value for point in _plugins(kind) if point.name == name)}"
+    return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
+
+
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
     if not isinstance(name, str):
@@ -82,11 +97,23 @@ def find(kind: Kind, name: str) -> type[Any]:
         return _only_class(importlib.import_module(f"{module}.metric" if kind == "metrics" else module), kind, name)
     points = [point for point in _plugins(kind) if point.name == name]
     if not points:
+        for other in _BASES:
+            if name in names(other):
+                raise KeyError(f"{name!r} is among the {other}, not the {kind}; Known: {', '.join(names(kind))}")
         raise KeyError(f"no {name!r} in {_PACKAGES[kind].replace('.', '/')}; {suggest(name, names(kind))}")
     if len(points) > 1:
         places = ", ".join(sorted(point.value for point in points))
         raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
     return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
+
+
+def source_file(kind: Kind, name: str) -> Path:
+    """The file that holds the class behind a registered name; ours are not imported for it. Raises KeyError."""
+    if name not in _own(kind):
+        return Path(inspect.getfile(find(kind, name)))
+    place = ROOT.joinpath(*_PACKAGES[kind].split("."), name)
+    inside = place / ("metric.py" if kind == "metrics" else "__init__.py")
+    return inside if inside.is_file() else place.with_suffix(".py")
 
 
 def is_file(name: str) -> bool:
@@ -197,11 +224,11 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
     path_text, _, class_name = name.partition(":")
     path = Path(path_text)
     try:
-        there = path.is_file()
+        check_file(path)
+    except FileNotFoundError as error:
+        raise KeyError(f"{error} (from {name!r})") from None
     except OSError:  # no name of a file on this system
-        there = False
-    if not there:
-        raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})")
+        raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})") from None
     module_name = path.stem
     if module_name in sys.modules and getattr(sys.modules[module_name], "__file__", None) != str(path.resolve()):
         raise KeyError(

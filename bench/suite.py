@@ -241,8 +241,8 @@ class RunsRow:
     configs: tuple[RunConfig, ...]
 
 
-def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
-    """The runs of a suite file: every model on every task with every seed, in the order of the file.
+def read_suite(path: Path, overrides: Mapping[str, Any] | None = None, seeds: Sequence[int] = ()) -> list[RunConfig]:
+    """The runs of a suite file: every model on every task with every seed, or with `seeds`, in the order of the file.
 
     Raises ValueError or KeyError that names the file.
     """
@@ -250,11 +250,13 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
     if not suite.runs:
         scored = "; `python -m bench reproduce` scores what it holds" if suite.samples or suite.real_text else ""
         raise ValueError(f"{path} has no [[runs]]{scored}")
-    return [config for row in read_rows(path, suite, overrides) for config in row.configs]
+    return [config for row in read_rows(path, suite, overrides, seeds) for config in row.configs]
 
 
-def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None) -> list[RunsRow]:
-    """The rows that are trained. Raises ValueError that names the file."""
+def read_rows(
+    path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None, seeds: Sequence[int] = ()
+) -> list[RunsRow]:
+    """The rows that are trained, with `seeds`, if any, in place of its own. Raises ValueError that names the file."""
     shared = {"model": suite.models, "task": suite.tasks}
     rows: list[RunsRow] = []
     where = ""
@@ -263,7 +265,7 @@ def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | Non
             where = f"runs[{number}]: "
             merged = _set(suite.defaults) | _set(entry)
             notes = {name: merged.pop(name) for name in RowNotes.model_fields if name in merged}
-            seeds = merged.pop("seeds", (0,))
+            own_seeds = merged.pop("seeds", (0,))
             tasks, models = (merged.get(kind, ()) for kind in ("task", "model"))
             if not (tasks and models):
                 raise ValueError(f"it lacks {'model' if tasks else 'task'!r}")
@@ -274,7 +276,7 @@ def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | Non
                 for kind, settings in shared.items():
                     own = config.get(f"{kind}_settings", {})
                     config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
-                configs = make_runs(assign(overrides or {}, config), seeds)
+                configs = make_runs(assign(overrides or {}, config), seeds or own_seeds)
                 configs[0].resolve()
                 rows.append(RunsRow(notes=RowNotes(**notes), configs=tuple(configs)))
         where = ""

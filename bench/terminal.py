@@ -22,13 +22,20 @@ __all__ = [
     "Runs",
     "SafeConsole",
     "SaveEvery",
+    "Seeds",
     "Settings",
     "TrackerOption",
     "TrackingUri",
     "UserErrors",
     "console",
+    "counted",
     "errors",
 ]
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 class SafeConsole(Console):
@@ -73,6 +80,9 @@ Jobs = Annotated[
 ]
 JobsPerGpu = Annotated[
     int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2, or 0-2.", metavar="SEED")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]

@@ -268,7 +268,8 @@ def _said(record: RunRecord) -> list[str]:
         return [*said, f"failed: {record.error or 'no reason was recorded'}"]
     if final is None:
         return [*said, "no evaluation at the end at temperature 1"]
-    return said + [f"{name} is absent: {reason}" for name, reason in sorted(final.skipped.items())]
+    absent = sorted(final.absent().items())
+    return said + [f"{names} {'are' if ', ' in names else 'is'} absent: {reason}" for names, reason in absent]
 
 
 def _left_out(record: RunRecord, signatures: Mapping[str, str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.record import Evaluation, RunRecord, Score, read_record
 from bench.reproduce.presets import Number, Preset, PresetRow
@@ -116,7 +117,7 @@ def _result(row: PresetRow, number: Number, done: Mapping[int, RunRecord], faile
     against = _against(row, number, failed)
     scores: dict[int, Score] = {}
     for seed, record in done.items():
-        score = _score(record, number)
+        score = _score(record, number, row.metrics)
         if isinstance(score, Score):
             scores[seed] = score
         else:
@@ -158,7 +159,7 @@ def _differences(row: PresetRow, number: Number, scores: Iterable[Score], data: 
     return reasons
 
 
-def _score(record: RunRecord, number: Number) -> Score | str:
+def _score(record: RunRecord, number: Number, metrics: Sequence[Any]) -> Score | str:
     """The score that a number speaks of, or why there is none."""
     evaluations = [each for each in record.evaluations if each.temperature == number.temperature]
     chosen = _place(record, evaluations, number)
@@ -166,7 +167,8 @@ def _score(record: RunRecord, number: Number) -> Score | str:
         return chosen
     if number.key in chosen.scores:
         return chosen.scores[number.key]
-    why = next((text for name, text in chosen.skipped.items() if number.key.startswith(name)), "it was not measured")
+    names = (number.key, *(metric.name for metric in metrics if metric.keys().get(number.key)))
+    why = next((chosen.skipped[name] for name in names if name in chosen.skipped), "it was not measured")
     return f"no {number.key}: {why}"
 
 

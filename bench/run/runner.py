@@ -32,7 +32,7 @@ from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
 
-__all__ = ["load_run", "run", "run_start"]
+__all__ = ["load_run", "run", "run_start", "trained_model"]
 
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
@@ -287,6 +287,13 @@ def load_run(
     data = task.load()
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
+    return trained_model(record, folder, data, model_class, device), data, task
+
+
+def trained_model(
+    record: RunRecord, folder: Path, data: TextData, model_class: type[TextGenerator], device: str = "cpu"
+) -> TextGenerator:
+    """The model of a record with the weights beside it. Raises ValueError for another model's, or not finite ones."""
     config = build(model_class.Config, record.model_config, record.model)
     model = _construct(model_class, config, data.spec, torch.device(device))
     load_weights(folder / WEIGHTS, model, torch.device(device))
@@ -295,4 +302,4 @@ def load_run(
             raise ValueError(
                 f"{folder / WEIGHTS}: {name} is not finite, the training diverged: no sentence can be drawn"
             )
-    return model, data, task
+    return model

@@ -99,10 +99,10 @@ def _notes(files: Sequence[ScoredFile]) -> Iterator[str]:
     yield from dict.fromkeys(score.signature for file in files for score in file.evaluation.scores.values())
     absent: dict[str, list[str]] = {}
     for file in files:
-        for name, reason in file.evaluation.skipped.items():
-            absent.setdefault(f"absent: {name} ({reason})", []).append(file.name)
-    for line, names in absent.items():
-        yield line if len(names) == len(files) else f"{line}: {', '.join(names)}"
+        for names, reason in file.evaluation.absent().items():
+            absent.setdefault(f"absent: {names} ({reason})", []).append(file.name)
+    for line, those in absent.items():
+        yield line if len(those) == len(files) else f"{line}: {', '.join(those)}"
     yield from (f"record: {file.folder}" for file in files if file.folder)
 
 

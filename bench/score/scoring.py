@@ -53,7 +53,11 @@ def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score
             skipped[metric.name] = reason
             continue
         settings, directions = metric.settings(inputs), metric.keys()
-        for key, (value, error) in metric.estimates(inputs).items():
+        estimates = metric.estimates(inputs)
+        if unsaid := [key for key in directions if key not in estimates]:
+            reasons = metric.absent(inputs)
+            skipped |= {key: reasons.get(key, f"{metric.name} has no value for these samples") for key in unsaid}
+        for key, (value, error) in estimates.items():
             if math.isfinite(value):
                 known = None if error is None or not math.isfinite(error) else float(error)
                 scores[key] = Score(

@@ -53,8 +53,9 @@ class Characters(Task):
         """Refuse a source that is neither a text task nor a file."""
         known = [name for name in registry.names("tasks") if name not in ("characters", "text_file", "oracle_lstm")]
         if self.source not in known and not Path(self.source).is_file():
+            folder = "(a folder) " if Path(self.source).is_dir() else ""
             raise ValueError(
-                f"characters: source={self.source!r} is neither a text task nor a file in {Path.cwd()}; "
+                f"characters: source={self.source!r} {folder}is neither a text task nor a file in {Path.cwd()}; "
                 f"{registry.suggest(self.source, known)}"
             )
 

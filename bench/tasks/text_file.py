@@ -16,6 +16,7 @@ import numpy as np
 from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
+from bench.places import check_file
 from bench.task import Task, TextData
 from bench.tasks import _text
 from bench.text.content import Content, content_of
@@ -147,8 +148,11 @@ class TextFile(Task):
         return sentence.replace(" ", "").replace(BLANK, " ")
 
     def _file(self) -> Path:
-        if not (path := Path(self.path)).is_file():
-            raise FileNotFoundError(f"no file {self.path!r} in {Path.cwd()} (text_file needs path=<a text file>)")
+        path = Path(self.path)
+        try:
+            check_file(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error} (text_file needs path=<a text file>)") from None
         return path
 
     def _read(self, content: Content) -> tuple[Tokens, list[str], dict[str, int]]:

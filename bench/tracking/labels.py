@@ -119,7 +119,8 @@ def child_note(start: RunStart, record: RunRecord | None, final: Evaluation | No
         for name, score in sorted(final.scores.items()):
             signature = " · ".join([score.metric, *(f"{k}:{setting_text(v)}" for k, v in score.settings.items())])
             lines.append(f"| {name} | {score.value:.4g} | {score.better} | {signature} |")
-        lines += [line for name, why in sorted(final.skipped.items()) for line in ("", f"Not computed: {name}: {why}")]
+        for names, why in sorted(final.absent().items()):
+            lines += ["", f"Not computed: {names}: {why}"]
     return "\n".join(lines)[:_TAG_LIMIT]
 
 

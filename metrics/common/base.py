@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -14,7 +14,19 @@ from numpy.typing import NDArray
 from metrics.common.signature import Setting, signature_text
 from metrics.common.tokens import Tokens
 
-__all__ = ["Aspect", "Better", "Bounds", "Estimate", "Meaning", "Metric", "MetricInputs", "SentenceLogProb", "Side"]
+__all__ = [
+    "TOO_LITTLE_REAL",
+    "Aspect",
+    "Better",
+    "Bounds",
+    "Estimate",
+    "Meaning",
+    "Metric",
+    "MetricInputs",
+    "SentenceLogProb",
+    "Side",
+    "too_short",
+]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
@@ -97,6 +109,9 @@ class MetricInputs:
             return None
         return real.select(np.linspace(0, len(real) - 1, n).round().astype(np.int64))
 
+
+TOO_LITTLE_REAL = "there are fewer real sentences beside the references than samples"
+"""Why `MetricInputs.as_many_real` is None."""
 
 _NAMES: Mapping[str, str] = {
     "references": "reference sentences",
@@ -222,6 +237,10 @@ class Metric(ABC):
             return f"{self.name} needs at least one sample"
         return None
 
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """Why some of the `keys` have no score though others have one. Call `missing` first."""
+        return {}
+
     def counts(self, inputs: MetricInputs) -> dict[str, int]:
         """Sentences of the texts that are `counted` and of the samples, for the signature."""
         texts = {_COUNTS[text]: len(getattr(inputs, text) or ()) for text in self.counted}
@@ -239,6 +258,12 @@ class Metric(ABC):
     def signature(self, inputs: MetricInputs) -> str:
         """The settings as one text, for people: `bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1`."""
         return signature_text(self.name, self.settings(inputs))
+
+
+def too_short(orders: Iterable[int], key: str, what: str, *corpora: Tokens, unit: str = "token") -> dict[str, str]:
+    """Key -> reason for each order that no sentence of the corpora is long enough for; in `key` {} is the order."""
+    longest = max(int(corpus.lengths.max(initial=0)) for corpus in corpora)
+    return {key.format(n): f"no {what} has {n} {unit}{'s' * (n > 1)}" for n in orders if n > longest}
 
 
 def _check_orders(metric: str, orders: tuple[int, ...]) -> None:

@@ -27,7 +27,8 @@ from bench.run.runner import load_run
 from bench.run_folder import find_begun
 from bench.tracking import labels
 from bench.tracking.diary import Diary, DiaryReader, TrainingValues
-from leaderboards.records import VERIFIED, read_store
+from leaderboards.evidence import VERIFIED
+from leaderboards.records import read_store
 from leaderboards.render.page.files import read_diary
 from leaderboards.repository import rescore, verify
 from leaderboards.repository.results import check_record, kept_evaluations, place

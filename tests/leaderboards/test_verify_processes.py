@@ -53,15 +53,13 @@ def test_the_report_comes_where_nothing_can_be_written(rows: Path, monkeypatch: 
         raise PermissionError(30, "Read-only file system", "verified.json")
 
     monkeypatch.setattr(verify, "write_atomic", refuse)
-    monkeypatch.setattr(verify, "_check", lambda path, _: verify.Verification(record=str(path), sha256="a" * 64))
+    monkeypatch.setattr(verify, "_check", lambda plan: verify.Verification(record=str(plan.path), sha256="a" * 64))
     plain = CliRunner().invoke(app, ["verify", str(rows)])
     result = CliRunner().invoke(app, ["verify", str(rows), "--write"])
     assert result.stdout == plain.stdout
     assert result.exit_code == plain.exit_code == cli._DIFFERENT
     assert "what was verified cannot be kept: [Errno 30] Read-only file system" in result.stderr
 
-    def verified(path: Path, _: object) -> verify.Verification:
-        return verify.Verification(record=str(path), sha256="a" * 64, state="verified")
-
-    monkeypatch.setattr(verify, "_check", verified)
+    monkeypatch.setattr(verify, "verify", lambda *_, **__: [])
+    monkeypatch.setattr(cli, "_keep", lambda *_: False)
     assert CliRunner().invoke(app, ["verify", str(rows), "--write"]).exit_code == 2

@@ -311,7 +311,7 @@ def _scored(record: RunRecord) -> dict[str, Any]:
         scores = [e.scores.get(key) for e in evaluations]
         first = next(score for score in scores if score is not None)
         lines.append({"key": key, "first": first, "scores": scores})
-    skipped = {(name, reason) for e in evaluations for name, reason in e.skipped.items()}
+    skipped = {line for e in evaluations for line in e.absent().items()}
     return {"evaluations": evaluations, "lines": lines, "skipped": sorted(skipped)}
 
 
