@@ -18,6 +18,7 @@ import typer
 
 from bench.api import configs_of, load
 from bench.config import Resolved, Scale, parse_settings, read_seeds
+from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import METRICS, PAPER, SUITES, check_file, check_folder, program
 from bench.record import with_settings
@@ -264,7 +265,7 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if bad:
         raise typer.Exit(1)
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import CUSTOM, LARGEST_NUMBER, code_hash, deeper_than, short_hash, with_settings
+from bench.record import CUSTOM, LARGEST_NUMBER, check_size, code_hash, deeper_than, short_hash, with_settings
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
@@ -74,6 +74,8 @@ class RunConfig(RunSettings):
         metrics = build_metrics(self.metrics or task.metrics, self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})
+        for owner, kept in ((self.model, config), (self.task, task)):
+            check_size(plain(kept), owner)
         return Resolved(run=run, model_class=model_class, model_config=config, task=task, metrics=metrics)
 
 

@@ -35,6 +35,7 @@ from metrics.common.signature import Setting, signature_text
 __all__ = [
     "CUSTOM",
     "LARGEST_NUMBER",
+    "MOST_SETTINGS",
     "SCHEMA_VERSION",
     "Alarm",
     "Evaluation",
@@ -44,6 +45,7 @@ __all__ = [
     "Score",
     "as_json",
     "canonical_json",
+    "check_size",
     "code_hash",
     "decode",
     "deeper_than",
@@ -67,6 +69,13 @@ _LABEL = 60
 """Characters of settings behind a name."""
 LARGEST_NUMBER = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
+MOST_SETTINGS = 100_000
+"""Characters, as JSON, of the settings of a model or a task, of facts, of an environment; usual are hundreds."""
+_MOST_SCORES = 1_000
+"""Of different names in one record; usual are about 40. Tables have a column for each."""
+_MOST_NAME = 1_000
+"""Characters of a name."""
+_REMEDY = "take it from a copy, or remove it and give the command that made it again"
 _DEEPEST = 50
 """Of objects and lists in one another; a run's have 7."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -285,7 +294,7 @@ def read_record(path: Path) -> RunRecord:
         record = decode(RunRecord, document, "record")
         _check_names(record)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {error}; {_REMEDY}") from error
     return record
 
 
@@ -309,7 +318,7 @@ def read_start(path: Path) -> RunStart:
         start = decode(RunStart, document, "run")
         _check_start(start, "run")
     except ValueError as error:
-        raise ValueError(f"{path} does not describe a run of this version: {error}") from error
+        raise ValueError(f"{path} does not describe a run of this version: {error}; {_REMEDY}") from error
     return start
 
 
@@ -331,12 +340,12 @@ def read_document(path: Path) -> dict[str, Any]:
         if deeper_than(document, _DEEPEST):
             raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
+        if not isinstance(document, dict):
+            raise ValueError(f"expected an object, got {type(document).__name__}")
     except ValueError as error:
-        raise ValueError(f"{path} is not a run record: {error}") from error
+        raise ValueError(f"{path} is not a run record: {error}; {_REMEDY}") from error
     except RecursionError as error:
         raise ValueError(f"{path} is not a run record: objects or lists in one another without end") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is not a run record: expected an object, got {type(document).__name__}")
     return document
 
 
@@ -426,14 +435,28 @@ def _check_start(start: RunStart, where: str) -> None:
     for name, value in (("run_id", start.run_id), ("config_hash", start.config_hash)):
         if not _NAME.fullmatch(value):
             raise ValueError(f"{where}.{name} must be letters, digits, '-', '_' and '.', got {_short(value)}")
+    _check_lengths(f"{where}.model, task or scale", (start.model, start.task, start.scale))
+    for what in ("model_config", "changed", "task_config", "sources", "data_facts", "environment"):
+        check_size(getattr(start, what) or {}, f"{where}.{what}")
     try:
         datetime.datetime.fromisoformat(start.created_at)
     except ValueError as error:
         raise ValueError(f"{where}.created_at must be a time as ISO 8601 writes it: {error}") from error
 
 
+def check_size(settings: Mapping[str, Any], what: str) -> None:
+    """Settings and facts that a table can show. Raises ValueError that speaks of `what`."""
+    if (size := len(canonical_json(settings))) > MOST_SETTINGS:
+        raise ValueError(f"{what} takes {size:,} characters as JSON; at most {MOST_SETTINGS:,} can be kept of a run")
+
+
 def _check_names(record: RunRecord) -> None:
     _check_start(record, "record")
+    keys = {key for e in record.evaluations for key in (*e.scores, *e.skipped)}
+    if len(keys) > _MOST_SCORES:
+        raise ValueError(f"record has {len(keys):,} scores of different names; at most {_MOST_SCORES:,} are read")
+    names = {e.phase for e in record.evaluations} | {phase.name for phase in record.phases} | keys
+    _check_lengths("a phase or a score", names)
     for i, evaluation in enumerate(record.evaluations):
         where, file, digits = f"record.evaluations[{i}]", evaluation.samples_file, evaluation.samples_sha256
         if file is not None and (not file.isprintable() or file.startswith(".") or set("/\\:") & set(file)):
@@ -442,6 +465,12 @@ def _check_names(record: RunRecord) -> None:
             raise ValueError(f"{where} names a samples_file without samples_sha256")
         if digits is not None and not re.fullmatch(r"[0-9a-f]{64}", digits):
             raise ValueError(f"{where}.samples_sha256 must be 64 hexadecimal digits, got {_short(digits)}")
+
+
+def _check_lengths(what: str, names: Iterable[str]) -> None:
+    for name in names:
+        if len(name) > _MOST_NAME:
+            raise ValueError(f"{what} has a name of {len(name):,} characters; at most {_MOST_NAME:,} are read")
 
 
 def _short(value: Any) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is imported below begins nothing (see `run_program`)
+
 import typer
 
+from bench.interrupts import run_program
 from bench.places import check_folder, check_target, program
-from bench.streams import SafeGroup, console, errors, take_any_text
+from bench.streams import SafeGroup, console, errors
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
@@ -133,8 +139,7 @@ app.command("published")(published_command)
 
 def main() -> None:
     """Entry point of `python -m leaderboards` and of the console script."""
-    take_any_text()
-    app(prog_name=program("leaderboards"))
+    run_program(lambda: partial(app, prog_name=program("leaderboards")))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -34,6 +35,7 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from bench.config import Resolved, RunConfig
+from bench.interrupts import INTERRUPTED, start_shielded, unshield
 from bench.launch.options import LaunchOptions
 from bench.record import RunRecord, read_record
 from bench.run.runner import run
@@ -89,21 +91,25 @@ def launch(runs: Sequence[Resolved], options: LaunchOptions, *, console: Console
         return _Pool(runs, options, display, stopped).run()
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once.
+    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT does what it did before, at once.
 
     Python hands signals to the main thread alone; called from another one, this leaves them as they are.
     """
     received: list[int] = []
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            usual = before[signal.SIGINT]
+            usual(number, frame) if callable(usual) else signal.default_int_handler(number, frame)
         received.append(number)
 
     listening = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if listening else ()
+    numbers = _STOPPING if listening else ()
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(received)
@@ -252,6 +258,19 @@ class _Pool:
 
     def run(self) -> list[Outcome]:
         """Do all runs; outcomes in the order of the runs."""
+        try:
+            self._do_all()
+        except BaseException:  # at once: workers save and end by themselves, and wait for nothing more
+            self._stop()
+            raise
+        finally:
+            for worker in self._workers:
+                worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join()
+        return [self._outcomes[index] for index in range(len(self._runs))]
+
+    def _do_all(self) -> None:
         stopping = False
         while len(self._outcomes) < len(self._runs):
             if not stopping and self._stopped():
@@ -268,10 +287,6 @@ class _Pool:
                 if not self._listen(worker):
                     self._workers.remove(worker)
                     self._free.append(worker.slot)
-        for worker in self._workers:
-            worker.pipe.close()
-            worker.process.join()
-        return [self._outcomes[index] for index in range(len(self._runs))]
 
     def _stop(self) -> None:
         """Begin nothing more; what is under way saves and stops."""
@@ -284,7 +299,7 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self._options, theirs))
-        process.start()
+        start_shielded(process, *_STOPPING)
         theirs.close()  # the worker's end: closed here, its death reads as the end of the stream
         return _Worker(slot, process, ours)
 
@@ -336,7 +351,9 @@ def _work(options: LaunchOptions, pipe: Connection) -> None:
         except OSError:
             orphaned = True
 
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # after a first one, which saves, and at the end
     with stop_on_signals() as stopped:
+        unshield(*_STOPPING)
         while not orphaned:
             try:
                 config: RunConfig = pipe.recv()

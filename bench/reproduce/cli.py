@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bench.config import Scale, parse_settings, read_seeds
 from bench.durations import read_duration
+from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS, check_target
 from bench.record import write_atomic
@@ -165,7 +166,7 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
         show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
-        raise typer.Exit(_BUDGET_SPENT if spent else 130)
+        raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
     if statuses - {"completed"}:
         raise typer.Exit(1)
     if missing:

@@ -51,6 +51,7 @@ _log = logging.getLogger(__name__)
 _MAGIC = b"textgan-bench checkpoint 1\n"
 _HEADER_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
 _SHA256 = "sha256"
+_NO_WEIGHTS = "take it from a copy, or train again with --rerun"
 
 
 class CheckpointError(ValueError):
@@ -233,10 +234,11 @@ def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged and cannot be sampled from: {error}") from error
+        raise ValueError(f"{path} is damaged and cannot be sampled from: {error}; {_NO_WEIGHTS}") from error
     known = _written_checksum(content)  # of versions before this: none
     if known is not None and known != hashlib.sha256(save(tensors)).hexdigest():
-        raise ValueError(f"{path} is damaged and cannot be sampled from: its tensors are not those that were written")
+        reason = "its tensors are not those that were written"
+        raise ValueError(f"{path} is damaged and cannot be sampled from: {reason}; {_NO_WEIGHTS}")
     try:
         outcome = model.load_state_dict({name: t.to(device) for name, t in tensors.items()}, strict=False)
     except RuntimeError as error:

@@ -42,6 +42,8 @@ from bench.tracking.options import Tracker
 
 __all__ = ["load_run", "run", "run_start", "trained_model"]
 
+_MOST_ERROR = 10_000
+"""Characters of a failure in its record; `error.txt` has it all."""
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
 
@@ -211,7 +213,7 @@ class _Run:
                 raise OSError(reason) from error
             # Whatever else a model does, its failure is a result and is recorded.
             (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
-            return self._record(f"{type(error).__name__}: {error}")
+            return self._record(f"{type(error).__name__}: {error}"[:_MOST_ERROR])
 
     def _build(self) -> tuple[TextGenerator, BatchStream]:
         """The model and its data, as the seed or the checkpoint has them."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.streams import console, errors
+
+if TYPE_CHECKING:
+    from leaderboards.repository.verify import Verification
 
 __all__ = ["add_command", "published_command", "verify_command"]
 
@@ -92,7 +95,7 @@ def verify_command(
     Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
-    from leaderboards.repository.verify import describe, summary, verify, write_verified
+    from leaderboards.repository.verify import describe, summary, verify
 
     try:
         reports = verify(paths or [RESULTS], jobs, everything=everything)
@@ -111,13 +114,26 @@ def verify_command(
     errors.print(f"{sum(r.scores for r in reports)} scores equal; records: {counts}")
     if told := summary(reports):
         errors.print(told)
-    if write:
-        for file in write_verified(paths or [RESULTS], [r for r in reports if r.sha256]):
-            errors.print(f"written: {file}")
+    kept = not write or _keep(paths or [RESULTS], reports)
     if "different" in states:
         raise typer.Exit(_DIFFERENT)
+    if not kept:
+        raise typer.Exit(2)
     if not allow_missing_data and ("not checked" in states or "verified" not in states):
         raise typer.Exit(_NOT_CHECKED)
+
+
+def _keep(paths: list[Path], reports: list[Verification]) -> bool:
+    """Write down what was verified; False, with the reason said, where that cannot be."""
+    from leaderboards.repository.verify import write_verified
+
+    try:
+        for file in write_verified(paths, [report for report in reports if report.sha256]):
+            errors.print(f"written: {file}")
+    except OSError as error:
+        errors.print(f"error: what was verified cannot be kept: {error}; the report above is whole")
+        return False
+    return True
 
 
 def upgrade_command(

@@ -151,7 +151,11 @@ def read_kept_samples(path: Path, evaluation: Evaluation) -> list[str]:
     if len(content) > limit:
         raise ValueError(f"{path} holds more than {limit:,} bytes, {_SENTENCE} for each sentence of its record")
     if (got := hashlib.sha256(content).hexdigest()) != evaluation.samples_sha256:
-        raise ValueError(f"{path} has the SHA-256 {got[:12]}, the record says {(evaluation.samples_sha256 or '')[:12]}")
+        known = (evaluation.samples_sha256 or "")[:12]
+        raise ValueError(
+            f"{path} has the SHA-256 {got[:12]}, the record says {known}: the samples are not those that were scored; "
+            "take them from a copy of the run, or run it again with --rerun"
+        )
     try:
         sentences = content.decode().split("\n")
     except UnicodeDecodeError as error:

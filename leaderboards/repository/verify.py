@@ -12,12 +12,9 @@ are told by their hashes, so a flipped bit is noticed at once.
 
 from __future__ import annotations
 
-import concurrent.futures
 import datetime
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +53,7 @@ from leaderboards.evidence import (
     verified_of,
 )
 from leaderboards.repository import rescore
+from leaderboards.repository.processes import side_by_side
 from leaderboards.repository.results import (
     SOURCE,
     check_record,
@@ -70,8 +68,6 @@ from leaderboards.repository.results import (
 from leaderboards.schema import END
 
 __all__ = ["Verification", "changed", "describe", "summary", "verify", "write_verified"]
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(kw_only=True)
@@ -154,11 +150,13 @@ def _found(paths: Iterable[Path]) -> tuple[dict[Path, Path | None], list[Verific
 def _carry_out(plans: Sequence[_Plan], jobs: int) -> list[Verification]:
     if jobs <= 1 or len(plans) < 2:
         return [_check(plan) for plan in plans]
-    for name in _THREADS:  # a process each; their matrix products must not fight for the cores
-        os.environ.setdefault(name, "1")
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        return list(pool.map(_check, plans, chunksize=max(1, len(plans) // (8 * jobs))))
+    return side_by_side(_check, [(plan,) for plan in plans], jobs, _lost)
+
+
+def _lost(item: tuple[_Plan]) -> Verification:
+    """What is said of a record whose process died."""
+    reason = "the process that checked it was killed, or ran out of memory: verify this row alone"
+    return Verification(record=str(item[0].path), state="not checked", reasons=[reason])
 
 
 def changed(paths: Iterable[Path]) -> dict[Path, tuple[Change, ...]]:

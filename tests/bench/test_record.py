@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.records import as_schema_1, evaluation, record
+from helpers.records import as_schema_1, evaluation, example, record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.config import RunConfig
 from bench.record import RunRecord, Score, read_evaluation, read_record
 from bench.record_upgrade import upgrade_evaluation
 from bench.registry import find, names
@@ -122,3 +123,50 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
             {**json.loads(trained().to_json())["evaluations"][0], "scores": {"a": {"value": None, "metric": "a"}}}
         )
     assert math.isfinite(Score(value=1.0, metric="a", settings={}, better="real").value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"evaluations": 5}, {"evaluations": None}, {"environment": []}, {"origin": ["run"]}]
+)
+def test_an_older_record_of_other_types_is_refused_by_name(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(as_schema_1(example()[0]) | change))
+    with pytest.raises(ValueError, match=rf"record\.json: record.{next(iter(change))} must be"):
+        read_record(path)
+
+
+def test_an_older_record_whose_temperature_is_a_list_is_refused_by_name(tmp_path: Path) -> None:
+    document = as_schema_1(example()[0])
+    document["evaluations"][-1]["temperature"] = [1.0]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="temperature must be float"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "m" * 1_000_000}, "has a name of 1,000,000 characters; at most 1,000 are read"),
+        (
+            {"model_config": {"a": list(range(100_000))}},
+            "record.model_config takes .* characters as JSON; at most 100,0",
+        ),
+        ({"task_config": {"a" * 200_000: 1}}, "record.task_config takes .* characters as JSON"),
+        ({"environment": {"a": "b" * 200_000}}, "record.environment takes .* characters as JSON"),
+        ({"evaluations": (evaluation(**{f"bleu_{i}": 0.5 for i in range(1_100)}),)}, "1,100 scores of different names"),
+        ({"evaluations": (evaluation(phase="p" * 2_000),)}, "a name of 2,000 characters"),
+    ],
+)
+def test_a_record_that_no_table_can_show_is_refused_at_once(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    path = tmp_path / "record.json"
+    replace(example()[0], **change).write(path)
+    with pytest.raises(ValueError, match=said):
+        read_record(path)
+
+
+def test_a_run_with_settings_that_no_record_keeps_is_refused_before_it_starts() -> None:
+    with pytest.raises(
+        ValueError, match=r"text_file takes .* characters as JSON; at most 100,000 can be kept of a run"
+    ):
+        RunConfig(model="mle", task="text_file", task_settings={"path": "x" * 200_000}).resolve()

@@ -108,7 +108,8 @@ def test_names_in_a_terminal_in_markdown_in_latex_and_in_csv(one: RunRecord, tmp
     assert not re.search(r"<(script|img|a href=.javascript)", html)
     latex = (write_latex(boards, tmp_path)).read_text()
     assert not steers(latex)
-    assert not re.search(r"(?<!\\)\\input\{|(?<!\\)%s", latex)
+    said = "\n".join(line for line in latex.split("\n") if not line.startswith("%"))
+    assert not re.search(r"(?<!\\)\\input\{|(?<!\\)%s", said)
     rows = list(
         csv.reader(io.StringIO(write_csv(boards, tmp_path / "leaderboard.csv").read_bytes().decode(), newline=""))
     )

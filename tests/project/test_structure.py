@@ -25,7 +25,7 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
         *(
             f"bench.{name}"
             for name in (
-                *("places", "published", "record", "run_folder", "run_settings", "seeds", "streams"),
+                *("interrupts", "places", "published", "record", "run_folder", "run_settings", "seeds", "streams"),
                 "text.escapes",
             )
         ),
