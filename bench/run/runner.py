@@ -24,9 +24,10 @@ from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, read_record, read_start, write_atomic
 from bench.registry import find_recorded, own_source
 from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
+from bench.run.contract import built
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
-from bench.run.trainer import Interrupted, OnStep, Trainer
+from bench.run.trainer import Interrupted, OnNews, OnStep, Trainer
 from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
 from bench.tracking.diary import Diary
@@ -44,6 +45,7 @@ def run(
     *,
     trackers: Sequence[Tracker] = (),
     on_step: OnStep = lambda *_: None,
+    on_news: OnNews = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     rerun: bool = False,
     save_every: float = 60.0,
@@ -65,7 +67,7 @@ def run(
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
-            record = _Run(resolved, folder, trackers, on_step, should_stop, save_every).execute()
+            record = _Run(resolved, folder, trackers, on_step, on_news, should_stop, save_every).execute()
         else:  # a kill came between the record and the end
             for tracker in trackers:
                 tracker.start(folder)
@@ -142,6 +144,7 @@ class _Run:
     folder: Path
     trackers: Sequence[Tracker]
     on_step: OnStep
+    on_news: OnNews
     should_stop: Callable[[], bool]
     save_every: float
     state: TrainingState = field(default_factory=TrainingState)
@@ -193,7 +196,7 @@ class _Run:
             torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))
         config = resolved.model_config
-        model = resolved.model_class(config, self.data.spec).to(device)
+        model = built(resolved.model_class, config, self.data.spec).to(device)
         if run.cuda_graphs and device.type == "cuda":
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
@@ -219,6 +222,7 @@ class _Run:
             trackers=self.trackers,
             checkpoint=self.folder / CHECKPOINT,
             on_step=self.on_step,
+            on_news=self.on_news,
             should_stop=self.should_stop,
             save_every=self.save_every,
         )
