@@ -258,10 +258,13 @@ def _suites() -> list[str]:
 
 def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     """Train, say where the records are, and end with the exit code of how it went."""
-    from bench.launch.start import start, table_hint
+    from bench.launch.findings import came_out
+    from bench.launch.start import start, summary, table_hint
 
     outcomes = start(resolved, options, console=console)
-    console.print(f"\n{counted(len(outcomes), 'run')} in {options.runs}. Table: {table_hint(options.runs)}")
+    for line in came_out(resolved, outcomes, options.runs):
+        console.print(line)
+    console.print(f"\n{summary(outcomes, options.runs)}. Table: {table_hint(options.runs)}")
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")

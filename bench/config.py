@@ -23,6 +23,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.environment import package_version
 from bench.record import CUSTOM, LARGEST_NUMBER, check_size, code_hash, deeper_than, short_hash, with_settings
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
+from bench.run.contract import check_class
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
@@ -68,6 +69,7 @@ class RunConfig(RunSettings):
     def resolve(self) -> Resolved:
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
         model_class, task_class = find("models", self.model), find("tasks", self.task)
+        check_class(model_class)
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)

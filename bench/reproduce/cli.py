@@ -7,6 +7,7 @@ Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed; 2 a wro
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 
 from bench.config import Scale, parse_settings, read_seeds
-from bench.durations import read_duration
+from bench.durations import duration_text, read_duration
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS, check_target
@@ -50,7 +51,7 @@ _BUDGET_SPENT = 75
 _MISSING = 2
 """A file of samples is not here; everything else is done."""
 _LEAVING = 0.02
-"""Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
+"""Share of the budget for the last checkpoint, the comparison and the way out; at least 2 s, or what loading took."""
 
 
 def reproduce_command(
@@ -102,11 +103,16 @@ def reproduce_command(
 
 def _deadline(budget: str) -> float:
     """Seconds since the epoch. Loading this program counts, and what comes after the training is left room for."""
+    seconds = read_duration(budget, "--budget")
+    loading = time.time() - _started()  # on a busy machine leaving takes as long again
+    return _started() + seconds - max(2.0, loading, _LEAVING * seconds)
+
+
+def _started() -> float:
+    """When this process began, seconds since the epoch."""
     import psutil  # type: ignore[import-untyped]
 
-    started: float = psutil.Process().create_time()
-    seconds = read_duration(budget, "--budget")
-    return started + seconds - max(2.0, _LEAVING * seconds)
+    return float(psutil.Process().create_time())
 
 
 def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
@@ -135,6 +141,7 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
 
 def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
+    from bench.launch.start import BudgetSpent, summary, until
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
     from bench.reproduce.state import read_found, state_of
@@ -147,15 +154,16 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
             screen.print(f"{mark}{line}")
 
     show(f"{preset.name}: {preset.description}")
-    plans = make_plan(preset, read_found([RESULTS, runs]), runs)
-    show(*report.plan_lines(plans, len(options.slots)))
-    missing = 0
-    for row in preset.scored:
-        try:
-            _score(row, runs, show)
-        except OSError as error:  # a file that is not here costs its own row alone
-            show(f"{row.label}: not scored: {error}")
-            missing += 1
+    try:
+        with until(options.deadline):
+            plans = make_plan(preset, read_found([RESULTS, runs]), runs)
+            show(*report.plan_lines(plans, len(options.slots)))
+            if not math.isinf(options.deadline):
+                show(report.budget_line(plans, len(options.slots), options.deadline - time.time()))
+            missing = _score_all(preset.scored, options, show)
+    except BudgetSpent:
+        show(f"The budget is used up before the first step; {_up_to_here()}. What is scored is kept.")
+        raise typer.Exit(_BUDGET_SPENT) from None
     outcomes = _train(preset.trained, options, screen)
     found = read_found([runs])  # what was measured here, and not what the project says
     state = state_of(preset, found)
@@ -163,14 +171,35 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
     if as_json:
         console.print_json_text(report.as_json([state], plan=plans))
     statuses = {outcome.status for outcome in outcomes}
+    if outcomes:
+        show(summary(outcomes, runs))
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
-        show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
+        if spent and not any(outcome.trained for outcome in outcomes):
+            show(f"The budget is used up before the first step; {_up_to_here()}.")
+        else:
+            show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
         raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
     if statuses - {"completed"}:
         raise typer.Exit(1)
     if missing:
         raise typer.Exit(_MISSING)
+
+
+def _score_all(rows: Sequence[ScoredRow], options: LaunchOptions, show: Callable[[str], None]) -> int:
+    """Score what is only scored; how many rows lack their file."""
+    missing = 0
+    for row in rows:
+        try:
+            _score(row, options.runs, show)
+        except OSError as error:  # a file that is not here costs its own row alone
+            show(f"{row.label}: not scored: {error}")
+            missing += 1
+    return missing
+
+
+def _up_to_here() -> str:
+    return f"it took {duration_text(time.time() - _started())} up to here: give it more than that"
 
 
 def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:

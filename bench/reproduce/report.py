@@ -14,7 +14,7 @@ from bench.reproduce.presets import Number
 from bench.reproduce.state import PresetState, Result, RowState
 from bench.reproduce.verdict import VERDICTS
 
-__all__ = ["as_json", "list_lines", "markdown", "plan_lines", "result_lines"]
+__all__ = ["as_json", "budget_line", "list_lines", "markdown", "plan_lines", "result_lines"]
 
 _INTRODUCTION = """# Reproduction
 
@@ -53,6 +53,19 @@ def plan_lines(plans: Sequence[RowPlan], jobs: int) -> Iterator[str]:
         yield f"expected time: {more}unknown for {where}: nobody measured it on such a device"
     elif plans:
         yield f"expected time: {duration_text(known)}{side} of training, scoring not counted"
+
+
+def budget_line(plans: Sequence[RowPlan], jobs: int, left: float) -> str:
+    """Whether what is to be trained fits into the time that is left of a budget, as far as that is known."""
+    known, unknown = seconds_left(plans, jobs)
+    room = f"budget: {duration_text(max(0.0, left))} are left"
+    if known > left:
+        return (
+            f"{room}, and {duration_text(known)} of training are expected: it will stop, and the same command goes on"
+        )
+    if unknown:
+        return f"{room}; whether that is enough is not known. What is done is saved, and the same command goes on"
+    return f"{room}, enough for the training that is expected"
 
 
 def _stand(run: RunPlan, total: int) -> str:

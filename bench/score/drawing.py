@@ -24,22 +24,33 @@ _CHUNK = 1_000
 """Sentences asked of a model at once: bounds memory, and is part of what a seed means."""
 
 
-def draw(model: TextGenerator, n: int, *, seed: int, temperature: float = 1.0) -> Ids:
+def draw(
+    model: TextGenerator,
+    n: int,
+    *,
+    seed: int,
+    temperature: float = 1.0,
+    told: Callable[[int], None] = lambda _: None,
+) -> Ids:
     """n sentences -> (n, T) ids, what follows an end token blanked. Training is as if this had not happened.
 
-    Raises ValueError, naming the model, when `sample` does not return (n, T) int64 ids of the vocabulary.
+    `told` hears now and then how many are drawn, and may raise to end it. Raises ValueError, naming the model, when
+    `sample` does not return (n, T) int64 ids of the vocabulary.
     """
     spec = model.spec
     was_training = model.training
     model.eval()
     chunks = []
-    with isolated(seed), torch.no_grad():
-        for start in range(0, n, _CHUNK):
-            size = min(_CHUNK, n - start)
-            ids = model.sample(size, temperature=temperature)
-            _check(ids, size, spec, type(model).__name__)
-            chunks.append(ids.cpu().numpy())
-    model.train(was_training)
+    try:
+        with isolated(seed), torch.no_grad():
+            for start in range(0, n, _CHUNK):
+                told(start)
+                size = min(_CHUNK, n - start)
+                ids = model.sample(size, temperature=temperature)
+                _check(ids, size, spec, type(model).__name__)
+                chunks.append(ids.cpu().numpy())
+    finally:
+        model.train(was_training)
     return _blank(np.concatenate(chunks), spec)
 
 

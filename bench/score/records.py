@@ -79,7 +79,9 @@ def record_samples(
     return record
 
 
-def record_real_text(loaded: LoadedTask, n: int, runs: Path) -> RunRecord:
+def record_real_text(
+    loaded: LoadedTask, n: int, runs: Path, track: Callable[[Sequence[Any]], Iterable[Any]] = iter
+) -> RunRecord:
     """The row of real text, scored as if a model had handed it in: what a perfect copy of the training text gets.
 
     It is made once for a task, its settings, n and the metrics; what is there is returned as it is.
@@ -91,4 +93,4 @@ def record_real_text(loaded: LoadedTask, n: int, runs: Path) -> RunRecord:
         return read_record(folder / RECORD)
     vocabulary = loaded.data.vocabulary
     samples = Samples(tokens=real_text(loaded.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
-    return record_samples("real_text", loaded, samples, folder)
+    return record_samples("real_text", loaded, samples, folder, track)
