@@ -42,7 +42,7 @@ tokens after it count nowhere; every mean is over what counts)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -52,12 +52,20 @@ from torch.nn import functional
 
 from baselines.common.bases import ClassifierBase, ClassifierConfig
 from baselines.common.fast.likelihood import counted, log_likelihood
-from baselines.common.interface import Batches, NonNegativeInt, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.interface import (
+    ADDED,
+    Batches,
+    NonNegativeInt,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+)
 from baselines.common.networks.cnn import FILTERS
 from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import matching_rewards
-from baselines.common.training.state import Counter
+from baselines.common.training.state import Counter, RepeatedBatches
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
@@ -111,6 +119,8 @@ class LeakGAN(ClassifierBase):
         """Adversarial rounds between updates of pre-training: 15 for Image COCO; 0: none."""
         mle_interleaved: PositiveInt = 62
         """How many such updates at a time."""
+        mle_batches: NonNegativeInt = field(default=0, metadata=ADDED)
+        """Equation 5 reads so many batches again and again: 62 for Image COCO, 3,968 sentences; 0: the whole stream."""
         rollouts: PositiveInt = 4
         """N: completions of each prefix."""
         rank: Literal["sorted", "released"] = "released"
@@ -172,12 +182,17 @@ class LeakGAN(ClassifierBase):
             "discriminator": adam(self.discriminator, config.d_lr),
         }
         self.pool = self._pool()
+        self.imitated = self._imitated(spec)
         self.pretraining_updates = Counter()
         self.adversarial_updates = Counter()
         sides = {"manager": manager, "worker": worker, "discriminator": self.discriminator}
         self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
         managers = [self.optimizers["manager_mle"], self.optimizers["manager"]]  # they move after the worker
         self.average = WeightAverage(self.generator, config.ema_decay, after=managers)
+
+    def _imitated(self, spec: SequenceSpec) -> RepeatedBatches | None:
+        c = self.config
+        return RepeatedBatches(spec, batches=c.mle_batches, batch_size=c.batch_size) if c.mle_batches else None
 
     def phases(self) -> Sequence[Phase]:
         """Discriminator and generator pre-trained in turn, then trained against each other."""
@@ -217,7 +232,7 @@ class LeakGAN(ClassifierBase):
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 5 on one batch: manager and worker from one pass, each by its own loss."""
-        tokens = next(batches)
+        tokens = next(batches) if self.imitated is None else self.imitated.next(batches)
         features, goals, inside, begun = self._read(tokens, all_features=False)
         cosines = agreement(features, goals, self.config.horizon, self._last(tokens))
         cosine = (cosines * begun).sum() / begun.sum()

@@ -197,3 +197,14 @@ def test_a_model_of_a_file_is_its_class_and_its_source(tmp_path: Path, monkeypat
 def test_a_setting_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="--set x: lists or tables in one another without end"):
         parse_settings([f"x={'[' * 3_000}"])
+
+
+def test_a_setting_that_was_added_later_makes_no_new_row_at_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the model did not have it; another value is another row."""
+    usual = RunConfig(model="seqgan", task="grammar").resolve()
+    assert "pool_order" in usual.model_settings
+    spelled = RunConfig(model="seqgan", task="grammar", model_settings={"pool_order": "fixed"}).resolve()
+    other = RunConfig(model="seqgan", task="grammar", model_settings={"pool_order": "shuffled"}).resolve()
+    assert usual.config_hash == spelled.config_hash != other.config_hash
+    monkeypatch.setattr(config, "_without_added", plain)
+    assert RunConfig(model="seqgan", task="grammar").resolve().config_hash != usual.config_hash
