@@ -110,11 +110,7 @@ class Trainer:
             self.on_step(phase.name, done, phase.steps)
             for tracker in self.trackers:
                 tracker.follow()
-            if (
-                self.settings.evaluate_every
-                and self.state.step % self.settings.evaluate_every == 0
-                and done < phase.steps
-            ):
+            if done < phase.steps and self._evaluation_is_due():
                 self._cost = memory.noted(self._cost)
                 self._evaluate(phase.name, "cadence")
                 memory.restart()
@@ -127,6 +123,10 @@ class Trainer:
             if stop:
                 raise Interrupted(f"stopped after step {self.state.step}, state saved")
         self._cost = memory.noted(self._cost)
+
+    def _evaluation_is_due(self) -> bool:
+        step, every = self.state.step, self.settings.evaluate_every
+        return (every > 0 and step % every == 0) or step in self.settings.evaluate_at
 
     def _step(self, phase: Phase) -> None:
         """One step, logged where it is due. Reading what it returned counts: on a GPU that waits for the step."""
