@@ -37,6 +37,7 @@ def metric_inputs(
         words=named.words + named.unseen,
         sample_ids=sample_ids if fitting.all() else None,
         reference_ids=data.test,
+        training_ids=data.train,
         eos_id=data.spec.eos_id,
         oracle_log_prob=data.oracle_log_prob,
         model_log_prob=model_log_prob,
