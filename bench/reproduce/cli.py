@@ -57,7 +57,9 @@ def reproduce_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
-    seed: Annotated[list[int] | None, typer.Option(help="Default: the preset's own seeds.", min=0)] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Default: the preset's own seeds, which alone enter a verdict.", min=0)
+    ] = None,
     row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,

@@ -197,7 +197,7 @@ def markdown(presets: Sequence[PresetState]) -> str:
         lines += [f"| {link} | {_cell(s.row.label)} | {_progress(s)} | {_summary(s)} |" for s in each.rows]
     for each in presets:
         lines += ["", f"## {each.preset.name}", "", each.preset.description]
-        lines += ["", "Settings:", *(f"- {line}" for line in each.preset.follows)] if each.preset.follows else []
+        lines += ["", "Settings:", "", *(f"- {line}" for line in each.preset.follows)] if each.preset.follows else []
         for state in each.rows:
             lines += ["", f"**{state.row.label}** ({_progress(state)})", ""]
             lines += _number_table(state) if state.row.seeded else _score_table(state)
