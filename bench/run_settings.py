@@ -29,6 +29,8 @@ class RunSettings(BaseModel):
     """Temperatures of the evaluation at the end; 1 is always evaluated."""
     evaluate_every: Annotated[int, Field(ge=0)] = 0
     """Steps between evaluations on the way; 0: only at the end of each phase."""
+    evaluate_at: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Further steps after which to evaluate."""
     log_every: Annotated[int, Field(gt=0)] = 100
     """Steps between two readings of what a step returns."""
     selection: Selection = "last"

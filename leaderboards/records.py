@@ -75,7 +75,7 @@ _SHARES = (
     *("train_overlap", "unique", "validity"),
 )
 """Metrics whose scores lie between 0 and 1."""
-_COSTS = ("nll_gen", "nll_oracle", "nll_oracle_valid")
+_COSTS = ("nll_gen", "nll_oracle", "nll_oracle_valid", "nll_train_padded")
 """Metrics whose scores are nats, which no probability makes negative."""
 _ROUNDING = 1e-4
 

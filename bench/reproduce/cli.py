@@ -30,7 +30,6 @@ from bench.terminal import (
     JobsPerGpu,
     Runs,
     SaveEvery,
-    Seeds,
     Settings,
     TrackerOption,
     TrackingUri,
@@ -62,7 +61,12 @@ def reproduce_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
-    seed: Seeds = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Default: the preset's own seeds, which alone enter a verdict. 0 1 2, or 0-2.", metavar="SEED"
+        ),
+    ] = None,
     row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,

@@ -148,7 +148,8 @@ class Trainer:
     def _evaluate_on_the_way(self, phase: Phase, memory: PeakMemory) -> None:
         """Evaluate where it is due between two steps of the phase and is not done."""
         every, step = self.settings.evaluate_every, self.state.step
-        if not every or step % every or not 0 < self._cost.steps < phase.steps:
+        due = (every > 0 and step % every == 0) or step in self.settings.evaluate_at
+        if not due or not 0 < self._cost.steps < phase.steps:
             return
         if any(each.at == "cadence" and each.step == step for each in self.state.evaluations):
             return

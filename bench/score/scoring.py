@@ -48,6 +48,7 @@ def metric_inputs(
         words=named.words + named.unseen,
         sample_ids=sample_ids if fitting.all() else None,
         reference_ids=data.test,
+        training_ids=data.train,
         eos_id=data.spec.eos_id,
         validation_ids=data.valid if len(data.valid) else None,
         oracle_log_prob=None if data.oracle_log_prob is None else data.true_log_prob,

@@ -65,8 +65,10 @@ class MetricInputs:
     """(N, T) the samples as rows of the task's ids; None if a sample cannot be written so (unknown word, too long)."""
     reference_ids: NDArray[np.int64] | None = None
     """(N, T) the test sentences that can be written so: all words known, not longer than T."""
+    training_ids: NDArray[np.int64] | None = None
+    """(N, T) the training sentences so."""
     eos_id: int | None = None
-    """Ends a row of `sample_ids` and `reference_ids`; None: every row has T tokens."""
+    """Ends a row of the ids; None: every row has T tokens."""
     oracle_log_prob: SentenceLogProb | None = None
     """The true distribution's log-probability, where the task knows it."""
     model_log_prob: SentenceLogProb | None = None
@@ -123,6 +125,13 @@ class MetricInputs:
         return self.own_log_prob(self.reference_ids)
 
     @cached_property
+    def training_log_prob(self) -> NDArray[np.float64]:
+        """(N,) the model's log-probability of `training_ids`, nats; asked for once."""
+        assert self.model_log_prob is not None
+        assert self.training_ids is not None
+        return self.model_log_prob(self.training_ids)
+
+    @cached_property
     def as_many_real(self) -> Tokens | None:
         """As many sentences as there are samples, real and not of the references, none twice, spread evenly.
 
@@ -148,6 +157,7 @@ _NAMES: Mapping[str, str] = {
     "words": "the words behind the tokens",
     "sample_ids": "samples written in the task's vocabulary and length",
     "reference_ids": "test sentences written in the task's vocabulary",
+    "training_ids": "training sentences written in the task's vocabulary",
     "oracle_log_prob": "a task whose true distribution is known",
     "model_log_prob": "a model with a likelihood",
     "is_valid": "a task with a grammar",

@@ -78,6 +78,21 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     assert not (folder / "checkpoint.pt").exists()
 
 
+def test_a_run_is_evaluated_at_single_steps_too(tmp_path: Path) -> None:
+    """30 is the end of a phase, and 44 one of `evaluate_every`: each is evaluated once."""
+    record = run(toy(evaluate_every=22, evaluate_at=[31, 30, 44, 7]), tmp_path)
+    assert [(e.at, e.step) for e in record.evaluations if e.temperature == 1] == [
+        ("cadence", 7),
+        ("cadence", 22),
+        ("phase_end", 30),
+        ("cadence", 31),
+        ("cadence", 44),
+        ("end", 50),
+    ]
+    assert record.run is not None
+    assert record.run.evaluate_at == (7, 30, 31, 44)
+
+
 def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     from bench.score.records import LoadedTask, record_samples
     from bench.text.sample_files import read_samples
