@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from baselines.common.interface import Batches
 from baselines.common.spec import SequenceSpec
 
-__all__ = ["Counter", "DiscriminatorPool", "SentenceStore"]
+__all__ = ["Counter", "DiscriminatorPool", "SentenceStore", "deal"]
 
 
 class Counter(nn.Module):
@@ -60,6 +60,11 @@ class SentenceStore(nn.Module):
         return stored.flatten(0, 1)
 
 
+def deal(n: int, kinds: int, device: torch.device) -> Tensor:
+    """(n,): the kinds 1 .. `kinds` in turn, for real sentences that come without a label."""
+    return torch.arange(n, device=device) % kinds + 1
+
+
 class DiscriminatorPool(nn.Module):
     """The training set of a discriminator in the SeqGAN line: drawn anew from time to time, used several times.
 
@@ -67,8 +72,9 @@ class DiscriminatorPool(nn.Module):
     counts those of real sentences in a pool: `2 batches epochs` training batches come from one pool.
     """
 
-    def __init__(self, spec: SequenceSpec, *, batches: int, batch_size: int, epochs: int) -> None:
+    def __init__(self, spec: SequenceSpec, *, batches: int, batch_size: int, epochs: int, kinds: int = 1) -> None:
         super().__init__()
+        self._kinds = kinds
         self._batches = batches
         self._batch_size = batch_size
         self._epochs = epochs
@@ -79,10 +85,16 @@ class DiscriminatorPool(nn.Module):
         self.register_buffer("real", torch.zeros(n, dtype=torch.int64))
         self.taken = Counter()
 
-    def next(self, stream: Batches, sample: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
-        """The next sentences (B, T) and their labels (B,), 1 for real; where the pool is used up, of a new one."""
+    def next(
+        self, stream: Batches, sample: Callable[[int], Tensor], *, epochs: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The next sentences (B, T) and their labels (B,); where the pool is used up, of a new one.
+
+        Labels are 0 for generated sentences, for real ones their kind, which is 1 where there is one kind. `epochs`
+        says after how many passes this pool is used up, where that is not as usual.
+        """
         per_epoch = 2 * self._batches
-        if self.taken.value % (per_epoch * self._epochs) == 0:
+        if self.taken.value % (per_epoch * (epochs or self._epochs)) == 0:
             self._fill(stream, sample)
         start = self.taken.value % per_epoch * self._batch_size
         self.taken.advance()
@@ -94,4 +106,8 @@ class DiscriminatorPool(nn.Module):
         sentences = torch.cat([real, sample(len(real))])
         order = torch.randperm(len(sentences), device=real.device)
         self.tokens.copy_(sentences[order])
-        self.real.copy_(order < len(real))
+        self.real.copy_((order < len(real)) * deal(len(sentences), self._kinds, real.device)[order])
+
+    def draw_real(self, n: int) -> Tensor:
+        """(n, T): real sentences of the pool, drawn with replacement."""
+        return self.tokens[(self.real > 0).float().multinomial(n, replacement=True)]
