@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from baselines.common.interface import Batches
 from baselines.common.spec import SequenceSpec
 
-__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore"]
+__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "deal"]
 
 
 class Counter(nn.Module):
@@ -77,6 +77,11 @@ class RepeatedBatches(nn.Module):
         return self.store.rows[position]
 
 
+def deal(n: int, kinds: int, device: torch.device) -> Tensor:
+    """(n,): the kinds 1 .. `kinds` in turn, for real sentences that come without a label."""
+    return torch.arange(n, device=device) % kinds + 1
+
+
 class DiscriminatorPool(nn.Module):
     """The training set of a discriminator in the SeqGAN line: drawn anew from time to time, used several times.
 
@@ -94,8 +99,10 @@ class DiscriminatorPool(nn.Module):
         epochs: int,
         real_share: int = 1,
         reshuffled: bool = False,
+        kinds: int = 1,
     ) -> None:
         super().__init__()
+        self._kinds = kinds
         self._real_batches = real_share * batches
         self._generated = batches * batch_size
         self._batch_size = batch_size
@@ -109,10 +116,16 @@ class DiscriminatorPool(nn.Module):
         self.register_buffer("real", torch.zeros(n, dtype=torch.int64))
         self.taken = Counter()
 
-    def next(self, stream: Batches, sample: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
-        """The next sentences (B, T) and their labels (B,), 1 for real; where the pool is used up, of a new one."""
+    def next(
+        self, stream: Batches, sample: Callable[[int], Tensor], *, epochs: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The next sentences (B, T) and their labels (B,); where the pool is used up, of a new one.
+
+        Labels are 0 for generated sentences, for real ones their kind, which is 1 where there is one kind. `epochs`
+        says after how many passes this pool is used up, where that is not as usual.
+        """
         epoch, position = divmod(self.taken.value, self._per_epoch)
-        if position == 0 and epoch % self._epochs == 0:
+        if position == 0 and epoch % (epochs or self._epochs) == 0:
             self._fill(stream, sample)
         elif position == 0 and self._reshuffled:
             order = torch.randperm(len(self.tokens), device=self.tokens.device)
@@ -128,4 +141,8 @@ class DiscriminatorPool(nn.Module):
         sentences = torch.cat([real, sample(self._generated)])
         order = torch.randperm(len(sentences), device=real.device)
         self.tokens.copy_(sentences[order])
-        self.real.copy_(order < len(real))
+        self.real.copy_((order < len(real)) * deal(len(sentences), self._kinds, real.device)[order])
+
+    def draw_real(self, n: int) -> Tensor:
+        """(n, T): real sentences of the pool, drawn with replacement."""
+        return self.tokens[(self.real > 0).float().multinomial(n, replacement=True)]
