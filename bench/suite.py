@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bench import data
 from bench.config import RunConfig, assign, explain_error, make_runs
 from bench.published import Published, find_published
+from bench.record import REAL_TEXT
 from bench.registry import suggest
 from bench.text.content import Format
 
@@ -138,7 +139,7 @@ class SamplesFile(_Scored):
 class RealText(_Scored):
     """The task's own real sentences."""
 
-    model: ClassVar[str] = "real_text"
+    model: ClassVar[str] = REAL_TEXT
     """As its record names it."""
     n_samples: Annotated[int, Field(gt=0)] = 10_000
 

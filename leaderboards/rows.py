@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.record import CUSTOM, Evaluation, RunRecord, Score, with_settings
+from bench.record import CUSTOM, HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, with_settings
 from leaderboards.command import precision, reproduce
 from leaderboards.records import Entry
 from leaderboards.schema import (
     BASELINE,
     END,
+    FULL_SCALE,
     RANKED_SEEDS,
     REFERENCES,
     TEMPERATURE_SETTING,
@@ -22,10 +23,24 @@ from leaderboards.schema import (
     Status,
 )
 
-__all__ = ["best_known", "choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
+__all__ = [
+    "best_known",
+    "choose_baseline",
+    "labels",
+    "mark_under_trained",
+    "members",
+    "notes",
+    "once",
+    "order",
+    "row",
+    "shortcomings",
+    "with_count",
+]
 
 PRETRAINING = ("mle", "pretraining")
 """Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
+_NAMES = {REAL_TEXT: "real_text (train)", HELD_OUT_TEXT: "real_text (test)"}
+"""How the rows of real text are called: by whose sentences they hold."""
 
 
 def once(entries: Iterable[Entry]) -> tuple[list[Entry], list[str]]:
@@ -83,11 +98,20 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
         source = record.model_source if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
-        label = with_settings(record.model, settings | precision(record))
+        label = with_settings(_NAMES.get(record.model, record.model), settings | precision(record))
         found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     count = Counter(found)
     return [f"{a} #{i[:6]}" if count[a] > 1 else a for a, i in zip(found, ids, strict=True)]
+
+
+def with_count(label: str, record: RunRecord) -> str:
+    """The label of a row of real text that has its own number of sentences: `real_text (train, samples=600)`."""
+    scores = (score for e in record.evaluations for score in e.scores.values())
+    count = next((s.settings["samples"] for s in scores if "samples" in s.settings), None)
+    if count is None:
+        return label
+    return f"{label[:-1]}, samples={count})" if label.endswith(")") else f"{label} (samples={count})"
 
 
 def _told(same: Sequence[RunRecord]) -> list[str]:
@@ -141,9 +165,34 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         changed=dict(record.changed or {}),
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],
+        collapsed=sum(_collapsed(e.record) for e in entries if e.record.status == "completed"),
+        real_sentences=_real_sentences(entries),
         n_parameters=next((e.record.n_parameters for e in entries if e.record.n_parameters is not None), None),
         devices=sorted({device for e in entries if (device := _device(e.record))}),
     )
+
+
+def _collapsed(record: RunRecord) -> bool:
+    """Whether samples of the last phase raised the alarm."""
+    return any(a.kind == "collapse" and a.phase == record.phases[-1].name for a in record.alarms if record.phases)
+
+
+def _real_sentences(entries: Sequence[Entry]) -> float | None:
+    """What the completed runs took from the stream of real sentences in all phases, on average."""
+    phases = [e.record.phases for e in entries if e.record.status == "completed" and e.record.phases]
+    return sum(phase.real_sentences for run in phases for phase in run) / len(phases) if phases else None
+
+
+def mark_under_trained(rows: Iterable[Row], baseline: Row, scale: str) -> None:
+    """At a reduced scale, take rows that read fewer real sentences than the baseline out of the ranked ones."""
+    if scale == FULL_SCALE or baseline.real_sentences is None:
+        return
+    for row in rows:
+        if row.status == "ranked" and row.real_sentences is not None and row.real_sentences < baseline.real_sentences:
+            row.status = "under-trained"
+            row.lacks.append(
+                f"the baseline's real sentences: it read {row.real_sentences:,.0f} of {baseline.real_sentences:,.0f}"
+            )
 
 
 def _status(record: RunRecord, completed: int) -> Status:
@@ -159,7 +208,7 @@ def _status(record: RunRecord, completed: int) -> Status:
 def order(row: Row) -> tuple[int, int, bool, str]:
     """Sort key: references in their order, then the ranked rows with the baseline first, then the others."""
     place = REFERENCES.index(row.model) if row.status == "reference" else 0
-    kinds = ("reference", "ranked", "incomplete", "samples", "apart")
+    kinds = ("reference", "ranked", "under-trained", "incomplete", "samples", "apart")
     return kinds.index(row.status), place, not row.baseline, row.label
 
 

@@ -158,7 +158,8 @@ def _check_evaluation(
     if sentences is None:
         report.recorded_only |= {where: "these samples are not kept"} if evaluation.scores else {}
         return
-    if record.model == "real_text" and sentences != rescore.real_text(loaded, len(sentences)):
+    real = rescore.real_text(record.model, loaded, len(sentences))
+    if real is not None and sentences != real:
         report.reasons.append(f"{where}: these are not the task's real sentences, which this row stands for")
     found = rescore.recompute(loaded, evaluation, sentences)
     report.files += 1

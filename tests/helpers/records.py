@@ -16,6 +16,11 @@ METRICS = {
     "nll_oracle": "lower",
     "nll_gen": "lower",
     "unique": "real",
+    "novelty": "real",
+    "validity": "higher",
+    "lm_score": "real",
+    "reverse_lm_score": "lower",
+    "ms_jaccard": "higher",
 }
 
 
