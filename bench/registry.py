@@ -77,6 +77,7 @@ def find(kind: Kind, name: str) -> type[Any]:
     return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
 
 
+@functools.lru_cache(maxsize=4096)
 def meaning_of(metric: str, key: str, recorded: Better) -> Meaning:
     """What the scores of a key say, as their metric says today: so that rows of any age are compared by one rule.
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, CurvePoint, RankedMean, Row, Trace
-from leaderboards.statistics import better_than_first, difference, is_beyond, pareto, seed_mean
+from leaderboards.statistics import Target, better_than_first, difference, is_beyond, pareto, seed_mean
 from metrics.common.base import Meaning
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
@@ -44,7 +44,7 @@ other row reaches its value. BLEU at matched Self-BLEU is what the literature pr
 in it. NLL is measured at temperature 1 only, so there nll_gen gives a point for each row."""
 
 
-def curves_of(board: Board, targets: Mapping[str, float]) -> list[Curve]:
+def curves_of(board: Board, targets: Mapping[str, Target]) -> list[Curve]:
     """The curves of a board whose rows have their means; a pair that fewer than two rows have is left out.
 
     `targets`: the value of real text by key.
@@ -85,7 +85,7 @@ def _trace(row: Row, x: str, y: str) -> Trace | None:
     return Trace(label=row.label, model=row.model, status=row.status, points=points) if points else None
 
 
-def _match(curve: Curve, meaning: Meaning, target: float | None) -> None:
+def _match(curve: Curve, meaning: Meaning, target: Target | None) -> None:
     """Fill `matched`, `over_baseline` and `reason` of every trace."""
     base = next((t for t in curve.traces if t.label == curve.baseline), None)
     if base is None or curve.diversity is None:

@@ -244,6 +244,7 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
         seconds=seconds,
         borders=borders,
         values=values,
+        standard_errors=_standard_errors(last.get(1.0), signatures) if record.model in _NAMES else {},
         gain={key: value - first[key] for key, value in values.get(1.0, {}).items() if key in first},
         learning=[
             LearningPoint(step=e.step, phase=e.phase, at=e.at, values=comparable_values(e, signatures))
@@ -259,6 +260,12 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
         ],
         environment=dict(record.environment),
     )
+
+
+def _standard_errors(evaluation: Evaluation | None, signatures: Mapping[str, str]) -> dict[str, float]:
+    scores = evaluation.scores if evaluation is not None else {}
+    found = {key: s.standard_error for key, s in sorted(scores.items()) if s.signature == signatures.get(key)}
+    return {key: error for key, error in found.items() if error is not None}
 
 
 def comparable_values(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, float]:

@@ -46,7 +46,7 @@ TEMPERATURE_SETTING = "evaluation_temperature"
 FULL_SCALE = "paper"
 """The scale of published settings; every other one is reduced."""
 VALIDITY_FLOOR = 0.5
-"""A row of which fewer sentences than these are of the grammar writes noise for the most part: it is on no front."""
+"""A row of which fewer sentences than these are of the grammar writes noise for the most part."""
 
 Status = Literal["reference", "ranked", "under-trained", "incomplete", "samples", "apart"]
 """`under-trained`: at a reduced scale, on fewer real sentences than the baseline read, so a comparison would be one of
@@ -126,6 +126,8 @@ class RunView:
     """Each phase with its last step, counted over all phases."""
     values: dict[float, dict[str, float]]
     """Temperature -> key -> value at the end. A score whose signature is not its column's is left out."""
+    standard_errors: dict[str, float]
+    """Key -> standard error over the sentences, at the end, at temperature 1; of real text alone: it has no seeds."""
     gain: dict[str, float]
     """Key -> end minus end of pre-training, at temperature 1; empty where nothing follows pre-training."""
     learning: list[LearningPoint]
@@ -181,6 +183,11 @@ class Row:
     """Score key -> end minus end of pre-training, paired by seed."""
     sweep: dict[float, dict[str, RankedMean]] = field(default_factory=dict)
     """Temperature -> score key -> value at the end."""
+
+    @property
+    def fails_floor(self) -> bool:
+        """A seed collapsed, or hardly a sentence is valid: the row is marked as the best in nothing."""
+        return self.collapsed > 0 or ("validity" in self.final and self.final["validity"].mean < VALIDITY_FLOOR)
 
 
 @dataclass(kw_only=True)

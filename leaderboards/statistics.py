@@ -11,13 +11,12 @@ its places, from 1 + the clearly better rows to all but the clearly worse, are a
 rank: for one row, not for all rows of a table at once. What a row is over the baseline is judged the same way, by the
 baseline's comparisons.
 
-**Beyond real text nothing is gained.** With t the value of real text, taken as a constant:
+**Beyond real text nothing is gained.** With t the value of real text, whose standard error over its sentences is known:
 
-- direction "real": the loss of a mean m is |m - t|. The difference of two losses is min(|a - b|, |a + b|) with
-  a = m_1 - t and b = m_2 - t; both have the standard error of m_1 - m_2, so Welch's t is taken of the smaller one.
+- direction "real": the loss of a mean m is |m - t|. |m_1 - t| < |m_2 - t| says that m_1 - m_2 and m_1 + m_2 - 2 t have
+  opposite signs; both signs must be shown (an intersection-union test: the larger p counts).
 - "higher" and "lower": the loss is what is missing to real text, 0 beyond it. One row is better than another if its
-  mean is better and the other's is short of real text; both must be shown (an intersection-union test: the larger p
-  counts).
+  mean is better and the other's is short of real text; again both must be shown.
 
 Means whose seeds are all equal have no error: two such are the same or different, without a test.
 """
@@ -26,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,13 +36,13 @@ from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from bench.seeds import CONFIDENCE, half_width, mean_over_seeds
 from leaderboards.schema import (
     RANKED_SEEDS,
-    VALIDITY_FLOOR,
     RankedMean,
     Row,
 )
 from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
+    "Target",
     "better_than_first",
     "difference",
     "fill",
@@ -61,9 +60,20 @@ Floats = NDArray[np.float64]
 
 _EQUAL = 1e-12
 """Of max(1, |value|): a smaller difference of what has no error is one of rounding."""
+_MANY = 1e9
+"""Degrees of freedom of an error that is known."""
 
 
-def targets(rows: Iterable[Row], meanings: Mapping[str, Meaning]) -> dict[str, float]:
+@dataclass(frozen=True)
+class Target:
+    """What real text has."""
+
+    value: float
+    error: float = 0.0
+    """Standard error over its sentences: another draw of real text would have another value."""
+
+
+def targets(rows: Iterable[Row], meanings: Mapping[str, Meaning]) -> dict[str, Target]:
     """Score key -> the value of real text, where it is known.
 
     What compares with the training text has held-out text as its real text: training sentences are copies of it.
@@ -73,7 +83,8 @@ def targets(rows: Iterable[Row], meanings: Mapping[str, Meaning]) -> dict[str, f
     for key, meaning in meanings.items():
         row = real.get(HELD_OUT_TEXT if meaning.held_out else REAL_TEXT)
         if row is not None and key in row.final:
-            found[key] = row.final[key].mean
+            errors = [run.standard_errors.get(key, 0.0) for run in row.runs]
+            found[key] = Target(row.final[key].mean, errors[0] if errors else 0.0)
     return found
 
 
@@ -92,12 +103,12 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
             mean.rank, mean.rank_high = 1 + int(above), len(means) - int(below)
 
 
-def better_than_first(means: Sequence[RankedMean], better: Better, target: float | None) -> list[bool]:
+def better_than_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[bool]:
     """Which of some means are clearly better than the first one, all with that many seeds that a rank needs."""
     return [bool(found) for found in _apart(means, better, target)[0][0]]
 
 
-def _apart(means: Sequence[RankedMean], better: Better, target: float | None) -> tuple[NDArray[np.bool_], ...]:
+def _apart(means: Sequence[RankedMean], better: Better, target: Target | None) -> tuple[NDArray[np.bool_], ...]:
     """(k, k) twice: whether row j is clearly better than row i, and whether clearly worse, by the comparisons of i."""
     values = np.array([mean.mean for mean in means])
     loss = _loss(values, better, target)
@@ -105,47 +116,54 @@ def _apart(means: Sequence[RankedMean], better: Better, target: float | None) ->
     return clear & (loss[None, :] < loss[:, None]), clear & (loss[None, :] > loss[:, None])
 
 
-def _loss(values: Floats, better: Better, target: float | None) -> Floats:
+def _loss(values: Floats, better: Better, target: Target | None) -> Floats:
     """What is missing to real text, or to nothing where its value is not known."""
     if better == "real":
         assert target is not None
-        return np.abs(values - target)
+        return np.abs(values - target.value)
     loss = -values if better == "higher" else values
-    return loss if target is None else np.maximum(0.0, loss - (-target if better == "higher" else target))
+    return loss if target is None else np.maximum(0.0, loss - (-target.value if better == "higher" else target.value))
 
 
-def _p_values(means: Sequence[RankedMean], better: Better, target: float | None) -> Floats:
-    """(k, k) two-sided p of each pair; 1 on the diagonal."""
+def _p_values(means: Sequence[RankedMean], better: Better, target: Target | None) -> Floats:
+    """(k, k) two-sided p of each pair, exact where it is at most 5%; 1 on the diagonal."""
     values = np.array([mean.mean for mean in means])
     squares = np.array([(mean.std or 0.0) ** 2 / mean.n for mean in means])
     degrees = np.array([mean.n - 1 for mean in means])
     i, j = np.triu_indices(len(means), 1)
-    gap = np.abs(values[i] - values[j])
+    pairs = _two_sided(values[i] - values[j], (squares[i], degrees[i]), (squares[j], degrees[j]))
     if better == "real":
         assert target is not None
-        gap = np.minimum(gap, np.abs(values[i] + values[j] - 2 * target))
-    pairs = _two_sided(gap, *_welch(squares[i], squares[j], degrees[i], degrees[j]))
-    if better != "real" and target is not None:
+        open_ = np.flatnonzero(pairs <= 1 - CONFIDENCE)  # the others are not told apart already
+        a, b = i[open_], j[open_]
+        sides = (squares[a], degrees[a]), (squares[b], degrees[b])
+        sums = _two_sided(values[a] + values[b] - 2 * target.value, *sides, known=4 * target.error**2)
+        pairs[open_] = np.maximum(pairs[open_], sums)
+    elif target is not None:
         loss = _loss(values, better, target)
-        short = _two_sided(loss, squares, degrees)
+        short = _two_sided(loss, (squares, degrees), known=target.error**2)
         pairs = np.maximum(pairs, np.where(loss[i] > loss[j], short[i], short[j]))
     found = np.ones((len(means), len(means)))
     found[i, j] = found[j, i] = pairs
     return found
 
 
-def _welch(first: Floats, second: Floats, n_first: Floats, n_second: Floats) -> tuple[Floats, Floats]:
-    """Squared standard error of a difference and its degrees of freedom, from those of the two means."""
-    square = first + second
-    parts = first**2 / n_first + second**2 / n_second
-    return square, np.where(parts > 0, square**2 / np.where(parts > 0, parts, 1.0), 1.0)
+def _welch(*parts: tuple[Floats, Floats], known: float = 0.0) -> tuple[Floats, Floats]:
+    """Squared standard error of a sum and its degrees of freedom, from (square, degrees) of its parts.
+
+    `known`: of a part whose error is known.
+    """
+    square = sum((square for square, _ in parts), np.zeros(1)) + known
+    spread = sum((square**2 / degrees for square, degrees in parts), np.zeros(1))
+    return square, np.where(spread > 0, square**2 / np.where(spread > 0, spread, 1.0), _MANY)
 
 
-def _two_sided(gap: Floats, square: Floats, degrees: Floats) -> Floats:
+def _two_sided(gap: Floats, *parts: tuple[Floats, Floats], known: float = 0.0) -> Floats:
     """p of Student's t = gap / standard error; without an error 0 or 1."""
-    p = np.where(gap > _EQUAL, 0.0, 1.0)
-    random = square > 0
-    t = gap[random] / np.sqrt(square[random])
+    square, degrees = _welch(*parts, known=known)
+    p = np.where(np.abs(gap) > _EQUAL, 0.0, 1.0)
+    random = np.broadcast_to(square > 0, p.shape)
+    t = np.abs(gap[random]) / np.sqrt(square[random])
     p[random] = 2 * special.stdtr(degrees[random], -t)
     return p
 
@@ -169,21 +187,20 @@ def difference(a: RankedMean, b: RankedMean) -> RankedMean:
     """a - b of independent seeds, with the 95% interval of Welch's t; none where one of them has a single seed."""
     half = None
     if a.std is not None and b.std is not None:
-        parts = [np.array([(c.std or 0.0) ** 2 / c.n]) for c in (a, b)]
-        square, degrees = _welch(*parts, np.array([a.n - 1]), np.array([b.n - 1]))
+        square, degrees = _welch(*((np.array([(c.std or 0.0) ** 2 / c.n]), np.array([c.n - 1.0])) for c in (a, b)))
         half = float(special.stdtrit(degrees[0], (1 + CONFIDENCE) / 2) * math.sqrt(square[0]))
     return RankedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
 
 
-def is_beyond(mean: RankedMean, target: float | None, side: Side) -> bool:
+def is_beyond(mean: RankedMean, target: Target | None, side: Side) -> bool:
     """Whether the whole interval is beyond real text; a single seed has no interval, so nothing is said of it."""
     if target is None or not side or mean.half_width is None:
         return False
-    ahead = mean.mean - target if side == "higher" else target - mean.mean
+    ahead = (mean.mean - target.value) * (1 if side == "higher" else -1)
     return ahead > mean.half_width + _EQUAL
 
 
-def mark_beyond_real(rows: Iterable[Row], meanings: Mapping[str, Meaning], known: Mapping[str, float]) -> None:
+def mark_beyond_real(rows: Iterable[Row], meanings: Mapping[str, Meaning], known: Mapping[str, Target]) -> None:
     """Mark what is beyond real text by more than its interval, at every temperature."""
     for row in rows:
         if row.model in (REAL_TEXT, HELD_OUT_TEXT):
@@ -208,17 +225,12 @@ def mark_front(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
     """Mark the ranked rows that no other one beats in both scores, and that fail no floor."""
     if (keys := front_keys(rows)) is None:
         return
-    having = [row for row in rows if row.status == "ranked" and set(keys) <= row.final.keys() and not _fails(row)]
+    having = [row for row in rows if row.status == "ranked" and set(keys) <= row.final.keys() and not row.fails_floor]
     if len(having) > 1:
         signs = [-1.0 if meanings[key].side == "higher" else 1.0 for key in keys]
         losses = [(signs[0] * row.final[keys[0]].mean, signs[1] * row.final[keys[1]].mean) for row in having]
         for row, front in zip(having, pareto(losses), strict=True):
             row.front = front
-
-
-def _fails(row: Row) -> bool:
-    """A collapse alarm, or hardly a valid sentence."""
-    return row.collapsed > 0 or ("validity" in row.final and row.final["validity"].mean < VALIDITY_FLOOR)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:

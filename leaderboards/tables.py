@@ -351,9 +351,11 @@ def _over_baseline(curve: Curve) -> Pick:
 
 
 def is_best(board: Board, row: Row, key: str) -> bool:
-    """Whether to print it bold: first, not alone, and not beyond real text."""
+    """Whether to print it bold: first, not alone, not beyond real text, of a row that fails no floor."""
     mean = row.final.get(key)
-    return mean is not None and mean.rank == 1 and not mean.beyond_real and _n_ranked(board, key) > 1
+    if mean is None or mean.rank != 1 or mean.beyond_real or row.fails_floor:
+        return False
+    return _n_ranked(board, key) > 1
 
 
 def _n_ranked(board: Board, key: str) -> int:
@@ -361,7 +363,7 @@ def _n_ranked(board: Board, key: str) -> int:
 
 
 def _places(board: Board, key: str, title: str) -> Field:
-    """The places that a row may have, `1–3`; bold where it may be the first and is not beyond real text."""
+    """The places that a row may have, `1–3`; bold where the score is."""
 
     def cell(row: Row, _: float) -> Cell:
         mean = row.final.get(key)

@@ -14,6 +14,7 @@ METRICS = {
     "bleu": "higher",
     "self_bleu": "lower",
     "nll_oracle": "lower",
+    "nll_oracle_valid": "lower",
     "nll_gen": "lower",
     "unique": "real",
     "novelty": "real",
