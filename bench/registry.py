@@ -29,9 +29,12 @@ from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.places import ROOT, check_file
+
+if TYPE_CHECKING:
+    from metrics.common.base import Better, Meaning
 
 __all__ = [
     "Kind",
@@ -39,6 +42,7 @@ __all__ = [
     "find_recorded",
     "first_line",
     "is_file",
+    "meaning_of",
     "names",
     "own_modules",
     "own_source",
@@ -119,6 +123,33 @@ def source_file(kind: Kind, name: str) -> Path:
     place = ROOT.joinpath(*_PACKAGES[kind].split("."), name)
     inside = place / ("metric.py" if kind == "metrics" else "__init__.py")
     return inside if inside.is_file() else place.with_suffix(".py")
+
+
+@functools.lru_cache(maxsize=4096)
+def meaning_of(metric: str, key: str, recorded: Better) -> Meaning:
+    """What the scores of a key say, as their metric says today: so that rows of any age are compared by one rule.
+
+    `recorded`: the direction that a record holds, for a metric that is not installed here. No file of a record is run.
+    """
+    from metrics.common.base import Meaning
+
+    known = _metric(metric)
+    if known is not None:
+        found: Meaning = known.meaning(key)
+        return found
+    side: Literal["higher", "lower", ""] = "" if recorded == "real" else recorded
+    return Meaning(better=recorded, aspect="", side=side, bounds=(None, None), ranked=True, held_out=False)
+
+
+@functools.cache
+def _metric(name: str) -> Any | None:
+    """The metric of a name with its usual settings; None where there is none, or none that can be made here."""
+    if is_file(name) or name not in names("metrics"):
+        return None
+    try:
+        return find("metrics", name)()
+    except Exception:  # noqa: BLE001 - a plug-in may fail in any way, and its scores are in the records all the same
+        return None
 
 
 def is_file(name: str) -> bool:

@@ -29,6 +29,7 @@ from bench import data
 from bench.config import RunConfig, Scale, assign, check_values, explain_error, flat_enough, make_runs, shown_value
 from bench.places import PAPER, command
 from bench.published import Published, find_published
+from bench.record import REAL_TEXT
 from bench.registry import suggest
 from bench.run_folder import read_regular
 from bench.run_settings import RunSettings
@@ -186,7 +187,7 @@ class SamplesFile(_Scored):
 class RealText(_Scored):
     """The task's own real sentences."""
 
-    model: ClassVar[str] = "real_text"
+    model: ClassVar[str] = REAL_TEXT
     """As its record names it."""
     n_samples: Annotated[int, Field(gt=0, strict=True)] = 10_000
 

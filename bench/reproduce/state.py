@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.record import Evaluation, RunRecord, Score, read_record
+from bench.registry import meaning_of
 from bench.reproduce.presets import Number, Preset, PresetRow
 from bench.reproduce.verdict import Judgement, half_width_of_difference, judge, judge_difference, judge_score
 from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records
@@ -290,7 +291,8 @@ def _place(record: RunRecord, evaluations: Sequence[Evaluation], number: Number)
         scored = [each for each in evaluations if number.key in each.scores]
         if not any(each.at == "cadence" for each in scored):
             return "no evaluation on the way, from which the best could be taken"
-        sign = -1 if scored[0].scores[number.key].better == "lower" else 1
+        score = scored[0].scores[number.key]
+        sign = -1 if meaning_of(score.metric, number.key, score.better).side == "lower" else 1
         return max(scored, key=lambda each: sign * each.scores[number.key].value)
     if kind == "phase":
         last = record.phases[-1].name if record.phases else ""

@@ -21,7 +21,7 @@ from metrics.common.tokens import Tokens
 if TYPE_CHECKING:
     from bench.score.drawing import Likelihood
 
-__all__ = ["metric_inputs", "real_text", "score", "write_samples"]
+__all__ = ["held_out_text", "metric_inputs", "real_text", "score", "write_samples"]
 
 
 def metric_inputs(
@@ -100,8 +100,16 @@ def real_text(data: TextData, n: int) -> Tokens:
     The training and validation sentences, in that order: all of them where there are at most n, otherwise n spread
     evenly over them.
     """
-    real = Tokens.from_rows(np.concatenate([data.train, data.valid]), data.spec.eos_id)
-    chosen: NDArray[np.int64] = np.arange(len(real), dtype=np.int64)
+    return _evenly(Tokens.from_rows(np.concatenate([data.train, data.valid]), data.spec.eos_id), n)
+
+
+def held_out_text(data: TextData, n: int) -> Tokens:
+    """Real text that nobody trained on: n test sentences, spread evenly; all of them where there are at most n."""
+    return _evenly(data.references, n)
+
+
+def _evenly(text: Tokens, n: int) -> Tokens:
+    chosen: NDArray[np.int64] = np.arange(len(text), dtype=np.int64)
     if n < len(chosen):
         chosen = np.linspace(0, len(chosen) - 1, n).round().astype(np.int64)
-    return real.select(chosen)
+    return text.select(chosen)

@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.record import Evaluation, RunRecord, Score, canonical_json
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, canonical_json
+from bench.registry import meaning_of
 from bench.run_folder import WEIGHTS, is_regular, log_probs_name
 from leaderboards.evidence import NO_WEIGHTS, Basis, How, Outcome
 from leaderboards.repository.code import code_of, library_versions
@@ -271,7 +272,10 @@ def _compare(
             continue
         if new.signature != old.signature:
             result.differences.append(f"{key} is recorded as {old.signature}, computed as {new.signature}")
-        elif new.better != old.better:
+        elif old.better not in (
+            new.better,
+            meaning_of(new.metric, key, new.better).side,
+        ):  # tables ask the metric itself
             result.differences.append(f"{key}: better is recorded as {old.better}, {new.better} is right")
         else:
             pairs = [(key, old.value, new.value)]
@@ -323,11 +327,12 @@ def fetch(name: str, url: str, sha256: str) -> Path:
         raise NotCheckable(str(error).splitlines()[0]) from error
 
 
-def real_text(loaded: Loaded, n: int) -> list[str]:
-    """What the row of real text must hold, or any samples would do for it."""
-    from bench.score.scoring import real_text
+def real_text(model: str, loaded: Loaded, n: int) -> list[str] | None:
+    """What a row of real text must hold, or any samples would do for it; None for any other model."""
+    from bench.score.scoring import held_out_text, real_text
 
-    return loaded.data.vocabulary.sentences(real_text(loaded.data, n))
+    text = {REAL_TEXT: real_text, HELD_OUT_TEXT: held_out_text}.get(model)
+    return None if text is None else loaded.data.vocabulary.sentences(text(loaded.data, n))
 
 
 def package_version() -> str:

@@ -278,7 +278,8 @@ def _check_evaluation(
     if sentences is None:
         chosen = (key for key, score in evaluation.scores.items() if metrics is None or score.metric in metrics)
         return dict.fromkeys(chosen, ("recorded", NO_SAMPLES))
-    if record.model == "real_text" and sentences != rescore.real_text(loaded, len(sentences)):
+    real = rescore.real_text(record.model, loaded, len(sentences))
+    if real is not None and sentences != real:
         report.reasons.append(f"{where}: these are not the task's real sentences, which this row stands for")
     model = rescore.likelihood(record, evaluation, folder, loaded)
     found = rescore.recompute(loaded, evaluation, sentences, model, metrics)

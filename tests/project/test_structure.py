@@ -21,12 +21,13 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
     "bench": {"bench", "baselines", "metrics"},
     "leaderboards": {
         "leaderboards",
+        "metrics.common.base",
         "metrics.common.signature",
         *(
             f"bench.{name}"
             for name in (
-                *("interrupts", "places", "published", "record", "run_folder", "run_settings", "seeds", "streams"),
-                "text.escapes",
+                *("interrupts", "places", "published", "record", "registry", "run_folder", "run_settings", "seeds"),
+                *("streams", "text.escapes"),
             )
         ),
     },

@@ -26,7 +26,6 @@ from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
 from leaderboards.render.page.plotly import drawing_of
 from leaderboards.schema import Board, Boards, Row, RunView
-from leaderboards.statistics import front_keys
 from leaderboards.tables import Cell, Column, Table, main_table, page_tables, reported_tables
 
 __all__ = ["write_page"]
@@ -35,6 +34,7 @@ _PAGES = Path(__file__).parent
 _GROUPS = {
     "reference": "References: what a score means. Not ranked.",
     "ranked": "Ranked: three seeds or more",
+    "under-trained": "Under-trained: fewer real sentences than the baseline read. Not ranked.",
     "incomplete": "Incomplete: fewer than three seeds. Not ranked.",
     "samples": "Samples that were handed in. Not ranked.",
     "apart": "Drawn at another temperature than 1. Not comparable with the rows above.",
@@ -250,7 +250,6 @@ def _write_board(site: _Site, board: Board) -> None:
         board=board,
         name=name,
         tables=page_tables(board),
-        front=front_keys(board.rows),
         unmatched=_unmatched(board),
         published=reported_tables(board),
         signatures=signatures(board),
