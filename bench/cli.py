@@ -27,6 +27,7 @@ from bench.reproduce.presets import preset_names
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
+from bench.streams import SafeGroup, shown
 from bench.suite import SuiteConfig, read_rows, read_suite
 from bench.terminal import (
     Experiment,
@@ -111,6 +112,7 @@ def _field_texts(cls: type[Any]) -> dict[str, str]:
 
 
 app = typer.Typer(
+    cls=SafeGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -289,7 +291,7 @@ def sample_command(
             raise ValueError(f"--temperature is above 0 and at most {MOST_HEAT:g}, got {temperature:g}")
         check_folder(run, "sample")
         for sentence in load(run, model=model, task=task).sample(n, temperature=temperature, seed=seed):
-            typer.echo(sentence)
+            console.print_document(shown(sentence) if console.is_terminal else sentence)
 
 
 @app.command("list")

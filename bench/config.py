@@ -128,6 +128,8 @@ class Resolved:
         }
         if self.run.fp32_precision != "ieee":
             row["fp32_precision"] = self.run.fp32_precision
+        if self.run.selection != "last":
+            row["selection"] = [self.run.selection, self.run.select_every]
         return short_hash(row)
 
     @property

@@ -26,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bench import data
 from bench.config import RunConfig, Scale, assign, check_values, explain_error, flat_enough, make_runs, shown_value
+from bench.places import PAPER, command
 from bench.published import Published, find_published
 from bench.registry import suggest
 from bench.run_folder import read_regular
@@ -187,7 +188,7 @@ class SuiteConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = ""
-    defaults: RunsDefaults = RunsDefaults()
+    defaults: RunsDefaults = RunsDefaults.model_validate({})
     """All other top-level keys: fields of every run."""
     runs: tuple[RunsEntry, ...] = ()
     samples: tuple[SamplesFile, ...] = ()
@@ -248,7 +249,9 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None, seeds: Se
     """
     suite = SuiteConfig.read(path)
     if not suite.runs:
-        scored = "; `python -m bench reproduce` scores what it holds" if suite.samples or suite.real_text else ""
+        scored = ""
+        if path.parent == PAPER and (suite.samples or suite.real_text):
+            scored = f"; `{command('bench', 'reproduce', path.stem)}` scores what it holds"
         raise ValueError(f"{path} has no [[runs]]{scored}")
     return [config for row in read_rows(path, suite, overrides, seeds) for config in row.configs]
 

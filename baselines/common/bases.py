@@ -74,10 +74,10 @@ class LanguageModelBase(TextGenerator):
         with self.average.applied():
             return self.language_model.sample(n, temperature=temperature)
 
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
         with self.average.applied():
-            return self.language_model.log_prob(tokens)
+            return self.language_model.log_prob(tokens, temperature=temperature)
 
 
 @dataclass(frozen=True, kw_only=True)

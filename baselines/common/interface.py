@@ -113,5 +113,8 @@ class HasLogProb(Protocol):
         """(B, T) -> (B,): natural logarithm of the probability of each sentence, in nats, at temperature 1.
 
         Positions after the end token count nothing, so that the probabilities of all sentences sum to 1.
+
+        With a keyword `temperature: float = 1.0` it gives that of `sample(n, temperature=temperature)`. It may be left
+        out; then what needs the likelihood at other temperatures (entropy, divergences, calibration) is absent.
         """
         ...

@@ -303,13 +303,14 @@ class LeakGAN(ClassifierBase):
             return self._draw(n, self.config.evaluation_temperature / temperature)
 
     @torch.no_grad()
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """(B, T) -> (B,), nats: of the model that `sample` draws from, `evaluation_temperature` included."""
+        sharp = self.config.evaluation_temperature / temperature
         with self.average.applied():
-            return torch.cat([self._log_prob(part) for part in tokens.split(_SCORED_AT_ONCE)])
+            return torch.cat([self._log_prob(part, sharp) for part in tokens.split(_SCORED_AT_ONCE)])
 
-    def _log_prob(self, tokens: Tensor) -> Tensor:
-        inside, sharp = counted(tokens, self.spec.eos_id), self.config.evaluation_temperature
+    def _log_prob(self, tokens: Tensor, sharp: float) -> Tensor:
+        inside = counted(tokens, self.spec.eos_id)
         wanted = functional.pad(inside, (0, 1))  # of the goals; of those after the end none is used
         wanted[:, self.generator.goals_read :] = False
         goals = self.generator.block_goals(prefix_features(self.discriminator, tokens, wanted))

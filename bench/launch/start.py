@@ -13,7 +13,7 @@ from bench.config import Resolved, plain
 from bench.environment import uncommitted
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import Outcome, launch
-from bench.places import program
+from bench.places import command
 from bench.record import read_start
 from bench.registry import own_modules
 from bench.run_folder import START
@@ -40,12 +40,23 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
             for warning in each.task.warnings(loaded[key].data):
                 console.print(f"warning: {each.run.task}: {warning}", style="yellow")
             record_real_text(loaded[key], each.run.n_samples, options.runs)
+        _check_selection(each, loaded[key])
         _same_data(each.folder(options.runs), loaded[key])
-    tracking = options.tracking.prepared()
+    tracking = options.tracking.prepared(options.runs)
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console)
     if hint := tracking.hint():
         console.print(f"\n{hint}")
     return outcomes
+
+
+def _check_selection(resolved: Resolved, loaded: LoadedTask) -> None:
+    """Selection by validation needs a likelihood and a validation text. Raises ValueError."""
+    if resolved.run.selection == "last":
+        return
+    if not hasattr(resolved.model_class, "log_prob"):
+        raise ValueError(f"{resolved.model_name} has no log_prob, which selection=validation needs: use selection=last")
+    if not len(loaded.data.valid):
+        raise ValueError(f"{loaded.name} has no validation sentences, which selection=validation needs: see n_valid")
 
 
 def _same_data(folder: Path, loaded: LoadedTask) -> None:
@@ -80,7 +91,7 @@ def _no_rows(resolved: Sequence[Resolved]) -> str | None:
 
 def table_hint(runs: Path) -> str:
     """The command that makes the table of a folder of runs."""
-    return f"{program('leaderboards')} build {runs}"
+    return command("leaderboards", "build", runs)
 
 
 def _task_key(resolved: Resolved) -> str:

@@ -20,6 +20,7 @@ from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS, check_target
 from bench.record import write_atomic
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
+from bench.streams import shown
 from bench.suite import RealText, SamplesFile
 from bench.terminal import (
     Experiment,
@@ -35,6 +36,7 @@ from bench.terminal import (
     console,
     errors,
 )
+from bench.text.escapes import json_text
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
     if as_markdown:
         text = report.markdown(states)
     elif as_json:
-        text = report.as_json(states) + "\n"
+        text = json_text(report.as_json(states) + "\n")
     elif len(states) == 1:
         text = "\n".join([*names, *report.result_lines(states[0])]) + "\n"
     else:
@@ -125,7 +127,7 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
     if out:
         write_atomic(out, text.encode())
     else:
-        typer.echo(text, nl=False)
+        console.print_document(text if as_json else shown(text))
     for problem in found.unreadable:
         errors.print(f"not read: {problem}", style="yellow")
 
@@ -158,7 +160,7 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
     state = state_of(preset, found)
     show(*report.result_lines(state), *(f"not read: {problem}" for problem in found.unreadable))
     if as_json:
-        typer.echo(report.as_json([state], plan=plans))
+        console.print_json_text(report.as_json([state], plan=plans))
     statuses = {outcome.status for outcome in outcomes}
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)

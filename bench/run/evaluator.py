@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,11 @@ from bench.randomness import derive
 from bench.record import Evaluation, write_atomic
 from bench.run.hardware import exact_products
 from bench.run_folder import log_probs_name, samples_name
-from bench.score.drawing import collapse, draw, log_prob_of, state_problem
+from bench.score.drawing import collapse, draw, likelihood_of, state_problem
 from bench.score.log_probs import OWN, TEST, pack_log_probs
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
+from metrics.common.likelihood import evenly, nats, scored_tokens
 from metrics.common.tokens import Tokens
 
 __all__ = ["At", "DivergedError", "Evaluator"]
@@ -42,6 +44,14 @@ class Evaluator:
         self._model = model
         self._folder = folder
 
+    def validation_nll(self) -> float:
+        """Nats per token of the validation sentences, at most 2,000 of them, spread evenly."""
+        likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
+        assert likelihood is not None
+        with exact_products(otherwise=self._run.fp32_precision):
+            rows = evenly(self._data.valid)
+            return float(nats(likelihood(rows), rows).sum() / scored_tokens(rows, self._data.spec.eos_id).sum())
+
     def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
         """Draw and score, at every temperature at the end; and what looks like a collapse. Raises `DivergedError`."""
         if broken := state_problem(self._model):
@@ -66,19 +76,19 @@ class Evaluator:
                 raise
             return Evaluation(**place, scores={}, skipped={metric.name: str(error) for metric in metrics}), None
         samples = Tokens.from_rows(ids, self._data.spec.eos_id)
-        likelihood = log_prob_of(self._model, torch.device(self._resolved.device)) if temperature == 1.0 else None
-        inputs = metric_inputs(self._data, samples, likelihood)
+        likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
+        inputs = metric_inputs(self._data, samples, likelihood, temperature)
+        if at == "cadence":  # a fit asks for the likelihood of the validation text a dozen times
+            inputs = replace(inputs, log_prob_at=None)
         scores, skipped = score(metrics, inputs)
-        if temperature != 1.0:
-            for metric in metrics:
-                if "model_log_prob" in metric.needs:
-                    skipped[metric.name] = f"{metric.name} is measured at temperature 1 only"
         name, sha256 = None, None
         if at != "cadence":
             name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
-            if likelihood is not None and any("model_log_prob" in m.needs and m.name not in skipped for m in metrics):
-                own = {OWN: likelihood(ids)} if at == "end" else {}
-                given = pack_log_probs({TEST: inputs.references_log_prob, **own})
+            of_model = any(
+                m.needs_model(key) for m in metrics for key, found in scores.items() if found.metric == m.name
+            )
+            if inputs.model_log_prob is not None and of_model:
+                given = pack_log_probs({TEST: inputs.references_log_prob, OWN: inputs.model_log_prob(ids)})
                 write_atomic(self._folder / log_probs_name(name), given)
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples

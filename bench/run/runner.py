@@ -23,7 +23,15 @@ from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
 from bench.registry import find_recorded
-from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
+from bench.run.checkpoint import (
+    CheckpointError,
+    TrainingState,
+    Weights,
+    before,
+    load_latest,
+    load_weights,
+    save_weights,
+)
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnStep, Trainer
@@ -165,6 +173,7 @@ class _Run:
     should_stop: Callable[[], bool]
     save_every: float
     state: TrainingState = field(default_factory=TrainingState)
+    best: Weights = field(default_factory=dict)
     n_parameters: int | None = None
     data: TextData = field(init=False)
     start: RunStart = field(init=False)
@@ -218,7 +227,7 @@ class _Run:
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device) or self.state
+        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device, self.best) or self.state
         return model, stream
 
     def _cut(self) -> None:
@@ -241,6 +250,7 @@ class _Run:
             on_step=self.on_step,
             should_stop=self.should_stop,
             save_every=self.save_every,
+            best=self.best,
         )
 
     def _finish_later(self) -> None:

@@ -16,7 +16,7 @@ from baselines.common.interface import Phase, TextGenerator
 from bench.batches import BatchStream
 from bench.config import RunConfig
 from bench.record import Alarm, PhaseCost
-from bench.run.checkpoint import TrainingState, save_checkpoint
+from bench.run.checkpoint import Selected, TrainingState, Weights, save_checkpoint, weights_of
 from bench.run.evaluator import At, Evaluator
 from bench.run.hardware import PeakMemory
 from bench.tracking.diary import Diary, TrainingValues
@@ -79,6 +79,8 @@ class Trainer:
     should_stop: Callable[[], bool]
     save_every: float
     """Seconds between checkpoints."""
+    best: Weights = dataclasses.field(default_factory=dict)
+    """Those of `state.selected`."""
     _readings: _Readings = dataclasses.field(init=False, default_factory=lambda: _Readings({}))
 
     def train(self) -> None:
@@ -94,9 +96,25 @@ class Trainer:
             state.phase += 1
             self._save()
         if not state.finished:
-            self._evaluate(phases[-1].name, "end")
+            self._evaluate_end(phases[-1].name)
             state.finished = True
             self._save()
+
+    def _evaluate_end(self, phase: str) -> None:
+        """The last weights, or those that are selected, which the model then has."""
+        if (selected := self.state.selected) is None:
+            self._evaluate(phase, "end")
+            return
+        self.model.load_state_dict(self.best, strict=False)
+        self._evaluate(selected.phase, "end", step=selected.step)
+
+    def _consider(self, phase: str) -> None:
+        """Keep the weights if the validation text costs less under them than under any before."""
+        nll = self.evaluator.validation_nll()
+        self.diary.write(TrainingValues(phase=phase, step=self.state.step, values={"validation_nll": nll}))
+        if math.isfinite(nll) and (self.state.selected is None or nll < self.state.selected.nll):
+            self.state.selected = Selected(phase=phase, step=self.state.step, nll=nll)
+            self.best.update(weights_of(self.model))
 
     def _run_phase(self, phase: Phase) -> None:
         """The steps of one phase that are left. What they returned is never told of another phase."""
@@ -136,6 +154,10 @@ class Trainer:
         self._spend(steps=1)
         if self.state.step % self.settings.log_every == 0 or self._cost.steps in (1, phase.steps):
             self._log(phase.name)
+        if self.settings.selection == "validation" and (
+            self.state.step % self.settings.select_every == 0 or self._cost.steps == phase.steps
+        ):
+            self._consider(phase.name)
         self._spend(seconds=time.perf_counter() - started, real_sentences=self.stream.sentences_taken - taken)
 
     @property
@@ -165,8 +187,8 @@ class Trainer:
         if wrong:
             self._alarm("non_finite", phase, ", ".join(wrong))
 
-    def _evaluate(self, phase: str, at: At) -> None:
-        evaluations, collapsed = self.evaluator.evaluate(phase, self.state.step, at)
+    def _evaluate(self, phase: str, at: At, *, step: int | None = None) -> None:
+        evaluations, collapsed = self.evaluator.evaluate(phase, self.state.step if step is None else step, at)
         self.state.evaluations += evaluations
         for evaluation in evaluations:
             self.diary.write(evaluation)
@@ -187,4 +209,4 @@ class Trainer:
         """Write a checkpoint that says how much of the diary belongs to it."""
         self.state.pending = self._readings.read()
         self.state.log_position = self.diary.position()
-        save_checkpoint(self.checkpoint, self.model, self.stream, self.state)
+        save_checkpoint(self.checkpoint, self.model, self.stream, self.state, self.best)

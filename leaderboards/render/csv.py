@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import CUSTOM, canonical_json, write_atomic
+from bench.text.escapes import csv_text
 from leaderboards.schema import Board, Boards, Curve, RankedMean, Row, Trace
 
 __all__ = ["CSV_COLUMNS", "lines", "to_csv", "write"]
@@ -25,12 +24,11 @@ Rows of status `apart` have the tables apart and apart_temperature instead: thei
 
 
 def to_csv(boards: Boards) -> str:
-    """Long format, one value a line, full precision; blank where there is nothing. Measured rows only."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines(boards))
-    return file.getvalue()
+    """Long format, one value a line, full precision; blank where there is nothing. Measured rows only.
+
+    `bench.text.escapes.csv_cell` says what becomes of a name that a spreadsheet would take for a formula.
+    """
+    return csv_text(CSV_COLUMNS, lines(boards))
 
 
 def lines(boards: Boards) -> Iterator[dict[str, object]]:

@@ -156,8 +156,8 @@ def has_likelihood(record: RunRecord) -> bool:
     """Whether a model gave scores at the end that its weights would give again."""
     from bench.registry import find
 
-    metrics = {score.metric for e in record.evaluations if e.at in END for score in e.scores.values()}
-    return any("model_log_prob" in find("metrics", name)().needs for name in metrics)
+    given = {(score.metric, key) for e in record.evaluations if e.at in END for key, score in e.scores.items()}
+    return any(find("metrics", name)().needs_model(key) for name, key in given)
 
 
 def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: Loaded) -> Likelihood | None:
@@ -168,10 +168,12 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     """
     from bench.score.log_probs import OWN, TEST, read_log_probs
 
-    if evaluation.temperature != 1.0 or not evaluation.samples_file:
+    if not evaluation.samples_file:
         return None
     if evaluation.at in END and (weights := weights_of(record, folder)) is not None:
         return Likelihood("weights", _from_weights(record, weights, loaded))
+    if evaluation.temperature != 1.0:
+        return None
     path = folder / log_probs_name(evaluation.samples_file)
     if not is_regular(path):
         return None
@@ -203,7 +205,7 @@ def _from_weights(record: RunRecord, weights: Path, loaded: Loaded) -> SentenceL
     from bench.registry import find
     from bench.run.hardware import use_precision
     from bench.run.runner import trained_model
-    from bench.score.drawing import log_prob_of
+    from bench.score.drawing import likelihood_of
 
     size = weights.stat().st_size
     model_class = find("models", record.model)
@@ -213,7 +215,7 @@ def _from_weights(record: RunRecord, weights: Path, loaded: Loaded) -> SentenceL
     if needed > size:
         raise ValueError(f"{weights} has {size:,} bytes, a model of these settings {needed:,}")
     use_precision("ieee")
-    given = log_prob_of(trained_model(record, weights.parent, loaded.data, model_class), torch.device("cpu"))
+    given = likelihood_of(trained_model(record, weights.parent, loaded.data, model_class), torch.device("cpu"))
     if given is None:
         raise ValueError(f"{record.model} has no likelihood")
     return given
@@ -239,7 +241,7 @@ def recompute(
     numbering = dict(known.numbering)
     tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    inputs = metric_inputs(loaded.data, tokens, None if model is None else model.log_prob, named)
+    inputs = metric_inputs(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
     result = Recomputed()
     recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
@@ -247,16 +249,19 @@ def recompute(
             recorded.setdefault(old.signature, {})[key] = old
     for keys in recorded.values():
         metric = _metric(next(iter(keys.values())), inputs)
-        how: How = "samples"
-        tolerance = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
-        if "model_log_prob" in metric.needs:
-            if model is None:
-                result.outcomes |= dict.fromkeys(keys, ("recorded", NO_WEIGHTS))
-                continue
-            how = model.how
-            tolerance = max(tolerance, _MODEL) if how == "weights" else tolerance
-        scores, skipped = score([metric], inputs)
-        _compare(keys, scores, skipped, tolerance, how, result)
+        exact = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
+        checks: dict[str, tuple[How, float]] = dict.fromkeys(keys, ("samples", exact))
+        of_model = [key for key in keys if metric.needs_model(key)]
+        if model is not None:
+            near = max(exact, _MODEL) if model.how == "weights" else exact
+            checks |= {key: (model.how, max(near, metric.slack.get(key, 0.0))) for key in of_model}
+        asked = [] if model is None and len(of_model) == len(keys) else [metric]
+        scores, skipped = score(asked, inputs)
+        if model is None or model.how != "weights":  # a temperature cannot be fitted to kept log-probabilities
+            unknown = [key for key in of_model if key not in scores]
+            result.outcomes |= dict.fromkeys(unknown, ("recorded", NO_WEIGHTS))
+            keys = {key: old for key, old in keys.items() if key not in unknown}
+        _compare(keys, scores, skipped, checks, result)
     return result
 
 
@@ -264,11 +269,11 @@ def _compare(
     recorded: Mapping[str, Score],
     computed: Mapping[str, Score],
     skipped: Mapping[str, str],
-    tolerance: float,
-    how: How,
+    checks: Mapping[str, tuple[How, float]],
     result: Recomputed,
 ) -> None:
     for key, old in recorded.items():
+        how, tolerance = checks[key]
         if (new := computed.get(key)) is None:
             why = "; ".join(skipped.values()) or f"{old.metric} gives {', '.join(computed)}"
             result.differences.append(f"{key} is recorded and cannot be computed: {why}")

@@ -37,6 +37,7 @@ from bench.run_folder import (
     records_in,
     sweep_below,
 )
+from bench.text.escapes import shown_name
 from leaderboards.evidence import (
     NO_SAMPLES,
     VERIFIED,
@@ -54,7 +55,6 @@ from leaderboards.evidence import (
     read_verified,
     verified_of,
 )
-from leaderboards.formats import plain
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
     SOURCE,
@@ -339,7 +339,7 @@ def describe(report: Verification) -> str:
         whats = [report.evaluations[place] for place in check.evaluations] if whole else check.scores
         named.setdefault(_TOLD[check.how].format(check.why), {}).update(dict.fromkeys(whats))
     lines += [f"    {how}: {'; '.join(whats)}" for how, whats in named.items() if how]
-    return "\n".join(map(plain, lines))
+    return "\n".join(map(shown_name, lines))
 
 
 _TOLD: Mapping[How, str] = {

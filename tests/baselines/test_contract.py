@@ -190,6 +190,27 @@ def test_temperature(name: str) -> None:
     assert chisquare(observed, expected * 20_000).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 1.7])
+@pytest.mark.parametrize("name", MODELS)
+def test_log_prob_at_a_temperature_is_that_of_the_samples(name: str, temperature: float) -> None:
+    """Probabilities of all sentences sum to 1, and sentences of several words are drawn with them."""
+    model = trained(name, ENDING)
+    if not isinstance(model, HasLogProb):
+        pytest.skip("no likelihood")
+    sentences = all_sentences(ENDING)
+    log_prob = model.log_prob(sentences, temperature=temperature)  # type: ignore[call-arg]
+    if temperature == 1:
+        assert torch.equal(log_prob, model.log_prob(sentences))
+    probability = log_prob.double().exp()
+    assert probability.sum().item() == pytest.approx(1, abs=1e-5)
+    torch.manual_seed(6)
+    n = 20_000
+    drawn = model.sample(n, temperature=temperature)
+    entropy = -(probability * log_prob).sum().item()
+    costs = -model.log_prob(drawn, temperature=temperature)  # type: ignore[call-arg]
+    assert abs(costs.mean().item() - entropy) < 4 * costs.std().item() / n**0.5
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_resumes_bit_for_bit(name: str) -> None:
     """Save in the middle, a step later and at the end of every phase, load into a fresh model, go on: the same bits."""

@@ -61,7 +61,8 @@ def test_small_weights_are_kept_and_give_the_likelihood_again(run: Path, tmp_pat
     assert report.basis is not None
     assert "torch" in report.basis.libraries
     told = CliRunner().invoke(app, ["verify", str(folder)]).output
-    assert "recomputed from weights: nll_gen; nll_gen_padded" in told
+    given = "kl_from_oracle; nll_gen; nll_gen_calibrated; nll_gen_padded; nll_gen_temperature; nll_own"
+    assert f"recomputed from weights: {given}" in told
 
 
 def test_weights_that_are_too_large_stay_and_log_probabilities_come(run: Path, tmp_path: Path) -> None:
@@ -162,5 +163,5 @@ def test_the_code_of_the_model_concerns_its_likelihood_alone(run: Path, tmp_path
     entry["basis"]["code"]["model"] = "0" * 16
     (results / "verified.json").write_text(json.dumps(document))
     report = only(verify([results]))
-    assert (report.state, report.computed, report.scores) == ("verified", "part", 2)
+    assert (report.state, report.computed, report.scores) == ("verified", "part", 6)  # five of nll_gen and nll_own
     assert report.why_computed == ["the code of model has changed"]

@@ -56,10 +56,10 @@ class LSTMLanguageModel(nn.Module):
         return self.weighted_nll(tokens, inside / inside.sum())
 
     @torch.no_grad()
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """(B, T) -> (B,): log-probability of each sentence, nats."""
-        hidden = self.hidden(tokens).flatten(0, 1)
-        log_p = log_likelihood(hidden, self.output.weight, self.output.bias, tokens.flatten())
+        hidden = self.hidden(tokens).flatten(0, 1) / temperature
+        log_p = log_likelihood(hidden, self.output.weight, self.output.bias / temperature, tokens.flatten())
         return (log_p.view(tokens.shape) * counted(tokens, self.spec.eos_id)).sum(1)
 
     @torch.no_grad()
