@@ -43,6 +43,7 @@ __all__ = [
     "read_sentences",
     "real_text",
     "recompute",
+    "weights_of",
 ]
 
 _LARGEST_SETTING = 1_000_000
@@ -135,7 +136,7 @@ def _load(name: str, version: int, settings: str) -> Loaded | NotCheckable:
 def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
     """What a verification of a record rests on here, beside it; `files` are those that lie with it, and their hashes.
 
-    Raises KeyError for a task, a metric or a model that is not installed.
+    Weights are among them where they count (`weights_of`). Raises KeyError for a task or metric that is not installed.
     """
     from bench.registry import is_file, source_file
 
@@ -143,7 +144,7 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
     code = {name: code_of(source_file("metrics", name)) for name in sorted(metrics)}
     if not is_file(record.task):
         code["task"] = code_of(source_file("tasks", record.task))
-    if WEIGHTS in files and not is_file(record.model):
+    if WEIGHTS in files:
         code["model"] = code_of(source_file("models", record.model))
     code["scoring"] = code_of(Path(__file__), recompute.__name__)
     libraries = {name for part in code.values() for name in part.libraries}
@@ -153,11 +154,11 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
 
 
 def has_likelihood(record: RunRecord) -> bool:
-    """Whether an installed model gave scores at the end that its weights would give again."""
-    from bench.registry import find, is_file
+    """Whether a model gave scores at the end that its weights would give again."""
+    from bench.registry import find
 
     given = {(score.metric, key) for e in record.evaluations if e.at in END for key, score in e.scores.items()}
-    return not is_file(record.model) and any(find("metrics", name)().needs_model(key) for name, key in given)
+    return any(find("metrics", name)().needs_model(key) for name, key in given)
 
 
 def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: Loaded) -> Likelihood | None:
@@ -166,13 +167,12 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     At the end of training from the weights, where they are kept and the model is an installed one; otherwise from the
     log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
     """
-    from bench.registry import is_file
     from bench.score.log_probs import OWN, TEST, read_log_probs
 
     if not evaluation.samples_file:
         return None
-    if evaluation.at in END and is_regular(folder / WEIGHTS) and not is_file(record.model):
-        return Likelihood("weights", _from_weights(record, folder, loaded))
+    if evaluation.at in END and (weights := weights_of(record, folder)) is not None:
+        return Likelihood("weights", _from_weights(record, weights, loaded))
     if evaluation.temperature != 1.0:
         return None
     path = folder / log_probs_name(evaluation.samples_file)
@@ -190,7 +190,16 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     return Likelihood("log_probabilities", log_prob)
 
 
-def _from_weights(record: RunRecord, folder: Path, loaded: Loaded) -> SentenceLogProb:
+def weights_of(record: RunRecord, folder: Path) -> Path | None:
+    """The weights beside a record, if they are of an installed model and not too large to be looked at."""
+    from bench.registry import is_file, names
+
+    path = folder / WEIGHTS
+    installed = not is_file(record.model) and record.model in names("models")
+    return path if installed and is_regular(path) and path.stat().st_size <= _MOST_WEIGHTS else None
+
+
+def _from_weights(record: RunRecord, weights: Path, loaded: Loaded) -> SentenceLogProb:
     import torch
 
     from bench.config import build
@@ -199,15 +208,15 @@ def _from_weights(record: RunRecord, folder: Path, loaded: Loaded) -> SentenceLo
     from bench.run.runner import trained_model
     from bench.score.drawing import likelihood_of
 
-    size = (folder / WEIGHTS).stat().st_size
+    size = weights.stat().st_size
     model_class = find("models", record.model)
     with torch.device("meta"):  # takes no memory, whatever sizes a record asks for
         skeleton = model_class(build(model_class.Config, record.model_config, record.model), loaded.data.spec)
     needed = sum(t.nbytes for t in skeleton.state_dict().values() if isinstance(t, torch.Tensor))
-    if not needed <= size <= _MOST_WEIGHTS:
-        raise ValueError(f"{folder / WEIGHTS} has {size:,} bytes, a model of these settings {needed:,}")
+    if needed > size:
+        raise ValueError(f"{weights} has {size:,} bytes, a model of these settings {needed:,}")
     use_precision("ieee")
-    given = likelihood_of(trained_model(record, folder, loaded.data, model_class), torch.device("cpu"))
+    given = likelihood_of(trained_model(record, weights.parent, loaded.data, model_class), torch.device("cpu"))
     if given is None:
         raise ValueError(f"{record.model} has no likelihood")
     return given

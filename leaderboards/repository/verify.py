@@ -188,16 +188,19 @@ def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked:
 
 
 def _basis(record: RunRecord, folder: Path) -> Basis:
-    """Of a record as it lies there."""
-    beside = sorted(p for p in folder.iterdir() if p.name in _beside(record))
-    return rescore.basis(record, {p.name: hashlib.sha256(read_regular(p)).hexdigest() for p in beside})
+    """Of a record as it lies there, in the repository or as its run left it."""
+    packed, plain = _beside(record)
+    beside = {p.name: p for p in sorted(folder.iterdir()) if p.name in packed | plain}
+    if rescore.weights_of(record, folder) is None:
+        beside.pop(WEIGHTS, None)
+    return rescore.basis(record, {name: hashlib.sha256(read_regular(p)).hexdigest() for name, p in beside.items()})
 
 
-def _beside(record: RunRecord) -> set[str]:
-    """Names of the files that may lie beside a record of the repository."""
+def _beside(record: RunRecord) -> tuple[set[str], set[str]]:
+    """Names of the files that may lie beside a record of the repository, and of those in a run's own folder."""
     samples = [e.samples_file for e in record.evaluations if e.samples_file]
-    names = {SOURCE, WEIGHTS, *(f"{name}.bz2" for name in samples), *map(log_probs_name, samples)}
-    return names | ({f"{MODEL_SOURCE}.bz2"} if record.model_source else set())
+    own = [*samples, *([MODEL_SOURCE] if record.model_source else [])]
+    return {SOURCE, WEIGHTS, *(f"{name}.bz2" for name in own), *map(log_probs_name, samples)}, set(own)
 
 
 def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
@@ -259,7 +262,7 @@ def _check(plan: _Plan) -> Verification:
 def _check_place(record: RunRecord, path: Path, root: Path) -> None:
     if (expected := root / place(record) / RECORD) != path:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
-    allowed = {RECORD, *_beside(record)}
+    allowed = {RECORD, *_beside(record)[0]}
     if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed and not is_temporary(p.name)):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")
 

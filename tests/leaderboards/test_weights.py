@@ -129,6 +129,17 @@ def test_a_record_cannot_ask_for_a_model_that_its_weights_do_not_fill(run: Path,
     assert any("a model of these settings" in reason for reason in only(verify([folder])).reasons)
 
 
+def test_weights_of_a_model_that_is_not_installed_or_too_large_to_read_are_left_alone(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rescore, "_MOST_WEIGHTS", 1000)
+        assert set(likelihoods(only(verify([run]))).values()) == {"log_probabilities"}
+    runs.change_json(run, lambda d: d.update(model="somebody_elses"))
+    report = only(verify([run]))
+    assert (report.state, set(likelihoods(report).values())) == ("verified", {"log_probabilities"})
+
+
 def test_weights_beside_a_record_that_names_a_file_run_no_code(toy_run: Path, tmp_path: Path) -> None:
     folder = added(toy_run, tmp_path / "results")
     assert not (folder / "weights.safetensors").exists()
