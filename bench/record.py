@@ -34,6 +34,7 @@ from metrics.common.signature import Setting, signature_text
 
 __all__ = [
     "CUSTOM",
+    "LARGEST_NUMBER",
     "SCHEMA_VERSION",
     "Alarm",
     "Evaluation",
@@ -43,7 +44,9 @@ __all__ = [
     "Score",
     "as_json",
     "canonical_json",
+    "code_hash",
     "decode",
+    "deeper_than",
     "is_altered",
     "read_document",
     "read_evaluation",
@@ -62,7 +65,7 @@ CHECKSUM = "checksum"
 """Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
 _LABEL = 60
 """Characters of settings behind a name."""
-_LARGEST = 1e50
+LARGEST_NUMBER = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
 _DEEPEST = 50
 """Of objects and lists in one another; a run's have 7."""
@@ -179,8 +182,9 @@ class RunStart:
     task_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the task, resolved."""
     sources: Mapping[str, str] | None = None
-    """SHA-256 of the code of `model` and `task`, each with the parts that it shares, and of `model.py`, a user's own
-    model, whose file is kept beside the record. None: not known, as of samples and in records of before this field."""
+    """SHA-256 of the code of `model` and `task`, each with the parts that it shares; of `model.py`, a user's own model,
+    whose file is kept beside the record; of `import layers`, another file of the user's that it imports. None: not
+    known, as of samples and in records of before this field."""
     run: RunSettings | None = None
     """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
@@ -192,8 +196,13 @@ class RunStart:
     @property
     def model_identity(self) -> str:
         """What is one model: its name; of a user's own file, the class and the content, whatever the file is called."""
-        source = self.model_source
-        return self.model if source is None else f"{self.model.rpartition(':')[2]}@{source}"
+        code = self.model_code
+        return self.model if code is None else f"{self.model.rpartition(':')[2]}@{code}"
+
+    @property
+    def model_code(self) -> str | None:
+        """Hash of all files of a user's own model; None for a registered one, or if it is not known."""
+        return code_hash({name: sha for name, sha in (self.sources or {}).items() if name not in ("model", "task")})
 
     @property
     def model_source(self) -> str | None:
@@ -319,7 +328,7 @@ def read_document(path: Path) -> dict[str, Any]:
             parse_float=_number,
             parse_constant=_number,
         )
-        if _deeper_than(document, _DEEPEST):
+        if deeper_than(document, _DEEPEST):
             raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
     except ValueError as error:
@@ -331,7 +340,8 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether more lists or objects lie in one another."""
     level = [value]
     for _ in range(levels):
         level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]
@@ -395,9 +405,10 @@ def _place(where: str, parts: typing.Sequence[Any]) -> str:
 
 def _number(text: str) -> float:
     """A number as JSON writes it: NaN, Infinity and what would become one in a sum are none."""
-    if len(text) > 400 or not abs(float(text)) <= _LARGEST:
+    if len(text) > 400 or not abs(float(text)) <= LARGEST_NUMBER:
         raise ValueError(
-            f"{_short(text)} is no number of a run: at most {_LARGEST:g}, finite; an absent score belongs in `skipped`"
+            f"{_short(text)} is no number of a run: at most {LARGEST_NUMBER:g}, finite; an absent score belongs in "
+            "`skipped`"
         )
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
@@ -445,6 +456,11 @@ def canonical_json(value: Any) -> str:
 def short_hash(value: Any) -> str:
     """12 hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def code_hash(files: Mapping[str, str]) -> str | None:
+    """One hash of the files of a user's own model: of a single file the file's own."""
+    return next(iter(files.values()), None) if len(files) < 2 else short_hash(files)
 
 
 def with_settings(name: str, settings: Mapping[str, Any]) -> str:

@@ -14,26 +14,34 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench import data
-from bench.config import RunConfig, assign, explain_error, make_runs
+from bench.config import RunConfig, Scale, assign, check_values, explain_error, flat_enough, make_runs, shown_value
 from bench.places import PAPER, command
 from bench.published import Published, find_published
 from bench.registry import suggest
+from bench.run_folder import read_regular
+from bench.run_settings import RunSettings
 from bench.text.content import Format
 
 __all__ = ["Expected", "RealText", "RowNotes", "RunsRow", "SamplesFile", "SuiteConfig", "read_rows", "read_suite"]
 
 _PLACE = re.compile(r"end|best|phase:\w+|step:\d+")
-Positive = Annotated[float, Field(gt=0)]
+_MOST_BYTES = 1 << 20
+"""Of a suite file; those of the project have up to 10 kB."""
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=4096)]
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Table = Annotated[dict[str, Any], AfterValidator(flat_enough)]
 
 
 class Expected(BaseModel):
@@ -105,9 +113,9 @@ class RowNotes(BaseModel):
 class _Scored(RowNotes):
     """A row without a training."""
 
-    task: str
-    task_settings: dict[str, Any] = {}
-    metrics: tuple[str, ...] = ()
+    task: Name
+    task_settings: Table = {}
+    metrics: tuple[Name, ...] = ()
     """Names of metrics; empty: the task's own list."""
 
 
@@ -141,7 +149,37 @@ class RealText(_Scored):
 
     model: ClassVar[str] = "real_text"
     """As its record names it."""
-    n_samples: Annotated[int, Field(gt=0)] = 10_000
+    n_samples: Annotated[int, Field(gt=0, strict=True)] = 10_000
+
+
+class RunsDefaults(RunSettings):
+    """What may stand at the top of a file and in each of its `[[runs]]`: a run's settings, for several seeds."""
+
+    model: tuple[Name, ...] = ()
+    task: tuple[Name, ...] = ()
+    seeds: tuple[Seed, ...] = (0,)
+    scale: Scale = "paper"
+    model_settings: Annotated[Table, Field(default_factory=dict)]
+    task_settings: Annotated[Table, Field(default_factory=dict)]
+    metric_settings: Annotated[dict[str, Table], Field(default_factory=dict)]
+
+    @field_validator("model", "task", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str | list | tuple):
+            raise ValueError(f"a name is expected, or a list of names, got {shown_value(value)}")
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("model", "task", "seeds")
+    @classmethod
+    def _filled(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise ValueError("the list is empty, so there would be no run")
+        return value
+
+
+class RunsEntry(RunsDefaults, RowNotes):
+    """One of `[[runs]]`: every model on every task with every seed."""
 
 
 class SuiteConfig(BaseModel):
@@ -150,27 +188,50 @@ class SuiteConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = ""
-    defaults: dict[str, Any] = {}
+    defaults: RunsDefaults = RunsDefaults()
     """All other top-level keys: fields of every run."""
-    runs: tuple[dict[str, Any], ...] = ()
-    """Each may hold the fields of `RowNotes` and those of a run; `model`, `task` and `seeds` may be lists."""
+    runs: tuple[RunsEntry, ...] = ()
     samples: tuple[SamplesFile, ...] = ()
     real_text: tuple[RealText, ...] = ()
-    models: dict[str, dict[str, Any]] = {}
-    tasks: dict[str, dict[str, Any]] = {}
+    models: dict[str, Table] = {}
+    tasks: dict[str, Table] = {}
 
     @classmethod
     def read(cls, path: Path) -> SuiteConfig:
-        """Raises ValueError that names the file."""
+        """Raises ValueError that names the file, the key, what it holds and what would be right."""
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            document = tomllib.loads(read_regular(Path(os.path.realpath(path)), _MOST_BYTES).decode("utf-8-sig"))
+        except RecursionError:
+            raise ValueError(f"{path} is not a suite: lists or tables in one another without end") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a suite: {error}") from error
         known = {name: document.pop(name) for name in list(document) if name in cls.model_fields and name != "defaults"}
         try:
-            return cls.model_validate({**known, "defaults": document})
+            suite = cls.model_validate({**known, "defaults": document})
+            check_values(document, suite.defaults)
+            for number, entry in enumerate(suite.runs):
+                check_values(known["runs"][number], entry, f"runs[{number}].")
+            return suite
         except ValidationError as error:
-            raise ValueError(f"{path}: {explain_error(error)}") from error
+            raise ValueError(f"{path}: {explain_error(error, _known_at, inside='defaults')}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+_KINDS: dict[str, type[BaseModel]] = {
+    "defaults": RunsDefaults,
+    "runs": RunsEntry,
+    "samples": SamplesFile,
+    "real_text": RealText,
+    "expected": Expected,
+}
+
+
+def _known_at(place: Sequence[int | str]) -> Iterable[str]:
+    """What may stand in a part of a suite."""
+    names = [part for part in place if isinstance(part, str)]
+    others = SuiteConfig.model_fields.keys() - {"defaults"} if names == ["defaults"] else ()
+    return (*_KINDS[names[-1]].model_fields, *others) if names else SuiteConfig.model_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +242,8 @@ class RunsRow:
     configs: tuple[RunConfig, ...]
 
 
-def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
-    """The runs of a suite file: every model on every task with every seed, in the order of the file.
+def read_suite(path: Path, overrides: Mapping[str, Any] | None = None, seeds: Sequence[int] = ()) -> list[RunConfig]:
+    """The runs of a suite file: every model on every task with every seed, or with `seeds`, in the order of the file.
 
     Raises ValueError or KeyError that names the file.
     """
@@ -192,40 +253,45 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None) -> list[R
         if path.parent == PAPER and (suite.samples or suite.real_text):
             scored = f"; `{command('bench', 'reproduce', path.stem)}` scores what it holds"
         raise ValueError(f"{path} has no [[runs]]{scored}")
-    return [config for row in read_rows(path, suite, overrides) for config in row.configs]
+    return [config for row in read_rows(path, suite, overrides, seeds) for config in row.configs]
 
 
-def read_rows(path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None) -> list[RunsRow]:
-    """The rows that are trained. Raises ValueError that names the file."""
+def read_rows(
+    path: Path, suite: SuiteConfig, overrides: Mapping[str, Any] | None = None, seeds: Sequence[int] = ()
+) -> list[RunsRow]:
+    """The rows that are trained, with `seeds`, if any, in place of its own. Raises ValueError that names the file."""
     shared = {"model": suite.models, "task": suite.tasks}
     rows: list[RunsRow] = []
+    where = ""
     try:
-        for group in suite.runs:
-            notes = {name: group[name] for name in RowNotes.model_fields if name in group}
-            merged = {**suite.defaults, **{name: value for name, value in group.items() if name not in notes}}
-            seeds = merged.pop("seeds", [0])
-            pairs = list(itertools.product(_listed(merged, "task"), _listed(merged, "model")))
-            if notes and len(pairs) > 1:
+        for number, entry in enumerate(suite.runs):
+            where = f"runs[{number}]: "
+            merged = _set(suite.defaults) | _set(entry)
+            notes = {name: merged.pop(name) for name in RowNotes.model_fields if name in merged}
+            own_seeds = merged.pop("seeds", (0,))
+            tasks, models = (merged.get(kind, ()) for kind in ("task", "model"))
+            if not (tasks and models):
+                raise ValueError(f"it lacks {'model' if tasks else 'task'!r}")
+            if notes and len(tasks) * len(models) > 1:
                 raise ValueError(f"{next(iter(notes))} belongs to one model on one task, and this row names several")
-            for task, model in pairs:
+            for task, model in itertools.product(tasks, models):
                 config = {**merged, "model": model, "task": task}
                 for kind, settings in shared.items():
                     own = config.get(f"{kind}_settings", {})
                     config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
-                configs = make_runs(assign(overrides or {}, config), seeds)
-                rows.append(RunsRow(notes=RowNotes.model_validate(notes), configs=tuple(configs)))
+                configs = make_runs(assign(overrides or {}, config), seeds or own_seeds)
+                configs[0].resolve()
+                rows.append(RunsRow(notes=RowNotes(**notes), configs=tuple(configs)))
+        where = ""
         for kind, settings in shared.items():
-            used = {getattr(row.configs[0], kind) for row in rows if row.configs}
+            used = {getattr(row.configs[0], kind) for row in rows}
             if unused := sorted(set(settings) - used):
                 raise KeyError(f"no run of {kind} {unused[0]!r}; {suggest(unused[0], used)}")
-    except ValidationError as error:
-        raise ValueError(f"{path}: {explain_error(error)}") from error
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{path}: {error.args[0]}") from error
+        raise ValueError(f"{path}: {where}{error.args[0]}") from error
     return rows
 
 
-def _listed(group: Mapping[str, Any], key: str) -> list[str]:
-    if key not in group:
-        raise ValueError(f"a [[runs]] entry lacks {key!r}")
-    return group[key] if isinstance(group[key], list) else [group[key]]
+def _set(group: BaseModel) -> dict[str, Any]:
+    """What a part of a file says itself."""
+    return {name: getattr(group, name) for name in group.model_fields_set}

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
+from bench.run_settings import MOST_SENTENCES
 from metrics.common.tokens import Tokens
 
-__all__ = ["Task", "TextData", "Vocabulary", "digest", "rows"]
+__all__ = ["MOST_SENTENCES", "Task", "TextData", "Vocabulary", "digest", "rows"]
 
 Ids = NDArray[np.int64]
 
@@ -145,6 +146,10 @@ class Task(ABC):
     @abstractmethod
     def load(self) -> TextData:
         """The data. Raises FileNotFoundError, saying what to put where, when a file cannot be had."""
+
+    def files(self) -> Mapping[str, Path]:
+        """Setting -> the user's file that it names: what is in it, not where it lies, makes a run. Default: none."""
+        return {}
 
     def reference_file(self) -> Path | None:
         """The file that the references come from, one a line, as published. Default: there is none.

@@ -19,13 +19,21 @@ __all__ = [
     "Runs",
     "SafeConsole",
     "SaveEvery",
+    "Seeds",
     "Settings",
     "TrackerOption",
     "TrackingUri",
     "UserErrors",
     "console",
+    "counted",
     "errors",
 ]
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
 
 Settings = Annotated[
     list[str] | None,
@@ -41,6 +49,9 @@ Jobs = Annotated[
 ]
 JobsPerGpu = Annotated[
     int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2, or 0-2.", metavar="SEED")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
@@ -61,7 +72,9 @@ class UserErrors:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, KeyError | ValueError | OSError):
+        if isinstance(error, KeyError | ValueError | OSError | MemoryError):
             message = error.args[0] if isinstance(error, KeyError) else error
+            if isinstance(error, MemoryError):
+                message = f"this machine's memory does not hold it{f' ({error})' if str(error) else ''}: ask for less"
             errors.print(f"error: {message}", style="red")
             raise typer.Exit(2) from None

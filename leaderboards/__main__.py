@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench.places import program
+from bench.places import check_folder, check_target, program
 from bench.streams import SafeGroup, console, errors, take_any_text
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
@@ -53,8 +53,9 @@ def build(
     from leaderboards.render.terminal import print_boards
 
     try:
+        _check_outputs(out, html, markdown)
         boards = build_boards(runs)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     written, failure = [], None  # before anything is printed: a reader that goes away costs no file
@@ -80,6 +81,14 @@ def build(
         errors.print(f"error: {len(boards.problems)} problem(s) with records, named above")
     if boards.problems or not boards.boards:
         raise typer.Exit(1)
+
+
+def _check_outputs(out: Path | None, html: Path | None, markdown: Path | None) -> None:
+    for folder, option in ((out, "--out"), (html, "--html")):
+        if folder is not None:
+            check_folder(folder, option)
+    if markdown is not None:
+        check_target(markdown, "--markdown")
 
 
 def _usual_folder(first: Path) -> Path:

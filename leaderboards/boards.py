@@ -24,6 +24,10 @@ from metrics.common.signature import Setting
 __all__ = ["Group", "build", "final_signatures", "reasons", "split"]
 
 
+_WHERE = ("path", "source")
+"""Settings of tasks that say where a text lies: which text it is, the data's hash says."""
+
+
 def build(paths: Iterable[Path]) -> Boards:
     """Read every record below `paths` and make the boards. Raises FileNotFoundError for a path that does not exist."""
     store = read_store(paths)
@@ -150,7 +154,8 @@ def split(entries: Iterable[Entry]) -> list[Group]:
     bases: dict[tuple[str, int, str, str], list[Entry]] = {}
     for entry in entries:
         record = entry.record
-        base = (record.task, record.task_version, canonical_json(record.task_config), record.data_sha256)
+        settings = {name: value for name, value in record.task_config.items() if name not in _WHERE}
+        base = (record.task, record.task_version, canonical_json(settings), record.data_sha256)
         bases.setdefault(base, []).append(entry)
     groups: list[Group] = []
     for base in sorted(bases):

@@ -56,7 +56,7 @@ def _run_settings(records: Sequence[RunRecord]) -> dict[str, Any]:
     run = records[0].run
     if run is None:
         return {}
-    usual = RunSettings().model_dump()
+    usual = RunSettings().model_dump(mode="json")
     found = {name: value for name, value in run.model_dump(mode="json").items() if value != usual[name]}
     kept = {name: found[name] for name in found if name not in ("temperatures", "metric_settings", "device")}
     kept = {"n_samples": run.n_samples, **kept}

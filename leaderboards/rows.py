@@ -75,12 +75,12 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
     for record in records:
         of_model.setdefault(record.model, []).append(record)
     told_of = {model: _told([r for r in same if not r.changed]) for model, same in of_model.items()}
-    sources = {model: {r.model_source for r in same} for model, same in of_model.items()}
+    sources = {model: {r.model_code for r in same} for model, same in of_model.items()}
     found = []
     for record in records:
         config = record.model_config
         changed = record.changed or {}
-        source = record.model_source if len(sources[record.model]) > 1 else None
+        source = record.model_code if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
         label = with_settings(record.model, settings | precision(record))

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bench.config import Scale, parse_settings
+from bench.config import Scale, parse_settings, read_seeds
 from bench.durations import read_duration
 from bench.launch.options import LaunchOptions, slots
-from bench.places import RESULTS
+from bench.places import RESULTS, check_target
 from bench.record import write_atomic
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
 from bench.streams import shown
@@ -28,6 +28,7 @@ from bench.terminal import (
     JobsPerGpu,
     Runs,
     SaveEvery,
+    Seeds,
     Settings,
     TrackerOption,
     TrackingUri,
@@ -59,7 +60,7 @@ def reproduce_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
-    seed: Annotated[list[int] | None, typer.Option(help="Default: the preset's own seeds.", min=0)] = None,
+    seed: Seeds = None,
     row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
@@ -76,6 +77,8 @@ def reproduce_command(
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
         deadline = _deadline(budget) if budget else math.inf
+        if out is not None:
+            check_target(out, "--out")
         if as_list:
             _list([name] if name else preset_names(), runs, as_markdown=as_markdown, as_json=as_json, out=out)
             return
@@ -84,7 +87,7 @@ def reproduce_command(
         if as_markdown or out:
             raise ValueError("--markdown and --out go with --list")
         preset = read_preset(name).only(row or ())
-        preset = preset.at(scale, seed or (), parse_settings(settings or ()), device=device)
+        preset = preset.at(scale, read_seeds(seed or ()), parse_settings(settings or ()), device=device)
         preset.check()
         options = LaunchOptions(
             runs=runs,

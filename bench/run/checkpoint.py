@@ -199,7 +199,7 @@ def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None
         tensors = load(content)
     except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged and cannot be sampled from: {error}") from error
-    known = _checksum(content)  # of versions before this: none
+    known = _written_checksum(content)  # of versions before this: none
     if known is not None and known != hashlib.sha256(save(tensors)).hexdigest():
         raise ValueError(f"{path} is damaged and cannot be sampled from: its tensors are not those that were written")
     try:
@@ -211,8 +211,8 @@ def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None
         raise ValueError(f"{path} does not fit {type(model).__name__}: {(missing + outcome.unexpected_keys)[0]}")
 
 
-def _checksum(content: bytes) -> str | None:
+def _written_checksum(content: bytes) -> str | None:
     """What the header of safetensors says beside the tensors' names."""
     length = int.from_bytes(content[:8], "little")
-    found = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(_SHA256)
+    found = (json.loads(content[8 : 8 + length]).get("__metadata__") or {}).get(_SHA256)
     return None if found is None else str(found)

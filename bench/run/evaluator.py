@@ -10,10 +10,11 @@ import torch
 from baselines.common.interface import TextGenerator
 from bench.config import Resolved
 from bench.randomness import derive
-from bench.record import Evaluation
+from bench.record import Evaluation, write_atomic
 from bench.run.hardware import exact_products
-from bench.run_folder import samples_name
+from bench.run_folder import log_probs_name, samples_name
 from bench.score.drawing import collapse, draw, log_prob_of, state_problem
+from bench.score.log_probs import OWN, TEST, pack_log_probs
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
 from metrics.common.tokens import Tokens
@@ -28,7 +29,11 @@ class DivergedError(RuntimeError):
 
 
 class Evaluator:
-    """Evaluations of one run. None of them disturbs the training."""
+    """Evaluations of one run. None of them disturbs the training.
+
+    Beside the samples that are kept lie the log-probabilities that the model gave there, so that likelihoods can be
+    computed again without it.
+    """
 
     def __init__(self, resolved: Resolved, data: TextData, model: TextGenerator, folder: Path) -> None:
         self._resolved = resolved
@@ -62,7 +67,8 @@ class Evaluator:
             return Evaluation(**place, scores={}, skipped={metric.name: str(error) for metric in metrics}), None
         samples = Tokens.from_rows(ids, self._data.spec.eos_id)
         likelihood = log_prob_of(self._model, torch.device(self._resolved.device)) if temperature == 1.0 else None
-        scores, skipped = score(metrics, metric_inputs(self._data, samples, likelihood))
+        inputs = metric_inputs(self._data, samples, likelihood)
+        scores, skipped = score(metrics, inputs)
         if temperature != 1.0:
             for metric in metrics:
                 if "model_log_prob" in metric.needs:
@@ -71,4 +77,8 @@ class Evaluator:
         if at != "cadence":
             name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
+            if likelihood is not None and any("model_log_prob" in m.needs and m.name not in skipped for m in metrics):
+                own = {OWN: likelihood(ids)} if at == "end" else {}
+                given = pack_log_probs({TEST: inputs.references_log_prob, **own})
+                write_atomic(self._folder / log_probs_name(name), given)
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples

@@ -13,12 +13,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column as TableColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
-from bench.places import command
+from bench.places import check_file, check_folder
+from bench.places import command as shell_command
 from bench.registry import names
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
 from bench.task import Task, TextData
-from bench.terminal import Metrics, Settings, UserErrors, console, errors
+from bench.terminal import Metrics, Settings, UserErrors, console, counted, errors
 from bench.text.content import Format
 from bench.text.escapes import shown_name
 from bench.text.sample_files import Samples, read_samples
@@ -75,7 +76,9 @@ def score_command(
         if as_json and as_csv:
             raise ValueError("--json and --csv exclude each other")
         values, metric_settings = split_metrics(parse_settings(settings or ()))
-        paths, task_name, task = _resolve(files, references, training, tokenizer, values)
+        if runs is not None:
+            check_folder(runs, "--runs")
+        paths, task_name, task = _resolve("score", files, references, training, tokenizer, values)
         rows = _row_names(paths, name)
         metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
         with _progress() as (share_of, track):
@@ -103,7 +106,7 @@ def score_command(
 def explain_command(
     samples: Annotated[str, typer.Argument(help="A file of samples.")],
     task: Annotated[str | None, typer.Argument(help="The task, unless --references is given.")] = None,
-    references: ReferencesOption = None,
+    references: Annotated[Path | None, typer.Option(help="Real text of your own, in place of a task.")] = None,
     tokenizer: TokenizerOption = None,
     settings: Settings = None,
     file_format: FormatOption = "auto",
@@ -122,7 +125,12 @@ def explain_command(
         if task is not None and references is not None:
             raise ValueError(f"give a task ({task}) or --references, not both")
         paths, task_name, loadable = _resolve(
-            [samples, *([task] if task else [])], references, None, tokenizer, parse_settings(settings or ())
+            "explain-score",
+            [samples, *([task] if task else [])],
+            references,
+            None,
+            tokenizer,
+            parse_settings(settings or ()),
         )
         with _progress() as (share_of, _):
             reading = _Reading(file_format, field, column)
@@ -177,6 +185,7 @@ def _say(line: str) -> None:
 
 
 def _resolve(
+    command: str,
     files: Sequence[str],
     references: Path | None,
     training: Path | None,
@@ -188,11 +197,12 @@ def _resolve(
     task_name = None
     if references is None and not (training or tokenizer):
         *others, task_name = files
-        if Path(task_name).is_file() and not task_name.endswith(".py") and task_name not in names("tasks"):
-            raise ValueError(
-                f"{task_name!r} is a file: the task comes last "
-                f"({command('bench', 'score', *map(Path, files), 'image_coco')}), or give the real text by --references"
-            )
+        if Path(task_name).exists() and not task_name.endswith(".py") and task_name not in names("tasks"):
+            kind = "folder" if Path(task_name).is_dir() else "file"
+            named = [other for other in others if other in names("tasks")]
+            words = [file for file in files if file not in named] + (named or ["image_coco"])
+            right = shell_command("bench", command, *(word if word in names("tasks") else Path(word) for word in words))
+            raise ValueError(f"{task_name!r} is a {kind}: the task comes last, as in `{right}`, or --references FILE")
         paths = [Path(other) for other in others]
     name, task = scored_against(
         task_name, references=references, training=training, tokenizer=tokenizer, settings=values
@@ -200,19 +210,15 @@ def _resolve(
     if not paths:
         raise ValueError(f"no samples file: expected score FILES... {name}")
     for path in paths:
-        _check_file(path)
+        check_file(path)
     return paths, name, task
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
 
 
 def _row_names(paths: Sequence[Path], chosen: Sequence[str] | None) -> list[str]:
     """A name for each file: as chosen, or the file's, with its folder where two would have the same."""
     if chosen and len(chosen) != len(paths):
-        raise ValueError(f"--name is given once for each file: {len(paths)} files, {len(chosen)} names")
+        given = f"{counted(len(paths), 'file')}, {counted(len(chosen), 'name')}"
+        raise ValueError(f"--name takes a name for each file, as --name a b: {given}")
     short = [path.name for path in paths]
     found = list(chosen or (short if len(set(short)) == len(short) else map(str, paths)))
     if doubles := sorted({row for row in found if found.count(row) > 1}):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["TENSORS", "Oracle", "leakgan40", "read_pickle", "relgan", "seeded"]
 TENSORS = ("embedding", "Wi", "Ui", "bi", "Wf", "Uf", "bf", "Wog", "Uog", "bog", "Wc", "Uc", "bc", "Wo", "bo")
 """The tensors in the order of the published file."""
 
+_MOST_BYTES = 1 << 26  # of a pickle; the published one has 1.3 MB
 _BLOCK = 64  # sentences at a time: the logits of one step stay in the cache
 _GROUP = 64  # words whose odds are summed first
 _FLOAT32_ERROR = 3e-7  # of a cumulated probability, per hidden unit; ten times what was measured
@@ -205,14 +207,26 @@ def _from_tensorflow(hidden_size: int, graph_seed: int, op_seeds: Sequence[int],
 
 
 def read_pickle(path: Path) -> Oracle:
-    """The published oracle. A pickle can run code, so this one may name NumPy's array parts and nothing else."""
+    """The published oracle. A pickle can run code, so this one may name NumPy's array parts and nothing else.
+
+    Raises ValueError that names the file, whatever is wrong with it.
+    """
+    content = path.read_bytes()
+    if (n_bytes := len(content)) > _MOST_BYTES:
+        raise ValueError(f"{path} has {n_bytes:,} bytes; an oracle has at most {_MOST_BYTES:,}")
     try:
-        tensors = _ArraysOnly(io.BytesIO(path.read_bytes())).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} is not a pickle of NumPy arrays: {error}") from error
+        for operation, argument, _ in pickletools.genops(content):  # their lengths fit into the file
+            if operation.name in ("PUT", "LONG_BINPUT") and argument > n_bytes:
+                raise ValueError(f"it numbers an object {argument}")  # memory for as many would be taken
+        tensors = _ArraysOnly(io.BytesIO(content)).load()
+    except Exception as error:  # a damaged pickle raises what it likes, for a huge frame even MemoryError
+        raise ValueError(f"{path} is not a pickle of NumPy arrays: {error or type(error).__name__}") from error
     if not isinstance(tensors, list) or not all(isinstance(t, np.ndarray) and t.dtype.kind == "f" for t in tensors):
         raise ValueError(f"{path} holds no list of floating-point arrays")
-    return Oracle(tuple(tensors))
+    try:
+        return Oracle(tuple(tensors))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 class _ArraysOnly(pickle.Unpickler):

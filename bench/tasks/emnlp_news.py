@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 
 from bench import data
-from bench.task import Task, TextData
+from bench.task import MOST_SENTENCES, Task, TextData
 from bench.tasks import _text
 from bench.text.tokenizers import english
 
@@ -39,9 +39,9 @@ class EMNLPNews(Task):
 
     lower: bool = True
     """Lower-case train and test."""
-    n_train: Annotated[int, Gt(0)] | None = None
+    n_train: Annotated[int, Gt(0), Le(MOST_SENTENCES)] | None = None
     """Training sentences: a fixed random subset. None: all but the held-out ones."""
-    n_valid: Annotated[int, Gt(0)] = 5_000
+    n_valid: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 5_000
     """Sentences held out from the training file."""
 
     version: ClassVar[int] = 1

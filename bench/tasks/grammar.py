@@ -13,12 +13,12 @@ from functools import cache
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
 from bench import data
-from bench.task import Task, TextData, Vocabulary, digest, rows
+from bench.task import MOST_SENTENCES, Task, TextData, Vocabulary, digest, rows
 from bench.tasks import _text
 from bench.tasks._pcfg import Grammar
 from metrics.common.tokens import Tokens
@@ -83,11 +83,11 @@ def _english() -> Grammar:
 class GrammarTask(Task):
     """Sentences of the grammar. Far more are possible than anybody trains on, so copying is told from learning."""
 
-    n_train: Annotated[int, Gt(0)] = 10_000
+    n_train: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 10_000
     """Training sentences."""
-    n_valid: Annotated[int, Gt(0)] = 1_000
+    n_valid: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 1_000
     """Validation sentences."""
-    n_test: Annotated[int, Gt(0)] = 10_000
+    n_test: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 10_000
     """Test sentences."""
 
     version: ClassVar[int] = 1

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from bench.places import check_file
 from bench.text.encodings import likely_encoding
 from bench.text.escapes import shell_words
 
@@ -38,8 +39,7 @@ def read_lines(
     FileNotFoundError, and ValueError with line and byte where the file is no text; each line is decoded on its own so
     that an error has a place.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+    check_file(path)
     size = max(1, path.stat().st_size)
     with path.open("rb") as stored, _unpacked(stored, path.suffix) as file:
         try:

@@ -24,16 +24,23 @@ def add_command(
         Path | None, typer.Option(help="The published file of the samples, if it may not be handed on.")
     ] = None,
     source_url: Annotated[str | None, typer.Option(help="Its address, kept in place of the samples.")] = None,
+    most_weights: Annotated[
+        int | None, typer.Option(min=0, help="Bytes of weights that are kept with a row. Default: 2,000,000; 0: none.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Copy runs with their samples to the rows of the repository, if anybody can make and score them again.
 
     Exit status 1: some run was refused; the others are added all the same.
     """
-    from bench.places import RESULTS
-    from leaderboards.repository.add import PublishedFile, add, find_runs
+    from bench.places import RESULTS, check_file, check_folder
+    from leaderboards.repository.add import MOST_WEIGHTS, PublishedFile, add, find_runs
 
     try:
+        if source_file is not None:
+            check_file(source_file)
+        if results is not None:
+            check_folder(results, "--results")
         files = find_runs(runs)
         if (source_file is None) != (source_url is None) or (source_file and len(files) != 1):
             raise ValueError("--source-file and --source-url go together, with one run")
@@ -46,7 +53,8 @@ def add_command(
     added, refused = [], []
     for file in files:
         try:
-            added.append(add(file, results or RESULTS, source))
+            most = MOST_WEIGHTS if most_weights is None else most_weights
+            added.append(add(file, results or RESULTS, source, most_weights=most))
         except (ValueError, OSError) as error:
             refused.append(str(error))
     if as_json:
@@ -73,17 +81,21 @@ def verify_command(
     allow_missing_data: Annotated[
         bool, typer.Option("--allow-missing-data", help="Exit with 0 though rows were not checked for lack of data.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Compute rows again too of which nothing has changed since `--write`.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compute every score of every row again, from its samples, and compare.
+    """Compute the scores of rows again, from their samples, and compare.
 
+    What `--write` kept of a row stands as long as record, samples, data, code and libraries are the same.
     Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
-    from leaderboards.repository.verify import describe, verify, write_verified
+    from leaderboards.repository.verify import describe, summary, verify, write_verified
 
     try:
-        reports = verify(paths or [RESULTS], jobs)
+        reports = verify(paths or [RESULTS], jobs, everything=everything)
     except FileNotFoundError as error:
         errors.print(f"error: {error}")
         raise typer.Exit(2) from error
@@ -97,6 +109,8 @@ def verify_command(
     states = [report.state for report in reports]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
     errors.print(f"{sum(r.scores for r in reports)} scores equal; records: {counts}")
+    if told := summary(reports):
+        errors.print(told)
     if write:
         for file in write_verified(paths or [RESULTS], [r for r in reports if r.sha256]):
             errors.print(f"written: {file}")

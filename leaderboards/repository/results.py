@@ -107,6 +107,11 @@ def find_source(folder: Path, record: RunRecord) -> bytes | None:
         return None
     if record.model_source is None:
         raise ValueError(f"the source of {record.model} is not kept with the run: run it again with this version")
+    if beside := sorted(name.partition(" ")[2] for name in record.sources or {} if name.startswith("import ")):
+        raise ValueError(
+            f"{record.model} imports {', '.join(beside)}, a file of its own, and a row keeps one file of a model: move "
+            "that code into it, or install it as a package, and run again"
+        )
     if (path := _kept_file(folder, MODEL_SOURCE)) is None:
         raise ValueError(f"{MODEL_SOURCE}, the source of {record.model}, is missing beside the record")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better
+from metrics.common.base import Aspect, Better, Bounds
 from metrics.common.bleu import BleuAgainstText
 
 __all__ = ["Bleu"]
@@ -17,6 +17,8 @@ class Bleu(BleuAgainstText):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
+    aspect: ClassVar[Aspect] = "quality"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("references",)
     counted: ClassVar[tuple[str, ...]] = needs
     """BLEU grows with the number of references."""

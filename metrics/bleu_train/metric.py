@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better
+from metrics.common.base import Aspect, Better, Bounds
 from metrics.common.bleu import BleuAgainstText
 
 __all__ = ["BleuTrain"]
@@ -17,6 +17,8 @@ class BleuTrain(BleuAgainstText):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "memorisation"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("training",)
     counted: ClassVar[tuple[str, ...]] = needs
     """BLEU grows with the number of training sentences."""

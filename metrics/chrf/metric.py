@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, Metric, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, Metric, MetricInputs
 from metrics.common.characters import characters, not_spelled
 from metrics.common.overlap import blocks, overlaps
 from metrics.common.signature import Setting, sacrebleu_settings
@@ -34,6 +34,8 @@ class Chrf(Metric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
+    aspect: ClassVar[Aspect] = "quality"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("references", "words")
 
     char_order: int = 6

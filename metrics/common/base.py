@@ -14,10 +14,30 @@ from numpy.typing import NDArray
 from metrics.common.signature import Setting, signature_text
 from metrics.common.tokens import Tokens
 
-__all__ = ["TOO_LITTLE_REAL", "Better", "Estimate", "Metric", "MetricInputs", "SentenceLogProb", "too_short"]
+__all__ = [
+    "TOO_LITTLE_REAL",
+    "Aspect",
+    "Better",
+    "Bounds",
+    "Estimate",
+    "Meaning",
+    "Metric",
+    "MetricInputs",
+    "SentenceLogProb",
+    "Side",
+    "too_short",
+]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
+Side = Literal["higher", "lower", ""]
+"""Where a score is too good to be true; empty where a score is only ever near to real text or far from it."""
+Aspect = Literal["quality", "both", "diversity", "memorisation", ""]
+"""What a score can see. Quality: whether single sentences are like real ones. Diversity: whether they are varied. Both:
+a proper score or a divergence, which a model that lacks either cannot win. Memorisation: whether they are copies of the
+training text. Empty: not said."""
+Bounds = tuple[float | None, float | None]
+"""The least and the greatest value that a score can have; None: no end."""
 
 SentenceLogProb = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 """(N, T) ids -> (N,) natural log-probabilities, one per sentence, in nats; -inf for an impossible sentence."""
@@ -109,6 +129,22 @@ _COUNTS: Mapping[str, str] = {"references": "refs", "training": "training", "as_
 """How a signature names the number of sentences of a text."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What the scores of one key say, and what they are compared by."""
+
+    better: Better
+    aspect: Aspect
+    side: Side
+    """`better` where that is an end; else the end to which the trade of quality against diversity pulls. Beyond real
+    text on this side nothing is gained."""
+    bounds: Bounds
+    ranked: bool
+    """Whether models are ranked by it."""
+    held_out: bool
+    """Whether it compares with the training text, so that the value of real text is that of held-out sentences."""
+
+
 class Estimate(NamedTuple):
     """A score and what another draw of as many samples would change about it."""
 
@@ -125,6 +161,10 @@ class Metric(ABC):
     """Raised whenever a value can change; in the signature of every score."""
     better: ClassVar[Better]
     """Of the keys for which `keys` says nothing else."""
+    aspect: ClassVar[Aspect] = ""
+    side: ClassVar[Side] = ""
+    """For the direction "real" alone: on which side of real text a score is too good. The others have their end."""
+    bounds: ClassVar[Bounds] = (None, None)
 
     def __post_init__(self) -> None:
         """ValueError unless a setting of named choices has one of them, and `orders` are ascending."""
@@ -159,6 +199,22 @@ class Metric(ABC):
         orders: tuple[int, ...] | None = getattr(self, "orders", None)
         names = [self.name] if orders is None else [f"{self.name}_{order}" for order in orders]
         return dict.fromkeys(names, self.better)
+
+    def is_ranked(self, key: str) -> bool:
+        """Whether models are ranked by a key: not by what says how far another one can be trusted."""
+        return True
+
+    def meaning(self, key: str) -> Meaning:
+        """What scores of a key say, whatever the settings under which it came to be."""
+        better = self.keys().get(key, self.better)
+        return Meaning(
+            better=better,
+            aspect=self.aspect,
+            side=self.side if better == "real" else better,
+            bounds=self.bounds,
+            ranked=self.is_ranked(key),
+            held_out="training" in self.needs,
+        )
 
     @abstractmethod
     def compute(self, inputs: MetricInputs) -> dict[str, float]:

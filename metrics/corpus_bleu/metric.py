@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, Metric, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, Metric, MetricInputs
 from metrics.common.ngrams import ngrams_by_sentence, reference_index
 from metrics.common.signature import Setting, sacrebleu_settings
 from metrics.common.uncertainty import bootstrap, resampled_sums
@@ -30,6 +30,8 @@ class CorpusBleu(Metric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
+    aspect: ClassVar[Aspect] = "quality"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("references",)
 
     orders: tuple[int, ...] = (2, 3, 4, 5)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, Estimate, MetricInputs, too_short
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -23,6 +23,8 @@ class Distinct(EstimatedMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "diversity"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
 
     orders: tuple[int, ...] = (1, 2, 3, 4)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import TOO_LITTLE_REAL, Better, Estimate, MetricInputs
+from metrics.common.base import TOO_LITTLE_REAL, Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.encoder import EmbeddingMetric, embeddings
 from metrics.common.tokens import Tokens
 
@@ -31,6 +31,8 @@ class FrechetEmbeddingDistance(EmbeddingMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
+    aspect: ClassVar[Aspect] = "both"
+    bounds: ClassVar[Bounds] = (0.0, None)
 
     def absent(self, inputs: MetricInputs) -> dict[str, str]:
         """The floor, where there is too little real text for it."""
@@ -43,6 +45,10 @@ class FrechetEmbeddingDistance(EmbeddingMetric):
     def keys(self) -> dict[str, Better]:
         """The floor is the value to reach, and the same for every model."""
         return {self.name: self.better, f"{self.name}_floor": "real"}
+
+    def is_ranked(self, key: str) -> bool:
+        """Not by the floor."""
+        return key == self.name
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The samples' distance from the references, and that of real text, whose error is not asked for."""

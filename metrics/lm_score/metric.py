@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs, Side
 from metrics.common.language_model import LanguageModelMetric
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -17,7 +17,10 @@ class LmScore(LanguageModelMetric, MeanMetric):
     """Nats per token that the samples cost under a language model of real text. Key `lm_score`."""
 
     version: ClassVar[int] = 1
-    better: ClassVar[Better] = "lower"
+    better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "quality"
+    side: ClassVar[Side] = "lower"
+    bounds: ClassVar[Bounds] = (0.0, None)
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Nats of each sample, and its tokens with the end of the sentence."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import TOO_LITTLE_REAL, Better, Estimate, MetricInputs
+from metrics.common.base import TOO_LITTLE_REAL, Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.encoder import EmbeddingMetric, Vectors, embeddings
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import jackknife
@@ -36,6 +36,8 @@ class Mauve(EmbeddingMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
+    aspect: ClassVar[Aspect] = "both"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     modules: ClassVar[Mapping[str, str]] = {**EmbeddingMetric.modules, "mauve": "mauve-text"}
 
     buckets: int = 500
@@ -65,6 +67,10 @@ class Mauve(EmbeddingMetric):
     def keys(self) -> dict[str, Better]:
         """Only MAUVE itself is better when it is higher: the spread is of k-means, the ceiling of real text."""
         return {"mauve": self.better, "mauve_spread": "real", "mauve_ceiling": "real"}
+
+    def is_ranked(self, key: str) -> bool:
+        """Not by the spread or the ceiling."""
+        return key == self.name
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The standard error is the jackknife's over the samples, and that of a mean over seeds, together."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, MetricInputs, too_short
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.joint_counts import JointCounts, joint_counts
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -26,6 +26,8 @@ class MsJaccard(EstimatedMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
+    aspect: ClassVar[Aspect] = "both"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("references",)
     counted: ClassVar[tuple[str, ...]] = needs
     """The overlap grows with both numbers of sentences."""

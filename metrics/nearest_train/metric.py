@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs
 from metrics.common.overlap import blocks, overlaps
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import MeanMetric, PerSentence
@@ -59,6 +59,8 @@ class NearestTrain(MeanMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "memorisation"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("training",)
     counted: ClassVar[tuple[str, ...]] = needs
     """More training text, nearer sentences."""

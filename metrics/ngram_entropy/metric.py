@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, MetricInputs, too_short
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -24,6 +24,8 @@ class NgramEntropy(EstimatedMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "diversity"
+    bounds: ClassVar[Bounds] = (0.0, None)
 
     orders: tuple[int, ...] = (1, 2, 3, 4)
 

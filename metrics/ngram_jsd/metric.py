@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import TOO_LITTLE_REAL, Better, Estimate, MetricInputs, too_short
+from metrics.common.base import TOO_LITTLE_REAL, Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.characters import characters, not_spelled
 from metrics.common.joint_counts import JointCounts, joint_counts
 from metrics.common.tokens import Tokens
@@ -37,6 +37,8 @@ class NgramJsd(EstimatedMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
+    aspect: ClassVar[Aspect] = "both"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("references",)
     counted: ClassVar[tuple[str, ...]] = ("references", "as_many_real")
     """Small files diverge more; `as_many_real`: the sentences of the floor."""
@@ -56,6 +58,10 @@ class NgramJsd(EstimatedMetric):
     def keys(self) -> dict[str, Better]:
         """Of all samples and of the first few, each with its floor."""
         return {f"ngram_jsd_{n}{part}": self.better for part in _PARTS for n in self.orders}
+
+    def is_ranked(self, key: str) -> bool:
+        """Not by a floor, which is of real text."""
+        return not key.endswith("_floor")
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The samples' divergence from the references, and that of real text: the floor, which has no error here."""

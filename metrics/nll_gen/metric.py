@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs
 from metrics.common.likelihood import nats, scored_tokens, without_probability
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -20,6 +20,8 @@ class NllGen(MeanMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
+    aspect: ClassVar[Aspect] = "both"
+    bounds: ClassVar[Bounds] = (0.0, None)
     needs: ClassVar[tuple[str, ...]] = ("model_log_prob", "reference_ids")
 
     def keys(self) -> dict[str, Better]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs, Side
 from metrics.common.likelihood import nats, scored_tokens, without_probability
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -17,7 +17,10 @@ class NllOracle(MeanMetric):
     """Nats per token that the samples cost under the task's true distribution. Key `nll_oracle`."""
 
     version: ClassVar[int] = 1
-    better: ClassVar[Better] = "lower"
+    better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "quality"
+    side: ClassVar[Side] = "lower"
+    bounds: ClassVar[Bounds] = (0.0, None)
     needs: ClassVar[tuple[str, ...]] = ("oracle_log_prob", "sample_ids")
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs, Side
 from metrics.common.likelihood import nats, scored_tokens, without_probability
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -19,8 +19,15 @@ class NllOracleValid(MeanMetric):
     """Nats per token that the valid samples cost under the task's true distribution. Key `nll_oracle_valid`."""
 
     version: ClassVar[int] = 1
-    better: ClassVar[Better] = "lower"
+    better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "quality"
+    side: ClassVar[Side] = "lower"
+    bounds: ClassVar[Bounds] = (0.0, None)
     needs: ClassVar[tuple[str, ...]] = ("is_valid", "oracle_log_prob", "sample_ids")
+
+    def is_ranked(self, key: str) -> bool:
+        """Never: it looks at the valid samples alone, so a model with hardly any could win."""
+        return False
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Nats of each valid sample and its tokens, end token counted; an invalid one adds nothing to either sum."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, MetricInputs, too_short
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs, too_short
 from metrics.common.ngrams import ngrams_by_sentence, reference_index
 from metrics.common.sentences import sentence_keys
 from metrics.common.uncertainty import MeanMetric, PerSentence
@@ -24,6 +24,8 @@ class Novelty(MeanMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "memorisation"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("training",)
     counted: ClassVar[tuple[str, ...]] = needs
     """Novelty falls with the amount of training text."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.language_model import LanguageModelMetric
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import jackknife
@@ -24,6 +24,8 @@ class ReverseLmScore(LanguageModelMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "lower"
+    aspect: ClassVar[Aspect] = "both"
+    bounds: ClassVar[Bounds] = (0.0, None)
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Nats of all real sentences / their tokens, the ends of the sentences included."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, Side
 from metrics.common.bleu import BleuMetric
 from metrics.common.leave_one_out import self_bleu, self_bleu_without
 from metrics.common.uncertainty import jackknife
@@ -18,7 +18,10 @@ class SelfBleu(BleuMetric):
     """Mean over all samples of sentence BLEU against all the others. Keys `self_bleu_2` .. `self_bleu_5`."""
 
     version: ClassVar[int] = 1
-    better: ClassVar[Better] = "lower"
+    better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "diversity"
+    side: ClassVar[Side] = "lower"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
 
     def compute(self, inputs: MetricInputs) -> dict[str, float]:
         """Mean sentence BLEU of each order, leaving one out."""

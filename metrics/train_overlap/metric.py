@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Meaning, MetricInputs
 from metrics.common.ngrams import Walk
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import MeanMetric, PerSentence
@@ -26,6 +26,8 @@ class TrainOverlap(MeanMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "memorisation"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("training",)
     counted: ClassVar[tuple[str, ...]] = needs
     """More training text, longer runs."""
@@ -33,6 +35,11 @@ class TrainOverlap(MeanMetric):
     def keys(self) -> dict[str, Better]:
         """As a share, in words, and of whole samples."""
         return dict.fromkeys(["train_overlap", "train_overlap_words", "train_overlap_copied"], self.better)
+
+    def meaning(self, key: str) -> Meaning:
+        """Words have no upper end."""
+        meaning = super().meaning(key)
+        return replace(meaning, bounds=(0.0, None)) if key == "train_overlap_words" else meaning
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """An empty sample shares nothing."""

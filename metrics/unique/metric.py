@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.sentences import sentence_keys
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -21,6 +21,8 @@ class Unique(EstimatedMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "diversity"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The share; without a sample that occurs once there is one different sentence less."""

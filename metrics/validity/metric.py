@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
 __all__ = ["Validity"]
@@ -19,6 +19,8 @@ class Validity(MeanMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "higher"
+    aspect: ClassVar[Aspect] = "quality"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
     needs: ClassVar[tuple[str, ...]] = ("is_valid",)
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Better, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -23,6 +23,8 @@ class Zipf(EstimatedMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "diversity"
+    bounds: ClassVar[Bounds] = (0.0, None)
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
         """The slope of all samples and, by the change of a few sums, of all but each.

@@ -149,7 +149,7 @@ ENTRY = '[[runs.expected]]\npublished = "a/b/c"\ntolerance = 0.1\n'
         (RUN + RUN, "two rows are labelled 'mle'"),
         (RUN.replace('"mle"', '["mle", "seqgan"]') + ENTRY, "belongs to one model on one task"),
         (RUN + "model_settings = {stepps = 3}\n", "mle has no setting 'stepps'; did you mean 'steps'"),
-        ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples.0.file must be set"),
+        ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples[0].file must be set"),
         ('[[samples]]\nname = "x"\ntask = "grammar"\nfile = "f"\nurl = "u"\nsha256 = "12"\n', "sha256"),
         ('[[real_text]]\ntask = "gramar"\n', "no 'gramar' in bench/tasks; did you mean 'grammar'"),
     ],

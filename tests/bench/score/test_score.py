@@ -286,7 +286,7 @@ def test_the_wrong_task_is_noticed(write):
         (["FILE", "--references", "nothing.txt"], "no file 'nothing.txt'"),
         (["FILE", "--references", "FILE", "--set", "a=1"], "--set changes a task"),
         (["FILE", "--references", "FILE", "--format", "ids"], "there is no task"),
-        (["FILE", "grammar", "--name", "a", "--name", "b"], "1 files, 2 names"),
+        (["FILE", "grammar", "--name", "a", "--name", "b"], "1 file, 2 names"),
         (["FILE", "FILE", "grammar"], "is given twice"),
         (["FILE", "grammar", "--json", "--csv"], "exclude each other"),
     ],

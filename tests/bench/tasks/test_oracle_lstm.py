@@ -239,13 +239,17 @@ class Malicious:
         pickle.dumps([np.array([Malicious()], dtype=object)]),
         b"",
         b"not a pickle",
+        b"\x80\x04\x95" + bytes([255]) * 8 + b"N.",  # a frame of 2^64 bytes
+        b"\x80\x05\x96" + (2**62).to_bytes(8, "little") + b".",  # a byte array of 2^62
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # an object numbered 2^31
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nJ\xff\xff\xff\x7fC\x01btR.",
     ],
-    ids=["code", "too few", "no list", "objects", "empty", "junk"],
+    ids=["code", "too few", "no list", "objects", "empty", "junk", "frame", "byte array", "memo", "shape"],
 )
 def test_a_pickle_of_anything_else_is_refused(tmp_path, content, monkeypatch):
     monkeypatch.setattr(os, "system", lambda *_: pytest.fail("the pickle ran code"))
     (tmp_path / "oracle.pkl").write_bytes(content)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"oracle\.pkl (is|holds|: )"):
         _oracle.read_pickle(tmp_path / "oracle.pkl")
 
 
