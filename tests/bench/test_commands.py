@@ -113,7 +113,7 @@ def test_what_is_said_where_mlflow_failed(tmp_path: Path) -> None:
     assert "mlflow ui" not in told
     (later,) = [line for line in commands(told) if " sync " in line]
     damaged.unlink()
-    assert "1 runs in" in execute(later, tmp_path)
+    assert "1 run in" in execute(later, tmp_path)
 
 
 @pytest.mark.parametrize(
