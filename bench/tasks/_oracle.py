@@ -216,7 +216,7 @@ def read_pickle(path: Path) -> Oracle:
         raise ValueError(f"{path} has {n_bytes:,} bytes; an oracle has at most {_MOST_BYTES:,}")
     try:
         for operation, argument, _ in pickletools.genops(content):  # their lengths fit into the file
-            if operation.name in ("PUT", "LONG_BINPUT") and argument > n_bytes:
+            if operation.name in ("PUT", "LONG_BINPUT") and (argument or 0) > n_bytes:
                 raise ValueError(f"it numbers an object {argument}")  # memory for as many would be taken
         tensors = _ArraysOnly(io.BytesIO(content)).load()
     except Exception as error:  # a damaged pickle raises what it likes, for a huge frame even MemoryError

@@ -95,7 +95,7 @@ def steers(text: str) -> list[str]:
     return [c for c in text if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
 
 
-@cases(40)
+@cases(25)
 @given(one=hostile_records())
 def test_names_in_a_terminal_in_markdown_in_latex_and_in_csv(one: RunRecord, tmp_path: Path) -> None:
     boards = boards_of(one, tmp_path)
@@ -116,7 +116,7 @@ def test_names_in_a_terminal_in_markdown_in_latex_and_in_csv(one: RunRecord, tmp
     assert len({len(row) for row in rows}) == 1
 
 
-@cases(12)
+@cases(6)
 @given(one=hostile_records())
 def test_names_in_pages(one: RunRecord, tmp_path: Path) -> None:
     boards = boards_of(one, tmp_path)
