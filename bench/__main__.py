@@ -36,7 +36,7 @@ def _load() -> Callable[[], object]:
 
 def main() -> None:
     """Entry point of `python -m bench` and of the console script."""
-    from bench.streams import run_program
+    from bench.interrupts import run_program
 
     run_program(_load)
 

@@ -18,6 +18,7 @@ import typer
 
 from bench.api import configs_of, load
 from bench.config import Resolved, Scale, parse_settings, read_seeds
+from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import METRICS, PAPER, SUITES, check_file, check_folder, program
 from bench.record import with_settings
@@ -27,7 +28,7 @@ from bench.reproduce.presets import preset_names
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
-from bench.streams import INTERRUPTED
+from bench.streams import SafeGroup, shown
 from bench.suite import SuiteConfig, read_rows, read_suite
 from bench.terminal import (
     Experiment,
@@ -112,6 +113,7 @@ def _field_texts(cls: type[Any]) -> dict[str, str]:
 
 
 app = typer.Typer(
+    cls=SafeGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -256,10 +258,13 @@ def _suites() -> list[str]:
 
 def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     """Train, say where the records are, and end with the exit code of how it went."""
-    from bench.launch.start import start, table_hint
+    from bench.launch.findings import came_out
+    from bench.launch.start import start, summary, table_hint
 
     outcomes = start(resolved, options, console=console)
-    console.print(f"\n{counted(len(outcomes), 'run')} in {options.runs}. Table: {table_hint(options.runs)}")
+    for line in came_out(resolved, outcomes, options.runs):
+        console.print(line)
+    console.print(f"\n{summary(outcomes, options.runs)}. Table: {table_hint(options.runs)}")
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")
@@ -290,7 +295,7 @@ def sample_command(
             raise ValueError(f"--temperature is above 0 and at most {MOST_HEAT:g}, got {temperature:g}")
         check_folder(run, "sample")
         for sentence in load(run, model=model, task=task).sample(n, temperature=temperature, seed=seed):
-            typer.echo(sentence)
+            console.print_document(shown(sentence) if console.is_terminal else sentence)
 
 
 @app.command("list")

@@ -23,6 +23,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.environment import package_version
 from bench.record import CUSTOM, LARGEST_NUMBER, check_size, code_hash, deeper_than, short_hash, with_settings
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
+from bench.run.contract import check_class
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
@@ -68,6 +69,7 @@ class RunConfig(RunSettings):
     def resolve(self) -> Resolved:
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
         model_class, task_class = find("models", self.model), find("tasks", self.task)
+        check_class(model_class)
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)
@@ -121,7 +123,7 @@ class Resolved:
         row = {
             "schema": 1,  # of this hash, not of records: a row goes on over versions of the record
             "model": _identity(self.run.model, self.model_class),
-            "model_settings": self.model_settings,
+            "model_settings": _without_added(self.model_config),
             "task": f"{_identity(self.run.task, type(self.task))}@{self.task.version}",
             "task_settings": self.task_settings | {name: _sha256(path) for name, path in self.task.files().items()},
             "scale": self.run.scale,
@@ -130,6 +132,8 @@ class Resolved:
         }
         if self.run.fp32_precision != "ieee":
             row["fp32_precision"] = self.run.fp32_precision
+        if self.run.selection != "last":
+            row["selection"] = [self.run.selection, self.run.select_every]
         return short_hash(row)
 
     @property
@@ -163,6 +167,8 @@ class Resolved:
         how = run.model_dump(include={"seed", "temperatures", "evaluate_every", "log_every", "on_alarm", "threads"})
         if run.cuda_graphs and self.device_kind == "cuda":
             how["cuda_graphs"] = True
+        if run.evaluate_at:
+            how["evaluate_at"] = sorted(set(run.evaluate_at))
         alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
         sources = [self.sources["model"], self.sources["task"]]
         version = package_version("textgan-bench")
@@ -203,6 +209,7 @@ class Resolved:
         effective = {
             "metrics": () if usual else tuple(m.name for m in self.metrics),
             "metric_settings": {name: settings for name, settings in changed.items() if settings},
+            "evaluate_at": tuple(sorted(set(own.evaluate_at))),
             "device": self.device_kind,
             "cuda_graphs": own.cuda_graphs and self.device_kind == "cuda",
         }
@@ -229,6 +236,12 @@ def plain(settings: Any) -> dict[str, Any]:
     """A settings object as JSON values."""
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
     return values
+
+
+def _without_added(settings: Any) -> dict[str, Any]:
+    """As `plain`, without `ADDED` settings (`baselines/common/interface.py`) that are at their default."""
+    later = {f.name: f.default for f in dataclasses.fields(settings) if f.metadata.get("added")}
+    return {name: value for name, value in plain(settings).items() if name not in later or value != later[name]}
 
 
 def setting_names(settings_class: type[Any]) -> list[str]:

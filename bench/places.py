@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import shlex
+import shutil
+import sys
 from pathlib import Path
+
+from bench.text.escapes import shell_words
 
 __all__ = [
     "METRICS",
@@ -15,6 +20,7 @@ __all__ = [
     "check_file",
     "check_folder",
     "check_target",
+    "command",
     "program",
 ]
 
@@ -34,7 +40,7 @@ _SCRIPTS = {"bench": "textgan-bench", "leaderboards": "textgan-bench-leaderboard
 
 
 def program(package: str) -> str:
-    """How a shell calls a package's program: `python -m bench` in a checkout, `textgan-bench` from a wheel."""
+    """How any shell calls a package's program: `python -m bench` in a checkout, `textgan-bench` from a wheel."""
     return f"python -m {package}" if __package__ == "bench" else _SCRIPTS[package]
 
 
@@ -72,3 +78,28 @@ def check_target(path: Path, option: str) -> None:
     if path.is_dir():
         raise ValueError(f"{option} takes a file to write, and {str(path)!r} is a folder: add a name, {path / 'NAME'}")
     check_folder(path.parent, option)
+
+
+def command(package: str, *words: str | Path, here: bool = True) -> str:
+    """A command to be copied into a shell: every command that is printed or written comes from here.
+
+    `package` is one of ours, or another that `python -m` runs. `here`: it is printed, and works in this environment,
+    activated or not; otherwise it is kept, for readers anywhere.
+    """
+    called = _called_here(package) if here or package not in _SCRIPTS else program(package)
+    return " ".join([called, *([shell_words(words)] if words else [])])
+
+
+def _called_here(package: str) -> str:
+    """By name where a shell would find this environment's, else by the path of this Python."""
+    if __package__ != "bench" and package in _SCRIPTS:
+        if _is_ours(script := _SCRIPTS[package]):
+            return script
+        package = f"{__package__.removesuffix('.bench')}.{package}"
+    python = "python" if _is_ours("python") or not sys.executable else shlex.quote(sys.executable)
+    return f"{python} -m {package}"
+
+
+def _is_ours(name: str) -> bool:
+    found = shutil.which(name)
+    return found is not None and Path(found).parent.absolute() == Path(sys.executable).parent.absolute()

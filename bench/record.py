@@ -34,8 +34,10 @@ from metrics.common.signature import Setting, signature_text
 
 __all__ = [
     "CUSTOM",
+    "HELD_OUT_TEXT",
     "LARGEST_NUMBER",
     "MOST_SETTINGS",
+    "REAL_TEXT",
     "SCHEMA_VERSION",
     "Alarm",
     "Evaluation",
@@ -62,6 +64,11 @@ __all__ = [
 SCHEMA_VERSION = 2
 CUSTOM = "custom"
 """Shown in place of the scale of a run whose settings are not the scale's."""
+
+REAL_TEXT = "real_text"
+"""Model of the row of real sentences that are not the test: what a perfect copy of the training text would get."""
+HELD_OUT_TEXT = "real_text_test"
+"""Model of the row of the test sentences themselves: what real text gets that nobody trained on."""
 
 CHECKSUM = "checksum"
 """Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""

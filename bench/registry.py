@@ -19,16 +19,22 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.places import ROOT, check_file
+
+if TYPE_CHECKING:
+    from metrics.common.base import Better, Meaning
 
 __all__ = [
     "Kind",
@@ -36,6 +42,7 @@ __all__ = [
     "find_recorded",
     "first_line",
     "is_file",
+    "meaning_of",
     "names",
     "own_modules",
     "own_source",
@@ -104,7 +111,9 @@ def find(kind: Kind, name: str) -> type[Any]:
     if len(points) > 1:
         places = ", ".join(sorted(point.value for point in points))
         raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
-    return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
+    with _told_in_words(name):
+        loaded = points[0].load()
+    return _extending(loaded, kind, f"{name} ({points[0].value})")
 
 
 def source_file(kind: Kind, name: str) -> Path:
@@ -114,6 +123,33 @@ def source_file(kind: Kind, name: str) -> Path:
     place = ROOT.joinpath(*_PACKAGES[kind].split("."), name)
     inside = place / ("metric.py" if kind == "metrics" else "__init__.py")
     return inside if inside.is_file() else place.with_suffix(".py")
+
+
+@functools.lru_cache(maxsize=4096)
+def meaning_of(metric: str, key: str, recorded: Better) -> Meaning:
+    """What the scores of a key say, as their metric says today: so that rows of any age are compared by one rule.
+
+    `recorded`: the direction that a record holds, for a metric that is not installed here. No file of a record is run.
+    """
+    from metrics.common.base import Meaning
+
+    known = _metric(metric)
+    if known is not None:
+        found: Meaning = known.meaning(key)
+        return found
+    side: Literal["higher", "lower", ""] = "" if recorded == "real" else recorded
+    return Meaning(better=recorded, aspect="", side=side, bounds=(None, None), ranked=True, held_out=False)
+
+
+@functools.cache
+def _metric(name: str) -> Any | None:
+    """The metric of a name with its usual settings; None where there is none, or none that can be made here."""
+    if is_file(name) or name not in names("metrics"):
+        return None
+    try:
+        return find("metrics", name)()
+    except Exception:  # noqa: BLE001 - a plug-in may fail in any way, and its scores are in the records all the same
+        return None
 
 
 def is_file(name: str) -> bool:
@@ -252,6 +288,12 @@ def _extending(found: Any, kind: Kind, name: str) -> type[Any]:
     """What was found, if it is a class of the kind; else KeyError."""
     if not inspect.isclass(found) or not issubclass(found, _base(kind)):
         raise KeyError(f"{name} is not a {_base(kind).__name__}: it must extend it")
+    if lacking := sorted(getattr(found, "__abstractmethods__", ())):
+        line = inspect.getsourcelines(found)[1]
+        raise KeyError(
+            f"{Path(inspect.getfile(found)).name}, line {line}: {found.__name__} lacks the method "
+            f"{' and '.join(lacking)}, which every {_base(kind).__name__} has"
+        )
     return found
 
 
@@ -267,11 +309,41 @@ def _load(path: Path, module_name: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     sys.modules[module_name] = module  # dataclasses look their module up by name
     try:
-        specification.loader.exec_module(module)
+        with _told_in_words(path.name, path):
+            specification.loader.exec_module(module)
     except BaseException:
         del sys.modules[module_name]
         raise
     return module
+
+
+@contextmanager
+def _told_in_words(name: str, path: Path | None = None) -> Iterator[None]:
+    """What goes wrong while somebody's code is imported becomes a ValueError: file, line, its text, the error."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, SyntaxError):
+            file, number, text = error.filename, error.lineno, error.text
+            what = f"{type(error).__name__}: {error.msg}"
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            frame = next((f for f in reversed(frames) if path and f.filename == str(path)), frames[-1])
+            file, number, text = frame.filename, frame.lineno, frame.line
+            what = f"{type(error).__name__}: {error}"
+        where = f"{Path(file or name).name}, line {number}: `{(text or '').strip()}`"
+        raise ValueError(f"{where}: {what}{_import_hint(error)}") from error
+
+
+def _import_hint(error: Exception) -> str:
+    """The nearest module; for one of ours, what is imported everywhere in its place."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    if error.name.partition(".")[0] in ("baselines", "bench", "metrics"):
+        return ": write `from textgan_bench import TextGenerator, …`, which is the same from a checkout and a wheel"
+    known = [module.name for module in pkgutil.iter_modules()]
+    near = difflib.get_close_matches(error.name.partition(".")[0], known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; `pip install` what provides {error.name!r}"
 
 
 def _members(module: ModuleType, kind: Kind) -> list[str]:
@@ -287,7 +359,7 @@ def _members(module: ModuleType, kind: Kind) -> list[str]:
 def _only_class(module: ModuleType, kind: Kind, name: str) -> type[Any]:
     members = [n for n in _members(module, kind) if not n.startswith("_")]
     if len(members) != 1:
-        raise KeyError(
-            f"{name}: expected one {_base(kind).__name__} in {module.__name__}, found {', '.join(members) or 'none'}"
-        )
-    return getattr(module, members[0])
+        which = f": name one, {name}:{members[0]}" if members and is_file(name) else ""
+        found = ", ".join(members) or "none"
+        raise KeyError(f"{name}: expected one {_base(kind).__name__} in {module.__name__}, found {found}{which}")
+    return _extending(getattr(module, members[0]), kind, name)

@@ -2,7 +2,8 @@
 
 <runs>/<task>-<model>-<seed>-<run_id>/     a training
 <runs>/<task>-samples-<hash>/              samples that were handed in
-<runs>/<task>-real_text-<hash>/            the row of real text
+<runs>/<task>-real_text-<hash>/            the row of real text, and beside it
+<runs>/<task>-real_text_test-<hash>/       that of the test text
 
 A folder may be anybody's. So its files are opened by `open_regular` and `read_regular` alone: a link, which may lead to
 anything of the reader's, and a pipe or a device, which may have no end, are no files of a run.

@@ -1,6 +1,7 @@
 """A suite file: which runs, and, where it stands for something published, which numbers are expected of them.
 
     description = "…"                 # one sentence
+    follows = ["…"]                   # the commit of the original code, and why it is the one
     seeds = [0, 1, 2]                 # defaults of every run: any field of RunConfig
     [tasks.oracle_lstm]               # settings for every run on that task; [models.seqgan] likewise
     [[runs]]                          # a row: one model in one setting, a run for each seed
@@ -26,7 +27,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bench import data
 from bench.config import RunConfig, Scale, assign, check_values, explain_error, flat_enough, make_runs, shown_value
+from bench.places import PAPER, command
 from bench.published import Published, find_published
+from bench.record import REAL_TEXT
 from bench.registry import suggest
 from bench.run_folder import read_regular
 from bench.run_settings import RunSettings
@@ -48,14 +51,16 @@ class Expected(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    published: str
-    """Their `id`."""
+    published: str | Annotated[tuple[str, ...], Field(min_length=2)]
+    """Their `id`; of several runs that were published one by one, all of theirs."""
     keys: tuple[str, ...] = ()
-    """Which scores; empty: those that have a tolerance of their own, else all of the `id`."""
-    tolerance: Positive | Annotated[dict[str, Positive], Field(min_length=1)]
-    """How far from the number a mean may be and still count as the same, by key where keys differ; files say why."""
+    """Which scores; empty: all that the first `id` has."""
+    minus: str = ""
+    """`id` of the row of the same source that is the control's, where the difference to it is judged too."""
+    tolerance: Positive | None = None
+    """How far a file's score may be from the number and still be the same; presets say why. Seeds have a spread."""
     where: str = "end"
-    """Which state the number is of: `end`; `best` of all evaluations; `phase:mle`, after that phase; `step:767670`."""
+    """Which state the number is of: `end`; `best` of all evaluations; `phase:mle`, after that phase; `step:767671`."""
     temperature: Positive = 1.0
     """Of the evaluation that the number is compared with."""
     problems: str = ""
@@ -67,33 +72,52 @@ class Expected(BaseModel):
     def _check(self) -> Expected:
         if not _PLACE.fullmatch(self.where):
             raise ValueError(f"where is end, best, phase:NAME or step:NUMBER, got {self.where!r}")
-        by_key = self.tolerance if isinstance(self.tolerance, dict) else {}
-        if self.keys and (strange := sorted(set(by_key) - set(self.keys))):
-            raise ValueError(f"tolerance of {strange[0]!r}, which is not among the keys")
-        if twice := sorted({key for key in self.keys if self.keys.count(key) > 1}):
-            raise ValueError(f"keys has {twice[0]!r} twice")
-        for number in self.numbers():
-            if by_key and number.key not in by_key:
-                raise ValueError(f"no tolerance for {number.key!r}")
-            if not number.protocol:
-                raise ValueError(f"{number.id} does not say by which protocol {number.key!r} was measured")
+        for name, listed in (("keys", self.keys), ("published", self._ids)):
+            if twice := sorted({each for each in listed if listed.count(each) > 1}):
+                raise ValueError(f"{name} has {twice[0]!r} twice")
+        for numbers in self.numbers():
+            for number in numbers:
+                if not number.protocol:
+                    raise ValueError(f"{number.id} does not say by which protocol {number.key!r} was measured")
+                if number.std and number.n_seeds is None:
+                    raise ValueError(f"{number.id} does not say over how many seeds the deviation of {number.key!r} is")
+                if len(numbers) > 1 and (number.n_seeds or 1) > 1:
+                    raise ValueError(f"{number.id} is of {number.n_seeds} seeds: published takes several single runs")
+            self.of_control(numbers[0].key)
         return self
 
-    def numbers(self) -> tuple[Published, ...]:
-        """As they are published, in the order of the keys. Raises ValueError with the nearest name."""
-        try:
-            known = {number.key: number for number in find_published(self.published)}
-        except KeyError as error:
-            raise ValueError(error.args[0]) from error
-        keys = self.keys or (self.tolerance if isinstance(self.tolerance, dict) else known)
-        for key in keys:
-            if key not in known:
-                raise ValueError(f"{self.published} has no number {key!r}; {suggest(key, known)}")
-        return tuple(known[key] for key in keys)
+    @property
+    def _ids(self) -> tuple[str, ...]:
+        return (self.published,) if isinstance(self.published, str) else self.published
 
-    def tolerance_of(self, key: str) -> float:
-        """Of one of the numbers."""
-        return self.tolerance[key] if isinstance(self.tolerance, dict) else self.tolerance
+    @property
+    def step(self) -> int | None:
+        """The step that the numbers are of, if they are of one."""
+        kind, _, name = self.where.partition(":")
+        return int(name) if kind == "step" else None
+
+    def numbers(self) -> list[tuple[Published, ...]]:
+        """For each score what is published, in the order of the keys. Raises ValueError with the nearest name."""
+        known = [_by_key(name) for name in self._ids]
+        return [tuple(_named(numbers, key) for numbers in known) for key in self.keys or known[0]]
+
+    def of_control(self, key: str) -> Published | None:
+        """The control's number of the same source, or None. Raises ValueError with the nearest name."""
+        return _named(_by_key(self.minus), key) if self.minus else None
+
+
+def _by_key(name: str) -> dict[str, Published]:
+    try:
+        return {number.key: number for number in find_published(name)}
+    except KeyError as error:
+        raise ValueError(error.args[0]) from error
+
+
+def _named(numbers: Mapping[str, Published], key: str) -> Published:
+    if key not in numbers:
+        name = next(iter(numbers.values())).id
+        raise ValueError(f"{name} has no number {key!r}; {suggest(key, numbers)}")
+    return numbers[key]
 
 
 class RowNotes(BaseModel):
@@ -107,10 +131,27 @@ class RowNotes(BaseModel):
     """Published numbers."""
     shown: tuple[str, ...] = ()
     """Score keys at the end that are shown although nobody published a number."""
+    control: str = ""
+    """Label of the row of the same file that shows what the adversarial phase adds: plain MLE, as a rule."""
+    added_seeds: tuple[int, ...] = ()
+    """Which of the seeds were not fixed in advance, but run after the verdicts of the others had been seen."""
+
+    @model_validator(mode="after")
+    def _needs_control(self) -> RowNotes:
+        if not self.control and any(entry.minus for entry in self.expected):
+            raise ValueError("minus takes a control to be subtracted: set control to a row's label")
+        return self
 
 
 class _Scored(RowNotes):
     """A row without a training."""
+
+    @model_validator(mode="after")
+    def _needs_tolerance(self) -> _Scored:
+        for entry in self.expected:
+            if entry.tolerance is None:
+                raise ValueError(f"tolerance must be set for {entry.published}: a file has no seeds to tell the spread")
+        return self
 
     task: Name
     task_settings: Table = {}
@@ -146,7 +187,7 @@ class SamplesFile(_Scored):
 class RealText(_Scored):
     """The task's own real sentences."""
 
-    model: ClassVar[str] = "real_text"
+    model: ClassVar[str] = REAL_TEXT
     """As its record names it."""
     n_samples: Annotated[int, Field(gt=0, strict=True)] = 10_000
 
@@ -187,7 +228,9 @@ class SuiteConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = ""
-    defaults: RunsDefaults = RunsDefaults()
+    follows: tuple[str, ...] = ()
+    """Which commit of the original code the settings are of, its date, and why it is the one."""
+    defaults: RunsDefaults = RunsDefaults.model_validate({})
     """All other top-level keys: fields of every run."""
     runs: tuple[RunsEntry, ...] = ()
     samples: tuple[SamplesFile, ...] = ()
@@ -248,7 +291,9 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None, seeds: Se
     """
     suite = SuiteConfig.read(path)
     if not suite.runs:
-        scored = "; `python -m bench reproduce` scores what it holds" if suite.samples or suite.real_text else ""
+        scored = ""
+        if path.parent == PAPER and (suite.samples or suite.real_text):
+            scored = f"; `{command('bench', 'reproduce', path.stem)}` scores what it holds"
         raise ValueError(f"{path} has no [[runs]]{scored}")
     return [config for row in read_rows(path, suite, overrides, seeds) for config in row.configs]
 
@@ -271,6 +316,10 @@ def read_rows(
                 raise ValueError(f"it lacks {'model' if tasks else 'task'!r}")
             if notes and len(tasks) * len(models) > 1:
                 raise ValueError(f"{next(iter(notes))} belongs to one model on one task, and this row names several")
+            checked = RowNotes.model_validate(notes)
+            _check_trained(checked, own_seeds)
+            if steps := {entry.step for entry in checked.expected if entry.step is not None}:
+                merged["evaluate_at"] = sorted(steps.union(merged.get("evaluate_at", ())))
             for task, model in itertools.product(tasks, models):
                 config = {**merged, "model": model, "task": task}
                 for kind, settings in shared.items():
@@ -278,7 +327,7 @@ def read_rows(
                     config[f"{kind}_settings"] = {**settings.get(config[kind], {}), **own}
                 configs = make_runs(assign(overrides or {}, config), seeds or own_seeds)
                 configs[0].resolve()
-                rows.append(RunsRow(notes=RowNotes(**notes), configs=tuple(configs)))
+                rows.append(RunsRow(notes=checked, configs=tuple(configs)))
         where = ""
         for kind, settings in shared.items():
             used = {getattr(row.configs[0], kind) for row in rows}
@@ -292,3 +341,11 @@ def read_rows(
 def _set(group: BaseModel) -> dict[str, Any]:
     """What a part of a file says itself."""
     return {name: getattr(group, name) for name in group.model_fields_set}
+
+
+def _check_trained(notes: RowNotes, seeds: Sequence[int]) -> None:
+    for entry in notes.expected:
+        if entry.tolerance is not None:
+            raise ValueError(f"tolerance is for files, got {entry.tolerance}: seeds have a spread of their own")
+    if strange := sorted(set(notes.added_seeds) - set(seeds)):
+        raise ValueError(f"added_seeds has {strange[0]}, which is not among the seeds {list(seeds)}")

@@ -102,6 +102,16 @@ class TextData:
         """The validation sentences as `Tokens`: for what real text gets in the place of samples."""
         return Tokens.from_rows(self.valid, self.spec.eos_id)
 
+    def true_log_prob(self, ids: Ids) -> NDArray[np.float64]:
+        """`oracle_log_prob`, which for the test sentences is asked once: every evaluation compares with them."""
+        assert self.oracle_log_prob is not None
+        return self._test_log_prob if ids is self.test else self.oracle_log_prob(ids)
+
+    @cached_property
+    def _test_log_prob(self) -> NDArray[np.float64]:
+        assert self.oracle_log_prob is not None
+        return self.oracle_log_prob(self.test)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that a score depends on; all rows of a board carry the same."""

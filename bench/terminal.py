@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from bench.streams import shown
+from bench.streams import SafeConsole, console, errors
 from bench.tracking.options import TrackerName
 
 __all__ = [
@@ -37,34 +34,6 @@ def counted(n: int, noun: str) -> str:
     """`1 run`, `2 runs`, `1,000 runs`."""
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
-
-class SafeConsole(Console):
-    """Prints anybody's text, for whoever reads.
-
-    `[bold]` in a name is no markup, and no character steers the terminal (`bench.streams`). A reader that went away, or
-    a full disk, ends no training: the rest goes nowhere.
-    """
-
-    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
-        super().__init__(stderr=stderr, quiet=quiet, soft_wrap=True, markup=False, highlight=False)
-
-    def render_str(self, text: str, **how: Any) -> Text:
-        """Every str that is printed, in a table too, comes through here."""
-        return super().render_str(shown(text), **how)
-
-    def _write_buffer(self) -> None:
-        try:
-            super()._write_buffer()
-            self.file.flush()
-        except OSError:
-            self._buffer.clear()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.file.fileno())  # what Python still holds is written at the end
-            os.close(nowhere)
-
-
-console = SafeConsole()
-errors = SafeConsole(stderr=True)
 
 Settings = Annotated[
     list[str] | None,

@@ -15,14 +15,15 @@ if __name__ == "__main__":
 
 import typer
 
+from bench.interrupts import run_program
 from bench.places import check_folder, check_target, program
-from bench.streams import run_program
+from bench.streams import SafeGroup, console, errors
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=SafeGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -61,7 +62,7 @@ def build(
         _check_outputs(out, html, markdown)
         boards = build_boards(runs)
     except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     written, failure = [], None  # before anything is printed: a reader that goes away costs no file
     if boards.boards:
@@ -74,16 +75,16 @@ def build(
         except OSError as error:
             failure = f"the tables cannot be written: {error}; name another folder with --out or --html"
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
+        console.print_json_text(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
     else:
         print_boards(boards)
     for path in written:
-        typer.echo(f"written: {path}", err=True)
+        errors.print(f"written: {path}")
     if failure is not None:
-        typer.echo(f"error: {failure}", err=True)
+        errors.print(f"error: {failure}")
         raise typer.Exit(1)
     if boards.problems:
-        typer.echo(f"error: {len(boards.problems)} problem(s) with records, named above", err=True)
+        errors.print(f"error: {len(boards.problems)} problem(s) with records, named above")
     if boards.problems or not boards.boards:
         raise typer.Exit(1)
 

@@ -8,20 +8,37 @@ Real text alone may have its own number of samples, where the text has fewer sen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.record import RunRecord, canonical_json, with_settings
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, RunRecord, canonical_json
+from bench.registry import meaning_of
 from leaderboards.curves import curves_of
 from leaderboards.published import published_for
 from leaderboards.records import Entry, read_store
-from leaderboards.rows import best_known, choose_baseline, labels, members, notes, once, order, row, shortcomings
-from leaderboards.schema import REAL_TEXT, Board, Boards
-from leaderboards.statistics import fill, mark_beyond_real, mark_front, rank
+from leaderboards.rows import (
+    best_known,
+    choose_baseline,
+    labels,
+    mark_as_recorded,
+    mark_under_trained,
+    members,
+    notes,
+    once,
+    order,
+    row,
+    shortcomings,
+    with_count,
+)
+from leaderboards.schema import Board, Boards, Row
+from leaderboards.statistics import fill, mark_beyond_real, mark_front, rank, targets
+from metrics.common.base import Meaning
 from metrics.common.signature import Setting
 
 __all__ = ["Group", "build", "final_signatures", "reasons", "split"]
+
+_REAL = (REAL_TEXT, HELD_OUT_TEXT)
 
 
 _WHERE = ("path", "source")
@@ -46,7 +63,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     columns = [group.columns(entries[0].record) for entries in entries_of]
     shown = [best_known(entries) for entries in entries_of]
     names = [
-        label if own == group.signatures else with_settings(label, _count(record))
+        label if own == group.signatures else with_count(label, record)
         for label, record, own in zip(labels(shown), shown, columns, strict=True)
     ]
     whole = list(zip(entries_of, names, columns, strict=True))
@@ -55,11 +72,14 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     for entries, label, signatures in whole:
         for note in notes(entries, signatures):
             said.setdefault(note, []).append(label)
-    remarks = [f"{', '.join(who)}: {note}" for note, who in said.items()] + repeated + fill(rows) + shortcomings(rows)
+    remarks = [f"{', '.join(who)}: {note}" for note, who in said.items()] + repeated + fill(rows)
     if (baseline := choose_baseline(rows)) is not None:
         baseline.baseline = True
+        mark_under_trained(rows, baseline, group.scale)
     rows.sort(key=order)
     scores = {k: s for entry in group.entries for e in entry.record.evaluations for k, s in e.scores.items()}
+    meanings = {key: meaning_of(score.metric, key, score.better) for key, score in sorted(scores.items())}
+    remarks += shortcomings(rows) + _without_target(rows, meanings)
     record = group.record
     board = Board(
         number=number,
@@ -70,7 +90,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
         data_facts=dict(sorted(record.data_facts.items())),
         scale=group.scale,
         signatures=dict(sorted(group.signatures.items())),
-        better={key: score.better for key, score in sorted(scores.items())},
+        meanings=meanings,
         metrics={key: score.metric for key, score in sorted(scores.items())},
         rows=[r for r in rows if r.status != "apart"],
         apart=[r for r in rows if r.status == "apart"],
@@ -78,11 +98,28 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
         published=published_for(record.task, record.task_config, group.settings()),
         notes=remarks,
     )
-    mark_beyond_real(board.rows, board.better)
-    rank(board.rows, board.better)
-    mark_front(board.rows)
-    board.curves = curves_of(board)
+    known = targets(board.rows, meanings)
+    mark_beyond_real(rows, meanings, known)
+    rank(board.rows, meanings)
+    mark_front(board.rows, meanings)
+    board.curves = curves_of(board, known)
+    mark_as_recorded(board)
     return board
+
+
+def _without_target(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> list[str]:
+    """Which scores rank nobody because the row of real text that they are compared with is not among the records."""
+    known = targets(rows, meanings)
+    present = {key for row in rows if row.status == "ranked" for key in row.final}
+    open_ = [k for k, m in meanings.items() if m.better == "real" and m.ranked and k in present - known.keys()]
+    lines = []
+    for model, what in ((REAL_TEXT, "training"), (HELD_OUT_TEXT, "test")):
+        if keys := [key for key in open_ if meanings[key].held_out == (model == HELD_OUT_TEXT)]:
+            lines.append(
+                f"{', '.join(keys)}: no ranks, as the value of real text is not known: no record of {model}, which "
+                f"scores {what} sentences; the next `bench run` or `suite` of this task makes it"
+            )
+    return lines
 
 
 @dataclass
@@ -109,7 +146,7 @@ class Group:
 
     def columns(self, record: RunRecord) -> dict[str, str]:
         """Score key -> the signature that a record must have there: real text may have its own number of samples."""
-        if record.model != REAL_TEXT:
+        if record.model not in _REAL:
             return self.signatures
         settings = self.settings()
         own = {key: s for e in record.evaluations for key, s in e.scores.items() if key in settings}
@@ -119,7 +156,7 @@ class Group:
 
     def admits_real_text(self, record: RunRecord) -> bool:
         """Whether it is real text, which the board lacks, and all but its number of samples is the board's."""
-        if record.model != REAL_TEXT or any(e.record.model == REAL_TEXT for e in self.entries):
+        if record.model not in _REAL or any(e.record.model == record.model for e in self.entries):
             return False
         own, columns = final_signatures(record), self.columns(record)
         return bool(own.keys() & self.signatures.keys()) and all(columns.get(k, s) == s for k, s in own.items())
@@ -141,12 +178,6 @@ def final_signatures(record: RunRecord) -> dict[str, str]:
 
 def _but_count(settings: Mapping[str, Setting]) -> dict[str, Setting]:
     return {name: value for name, value in settings.items() if name != "samples"}
-
-
-def _count(record: RunRecord) -> dict[str, Setting]:
-    """The number of samples of a row that has its own."""
-    scores = (score for e in record.evaluations for score in e.scores.values())
-    return next(({"samples": s.settings["samples"]} for s in scores if "samples" in s.settings), {})
 
 
 def split(entries: Iterable[Entry]) -> list[Group]:

@@ -12,35 +12,43 @@ https://aclanthology.org/W19-2311 (neither of the two says anything without the 
 
 **Matched diversity.** d is the baseline's mean diversity at temperature 1. For every seed of a row, the points in the
 order of temperature are joined by straight lines, and the quality where the line crosses d is read off; the best one
-if it crosses several times, as whoever uses the model would choose. Mean and t-interval are over the seeds. The
-baseline's own value is its quality at temperature 1. If one seed's line does not reach d there is no value, and
-the reason says so: extrapolating, or keeping only the seeds that reach it, would flatter.
+if it crosses several times, as whoever uses the model would choose. Mean and t-interval are over the seeds; d is taken
+as a constant. The baseline's own value is its quality at temperature 1. If one seed's line does not reach d there is no
+value, and the reason says so: extrapolating, or keeping only the seeds that reach it, would flatter. In the same way
+diversity is read off where the quality is the baseline's.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from bench.seeds import t_quantile
-from leaderboards.schema import Board, Curve, CurvePoint, RankedMean, Row, Trace
-from leaderboards.statistics import pareto, seed_mean
+from leaderboards.schema import RANKED_SEEDS, Board, Curve, CurvePoint, RankedMean, Row, Trace
+from leaderboards.statistics import Target, better_than_first, difference, is_beyond, pareto, seed_mean
+from metrics.common.base import Meaning
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
 
 PAIRS = (
+    ("lm_score", "reverse_lm_score"),
     *((f"self_bleu_{n}", f"bleu_{n}") for n in (2, 3, 4, 5)),
-    ("reverse_lm_score", "lm_score"),
     ("nll_gen", "nll_oracle"),
     ("self_bleu_2", "nll_oracle"),
     ("self_bleu_3", "validity"),
 )
-"""(diversity, quality). NLL is measured at temperature 1 only, so there nll_gen gives a point for each row."""
+"""(what is matched, what is read off there). The first is the headline: lm_score falls with temperature all the way, so
+every row that is swept far enough has one point with the baseline's quality, and reverse_lm_score says what it costs.
+The other way round it is ill-posed: reverse_lm_score is lowest near temperature 1, where the baseline stands, and no
+other row reaches its value. BLEU at matched Self-BLEU is what the literature prints; a sharpened n-gram model does well
+in it. NLL is measured at temperature 1 only, so there nll_gen gives a point for each row."""
 
 
-def curves_of(board: Board) -> list[Curve]:
-    """The curves of a board whose rows have their means; a pair that fewer than two rows have is left out."""
+def curves_of(board: Board, targets: Mapping[str, Target]) -> list[Curve]:
+    """The curves of a board whose rows have their means; a pair that fewer than two rows have is left out.
+
+    `targets`: the value of real text by key.
+    """
     rows = [*board.rows, *board.apart]
     baseline = next((row for row in board.rows if row.baseline), None)
     found = []
@@ -54,13 +62,13 @@ def curves_of(board: Board) -> list[Curve]:
             name=f"{y}-{x}",
             x=x,
             y=y,
-            x_better=board.better[x],
-            y_better=board.better[y],
+            x_better=board.meanings[x].side,
+            y_better=board.meanings[y].side,
             traces=traces,
             baseline=base.label if base is not None else None,
             diversity=at_one.x.mean if at_one is not None else None,
         )
-        _match(curve)
+        _match(curve, board.meanings[y], targets.get(y))
         _mark_front(curve)
         found.append(curve)
     return found
@@ -77,18 +85,27 @@ def _trace(row: Row, x: str, y: str) -> Trace | None:
     return Trace(label=row.label, model=row.model, status=row.status, points=points) if points else None
 
 
-def _match(curve: Curve) -> None:
+def _match(curve: Curve, meaning: Meaning, target: Target | None) -> None:
     """Fill `matched`, `over_baseline` and `reason` of every trace."""
     base = next((t for t in curve.traces if t.label == curve.baseline), None)
     if base is None or curve.diversity is None:
         for trace in curve.traces:
             trace.reason = "the board has no MLE row at temperature 1"
         return
-    base.matched = next(p.y for p in base.points if p.temperature == 1.0)
+    base.matched = next(replace(p.y) for p in base.points if p.temperature == 1.0)
     for trace in (t for t in curve.traces if t is not base):
         trace.matched, trace.reason = _matched(trace, curve)
         if trace.matched is not None:
             trace.over_baseline = difference(trace.matched, base.matched)
+    for trace in curve.traces:
+        if trace.matched is not None:
+            trace.matched.beyond_real = is_beyond(trace.matched, target, meaning.side)
+    compared = [(t.matched, t.over_baseline) for t in curve.traces if t.matched and t.over_baseline]
+    tested = [(mean, over) for mean, over in compared if mean.n >= RANKED_SEEDS]
+    if meaning.ranked and base.matched.n >= RANKED_SEEDS and (meaning.better != "real" or target is not None):
+        found = better_than_first([base.matched, *(mean for mean, _ in tested)], meaning.better, target)
+        for (mean, over), better in zip(tested, found[1:], strict=True):
+            over.clearly_better = better and not mean.beyond_real
 
 
 def _matched(trace: Trace, curve: Curve) -> tuple[RankedMean | None, str]:
@@ -116,17 +133,6 @@ def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better
             crossings.append(y0 + (y1 - y0) * (diversity - x0) / (x1 - x0))
     best = min if y_better == "lower" else max
     return best(crossings, default=None)
-
-
-def difference(a: RankedMean, b: RankedMean) -> RankedMean:
-    """a - b of independent seeds, with the 95% interval of Welch's t."""
-    half = None
-    if a.std is not None and b.std is not None:
-        parts = [(c.std or 0.0) ** 2 / c.n for c in (a, b)]
-        error = math.sqrt(sum(parts))
-        degrees = sum(parts) ** 2 / sum(p**2 / (c.n - 1) for p, c in zip(parts, (a, b), strict=True)) if error else 1.0
-        half = t_quantile(degrees) * error
-    return RankedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
 
 
 def _mark_front(curve: Curve) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "SHARED",
     "VERIFIED",
     "Basis",
+    "Change",
     "Check",
     "Document",
     "How",
@@ -85,21 +86,46 @@ class Basis:
     libraries: Mapping[str, str]
     """Version of everything that this code imports, Python's included."""
 
-    def changes(self, old: Basis) -> dict[str, str | None]:
-        """What is not as it was, in words -> the metric that alone it concerns; None: every score."""
-        found: dict[str, str | None] = {}
-        for name, was, now in _different(old.files, self.files):
-            found[f"{name} is {'new' if not was else 'another file' if now else 'gone'}"] = None
-        for name, was, now in _different(old.libraries, self.libraries):
-            found[f"{name} {was or '(absent)'} is now {now or '(absent)'}"] = None
-        for name, _, _ in _different(old.code, self.code):
-            found[f"the code of {name} has changed"] = None if name in SHARED else name
-        return found
+    def changes(self, old: Basis) -> list[Change]:
+        """What is not as it was."""
+        pairs: tuple[tuple[What, Mapping[str, str], Mapping[str, str]], ...] = (
+            ("file", old.files, self.files),
+            ("library", old.libraries, self.libraries),
+            ("code", old.code, self.code),
+        )
+        return [
+            Change(what=what, name=name, was=was.get(name), now=now.get(name))
+            for what, was, now in pairs
+            for name in sorted(was.keys() | now.keys())
+            if was.get(name) != now.get(name)
+        ]
 
 
-def _different(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str, str | None, str | None]]:
-    names = sorted(old.keys() | new.keys())
-    return ((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+What = Literal["file", "library", "code", "record", "asked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Why a record is computed again."""
+
+    what: What
+    """`record`: nothing is known of it. `asked`: somebody wants it."""
+    name: str
+    """Of the file, the library, the part of the code; else the reason in words."""
+    was: str | None = None
+    now: str | None = None
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that alone it concerns; None: every score."""
+        return self.name if self.what == "code" and self.name not in SHARED else None
+
+    def __str__(self) -> str:
+        if self.what == "file":
+            return f"{self.name} is {'new' if self.was is None else 'gone' if self.now is None else 'another file'}"
+        if self.what == "library":
+            return f"{self.name} {self.was or '(absent)'} is now {self.now or '(absent)'}"
+        return f"the code of {self.name} has changed" if self.what == "code" else self.name
 
 
 SHARED = ("task", "scoring")
@@ -202,8 +228,9 @@ def read_verified(path: Path) -> VerifiedFile:
         version = document.get("schema_version")
         if version not in (_OLD_SCHEMA, _SCHEMA):
             raise ValueError(f"schema_version is {version!r}, this version reads {_OLD_SCHEMA} and {_SCHEMA}")
-        kind = _Document1 if version == _OLD_SCHEMA else Document
-        return VerifiedFile(dict(decode(kind, document, "verified").records))
+        if version == _OLD_SCHEMA:
+            return VerifiedFile(decode(_Document1, document, "verified").records)
+        return VerifiedFile(decode(Document, document, "verified").records)
     except ValueError as error:
         raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.record import RunRecord
+from bench.record import REAL_TEXT, RunRecord
+from bench.registry import meaning_of
 from leaderboards.schema import BASELINE, REFERENCES, Board, Boards, Curve, Row, RunView, Trace
+from metrics.common.base import Bounds, Meaning
 
 __all__ = ["DASHES", "MARKERS", "PALETTE", "Figure", "curve_figures", "learning_figures", "looks_of", "run_figures"]
 
@@ -41,6 +43,7 @@ MARKERS = {
     "cross-thin": ("+", "++"),
     "triangle-right": (">", "►▻"),
     "triangle-left": ("<", "◄◅"),
+    "hexagon2": ("H", "⬣⬡"),
 }
 """plotly's name -> matplotlib's, and the letters that stand for the marker in text, filled and open."""
 DASHES: dict[str, Any] = {
@@ -129,6 +132,10 @@ class Axis:
     title: str
     better: str = ""
     """higher, lower or real; empty where no end is better."""
+    up_to_real: bool = False
+    """Whether that end is better only as far as real text."""
+    bounds: Bounds = (None, None)
+    """What a value cannot leave."""
 
 
 @dataclass(frozen=True)
@@ -190,14 +197,18 @@ def _of_board(rows: Iterable[Row], first: Mapping[str, Look]) -> dict[str, Look]
 
 def curve_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
     """Quality against diversity over temperature."""
-    return [_curve_figure(curve, looks, _first_rows(board)) for curve in board.curves]
+    return [_curve_figure(curve, board.meanings, looks, _first_rows(board)) for curve in board.curves]
 
 
-def _curve_figure(curve: Curve, looks: Mapping[str, Look], first: set[str]) -> Figure:
+def _curve_figure(curve: Curve, meanings: Mapping[str, Meaning], looks: Mapping[str, Look], first: set[str]) -> Figure:
+    x, y = (
+        Axis(key, meaning.side, meaning.better == "real", meaning.bounds)
+        for key, meaning in ((key, meanings[key]) for key in (curve.x, curve.y))
+    )
     return Figure(
         title=f"{curve.y} against {curve.x}",
-        x=Axis(curve.x, curve.x_better),
-        y=Axis(curve.y, curve.y_better),
+        x=x,
+        y=y,
         series=[_curve_series(trace, looks[trace.label], trace.label not in first) for trace in curve.traces],
         baseline=curve.baseline,
         diversity=curve.diversity,
@@ -267,7 +278,7 @@ def _levels(board: Board, key: str, looks: Mapping[str, Look]) -> list[Level]:
     """The baseline at its end, and real text."""
     rows = [
         next((row for row in board.rows if row.baseline and key in row.final), None),
-        next((row for row in board.rows if row.model == "real_text" and key in row.final), None),
+        next((row for row in board.rows if row.model == REAL_TEXT and key in row.final), None),
     ]
     return [Level(row.label, row.final[key].mean, looks[row.label]) for row in rows if row is not None]
 
@@ -287,7 +298,7 @@ def run_figures(
     for evaluation in (e for e in record.evaluations if e.temperature == 1.0):
         for key, score in evaluation.scores.items():
             scores.setdefault(key, []).append((evaluation.step, score.value))
-            better[key] = score.better
+            better[key] = meaning_of(score.metric, key, score.better).better
     for key, points in sorted(scores.items()):
         if len(points) > 1:
             line, axis = Series(label=key, look=_look(0), points=_steps(points)), Axis(key, better[key])

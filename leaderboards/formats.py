@@ -6,7 +6,21 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-__all__ = ["ARROWS", "Kind", "Value", "interval", "phases", "plain", "six_digits", "uncertainty_text", "value_text"]
+from metrics.common.base import Bounds
+
+__all__ = [
+    "ARROWS",
+    "Kind",
+    "Value",
+    "ends",
+    "interval",
+    "of_change",
+    "phases",
+    "plain",
+    "six_digits",
+    "uncertainty_text",
+    "value_text",
+]
 
 Value = float | str | None
 """What a cell may hold; None where there is nothing."""
@@ -32,11 +46,34 @@ def value_text(value: Value, kind: Kind) -> str:
     return _WRITERS[kind](value)
 
 
-def uncertainty_text(uncertainty: float | None, kind: Kind) -> str:
-    """What follows a value: `±.012`, the half width of its interval; of places `–3`, the last."""
-    if uncertainty is None:
+def uncertainty_text(value: Value, uncertainty: float | None, kind: Kind, bounds: Bounds = (None, None)) -> str:
+    """What follows a value: `±.012`, the half width of its interval; of places `–3`, the last.
+
+    ` [0.000, 0.812]` in place of ± where the interval would leave the range of the score: both ends, cut there.
+    """
+    if uncertainty is None or value is None or isinstance(value, str):
         return ""
-    return f"–{uncertainty:.0f}" if kind == "places" else interval(uncertainty)
+    if kind == "places":
+        return f"–{uncertainty:.0f}"
+    low, high = ends(value, uncertainty, bounds)
+    if (low, high) == (value - uncertainty, value + uncertainty):
+        return interval(uncertainty)
+    return f" [{value_text(low, kind)}, {value_text(high, kind)}]"
+
+
+def ends(value: float, half_width: float, bounds: Bounds) -> tuple[float, float]:
+    """The interval's ends, neither beyond what a value can be."""
+    low, high = bounds
+    return (
+        value - half_width if low is None else max(low, value - half_width),
+        value + half_width if high is None else min(high, value + half_width),
+    )
+
+
+def of_change(bounds: Bounds) -> Bounds:
+    """What a difference of two values in this range cannot leave."""
+    low, high = bounds
+    return (None, None) if low is None or high is None else (low - high, high - low)
 
 
 def interval(half_width: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.record import RunRecord, read_record
+from bench.registry import meaning_of
 from bench.run_folder import records_in
 from leaderboards.boards import build
 from leaderboards.render.csv import CSV_COLUMNS, lines
@@ -40,7 +41,8 @@ def _scores(record: RunRecord, path: Path) -> Iterator[dict[str, object]]:
         where = {"phase": e.phase, "step": e.step, "at": e.at, "temperature": e.temperature}
         for key, score in e.scores.items():
             number = {"key": key, "value": score.value, "standard_error": score.standard_error}
-            yield run | where | number | {"better": score.better, "signature": score.signature}
+            better = meaning_of(score.metric, key, score.better).better
+            yield run | where | number | {"better": better, "signature": score.signature}
 
 
 def table_frame(*places: Path | str) -> pd.DataFrame:
@@ -50,4 +52,5 @@ def table_frame(*places: Path | str) -> pd.DataFrame:
     that cannot be read are left out, as on the leaderboard. Raises FileNotFoundError for a place that does not exist.
     """
     frame = pd.DataFrame(list(lines(build(map(Path, places)))), columns=list(CSV_COLUMNS))
-    return frame.astype({"rank": "Int64", "rank_high": "Int64", "temperature": float, "half_width": float})
+    numbers = ("temperature", "half_width", "low", "high", "real_sentences")
+    return frame.astype({"rank": "Int64", "rank_high": "Int64"} | dict.fromkeys(numbers, float))

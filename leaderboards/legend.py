@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from bench.record import HELD_OUT_TEXT, REAL_TEXT
+from leaderboards.evidence import How
 from leaderboards.formats import plain
-from leaderboards.schema import RANKED_SEEDS, TEMPERATURE_SETTING, Board, Boards
+from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards
 from leaderboards.statistics import front_keys
 from leaderboards.tables import is_best
 
@@ -34,33 +38,100 @@ def signatures(board: Board) -> list[str]:
 
 def legend(boards: Boards) -> list[str]:
     """The marks that these boards use."""
-    rows = [(board, row) for board in boards.boards for row in board.rows]
-    lines = [
-        "Mean ± half width of the 95% t-interval over seeds, at the end of training, temperature 1; one seed has no "
-        "interval; blank: not available. Seeds: completed/started. All digits and all keys are in the CSV.",
-        "Better: ↑ higher, ↓ lower, = nearer to real text. There is no overall rank: quality and diversity are traded "
-        "against each other.",
+    return [
+        "Mean ± half width of the 95% t-interval over seeds, at the end of training, temperature 1; [low, high] in "
+        "place of ± where it would leave the range of the score, cut there. One seed: no interval, no rank. Blank: not "
+        "available. Seeds: completed/started. All digits and all keys are in the CSV.",
+        "Better: ↑ higher, ↓ lower, as far as real text, beyond which nothing is gained; = nearer to real text. There "
+        "is no overall rank: quality and diversity are traded against each other.",
+        *_of_rows(boards),
+        *_of_marks(boards),
     ]
-    if any(row.baseline and row.status == "ranked" for _, row in rows):
-        lines.append("baseline: maximum likelihood at temperature 1, the row to beat; ranked like the others.")
-    if any(row.status == "incomplete" for _, row in rows):
-        lines.append(f"incomplete: fewer than {RANKED_SEEDS} completed seeds, not ranked.")
-    if any(board.apart for board in boards.boards):
-        lines.append(
-            f"apart: drawn at another temperature ({TEMPERATURE_SETTING} is not 1), in tables of its own, not ranked."
+
+
+def _of_rows(boards: Boards) -> Iterator[str]:
+    """What rows there are, and how they count."""
+    rows = [row for board in boards.boards for row in board.rows]
+    models, statuses = {row.model for row in rows}, {row.status for row in rows}
+    if any(board.scale not in (FULL_SCALE, "samples") for board in boards.boards):
+        yield (
+            "scale small (or smoke): settings reduced to minutes on one core. Such a board compares its own rows at "
+            "these budgets and decides nothing about a published number."
         )
-    if any(row.verified for _, row in rows):
-        lines.append("✓: verified, all scores were recomputed from the stored samples.")
+    if REAL_TEXT in models:
+        yield "real_text (train): training sentences in place of samples: what a perfect copy of them gets."
+    if HELD_OUT_TEXT in models:
+        yield (
+            "real_text (test): test sentences in place of samples: the real text of what compares with the training "
+            "text, of which training sentences are copies."
+        )
+    if any(row.baseline and row.status == "ranked" for row in rows):
+        yield "baseline: maximum likelihood at temperature 1, the row to beat; ranked like the others."
+    if "under-trained" in statuses:
+        yield (
+            "under-trained: at a reduced scale, and on fewer real sentences than the baseline read, so that a "
+            "comparison would be one of budgets; not ranked. The numbers are in the table of costs."
+        )
+    if "incomplete" in statuses:
+        yield f"incomplete: fewer than {RANKED_SEEDS} completed seeds, not ranked."
+    if any(board.apart for board in boards.boards):
+        yield f"apart: drawn at another temperature ({TEMPERATURE_SETTING} is not 1), in tables of its own, not ranked."
+    if any(row.collapsed for row in rows):
+        yield (
+            "collapsed: how many of the completed seeds raised the alarm in their last phase. Where only some did, a "
+            "mean is one of two kinds of result."
+        )
+
+
+def _of_marks(boards: Boards) -> Iterator[str]:
+    """What stands beside names and values."""
+    rows = [(board, row) for board in boards.boards for row in board.rows]
+    yield from _checked(boards)
     if any(is_best(board, row, key) for board, row in rows for key in row.final):
-        lines.append(
-            "Bold: no ranked row is clearly better (bootstrap over seeds, 5% level, not corrected for the number of "
-            "comparisons)."
+        yield (
+            "Bold: no ranked row is clearly better (Welch's t over seeds, Holm's correction within a row at the 5% "
+            "level; not corrected for the number of columns), the value is not beyond real text, no seed collapsed, "
+            f"and of a grammar's sentences at least {VALIDITY_FLOOR:.0%} are valid."
         )
     if any(mean.beyond_real for _, row in rows for mean in row.final.values()):
-        lines.append(
-            "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."
-        )
+        yield "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."
     if any(row.front for _, row in rows):
         names = sorted({" and ".join(k) for b in boards.boards if (k := front_keys(b.rows))})
-        lines.append(f"‡: on the front of {', '.join(names)}: no ranked row is as good in both and better in one.")
+        yield (
+            f"‡: on the front of {', '.join(names)}: no ranked row is as good in both and better in one, no seed "
+            "collapsed, and enough sentences are valid."
+        )
+
+
+def _checked(boards: Boards) -> list[str]:
+    """What ✓ says and what it does not."""
+    rows = [row for board in boards.boards for row in (*board.rows, *board.apart) if row.verified]
+    runs = [run for row in rows for run in row.runs if 1.0 in run.checked]
+    if not rows:
+        return []
+    lines = ["✓: verified, the scores at the end of training were recomputed from the stored samples and are equal."]
+    recorded: dict[str, set[str]] = {}
+    for key, (how, why) in (item for run in runs for item in run.checked[1.0].items()):
+        if how == "recorded":
+            recorded.setdefault(why, set()).add(key)
+    by_model = {how: [run for run in runs if how in {h for h, _ in run.checked[1.0].values()}] for how in _BY_MODEL}
+    for how, own in by_model.items():
+        keys = sorted({key for run in own for key, (h, _) in run.checked[1.0].items() if h == how})
+        if own:
+            lines[0] += f" {', '.join(keys)} of {len(own)} {_BY_MODEL[how]}"
+    if recorded:
+        told = "; ".join(f"{', '.join(sorted(keys))}: {why}" for why, keys in sorted(recorded.items()))
+        lines.append(f"°: not recomputed, also of rows with ✓; it stands as recorded ({plain(told)}).")
+    others = (mean for row in rows for t, means in row.sweep.items() if t != 1.0 for mean in means.values())
+    if any(mean.as_recorded for mean in others) or any(p.at == "cadence" for run in runs for p in run.learning):
+        lines.append(
+            "Never recomputed: scores at other temperatures and along training, whose samples are not kept, and what "
+            "is read off them: quality at matched diversity, learning curves."
+        )
     return lines
+
+
+_BY_MODEL: dict[How, str] = {
+    "weights": "runs were computed again from their stored weights.",
+    "log_probabilities": "runs were averaged again from stored log-probabilities, which shows the arithmetic alone.",
+}

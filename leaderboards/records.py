@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.record import RunRecord, read_record
+from bench.registry import meaning_of
 from bench.run_folder import find_begun, records_in
 from bench.run_settings import MOST_HEAT
 from bench.seeds import newest_of_each
@@ -70,13 +71,6 @@ def read_store(paths: Iterable[Path]) -> Store:
     return Store(tuple(kept), tuple(problems), tuple(notices), _unfinished(paths))
 
 
-_SHARES = (
-    *("bleu", "bleu_train", "chrf", "corpus_bleu", "distinct", "ms_jaccard", "ngram_jsd", "novelty", "self_bleu"),
-    *("train_overlap", "unique", "validity"),
-)
-"""Metrics whose scores lie between 0 and 1."""
-_COSTS = ("nll_gen", "nll_oracle", "nll_oracle_valid")
-"""Metrics whose scores are nats, which no probability makes negative."""
 _ROUNDING = 1e-4
 
 
@@ -95,10 +89,12 @@ def impossible(record: RunRecord) -> str | None:
         if not 0 < e.temperature <= MOST_HEAT or e.step < 0:
             return f"an evaluation has temperature {e.temperature} and step {e.step}"
         for key, score in e.scores.items():
-            if score.metric in _COSTS and score.value < -_ROUNDING:
-                return f"{key} is {score.value:g}, a probability over 1"
-            if score.metric in _SHARES and not -_ROUNDING <= score.value <= 1 + _ROUNDING:
-                return f"{key} is {score.value:g}, not between 0 and 1"
+            low, high = meaning_of(score.metric, key, score.better).bounds
+            if low is not None and high is not None and not low - _ROUNDING <= score.value <= high + _ROUNDING:
+                return f"{key} is {score.value:g}, not between {low:g} and {high:g}"
+            if low is not None and score.value < low - _ROUNDING:
+                cost = score.metric.startswith("nll_")
+                return f"{key} is {score.value:g}, {'a probability over 1' if cost else f'which is below {low:g}'}"
             if score.standard_error is not None and score.standard_error < 0:
                 return f"{key} has the negative standard error {score.standard_error:g}"
     return None

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.record import CUSTOM, Evaluation, RunRecord, Score, with_settings
-from leaderboards.command import precision, reproduce
+from bench.record import CUSTOM, HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, with_settings
+from leaderboards.command import reproduce, run_variant
+from leaderboards.evidence import Outcome, outcomes
 from leaderboards.records import Entry
 from leaderboards.schema import (
     BASELINE,
     END,
+    FULL_SCALE,
     RANKED_SEEDS,
     REFERENCES,
     TEMPERATURE_SETTING,
+    Board,
     Evidence,
     LearningPoint,
     Row,
@@ -22,10 +25,25 @@ from leaderboards.schema import (
     Status,
 )
 
-__all__ = ["best_known", "choose_baseline", "labels", "members", "notes", "once", "order", "row", "shortcomings"]
+__all__ = [
+    "best_known",
+    "choose_baseline",
+    "labels",
+    "mark_as_recorded",
+    "mark_under_trained",
+    "members",
+    "notes",
+    "once",
+    "order",
+    "row",
+    "shortcomings",
+    "with_count",
+]
 
 PRETRAINING = ("mle", "pretraining")
 """Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
+_NAMES = {REAL_TEXT: "real_text (train)", HELD_OUT_TEXT: "real_text (test)"}
+"""How the rows of real text are called: by whose sentences they hold."""
 
 
 def once(entries: Iterable[Entry]) -> tuple[list[Entry], list[str]]:
@@ -83,11 +101,20 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
         source = record.model_code if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
-        label = with_settings(record.model, settings | precision(record))
+        label = with_settings(_NAMES.get(record.model, record.model), settings | run_variant(record))
         found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     count = Counter(found)
     return [f"{a} #{i[:6]}" if count[a] > 1 else a for a, i in zip(found, ids, strict=True)]
+
+
+def with_count(label: str, record: RunRecord) -> str:
+    """The label of a row of real text that has its own number of sentences: `real_text (train, samples=600)`."""
+    scores = (score for e in record.evaluations for score in e.scores.values())
+    count = next((s.settings["samples"] for s in scores if "samples" in s.settings), None)
+    if count is None:
+        return label
+    return f"{label[:-1]}, samples={count})" if label.endswith(")") else f"{label} (samples={count})"
 
 
 def _told(same: Sequence[RunRecord]) -> list[str]:
@@ -141,9 +168,34 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         changed=dict(record.changed or {}),
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],
+        collapsed=sum(_collapsed(e.record) for e in entries if e.record.status == "completed"),
+        real_sentences=_real_sentences(entries),
         n_parameters=next((e.record.n_parameters for e in entries if e.record.n_parameters is not None), None),
         devices=sorted({device for e in entries if (device := _device(e.record))}),
     )
+
+
+def _collapsed(record: RunRecord) -> bool:
+    """Whether samples of the last phase raised the alarm."""
+    return any(a.kind == "collapse" and a.phase == record.phases[-1].name for a in record.alarms if record.phases)
+
+
+def _real_sentences(entries: Sequence[Entry]) -> float | None:
+    """What the completed runs took from the stream of real sentences in all phases, on average."""
+    phases = [e.record.phases for e in entries if e.record.status == "completed" and e.record.phases]
+    return sum(phase.real_sentences for run in phases for phase in run) / len(phases) if phases else None
+
+
+def mark_under_trained(rows: Iterable[Row], baseline: Row, scale: str) -> None:
+    """At a reduced scale, take rows that read fewer real sentences than the baseline out of the ranked ones."""
+    if scale == FULL_SCALE or baseline.real_sentences is None:
+        return
+    for row in rows:
+        if row.status == "ranked" and row.real_sentences is not None and row.real_sentences < baseline.real_sentences:
+            row.status = "under-trained"
+            row.lacks.append(
+                f"the baseline's real sentences: it read {row.real_sentences:,.0f} of {baseline.real_sentences:,.0f}"
+            )
 
 
 def _status(record: RunRecord, completed: int) -> Status:
@@ -159,7 +211,7 @@ def _status(record: RunRecord, completed: int) -> Status:
 def order(row: Row) -> tuple[int, int, bool, str]:
     """Sort key: references in their order, then the ranked rows with the baseline first, then the others."""
     place = REFERENCES.index(row.model) if row.status == "reference" else 0
-    kinds = ("reference", "ranked", "incomplete", "samples", "apart")
+    kinds = ("reference", "ranked", "under-trained", "incomplete", "samples", "apart")
     return kinds.index(row.status), place, not row.baseline, row.label
 
 
@@ -195,6 +247,7 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
         seconds=seconds,
         borders=borders,
         values=values,
+        standard_errors=_standard_errors(last.get(1.0), signatures) if record.model in _NAMES else {},
         gain={key: value - first[key] for key, value in values.get(1.0, {}).items() if key in first},
         learning=[
             LearningPoint(step=e.step, phase=e.phase, at=e.at, values=comparable_values(e, signatures))
@@ -209,7 +262,51 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
             if e.samples_file is not None
         ],
         environment=dict(record.environment),
+        checked={t: _checked(entry, e) for t, e in sorted(last.items())} if entry.verified else {},
+        checked_before=_checked(entry, before) if before is not None else {},
     )
+
+
+def _checked(entry: Entry, evaluation: Evaluation) -> dict[str, Outcome]:
+    """Key -> how a score of an evaluation was checked; empty where nothing was."""
+    if entry.verification is None:
+        return {}
+    (place,) = (i for i, e in enumerate(entry.record.evaluations) if e is evaluation)
+    found = outcomes(entry.verification.checks)
+    return {key: found[place, key] for key in evaluation.scores}
+
+
+def mark_as_recorded(board: Board) -> None:
+    """Mark, in verified rows, what was not computed again: means, gains, and what is read off a curve of such."""
+    for row in (row for row in (*board.rows, *board.apart) if row.verified):
+        runs = [run for run in row.runs if run.status == "completed"]
+        for temperature, means in row.sweep.items():
+            found = [run.checked.get(temperature, {}) for run in runs]
+            for key, mean in means.items():
+                mean.as_recorded = any(key in keys and keys[key][0] == "recorded" for keys in found)
+        for key, mean in row.final.items():
+            mean.as_recorded = row.sweep[1.0][key].as_recorded
+        for key, mean in row.gain.items():
+            before = any(key in run.checked_before and run.checked_before[key][0] == "recorded" for run in runs)
+            mean.as_recorded = before or (key in row.final and row.final[key].as_recorded)
+    rows = {row.label: row for row in (*board.rows, *board.apart)}
+    for curve in board.curves:
+        read_off = {trace.label: _any_recorded(rows[trace.label], (curve.x, curve.y)) for trace in curve.traces}
+        for trace in curve.traces:
+            if trace.matched is not None:
+                trace.matched.as_recorded = read_off[trace.label]
+            if trace.over_baseline is not None:
+                trace.over_baseline.as_recorded = read_off[trace.label] or read_off.get(curve.baseline or "", False)
+
+
+def _any_recorded(row: Row, keys: Iterable[str]) -> bool:
+    return any(key in means and means[key].as_recorded for means in row.sweep.values() for key in keys)
+
+
+def _standard_errors(evaluation: Evaluation | None, signatures: Mapping[str, str]) -> dict[str, float]:
+    scores = evaluation.scores if evaluation is not None else {}
+    found = {key: s.standard_error for key, s in sorted(scores.items()) if s.signature == signatures.get(key)}
+    return {key: error for key, error in found.items() if error is not None}
 
 
 def comparable_values(evaluation: Evaluation, signatures: Mapping[str, str]) -> dict[str, float]:

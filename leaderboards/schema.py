@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.published import Published
-from bench.record import Alarm
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, Alarm
+from leaderboards.evidence import Outcome
+from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
     "BASELINE",
     "END",
+    "FULL_SCALE",
     "RANKED_SEEDS",
-    "REAL_TEXT",
     "REFERENCES",
     "TEMPERATURE_SETTING",
+    "VALIDITY_FLOOR",
     "Board",
     "Boards",
     "Curve",
@@ -29,9 +32,7 @@ __all__ = [
     "Trace",
 ]
 
-REAL_TEXT = "real_text"
-"""The row of real sentences."""
-REFERENCES = (REAL_TEXT, "copy_train", "repeat_one", "ngram", "constant_reward")
+REFERENCES = (REAL_TEXT, HELD_OUT_TEXT, "copy_train", "repeat_one", "ngram", "constant_reward")
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
 """The model to beat: it stands first below the references and is ranked like any other."""
@@ -43,11 +44,18 @@ TEMPERATURE_SETTING = "evaluation_temperature"
 """A model's setting of this name multiplies the logits whenever samples are drawn (LeakGAN's released code does so with
 1.5). Where it is not 1, what the record calls temperature 1 is another temperature, and the row stands apart."""
 
-Status = Literal["reference", "ranked", "incomplete", "samples", "apart"]
-"""`samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it shares no
-column with the others."""
+FULL_SCALE = "paper"
+"""The scale of published settings; every other one is reduced."""
+VALIDITY_FLOOR = 0.5
+"""A row of which fewer sentences than these are of the grammar writes noise for the most part."""
+
+Status = Literal["reference", "ranked", "under-trained", "incomplete", "samples", "apart"]
+"""`under-trained`: at a reduced scale, on fewer real sentences than the baseline read, so a comparison would be one of
+budgets. `samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it
+shares no column with the others."""
 Evidence = Literal["verified", "unverified", "incomplete"]
-"""`verified`: stored with samples from which every score was recomputed. `unverified`: as the record says.
+"""`verified`: stored with samples from which its scores were recomputed, but for those that are marked as recorded.
+`unverified`: as the record says.
 `incomplete`: a trained model with fewer than three completed seeds. Numbers from papers are `reported`:
 `Board.published`."""
 
@@ -68,7 +76,11 @@ class RankedMean:
     rank_high: int | None = None
     """The last place that the row may have: all ranked rows but the clearly worse. Equal to `rank`: no tie."""
     beyond_real: bool = False
-    """The whole interval is better than real text: sharper or collapsed, not better."""
+    """The whole interval is on the far side of real text: too sharp, collapsed or too random, not better."""
+    clearly_better: bool = False
+    """Of a difference from the baseline: it is on the better side, by the rule of the ranks."""
+    as_recorded: bool = False
+    """Of a verified row: something in it was not computed again and stands as the records say."""
 
 
 @dataclass(kw_only=True)
@@ -118,6 +130,8 @@ class RunView:
     """Each phase with its last step, counted over all phases."""
     values: dict[float, dict[str, float]]
     """Temperature -> key -> value at the end. A score whose signature is not its column's is left out."""
+    standard_errors: dict[str, float]
+    """Key -> standard error over the sentences, at the end, at temperature 1; of real text alone: it has no seeds."""
     gain: dict[str, float]
     """Key -> end minus end of pre-training, at temperature 1; empty where nothing follows pre-training."""
     learning: list[LearningPoint]
@@ -127,6 +141,10 @@ class RunView:
     alarms: list[Alarm]
     samples: list[SamplesView]
     environment: dict[str, Any]
+    checked: dict[float, dict[str, Outcome]] = field(default_factory=dict)
+    """Temperature -> key -> how the score at the end was checked; empty for a run that is not verified."""
+    checked_before: dict[str, Outcome] = field(default_factory=dict)
+    """Key -> how the score at the end of pre-training was checked."""
 
 
 @dataclass(kw_only=True)
@@ -157,18 +175,27 @@ class Row:
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)
     """By seed; failed ones too."""
+    collapsed: int = 0
+    """Completed runs with an alarm (collapse) in their last phase."""
+    real_sentences: float | None = None
+    """Real sentences that training read, one read twice counted twice; mean over completed runs. None: not known."""
     n_parameters: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """Phase -> mean seconds of the completed runs."""
     devices: list[str] = field(default_factory=list)
     front: bool = False
-    """Among the ranked rows none has both a higher BLEU and a lower Self-BLEU."""
+    """No ranked row is as good in both scores of `statistics.front_keys` and better in one; and it fails no floor."""
     final: dict[str, RankedMean] = field(default_factory=dict)
     """Score key -> value at the end, at temperature 1."""
     gain: dict[str, RankedMean] = field(default_factory=dict)
     """Score key -> end minus end of pre-training, paired by seed."""
     sweep: dict[float, dict[str, RankedMean]] = field(default_factory=dict)
     """Temperature -> score key -> value at the end."""
+
+    @property
+    def fails_floor(self) -> bool:
+        """A seed collapsed, or hardly a sentence is valid: the row is marked as the best in nothing."""
+        return self.collapsed > 0 or ("validity" in self.final and self.final["validity"].mean < VALIDITY_FLOOR)
 
 
 @dataclass(kw_only=True)
@@ -194,7 +221,7 @@ class Trace:
     status: Status
     points: list[CurvePoint]
     matched: RankedMean | None = None
-    """Quality at the diversity that MLE has at temperature 1 (`leaderboards.curves`)."""
+    """What is read off where x is what MLE has at temperature 1 (`leaderboards.curves`)."""
     over_baseline: RankedMean | None = None
     """`matched` minus MLE's, with Welch's interval; None for MLE itself."""
     reason: str = ""
@@ -203,22 +230,23 @@ class Trace:
 
 @dataclass(kw_only=True)
 class Curve:
-    """Quality against diversity, every row of a board that has both."""
+    """One score against another over temperature, every row of a board that has both."""
 
     name: str
     """`<y>-<x>`: names a file."""
     x: str
-    """Key of the diversity."""
+    """Key of what is matched: as a rule a diversity."""
     y: str
-    """Key of the quality."""
-    x_better: str
-    y_better: str
+    """Key of what is read off: as a rule a quality."""
+    x_better: Side
+    """Which end is the better one, up to real text."""
+    y_better: Side
     traces: list[Trace]
     """In the order of the board's rows."""
     baseline: str | None
     """Label of the row that is the reference line; None where the board has none."""
     diversity: float | None
-    """x at which qualities are compared: the baseline's mean at temperature 1."""
+    """x at which the rows are compared: the baseline's mean at temperature 1."""
 
 
 @dataclass(kw_only=True)
@@ -234,7 +262,8 @@ class Board:
     """Sizes, duplicates, overlap: what the task says about its data."""
     scale: str
     signatures: dict[str, str]
-    better: dict[str, str]
+    meanings: dict[str, Meaning]
+    """Score key -> what it says, by its metric."""
     metrics: dict[str, str]
     """Score key -> name of its metric."""
     rows: list[Row]
@@ -246,6 +275,11 @@ class Board:
     """Source -> reported numbers of the same data."""
     notes: list[str]
     """Failures, alarms, absent scores."""
+
+    @property
+    def better(self) -> dict[str, Better]:
+        """Score key -> direction."""
+        return {key: meaning.better for key, meaning in self.meanings.items()}
 
 
 @dataclass(kw_only=True)

@@ -1,135 +1,235 @@
-"""Means and intervals over seeds. The unit of replication is the seed, never the sentence.
+"""Means, intervals and ranks over seeds. The unit of replication is the seed, never the sentence.
 
 The interval is Student's t over seeds, 95%, two-sided: half width = t(0.975, n - 1) s / sqrt(n). With one seed there is
 none. Nothing is rounded here.
+
+**Whether two rows are told apart.** Welch's t for their two means over seeds (Welch, The generalization of "Student's"
+problem when several different population variances are involved, Biometrika 34, 1947); the p-values of one row's
+comparisons with all others are corrected by Holm's procedure (A simple sequentially rejective multiple test procedure,
+Scandinavian Journal of Statistics 6, 1979) at 5%. So all that is said of one row is right with probability 95%, and
+its places, from 1 + the clearly better rows to all but the clearly worse, are a marginal confidence interval of its
+rank: for one row, not for all rows of a table at once. What a row is over the baseline is judged the same way, by the
+baseline's comparisons.
+
+**Beyond real text nothing is gained.** With t the value of real text, whose standard error over its sentences is known:
+
+- direction "real": the loss of a mean m is |m - t|. |m_1 - t| < |m_2 - t| says that m_1 - m_2 and m_1 + m_2 - 2 t have
+  opposite signs; both signs must be shown (an intersection-union test: the larger p counts).
+- "higher" and "lower": the loss is what is missing to real text, 0 beyond it. One row is better than another if its
+  mean is better and the other's is short of real text; again both must be shown.
+
+Means whose seeds are all equal have no error: two such are the same or different, without a test.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
-from bench.seeds import half_width, mean_over_seeds
-from leaderboards.schema import RANKED_SEEDS, RankedMean, Row
+from bench.record import HELD_OUT_TEXT, REAL_TEXT
+from bench.seeds import CONFIDENCE, half_width, mean_over_seeds
+from leaderboards.schema import (
+    RANKED_SEEDS,
+    RankedMean,
+    Row,
+)
+from metrics.common.base import Better, Meaning, Side
 
-__all__ = ["fill", "front_keys", "mark_beyond_real", "mark_front", "pareto", "rank", "seed_mean"]
-
-
-_DRAWS = 2_000
-_CLEAR = 0.975
+__all__ = [
+    "Target",
+    "better_than_first",
+    "difference",
+    "fill",
+    "front_keys",
+    "is_beyond",
+    "mark_beyond_real",
+    "mark_front",
+    "pareto",
+    "rank",
+    "seed_mean",
+    "targets",
+]
 
 Floats = NDArray[np.float64]
 
+_EQUAL = 1e-12
+"""Of max(1, |value|): a smaller difference of what has no error is one of rounding."""
+_MANY = 1e9
+"""Degrees of freedom of an error that is known."""
 
-def rank(rows: Sequence[Row], better: Mapping[str, str]) -> None:
-    """Rank per key. "real" ranks by the distance to real text, and not at all on a board without it."""
+
+@dataclass(frozen=True)
+class Target:
+    """What real text has."""
+
+    value: float
+    error: float = 0.0
+    """Standard error over its sentences: another draw of real text would have another value."""
+
+
+def targets(rows: Iterable[Row], meanings: Mapping[str, Meaning]) -> dict[str, Target]:
+    """Score key -> the value of real text, where it is known.
+
+    What compares with the training text has held-out text as its real text: training sentences are copies of it.
+    """
+    real = {row.model: row for row in rows if row.model in (REAL_TEXT, HELD_OUT_TEXT)}
+    found = {}
+    for key, meaning in meanings.items():
+        row = real.get(HELD_OUT_TEXT if meaning.held_out else REAL_TEXT)
+        if row is not None and key in row.final:
+            errors = [run.standard_errors.get(key, 0.0) for run in row.runs]
+            found[key] = Target(row.final[key].mean, errors[0] if errors else 0.0)
+    return found
+
+
+def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
+    """Places per key. "real" ranks by the distance to real text, and not at all where its value is not known."""
     ranked = [row for row in rows if row.status == "ranked"]
-    weights = {row.label: _Draws(row.label) for row in ranked}
-    real = _real(rows)
-    for key, direction in better.items():
-        target = real.final[key].mean if real is not None and key in real.final else None
-        if direction == "real" and target is None:
+    known = targets(rows, meanings)
+    for key, meaning in meanings.items():
+        if not meaning.ranked or (meaning.better == "real" and key not in known):
             continue
-        entrants = [row for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
-        if not entrants:
+        means = [row.final[key] for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
+        if not means:
             continue
-        means = np.stack([weights[row.label].means(_values(row, key)) for row in entrants])
-        clear = _clearly_below(_loss(means, direction, target))
-        for i, row in enumerate(entrants):
-            row.final[key].rank = 1 + int(clear[:, i].sum())
-            row.final[key].rank_high = len(entrants) - int(clear[i].sum())
+        better, worse = _apart(means, meaning.better, known.get(key))
+        for mean, above, below in zip(means, better.sum(axis=1), worse.sum(axis=1), strict=True):
+            mean.rank, mean.rank_high = 1 + int(above), len(means) - int(below)
 
 
-def _values(row: Row, key: str) -> list[float]:
-    runs = (run.values.get(1.0, {}) for run in row.runs if run.status == "completed")
-    return [values[key] for values in runs if key in values]
+def better_than_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[bool]:
+    """Which of some means are clearly better than the first one, all with that many seeds that a rank needs."""
+    return [bool(found) for found in _apart(means, better, target)[0][0]]
 
 
-def _loss(means: Floats, direction: str, target: float | None) -> Floats:
-    if direction == "real" and target is not None:
-        return np.abs(means - target)
-    return -means if direction == "higher" else means
+def _apart(means: Sequence[RankedMean], better: Better, target: Target | None) -> tuple[NDArray[np.bool_], ...]:
+    """(k, k) twice: whether row j is clearly better than row i, and whether clearly worse, by the comparisons of i."""
+    values = np.array([mean.mean for mean in means])
+    loss = _loss(values, better, target)
+    clear = _holm(_p_values(means, better, target))
+    return clear & (loss[None, :] < loss[:, None]), clear & (loss[None, :] > loss[:, None])
 
 
-class _Draws:
-    """Which seeds a row's draws take: its own stream of random numbers, so that other rows change nothing."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._weights: dict[int, Floats] = {}
-
-    def means(self, values: Sequence[float]) -> Floats:
-        """One value per seed -> (draws,) means, widened for few seeds."""
-        n, array = len(values), np.asarray(values)
-        if np.ptp(array) == 0:
-            return np.full(_DRAWS, array[0])
-        if n not in self._weights:
-            generator = np.random.default_rng(zlib.crc32(self._label.encode()))
-            self._weights[n] = generator.multinomial(n, [1 / n] * n, size=_DRAWS) / n
-        mean = array.mean()
-        return np.asarray(mean + _widening(n) * (self._weights[n] @ (array - mean)))
+def _loss(values: Floats, better: Better, target: Target | None) -> Floats:
+    """What is missing to real text, or to nothing where its value is not known."""
+    if better == "real":
+        assert target is not None
+        return np.abs(values - target.value)
+    loss = -values if better == "higher" else values
+    return loss if target is None else np.maximum(0.0, loss - (-target.value if better == "higher" else target.value))
 
 
-@cache
-def _widening(n: int) -> float:
-    return float(math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975))
+def _p_values(means: Sequence[RankedMean], better: Better, target: Target | None) -> Floats:
+    """(k, k) two-sided p of each pair, exact where it is at most 5%; 1 on the diagonal."""
+    values = np.array([mean.mean for mean in means])
+    squares = np.array([(mean.std or 0.0) ** 2 / mean.n for mean in means])
+    degrees = np.array([mean.n - 1 for mean in means])
+    i, j = np.triu_indices(len(means), 1)
+    pairs = _two_sided(values[i] - values[j], (squares[i], degrees[i]), (squares[j], degrees[j]))
+    if better == "real":
+        assert target is not None
+        open_ = np.flatnonzero(pairs <= 1 - CONFIDENCE)  # the others are not told apart already
+        a, b = i[open_], j[open_]
+        sides = (squares[a], degrees[a]), (squares[b], degrees[b])
+        sums = _two_sided(values[a] + values[b] - 2 * target.value, *sides, known=4 * target.error**2)
+        pairs[open_] = np.maximum(pairs[open_], sums)
+    elif target is not None:
+        loss = _loss(values, better, target)
+        short = _two_sided(loss, (squares, degrees), known=target.error**2)
+        pairs = np.maximum(pairs, np.where(loss[i] > loss[j], short[i], short[j]))
+    found = np.ones((len(means), len(means)))
+    found[i, j] = found[j, i] = pairs
+    return found
 
 
-def _clearly_below(loss: Floats) -> NDArray[np.bool_]:
-    """(rows, draws) -> (rows, rows): whether row i has the lower mean and is below row j in nearly all draws."""
-    order = np.argsort(loss.mean(axis=1), kind="stable")
-    loss = loss[order]
-    low, high = loss.min(axis=1), loss.max(axis=1)
-    clear = high[:, None] < low[None, :]
-    for j in range(1, len(loss)):
-        overlapping = np.flatnonzero(~clear[:j, j])  # a few neighbours: the others are told apart by their extremes
-        if len(overlapping):
-            first = overlapping[0]
-            clear[first:j, j] = np.count_nonzero(loss[first:j] < loss[j], axis=1) >= _CLEAR * _DRAWS
-    unsorted = np.empty_like(clear)
-    unsorted[np.ix_(order, order)] = clear
-    return unsorted
+def _welch(*parts: tuple[Floats, Floats], known: float = 0.0) -> tuple[Floats, Floats]:
+    """Squared standard error of a sum and its degrees of freedom, from (square, degrees) of its parts.
+
+    `known`: of a part whose error is known.
+    """
+    square = sum((square for square, _ in parts), np.zeros(1)) + known
+    spread = sum((square**2 / degrees for square, degrees in parts), np.zeros(1))
+    return square, np.where(spread > 0, square**2 / np.where(spread > 0, spread, 1.0), _MANY)
 
 
-def _real(rows: Iterable[Row]) -> Row | None:
-    return next((row for row in rows if row.model == "real_text"), None)
+def _two_sided(gap: Floats, *parts: tuple[Floats, Floats], known: float = 0.0) -> Floats:
+    """p of Student's t = gap / standard error; without an error 0 or 1."""
+    square, degrees = _welch(*parts, known=known)
+    p = np.where(np.abs(gap) > _EQUAL, 0.0, 1.0)
+    random = np.broadcast_to(square > 0, p.shape)
+    t = np.abs(gap[random]) / np.sqrt(square[random])
+    p[random] = 2 * special.stdtr(degrees[random], -t)
+    return p
 
 
-def mark_beyond_real(rows: Sequence[Row], better: Mapping[str, str]) -> None:
-    """Mark what is better than real text by more than its interval."""
-    real = _real(rows)
+def _holm(p: Floats) -> NDArray[np.bool_]:
+    """(k, k) p of the comparisons of each row with the others -> which stay after Holm's correction in the row.
+
+    The step-down without sorting: what is rejected leaves a smaller family, until nothing more is.
+    """
+    others = len(p) - 1
+    rejected = np.zeros(len(p), np.int64)
+    while True:
+        clear = p <= ((1 - CONFIDENCE) / np.maximum(1, others - rejected))[:, None]
+        found = np.count_nonzero(clear, axis=1)
+        if (found == rejected).all():
+            return clear
+        rejected = found
+
+
+def difference(a: RankedMean, b: RankedMean) -> RankedMean:
+    """a - b of independent seeds, with the 95% interval of Welch's t; none where one of them has a single seed."""
+    half = None
+    if a.std is not None and b.std is not None:
+        square, degrees = _welch(*((np.array([(c.std or 0.0) ** 2 / c.n]), np.array([c.n - 1.0])) for c in (a, b)))
+        half = float(special.stdtrit(degrees[0], (1 + CONFIDENCE) / 2) * math.sqrt(square[0]))
+    return RankedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
+
+
+def is_beyond(mean: RankedMean, target: Target | None, side: Side) -> bool:
+    """Whether the whole interval is beyond real text; a single seed has no interval, so nothing is said of it."""
+    if target is None or not side or mean.half_width is None:
+        return False
+    ahead = (mean.mean - target.value) * (1 if side == "higher" else -1)
+    return ahead > mean.half_width + _EQUAL
+
+
+def mark_beyond_real(rows: Iterable[Row], meanings: Mapping[str, Meaning], known: Mapping[str, Target]) -> None:
+    """Mark what is beyond real text by more than its interval, at every temperature."""
     for row in rows:
-        for key, mean in row.final.items():
-            if real is None or row is real or key not in real.final or better[key] == "real":
-                continue
-            ahead = mean.mean - real.final[key].mean
-            margin = mean.half_width or 0.0
-            mean.beyond_real = ahead > margin if better[key] == "higher" else ahead < -margin
+        if row.model in (REAL_TEXT, HELD_OUT_TEXT):
+            continue
+        for means in (row.final, *row.sweep.values()):
+            for key, mean in means.items():
+                mean.beyond_real = is_beyond(mean, known.get(key), meanings[key].side)
 
 
 def front_keys(rows: Iterable[Row]) -> tuple[str, str] | None:
-    """BLEU and Self-BLEU of the highest order that a ranked row has."""
+    """Reverse LM score and the MS-Jaccard of the highest order that a ranked row has.
+
+    Both see quality and diversity at once, each by other means: a model that lacks either wins neither. BLEU and
+    Self-BLEU would not do, as whoever collapses or writes noise is the best in one of them.
+    """
     keys = {key for row in rows if row.status == "ranked" for key in row.final}
-    orders = [n for n in range(9, 0, -1) if {f"bleu_{n}", f"self_bleu_{n}"} <= keys]
-    return (f"bleu_{orders[0]}", f"self_bleu_{orders[0]}") if orders else None
+    orders = [n for n in range(9, 0, -1) if f"ms_jaccard_{n}" in keys]
+    return (f"ms_jaccard_{orders[0]}", "reverse_lm_score") if orders and "reverse_lm_score" in keys else None
 
 
-def mark_front(rows: Sequence[Row]) -> None:
-    """Mark the ranked rows that no other one beats in BLEU and Self-BLEU."""
+def mark_front(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
+    """Mark the ranked rows that no other one beats in both scores, and that fail no floor."""
     if (keys := front_keys(rows)) is None:
         return
-    having = [row for row in rows if row.status == "ranked" and set(keys) <= row.final.keys()]
+    having = [row for row in rows if row.status == "ranked" and set(keys) <= row.final.keys() and not row.fails_floor]
     if len(having) > 1:
-        points = [(-row.final[keys[0]].mean, row.final[keys[1]].mean) for row in having]
-        for row, front in zip(having, pareto(points), strict=True):
+        signs = [-1.0 if meanings[key].side == "higher" else 1.0 for key in keys]
+        losses = [(signs[0] * row.final[keys[0]].mean, signs[1] * row.final[keys[1]].mean) for row in having]
+        for row, front in zip(having, pareto(losses), strict=True):
             row.front = front
 
 
@@ -154,12 +254,15 @@ def seed_mean(values: Sequence[float]) -> RankedMean:
 def fill(rows: Sequence[Row]) -> list[str]:
     """Put means and intervals of the completed runs into the rows; returns what has fewer seeds than its row."""
     frame = pd.DataFrame(list(_by_table(rows)), columns=["row", "table", "temperature", "key", "value"])
-    grouped = frame.groupby(["row", "table", "temperature", "key"], sort=True)["value"].agg(["count", "mean", "std"])
+    grouped = frame.groupby(["row", "table", "temperature", "key"], sort=True)["value"].agg(
+        ["count", "mean", "std", "min", "max"]
+    )
     fewer = []
-    for index, table, temperature, key, count, mean, std in grouped.reset_index().itertuples(index=False, name=None):
+    for index, table, temperature, key, count, mean, std, low, high in grouped.reset_index().itertuples(index=False):
         row, n = rows[index], int(count)
-        spread = float(std) if n > 1 else None
-        made = RankedMean(mean=float(mean), std=spread, half_width=half_width(spread, n), n=n)
+        equal = high - low <= _EQUAL * max(1.0, abs(high))  # a score without chance, apart by rounding at most
+        spread = (0.0 if equal else float(std)) if n > 1 else None
+        made = RankedMean(mean=float(low if equal else mean), std=spread, half_width=half_width(spread, n), n=n)
         if table == "seconds":
             row.seconds[key] = made.mean
         elif table == "gain":

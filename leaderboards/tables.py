@@ -7,21 +7,11 @@ tables, one after another (`text_tables`), for the page a wide one with choices 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from bench.published import Published
-from leaderboards.formats import (
-    ARROWS,
-    Kind,
-    Value,
-    phases,
-    plain,
-    six_digits,
-    uncertainty_text,
-    value_text,
-)
+from leaderboards.cells import ALL, Cell, Column, Line, Table
+from leaderboards.formats import ARROWS, Kind, of_change, phases, plain, value_text
 from leaderboards.schema import Board, Curve, RankedMean, Row
 
 __all__ = [
@@ -39,13 +29,16 @@ __all__ = [
     "text_tables",
 ]
 
-_FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Quality", "likelihood and validity", ("nll_oracle", "nll_oracle_valid", "nll_gen", "validity")),
-    ("Quality", "BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
-    ("Both", "language models, n-gram overlap", ("lm_score", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5")),
-    ("Diversity", "Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
-    ("Diversity", "repetition and copies", ("distinct_2", "unique", "novelty")),
+_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("likelihood and validity", ("nll_oracle", "nll_oracle_valid", "lm_score", "validity")),
+    ("BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
+    ("likelihood, language models, n-gram overlap", ("nll_gen", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5")),
+    ("Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
+    ("repetition", ("distinct_2", "unique")),
+    ("copies", ("novelty",)),
 )
+"""The order of columns. What a part can see (`Meaning.aspect`, the same for its keys) names the table."""
+_ASPECTS = {"quality": "Quality", "both": "Both", "diversity": "Diversity", "memorisation": "Memorisation"}
 MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
 """Scores of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there, and of a first look."""
 _FITS, _WIDE = 5, 7
@@ -55,99 +48,8 @@ _HIDDEN = (
     *("novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
 )
 """Variants of a score that is shown: in the CSV, and on the page among all columns."""
-ALL = "All"
-"""The choice that shows every column."""
 _GAIN = "End of training minus end of pre-training of the same run"
 _FIRST = "what the adversarial training added."
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What stands where a line meets a column: a value in full, and how it is marked. The column says how to write it.
-
-    (`schema.RankedMean` is where most values come from.)
-    """
-
-    value: Value = None
-    uncertainty: float | None = None
-    """Half width of the value's interval; of places, the last one."""
-    mark: str = ""
-    """What follows: `†` beyond real text, `‡` on the front, `✓` verified; the phases of a duration."""
-    strong: bool = False
-    order: float | None = None
-    """What it is sorted by, where that is not the value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column, and how its cells are written."""
-
-    title: str
-    kind: Kind
-    metric: str = ""
-    """Whose definition is shown on hover; empty for a column that is no score."""
-    better: str = ""
-    """higher, lower or real, for a score. Where it is higher, a reader who sorts sees the most on top first."""
-    choices: tuple[str, ...] = ()
-    """Choices of columns that show it, `ALL` shows every one; empty: it is always shown."""
-
-    @property
-    def left(self) -> bool:
-        """Whether it holds words, which stand left and may be wrapped; others stand right."""
-        return self.kind in ("words", "tag")
-
-    def value(self, cell: Cell) -> str:
-        """The value alone."""
-        return value_text(cell.value, self.kind)
-
-    def after(self, cell: Cell) -> str:
-        """What follows the value: its uncertainty and its mark."""
-        return uncertainty_text(cell.uncertainty, self.kind) + cell.mark
-
-    def text(self, cell: Cell) -> str:
-        """The whole cell, `0.712±.012†`."""
-        return self.value(cell) + self.after(cell)
-
-    def order(self, cell: Cell) -> str:
-        """The number to sort by; empty for words, which sort by themselves."""
-        found = cell.value if cell.order is None else cell.order
-        return "" if found is None or isinstance(found, str) else f"{six_digits(found):.10g}"
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a table."""
-
-    cells: tuple[Cell, ...]
-    row: Row | None = None
-    """Whose; None for numbers from papers."""
-    group: str = ""
-    """Lines of one group stand together, and are never sorted among those of another."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table."""
-
-    title: str
-    columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
-    notes: tuple[str, ...] = ()
-    """What a reader must know: below a table of text, above one of the page."""
-    name: str = ""
-    """Names it in the page's addresses."""
-
-    @property
-    def groups(self) -> list[tuple[str, list[Line]]]:
-        """Name of a group and its lines, in order."""
-        return [(name, list(lines)) for name, lines in itertools.groupby(self.lines, lambda line: line.group)]
-
-    @property
-    def choices(self) -> list[str]:
-        """Choices of columns, the one shown at first before the others and `ALL` last."""
-        found = dict.fromkeys(choice for column in self.columns for choice in column.choices)
-        return sorted({**found, ALL: None}, key=lambda choice: (choice == ALL, choice != "Main"))
-
 
 Place = tuple[Row, float]
 """A row at a temperature."""
@@ -179,6 +81,7 @@ def page_tables(board: Board) -> list[Table]:
         *_curve_fields(board),
         *_cost_fields(board),
         _seeds(),
+        *_collapsed(board),
         _evidence(),
     ]
     gains = {key: choices for key, choices in keys.items() if any(key in row.gain for row in board.rows)}
@@ -190,7 +93,13 @@ def page_tables(board: Board) -> list[Table]:
     tables = [
         _table("Scores at the end of training", _at_end(board.rows), final, name="scores"),
         _table("Gain over pre-training", _at_end(gained), gain, name="gain", notes=[paired]),
-        _table("Temperatures", _at_every_temperature(swept), [_temperature(), *sweep], name="temperatures"),
+        _table(
+            "Temperatures",
+            _at_every_temperature(swept),
+            [_temperature(), *sweep],
+            name="temperatures",
+            notes=_unkept(swept),
+        ),
         _table("At another temperature", _at_end(board.apart), final, name="apart", notes=[elsewhere]),
     ]
     return [table for table in tables if table.name == "scores" or (table.lines and len(table.columns) > 1)]
@@ -236,17 +145,24 @@ def _final_table(board: Board, name: str, keys: Iterable[str], rows: Sequence[Ro
     present = [key for key in keys if any(key in row.final for row in rows)]
     if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
         return []
-    return [_table(name, _at_end(rows), [_status(), _seeds(), *(_score(board, key, _final(key)) for key in present)])]
+    return [
+        _table(
+            name,
+            _at_end(rows),
+            [_status(), _seeds(), *_collapsed(board), *(_score(board, key, _final(key)) for key in present)],
+        )
+    ]
 
 
 def _places_table(board: Board) -> list[Table]:
     present = [key for key in MAIN if _n_ranked(board, key) > 1][:_WIDE]
     rows = [row for row in board.rows if row.status == "ranked"]
     note = (
-        "The places that a row may have, by bootstrap over seeds (95% each): from 1 + the clearly better rows to all "
-        "but the clearly worse. 1–3: a tie of three."
+        "The places that a row may have, with 95% confidence for each row alone: from 1 + the clearly better rows to "
+        "all but the clearly worse. By Welch's t over seeds for every pair, with Holm's correction in the row; "
+        "distances to real text are compared, and beyond it nothing is gained. 1–3: a tie of three."
     )
-    fields = [_seeds(), *(_places(board, key, _score_title(board, key)) for key in present)]
+    fields = [_seeds(), *_collapsed(board), *(_places(board, key, _score_title(board, key)) for key in present)]
     return [_table("Ranks", _at_end(rows), fields, notes=[note])] if present else []
 
 
@@ -263,23 +179,40 @@ def _temperature_table(board: Board) -> list[Table]:
     present = [key for key in MAIN if any(key in means for row in rows for means in row.sweep.values())][:_WIDE]
     fields = [_temperature(), *(_score(board, key, _sweep(key)) for key in present)]
     places = _at_every_temperature(rows)
-    return [_table("Temperatures", places, fields, group=lambda row: row.label)] if present else []
+    notes = _unkept(rows)
+    return [_table("Temperatures", places, fields, notes=notes, group=lambda row: row.label)] if present else []
+
+
+def _unkept(rows: Sequence[Row]) -> list[str]:
+    """Whether verified rows have scores at other temperatures whose samples are not kept."""
+    means = (m for row in rows if row.verified for t, means in row.sweep.items() if t != 1.0 for m in means.values())
+    told = "Of rows with ✓ too, scores at other temperatures than 1 stand as recorded: these samples are not kept."
+    return [told] if any(mean.as_recorded for mean in means) else []
 
 
 def _matched_tables(board: Board) -> list[Table]:
-    """Quality at the baseline's diversity, and how far it is from the baseline's; nothing where no row has it."""
-    curves = [curve for curve in board.curves if any(trace.over_baseline is not None for trace in curve.traces)]
-    if not curves:
-        return []
+    """What rows have where their quality, or their diversity, is the baseline's; nothing where no row has it."""
+    having = [curve for curve in board.curves if any(trace.over_baseline is not None for trace in curve.traces)]
+    of_quality = [curve for curve in having if board.meanings[curve.x].aspect == "quality"]
+    of_diversity = [curve for curve in having if curve not in of_quality]
+    titles = ("Diversity at matched quality", of_quality), ("Quality at matched diversity", of_diversity)
+    return [table for title, curves in titles if curves for table in _matched_pair(board, title, curves)]
+
+
+def _matched_pair(board: Board, title: str, curves: Sequence[Curve]) -> list[Table]:
+    """The values, and how far they are from the baseline's."""
     having = {trace.label for curve in curves for trace in curve.traces if trace.matched}
     rows = [row for row in [*board.rows, *board.apart] if row.label in having]
-    title, base = "Quality at matched diversity", plain(str(curves[0].baseline))
+    base = plain(str(curves[0].baseline))
     at = ", ".join(f"{c.y} at {c.x} {value_text(c.diversity, 'score')}" for c in curves if c.diversity is not None)
-    notes = [f"The diversity of {base} at temperature 1: {at}. Read off each seed's curve over temperature."]
+    notes = [f"What is matched is what {base} has at temperature 1: {at}. Read off each seed's curve over temperature."]
     values = [_score(board, c.y, _matched(c)) for c in curves]
     differences = [_score(board, c.y, _over_baseline(c), kind="change") for c in curves]
     others = [row for row in rows if not row.baseline]
-    welch = "± is Welch's 95% interval of the difference over seeds."
+    welch = (
+        f"± is Welch's 95% interval of this one difference over seeds. Bold: clearly better than {base}, by the rule "
+        "of the ranks (Holm's correction over the column); never where the value itself is beyond real text."
+    )
     return [
         _table(title, _at_end(rows), [_seeds(), *values], notes=[*notes, *_unmatched(curves)]),
         _table(f"{title}, minus {base}", _at_end(others), [_seeds(), *differences], notes=[welch]),
@@ -304,21 +237,24 @@ def _cost_table(board: Board) -> list[Table]:
     if len({device for row in rows for device in row.devices}) > 1:
         notes.append("Times on different devices do not compare.")
     by_phase = Column(title="by phase", kind="words"), lambda row, _: Cell(phases(row.seconds))
-    fields = [_seeds(), _parameters(), _training("training"), by_phase, _device()]
+    fields = [_seeds(), _parameters(), _real_sentences(), _training("training"), by_phase, _device()]
     return [_table("Cost", _at_end(rows), fields, notes=notes)] if rows else []
 
 
 def _families(board: Board) -> list[tuple[str, tuple[str, ...]]]:
-    """Table name -> its keys: two families in one table where it fits, then what plug-ins bring."""
+    """Table name -> its keys: parts of one aspect in one table where they fit, then what plug-ins bring."""
+    parts: dict[str, list[tuple[str, tuple[str, ...]]]] = {title: [] for title in _ASPECTS.values()}
+    for part, keys in _PARTS:
+        if present := tuple(key for key in keys if key in board.signatures):
+            parts[_ASPECTS.get(board.meanings[present[0]].aspect, "Quality")].append((part, present))
     tables = []
-    for whole in dict.fromkeys(name for name, _, _ in _FAMILIES):
-        family = [(part, keys) for name, part, keys in _FAMILIES if name == whole]
-        present = [key for _, keys in family for key in keys if key in board.signatures]
-        if len(present) <= _FITS:
-            tables.append((whole, tuple(present)))
+    for whole, family in parts.items():
+        together = tuple(key for _, keys in family for key in keys)
+        if len(together) <= _FITS:
+            tables.append((whole, together))
         else:
             tables += [(f"{whole}: {part}", keys) for part, keys in family]
-    known = {key for _, _, keys in _FAMILIES for key in keys} | set(_HIDDEN)
+    known = {key for _, keys in _PARTS for key in keys} | set(_HIDDEN)
     others = [key for key in board.signatures if key not in known]
     return [*tables, *(("Further scores", tuple(others[i : i + _FITS])) for i in range(0, len(others), _FITS))]
 
@@ -358,6 +294,17 @@ def _seeds() -> Field:
     return Column(title="seeds", kind="printed", better="higher"), cell
 
 
+def _collapsed(board: Board) -> list[Field]:
+    """How many of a mean's seeds collapsed: it is then a mean of two kinds of result. Nothing where none did."""
+    if not any(row.collapsed for row in (*board.rows, *board.apart)):
+        return []
+
+    def cell(row: Row, _: float) -> Cell:
+        return Cell(f"{row.collapsed} of {row.n_completed}" if row.collapsed else None, order=row.collapsed)
+
+    return [(Column(title="collapsed", kind="printed"), cell)]
+
+
 def _evidence() -> Field:
     def cell(row: Row, _: float) -> Cell:
         return Cell(row.evidence if row.status != "reference" or row.verified else None)
@@ -370,17 +317,31 @@ def _temperature() -> Field:
 
 
 def _score(board: Board, key: str, pick: Pick, choices: tuple[str, ...] = (), kind: Kind = "score") -> Field:
-    """A score; bold where it is the best at the end."""
+    """A score; bold where it is the best at the end, or a difference that is clearly better.
+
+    ° in the heading says that it was not computed again, on cells where only some are so.
+    """
+    said = [m.as_recorded for row in (*board.rows, *board.apart) if row.verified and (m := pick(row, 1.0)) is not None]
+    recorded, mixed = any(said), any(said) and not all(said)
 
     def cell(row: Row, temperature: float) -> Cell:
         mean = pick(row, temperature)
         if mean is None:
             return Cell()
-        strong = mean is row.final.get(key) and is_best(board, row, key)
-        return Cell(mean.mean, mean.half_width, "†" if mean.beyond_real else "", strong)
+        strong = mean.clearly_better or (mean is row.final.get(key) and is_best(board, row, key))
+        mark = ("†" if mean.beyond_real else "") + ("°" if mixed and mean.as_recorded else "")
+        return Cell(mean.mean, mean.half_width, mark, strong)
 
-    better, metric = board.better[key], board.metrics.get(key, "")
-    return Column(title=_score_title(board, key), kind=kind, metric=metric, better=better, choices=choices), cell
+    meaning, metric = board.meanings[key], board.metrics.get(key, "")
+    column = Column(
+        title=_score_title(board, key) + ("°" if recorded else ""),
+        kind=kind,
+        metric=metric,
+        better=meaning.better,
+        choices=choices,
+        bounds=of_change(meaning.bounds) if kind == "change" else meaning.bounds,
+    )
+    return column, cell
 
 
 def _score_title(board: Board, key: str) -> str:
@@ -410,8 +371,11 @@ def _over_baseline(curve: Curve) -> Pick:
 
 
 def is_best(board: Board, row: Row, key: str) -> bool:
-    """Whether to print it bold: first, and not alone."""
-    return key in row.final and row.final[key].rank == 1 and _n_ranked(board, key) > 1
+    """Whether to print it bold: first, not alone, not beyond real text, of a row that fails no floor."""
+    mean = row.final.get(key)
+    if mean is None or mean.rank != 1 or mean.beyond_real or row.fails_floor:
+        return False
+    return _n_ranked(board, key) > 1
 
 
 def _n_ranked(board: Board, key: str) -> int:
@@ -419,20 +383,20 @@ def _n_ranked(board: Board, key: str) -> int:
 
 
 def _places(board: Board, key: str, title: str) -> Field:
-    """The places that a row may have, `1–3`; bold where it may be the first."""
+    """The places that a row may have, `1–3`; bold where the score is."""
 
     def cell(row: Row, _: float) -> Cell:
         mean = row.final.get(key)
         if mean is None or mean.rank is None or mean.rank_high is None:
             return Cell()
         last = mean.rank_high if mean.rank_high != mean.rank else None
-        return Cell(mean.rank, last, strong=mean.rank == 1, order=mean.rank + mean.rank_high / 10_000)
+        return Cell(mean.rank, last, strong=is_best(board, row, key), order=mean.rank + mean.rank_high / 10_000)
 
     return Column(title=title, kind="places", metric=board.metrics.get(key, ""), choices=("Ranks",)), cell
 
 
 def _curve_fields(board: Board) -> Iterator[Field]:
-    """Quality at the diversity of MLE at temperature 1, read off each row's curve, and what it is over MLE's."""
+    """What each row's curve has where what is matched is MLE's at temperature 1, and what it is over MLE's."""
     for curve in board.curves:
         fields = [
             (" matched", _score(board, curve.y, _matched(curve), ("Curves",))),
@@ -446,6 +410,8 @@ def _curve_fields(board: Board) -> Iterator[Field]:
 def _cost_fields(board: Board) -> Iterator[Field]:
     if any(row.n_parameters is not None for row in board.rows):
         yield _parameters()
+    if any(row.real_sentences is not None for row in board.rows):
+        yield _real_sentences()
     if any(row.seconds for row in board.rows):
         yield _training("training time, mean over seeds", by_phase=True)
     if any(row.devices for row in board.rows):
@@ -454,6 +420,11 @@ def _cost_fields(board: Board) -> Iterator[Field]:
 
 def _parameters() -> Field:
     return Column(title="parameters", kind="count", choices=("Cost",)), lambda row, _: Cell(row.n_parameters)
+
+
+def _real_sentences() -> Field:
+    column = Column(title="real sentences read", kind="count", choices=("Cost",))
+    return column, lambda row, _: Cell(None if row.real_sentences is None else round(row.real_sentences))
 
 
 def _training(title: str, *, by_phase: bool = False) -> Field:

@@ -23,10 +23,19 @@ from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
 from bench.registry import find_recorded
-from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
+from bench.run.checkpoint import (
+    CheckpointError,
+    TrainingState,
+    Weights,
+    before,
+    load_latest,
+    load_weights,
+    save_weights,
+)
+from bench.run.contract import built
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
-from bench.run.trainer import Interrupted, OnStep, Trainer
+from bench.run.trainer import Interrupted, OnNews, OnStep, Trainer
 from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
 from bench.tracking.diary import Diary
@@ -46,6 +55,7 @@ def run(
     *,
     trackers: Sequence[Tracker] = (),
     on_step: OnStep = lambda *_: None,
+    on_news: OnNews = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     rerun: bool = False,
     save_every: float = 60.0,
@@ -67,7 +77,7 @@ def run(
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
-            record = _Run(resolved, folder, trackers, on_step, should_stop, save_every).execute()
+            record = _Run(resolved, folder, trackers, on_step, on_news, should_stop, save_every).execute()
         else:  # a kill came between the record and the end
             for tracker in trackers:
                 tracker.start(folder)
@@ -111,10 +121,10 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, kinds) or (type(error) is RuntimeError and "can't allocate memory" in str(error))
 
 
-def _construct(model_class: type[Any], config: Any, spec: SequenceSpec, device: torch.device) -> Any:
+def _construct(model_class: type[Any], config: Any, spec: SequenceSpec, device: torch.device) -> TextGenerator:
     """The model with fresh weights. Raises `TooLargeError` that names its largest settings."""
     try:
-        return model_class(config, spec).to(device)
+        return built(model_class, config, spec).to(device)
     except (MemoryError, RuntimeError, TypeError) as error:
         if not _out_of_memory(error) and "overflow" not in str(error).lower():  # of the number of bytes
             raise
@@ -164,9 +174,11 @@ class _Run:
     folder: Path
     trackers: Sequence[Tracker]
     on_step: OnStep
+    on_news: OnNews
     should_stop: Callable[[], bool]
     save_every: float
     state: TrainingState = field(default_factory=TrainingState)
+    best: Weights = field(default_factory=dict)
     n_parameters: int | None = None
     data: TextData = field(init=False)
     start: RunStart = field(init=False)
@@ -220,7 +232,7 @@ class _Run:
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device) or self.state
+        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device, self.best) or self.state
         return model, stream
 
     def _cut(self) -> None:
@@ -241,8 +253,10 @@ class _Run:
             trackers=self.trackers,
             checkpoint=self.folder / CHECKPOINT,
             on_step=self.on_step,
+            on_news=self.on_news,
             should_stop=self.should_stop,
             save_every=self.save_every,
+            best=self.best,
         )
 
     def _finish_later(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +10,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column as TableColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
-from bench.places import check_file, check_folder, program
+from bench.places import check_file, check_folder, command
 from bench.registry import names
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
 from bench.task import Task, TextData
 from bench.terminal import Metrics, Settings, UserErrors, console, counted, errors
 from bench.text.content import Format
+from bench.text.escapes import shown_name
 from bench.text.sample_files import Samples, read_samples
 from bench.text.tokenizers import Tokenizer
 
@@ -92,9 +93,9 @@ def score_command(
                 raise ValueError(warning)
             scored = score_files(sources, board, runs, track)
         if as_json:
-            typer.echo(score_report.as_json(scored, task_name, warning))
+            console.print_json_text(score_report.as_json(scored, task_name, warning))
         elif as_csv:
-            typer.echo(score_report.as_csv(scored, task_name), nl=False)
+            console.print_document(score_report.as_csv(scored, task_name))
         else:
             score_report.print_table(console, scored, task_name)
         if warning:
@@ -136,11 +137,12 @@ def explain_command(
             read = reading.read(paths[0], loadable, data, share_of(f"reading {paths[0].name}"))
             protocols = explain(texts(read, data.references, loadable.reference_file()))
         if as_json:
-            typer.echo(score_report.protocols_as_json(protocols))
+            console.print_json_text(score_report.protocols_as_json(protocols))
         elif as_markdown:
-            typer.echo(score_report.protocols_as_markdown(protocols), nl=False)
+            console.print_document(score_report.protocols_as_markdown(protocols))
         else:
-            title = f"{paths[0].name} ({len(read):,} sentences) against {task_name} ({len(data.references):,})"
+            file = f"{shown_name(paths[0].name)} ({len(read):,} sentences)"
+            title = f"{file} against {task_name} ({len(data.references):,})"
             score_report.print_protocols(console, protocols, title)
 
 
@@ -182,7 +184,7 @@ def _say(line: str) -> None:
 
 
 def _resolve(
-    command: str,
+    called: str,
     files: Sequence[str],
     references: Path | None,
     training: Path | None,
@@ -197,8 +199,8 @@ def _resolve(
         if Path(task_name).exists() and not task_name.endswith(".py") and task_name not in names("tasks"):
             kind = "folder" if Path(task_name).is_dir() else "file"
             named = [other for other in others if other in names("tasks")]
-            words = [file for file in files if file not in named] + (named or ["image_coco"])
-            right = f"{program('bench')} {command} {shlex.join(words)}"
+            words = [Path(file) for file in files if file not in named]
+            right = command("bench", called, *words, *(named or ["image_coco"]))
             raise ValueError(f"{task_name!r} is a {kind}: the task comes last, as in `{right}`, or --references FILE")
         paths = [Path(other) for other in others]
     name, task = scored_against(
@@ -230,12 +232,13 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 @contextmanager
 def _progress() -> Iterator[tuple[ShareOf, Track]]:
     """Bars on the terminal while something takes long; nothing in a pipe or a log."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    name = TextColumn("{task.description}", markup=False, table_column=TableColumn(overflow="fold"))
+    columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
 
         def share_of(what: str) -> Callable[[float], None]:
-            bar = bars.add_task(what, total=1.0)
-            return lambda share: bars.update(bar, completed=share)
+            bar = bars.add_task(shown_name(what), total=1.0)
+            return lambda share: bars.update(bar, completed=share, visible=share < 1)
 
         def track(metrics: Sequence[Any]) -> Iterator[Any]:
             bar = bars.add_task("scoring", total=len(metrics))

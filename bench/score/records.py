@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.config import plain
 from bench.environment import describe_environment
-from bench.record import Evaluation, RunRecord, read_record, short_hash
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, read_record, short_hash
 from bench.registry import public_name
 from bench.run_folder import RECORD, SAMPLES, folder_name
-from bench.score.scoring import metric_inputs, real_text, score, write_samples
+from bench.score.scoring import held_out_text, metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
 from bench.text.sample_files import Samples
 
@@ -37,14 +37,17 @@ def record_samples(
     samples: Samples,
     folder: Path | None = None,
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    absent: Mapping[str, str] | None = None,
 ) -> RunRecord:
     """Score samples as a row that was not trained here.
 
     Record and samples are written to `folder`, if given. Metrics that need the model are absent, with the reason.
-    `track` hands the metrics on, one by one, and may show how far they are.
+    `track` hands the metrics on, one by one, and may show how far they are. `absent`: metrics that are not asked for
+    here, and why.
     """
     inputs = metric_inputs(loaded.data, samples.tokens, vocabulary=samples.vocabulary)
     scores, skipped = score(track(loaded.metrics), inputs)
+    skipped |= absent or {}
     evaluation = Evaluation(
         phase="samples",
         step=0,
@@ -79,16 +82,41 @@ def record_samples(
     return record
 
 
-def record_real_text(loaded: LoadedTask, n: int, runs: Path) -> RunRecord:
+def record_real_text(
+    loaded: LoadedTask, n: int, runs: Path, track: Callable[[Sequence[Any]], Iterable[Any]] = iter
+) -> RunRecord:
     """The row of real text, scored as if a model had handed it in: what a perfect copy of the training text gets.
 
-    It is made once for a task, its settings, n and the metrics; what is there is returned as it is.
+    Beside it the row of the test text is made, which is real text to what compares with the training text: there
+    training sentences are copies. It has no score that compares with the test. Each is made once for a task, its
+    settings, n and the metrics; what is there is left as it is.
     """
+    _record_real(HELD_OUT_TEXT, loaded, n, runs, track)
+    record = _record_real(REAL_TEXT, loaded, n, runs, track)
+    assert record is not None
+    return record
+
+
+_OF_TEST = {"references", "reference_ids"}
+"""What the test sentences are to a metric."""
+
+
+def _record_real(
+    model: str, loaded: LoadedTask, n: int, runs: Path, track: Callable[[Sequence[Any]], Iterable[Any]]
+) -> RunRecord | None:
+    """One of the two rows; None where no metric can score it."""
+    absent: dict[str, str] = {}
+    if model == HELD_OUT_TEXT:
+        same = "the samples are test sentences, and so is what {} compares with"
+        absent = {m.name: same.format(m.name) for m in loaded.metrics if _OF_TEST & set(m.needs)}
+        loaded = replace(loaded, metrics=[m for m in loaded.metrics if m.name not in absent])
+        if not loaded.metrics:
+            return None
     metrics = [[metric.name, metric.version, plain(metric)] for metric in loaded.metrics]
     identity = short_hash([plain(loaded.task), loaded.data.sha256, n, metrics])
-    folder = runs / folder_name(loaded.name, "real_text", identity)
+    folder = runs / folder_name(loaded.name, model, identity)
     if (folder / RECORD).exists():
         return read_record(folder / RECORD)
-    vocabulary = loaded.data.vocabulary
-    samples = Samples(tokens=real_text(loaded.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
-    return record_samples("real_text", loaded, samples, folder)
+    vocabulary, text = loaded.data.vocabulary, real_text if model == REAL_TEXT else held_out_text
+    samples = Samples(tokens=text(loaded.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
+    return record_samples(model, loaded, samples, folder, track, absent=absent)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -75,8 +76,11 @@ def _text_of_rules() -> str:
 
 @cache
 def _english() -> Grammar:
-    """The grammar, read on first use."""
-    return Grammar.read(_text_of_rules(), _MAX_LEN)
+    """The grammar, read on first use: once by NLTK, which takes seconds to load, then from the cache."""
+    rules = _text_of_rules()
+    key = digest(rules.encode(), f"nltk {version('nltk')} 1".encode())[:32]
+    arrays = data.derived(f"grammar-rules-{key}", lambda: Grammar.read(rules, _MAX_LEN).as_arrays())
+    return Grammar.from_arrays(arrays, _MAX_LEN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ EXPERIMENT_NOTE = (
     "Runs of textgan-bench. A row without a seed is one configuration of a model on a task; below it are its seeds. "
     "`score/…`: samples at temperature 1, over training steps. `temperature/…`: samples at the end of training, step = "
     "100 × temperature. `train/…`: what the model reports. `usage/…`: what the run took. `mean/…`: mean of the last "
-    "scores over the completed seeds. This is a mirror of the run folders: `python -m bench sync` rebuilds it."
+    "scores over the completed seeds. This is a mirror of the run folders; `sync` makes it again from them."
 )
 
 

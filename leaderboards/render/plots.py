@@ -104,7 +104,9 @@ def _colour(look: Look) -> str:
 
 
 def _axis(axis: Axis) -> str:
-    return f"{_literal(axis.title)} {_BETTER[axis.better]}"
+    limit = {"higher": ", up to real text)", "lower": ", down to real text)"} if axis.up_to_real else {}
+    better = _BETTER[axis.better]
+    return f"{_literal(axis.title)} {better[:-1] + limit[axis.better] if axis.better in limit else better}"
 
 
 def _literal(text: str) -> str:

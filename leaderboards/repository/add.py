@@ -153,14 +153,14 @@ def _samples(record: RunRecord, folder: Path) -> dict[str, bytes]:
 def _likelihoods(record: RunRecord, folder: Path, most_weights: int) -> dict[str, bytes]:
     """Weights, or log-probabilities where they are too large or the model's code is not of an installed package."""
     files = {}
-    weights = folder / WEIGHTS
-    small = is_regular(weights) and weights.stat().st_size <= most_weights
-    kept = small and rescore.has_likelihood(record)
+    weights = rescore.weights_of(record, folder)
+    if weights is not None and (weights.stat().st_size > most_weights or not rescore.has_likelihood(record)):
+        weights = None
     for evaluation in kept_evaluations(record):
         path = folder / log_probs_name(str(evaluation.samples_file))
-        if is_regular(path) and not (kept and evaluation.at in END):
+        if is_regular(path) and (weights is None or evaluation.at not in END):
             files[path.name] = read_regular(path)
-    if kept:
+    if weights is not None:
         files[WEIGHTS] = read_regular(weights)
     return files
 

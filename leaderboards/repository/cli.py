@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.streams import console, errors
+
 if TYPE_CHECKING:
     from leaderboards.repository.verify import Verification
 
@@ -48,7 +50,7 @@ def add_command(
         if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
             raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
     except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     source = PublishedFile(file=source_file, url=source_url) if source_file and source_url else None
     added, refused = [], []
@@ -60,13 +62,13 @@ def add_command(
             refused.append(str(error))
     if as_json:
         document = {"added": [dataclasses.asdict(one) for one in added], "refused": refused}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        console.print_json_text(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         for one in added:
             told = f"{len(one.files)} files, {one.bytes / 1000:.0f} kB" if one.new else "there already"
-            typer.echo(f"{'added' if one.new else 'kept '}  {one.folder}: {told}")
+            console.print(f"{'added' if one.new else 'kept '}  {one.folder}: {told}")
     for reason in refused:
-        typer.echo(f"refused: {reason}", err=True)
+        errors.print(f"refused: {reason}")
     if refused:
         raise typer.Exit(_DIFFERENT)
 
@@ -98,18 +100,20 @@ def verify_command(
     try:
         reports = verify(paths or [RESULTS], jobs, everything=everything)
     except FileNotFoundError as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(report) for report in reports], indent=2, ensure_ascii=False))
+        console.print_json_text(
+            json.dumps([dataclasses.asdict(report) for report in reports], indent=2, ensure_ascii=False)
+        )
     else:
         for report in reports:
-            typer.echo(describe(report))
+            console.print(describe(report))
     states = [report.state for report in reports]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
-    typer.echo(f"{sum(r.scores for r in reports)} scores equal; records: {counts}", err=True)
+    errors.print(f"{sum(r.scores for r in reports)} scores equal; records: {counts}")
     if told := summary(reports):
-        typer.echo(told, err=True)
+        errors.print(told)
     kept = not write or _keep(paths or [RESULTS], reports)
     if "different" in states:
         raise typer.Exit(_DIFFERENT)
@@ -125,9 +129,9 @@ def _keep(paths: list[Path], reports: list[Verification]) -> bool:
 
     try:
         for file in write_verified(paths, [report for report in reports if report.sha256]):
-            typer.echo(f"written: {file}", err=True)
+            errors.print(f"written: {file}")
     except OSError as error:
-        typer.echo(f"error: what was verified cannot be kept: {error}; the report above is whole", err=True)
+        errors.print(f"error: what was verified cannot be kept: {error}; the report above is whole")
         return False
     return True
 
@@ -144,12 +148,12 @@ def upgrade_command(
     n = 0
     try:
         for file in upgrade(paths or [RESULTS]):
-            typer.echo(f"upgraded {file}")
+            console.print(f"upgraded {file}")
             n += 1
     except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
-    typer.echo(f"{n} records upgraded", err=True)
+    errors.print(f"{n} records upgraded")
 
 
 def published_command(
@@ -161,11 +165,11 @@ def published_command(
 
     known = sorted({row.task for row in read_published() if row.task})
     if task is not None and task not in known:
-        typer.echo(f"error: no published numbers of {task!r}; there are some of {', '.join(known)}", err=True)
+        errors.print(f"error: no published numbers of {task!r}; there are some of {', '.join(known)}")
         raise typer.Exit(2)
     rows = [row for row in read_published() if task in (None, row.task)]
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        console.print_json_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
     from leaderboards.render.terminal import print_tables
     from leaderboards.tables import published_tables

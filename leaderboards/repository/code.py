@@ -159,7 +159,8 @@ def _used_imports(own: _File, statements: Sequence[ast.stmt], *, whole: bool) ->
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from dict(_imported(node, own.package)).values()
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-                yield from ((_ours(a.value), None) for a in node.args[:1] if isinstance(a, ast.Constant))
+                names = (a.value for a in node.args[:1] if isinstance(a, ast.Constant))
+                yield from ((_ours(name), None) for name in names if isinstance(name, str))
     yield from (own.imports[name] for name in (own.imports if whole else _names(statements) & own.imports.keys()))
 
 

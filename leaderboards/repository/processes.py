@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from bench.streams import start_shielded
+from bench.interrupts import start_shielded
 
 __all__ = ["side_by_side"]
 

@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.record import Evaluation, RunRecord, Score, canonical_json
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, canonical_json
+from bench.registry import meaning_of
 from bench.run_folder import WEIGHTS, is_regular, log_probs_name
 from leaderboards.evidence import NO_WEIGHTS, Basis, How, Outcome
 from leaderboards.repository.code import code_of, library_versions
@@ -42,6 +43,7 @@ __all__ = [
     "read_sentences",
     "real_text",
     "recompute",
+    "weights_of",
 ]
 
 _LARGEST_SETTING = 1_000_000
@@ -134,7 +136,7 @@ def _load(name: str, version: int, settings: str) -> Loaded | NotCheckable:
 def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
     """What a verification of a record rests on here, beside it; `files` are those that lie with it, and their hashes.
 
-    Raises KeyError for a task, a metric or a model that is not installed.
+    Weights are among them where they count (`weights_of`). Raises KeyError for a task or metric that is not installed.
     """
     from bench.registry import is_file, source_file
 
@@ -142,7 +144,7 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
     code = {name: code_of(source_file("metrics", name)) for name in sorted(metrics)}
     if not is_file(record.task):
         code["task"] = code_of(source_file("tasks", record.task))
-    if WEIGHTS in files and not is_file(record.model):
+    if WEIGHTS in files:
         code["model"] = code_of(source_file("models", record.model))
     code["scoring"] = code_of(Path(__file__), recompute.__name__)
     libraries = {name for part in code.values() for name in part.libraries}
@@ -152,11 +154,11 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
 
 
 def has_likelihood(record: RunRecord) -> bool:
-    """Whether an installed model gave scores at the end that its weights would give again."""
-    from bench.registry import find, is_file
+    """Whether a model gave scores at the end that its weights would give again."""
+    from bench.registry import find
 
-    metrics = {score.metric for e in record.evaluations if e.at in END for score in e.scores.values()}
-    return not is_file(record.model) and any("model_log_prob" in find("metrics", name)().needs for name in metrics)
+    given = {(score.metric, key) for e in record.evaluations if e.at in END for key, score in e.scores.items()}
+    return any(find("metrics", name)().needs_model(key) for name, key in given)
 
 
 def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: Loaded) -> Likelihood | None:
@@ -165,13 +167,14 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     At the end of training from the weights, where they are kept and the model is an installed one; otherwise from the
     log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
     """
-    from bench.registry import is_file
     from bench.score.log_probs import OWN, TEST, read_log_probs
 
-    if evaluation.temperature != 1.0 or not evaluation.samples_file:
+    if not evaluation.samples_file:
         return None
-    if evaluation.at in END and is_regular(folder / WEIGHTS) and not is_file(record.model):
-        return Likelihood("weights", _from_weights(record, folder, loaded))
+    if evaluation.at in END and (weights := weights_of(record, folder)) is not None:
+        return Likelihood("weights", _from_weights(record, weights, loaded))
+    if evaluation.temperature != 1.0:
+        return None
     path = folder / log_probs_name(evaluation.samples_file)
     if not is_regular(path):
         return None
@@ -187,24 +190,33 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     return Likelihood("log_probabilities", log_prob)
 
 
-def _from_weights(record: RunRecord, folder: Path, loaded: Loaded) -> SentenceLogProb:
+def weights_of(record: RunRecord, folder: Path) -> Path | None:
+    """The weights beside a record, if they are of an installed model and not too large to be looked at."""
+    from bench.registry import is_file, names
+
+    path = folder / WEIGHTS
+    installed = not is_file(record.model) and record.model in names("models")
+    return path if installed and is_regular(path) and path.stat().st_size <= _MOST_WEIGHTS else None
+
+
+def _from_weights(record: RunRecord, weights: Path, loaded: Loaded) -> SentenceLogProb:
     import torch
 
     from bench.config import build
     from bench.registry import find
     from bench.run.hardware import use_precision
     from bench.run.runner import trained_model
-    from bench.score.drawing import log_prob_of
+    from bench.score.drawing import likelihood_of
 
-    size = (folder / WEIGHTS).stat().st_size
+    size = weights.stat().st_size
     model_class = find("models", record.model)
     with torch.device("meta"):  # takes no memory, whatever sizes a record asks for
         skeleton = model_class(build(model_class.Config, record.model_config, record.model), loaded.data.spec)
     needed = sum(t.nbytes for t in skeleton.state_dict().values() if isinstance(t, torch.Tensor))
-    if not needed <= size <= _MOST_WEIGHTS:
-        raise ValueError(f"{folder / WEIGHTS} has {size:,} bytes, a model of these settings {needed:,}")
+    if needed > size:
+        raise ValueError(f"{weights} has {size:,} bytes, a model of these settings {needed:,}")
     use_precision("ieee")
-    given = log_prob_of(trained_model(record, folder, loaded.data, model_class), torch.device("cpu"))
+    given = likelihood_of(trained_model(record, weights.parent, loaded.data, model_class), torch.device("cpu"))
     if given is None:
         raise ValueError(f"{record.model} has no likelihood")
     return given
@@ -230,7 +242,7 @@ def recompute(
     numbering = dict(known.numbering)
     tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    inputs = metric_inputs(loaded.data, tokens, model and model.log_prob, named)
+    inputs = metric_inputs(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
     result = Recomputed()
     recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
@@ -238,16 +250,19 @@ def recompute(
             recorded.setdefault(old.signature, {})[key] = old
     for keys in recorded.values():
         metric = _metric(next(iter(keys.values())), inputs)
-        how: How = "samples"
-        tolerance = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
-        if "model_log_prob" in metric.needs:
-            if model is None:
-                result.outcomes |= dict.fromkeys(keys, ("recorded", NO_WEIGHTS))
-                continue
-            how = model.how
-            tolerance = max(tolerance, _MODEL) if how == "weights" else tolerance
-        scores, skipped = score([metric], inputs)
-        _compare(keys, scores, skipped, tolerance, how, result)
+        exact = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
+        checks: dict[str, tuple[How, float]] = dict.fromkeys(keys, ("samples", exact))
+        of_model = [key for key in keys if metric.needs_model(key)]
+        if model is not None:
+            near = max(exact, _MODEL) if model.how == "weights" else exact
+            checks |= {key: (model.how, max(near, metric.slack.get(key, 0.0))) for key in of_model}
+        asked = [] if model is None and len(of_model) == len(keys) else [metric]
+        scores, skipped = score(asked, inputs)
+        if model is None or model.how != "weights":  # a temperature cannot be fitted to kept log-probabilities
+            unknown = [key for key in of_model if key not in scores]
+            result.outcomes |= dict.fromkeys(unknown, ("recorded", NO_WEIGHTS))
+            keys = {key: old for key, old in keys.items() if key not in unknown}
+        _compare(keys, scores, skipped, checks, result)
     return result
 
 
@@ -255,18 +270,21 @@ def _compare(
     recorded: Mapping[str, Score],
     computed: Mapping[str, Score],
     skipped: Mapping[str, str],
-    tolerance: float,
-    how: How,
+    checks: Mapping[str, tuple[How, float]],
     result: Recomputed,
 ) -> None:
     for key, old in recorded.items():
+        how, tolerance = checks[key]
         if (new := computed.get(key)) is None:
             why = "; ".join(skipped.values()) or f"{old.metric} gives {', '.join(computed)}"
             result.differences.append(f"{key} is recorded and cannot be computed: {why}")
             continue
         if new.signature != old.signature:
             result.differences.append(f"{key} is recorded as {old.signature}, computed as {new.signature}")
-        elif new.better != old.better:
+        elif old.better not in (
+            new.better,
+            meaning_of(new.metric, key, new.better).side,
+        ):  # tables ask the metric itself
             result.differences.append(f"{key}: better is recorded as {old.better}, {new.better} is right")
         else:
             pairs = [(key, old.value, new.value)]
@@ -318,11 +336,12 @@ def fetch(name: str, url: str, sha256: str) -> Path:
         raise NotCheckable(str(error).splitlines()[0]) from error
 
 
-def real_text(loaded: Loaded, n: int) -> list[str]:
-    """What the row of real text must hold, or any samples would do for it."""
-    from bench.score.scoring import real_text
+def real_text(model: str, loaded: Loaded, n: int) -> list[str] | None:
+    """What a row of real text must hold, or any samples would do for it; None for any other model."""
+    from bench.score.scoring import held_out_text, real_text
 
-    return loaded.data.vocabulary.sentences(real_text(loaded.data, n))
+    text = {REAL_TEXT: real_text, HELD_OUT_TEXT: held_out_text}.get(model)
+    return None if text is None else loaded.data.vocabulary.sentences(text(loaded.data, n))
 
 
 def package_version() -> str:

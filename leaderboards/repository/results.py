@@ -1,6 +1,7 @@
 """The rows that are kept in the repository: where they lie, which samples are kept, what is refused at the door.
 
-    <results>/<task>@<version>/<model>/<run_id>/record.json, samples.txt.bz2, samples-after-mle.txt.bz2
+    <results>/<task>@<version>/<model>/<run_id>/record.json, samples.txt.bz2, samples-after-mle.txt.bz2,
+        weights.safetensors or log-probs-samples.npz
 
 Kept are the samples of the end at temperature 1 and of the end of pre-training: with them every score of the tables and
 the gain of the GAN can be computed again. Those of other temperatures are not kept, and their scores stand as recorded:
@@ -10,6 +11,9 @@ the gain of the GAN can be computed again. Those of other temperatures are not k
 
 which for 4 boards x 11 rows x 3 seeds with all temperatures and phases is 240 MB at best, and with the kept ones
 70, 61 and 55 MB. bzip2 it is, which has no clock and no operating system in its header either.
+
+For the model's own likelihood: its weights, where it is an installed one and they are small (60 kB on grammar to 1.3 MB
+for the LSTM of the oracle), else what it gave for each sentence (65 kB for 10,000 of the test and as many samples).
 
 Everything here may be anybody's: a name is checked before it becomes a path, a link is not followed, and a compressed
 file is read as far as its record can need.

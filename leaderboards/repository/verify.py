@@ -34,10 +34,12 @@ from bench.run_folder import (
     records_in,
     sweep_below,
 )
+from bench.text.escapes import shown_name
 from leaderboards.evidence import (
     NO_SAMPLES,
     VERIFIED,
     Basis,
+    Change,
     Check,
     Document,
     How,
@@ -50,7 +52,6 @@ from leaderboards.evidence import (
     read_verified,
     verified_of,
 )
-from leaderboards.formats import plain
 from leaderboards.repository import rescore
 from leaderboards.repository.processes import side_by_side
 from leaderboards.repository.results import (
@@ -66,7 +67,7 @@ from leaderboards.repository.results import (
 )
 from leaderboards.schema import END
 
-__all__ = ["Verification", "describe", "summary", "verify", "write_verified"]
+__all__ = ["Verification", "changed", "describe", "summary", "verify", "write_verified"]
 
 
 @dataclass(kw_only=True)
@@ -107,8 +108,8 @@ class _Plan:
 
     path: Path
     root: Path | None
-    why: tuple[str, ...]
-    """Why it is computed."""
+    why: tuple[Change, ...]
+    """Why it is computed; empty: it is not."""
     metrics: frozenset[str] | None = None
     """Scores of these are computed; None: of all."""
     old: Verified | None = None
@@ -158,38 +159,48 @@ def _lost(item: tuple[_Plan]) -> Verification:
     return Verification(record=str(item[0].path), state="not checked", reasons=[reason])
 
 
+def changed(paths: Iterable[Path]) -> dict[Path, tuple[Change, ...]]:
+    """Every record below the paths, and why `verify` would compute it: empty if it would not. Computes nothing."""
+    known: dict[Path, VerifiedFile] = {}
+    return {file: _plan(file, root, known, asked=False).why for file, root in _found(paths)[0].items()}
+
+
 def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked: bool) -> _Plan:
     """What of a record is to be computed; `known` keeps what was read of each folder."""
     try:
         record = read_record(path)
         old = verified_of(path, record, known)
-        changes = {} if old is None or old.basis is None else _basis(record, path.parent).changes(old.basis)
+        changes = [] if old is None or old.basis is None else _basis(record, path.parent).changes(old.basis)
     except (ValueError, KeyError, OSError, RecursionError):  # `_check` says what is wrong
-        return _Plan(path=path, root=root, why=("it, or what is said of it, cannot be read",))
-    if asked or old is None or old.basis is None:
-        why = "asked for" if asked else "not verified before" if old is None else "not known what it rested on"
-        return _Plan(path=path, root=root, why=(why,))
-    metrics: frozenset[str] | None = frozenset(name for name in changes.values() if name is not None)
-    if None in changes.values():
-        metrics = None
-    elif "model" in changes.values():
-        of_weights = {key for c in old.checks if c.how == "weights" for key in c.scores}
+        return _Plan(path=path, root=root, why=(Change(what="record", name="it, or what is said of it, is not read"),))
+    if asked:
+        return _Plan(path=path, root=root, why=(Change(what="asked", name="asked for"),))
+    if old is None or old.basis is None:
+        name = "not verified before" if old is None else "not known what it rested on"
+        return _Plan(path=path, root=root, why=(Change(what="record", name=name),))
+    concerned = {change.metric for change in changes}
+    metrics = None if None in concerned else frozenset(name for name in concerned if name is not None)
+    if metrics is not None and "model" in metrics:
+        of_weights = {key for check in old.checks if check.how == "weights" for key in check.scores}
         scores = (s for e in record.evaluations for key, s in e.scores.items() if key in of_weights)
-        metrics = (metrics or frozenset()) | {score.metric for score in scores}
+        metrics |= {score.metric for score in scores}
     return _Plan(path=path, root=root, why=tuple(changes), metrics=metrics, old=old)
 
 
 def _basis(record: RunRecord, folder: Path) -> Basis:
-    """Of a record as it lies there."""
-    beside = sorted(p for p in folder.iterdir() if p.name in _beside(record))
-    return rescore.basis(record, {p.name: hashlib.sha256(read_regular(p)).hexdigest() for p in beside})
+    """Of a record as it lies there, in the repository or as its run left it."""
+    packed, plain = _beside(record)
+    beside = {p.name: p for p in sorted(folder.iterdir()) if p.name in packed | plain}
+    if rescore.weights_of(record, folder) is None:
+        beside.pop(WEIGHTS, None)
+    return rescore.basis(record, {name: hashlib.sha256(read_regular(p)).hexdigest() for name, p in beside.items()})
 
 
-def _beside(record: RunRecord) -> set[str]:
-    """Names of the files that may lie beside a record of the repository."""
+def _beside(record: RunRecord) -> tuple[set[str], set[str]]:
+    """Names of the files that may lie beside a record of the repository, and of those in a run's own folder."""
     samples = [e.samples_file for e in record.evaluations if e.samples_file]
-    names = {SOURCE, WEIGHTS, *(f"{name}.bz2" for name in samples), *map(log_probs_name, samples)}
-    return names | ({f"{MODEL_SOURCE}.bz2"} if record.model_source else set())
+    own = [*samples, *([MODEL_SOURCE] if record.model_source else [])]
+    return {SOURCE, WEIGHTS, *(f"{name}.bz2" for name in own), *map(log_probs_name, samples)}, set(own)
 
 
 def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
@@ -207,7 +218,7 @@ def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
 def _check(plan: _Plan) -> Verification:
     """One record, as far as it is to be computed. Whatever is wrong with it is in the report."""
     path, old = plan.path, plan.old
-    report = Verification(record=str(path), why_computed=list(plan.why))
+    report = Verification(record=str(path), why_computed=list(map(str, plan.why)))
     report.computed = "nothing" if not plan.why else "whole" if plan.metrics is None else "part"
     try:
         report.sha256 = hashlib.sha256(read_regular(path)).hexdigest()
@@ -251,7 +262,7 @@ def _check(plan: _Plan) -> Verification:
 def _check_place(record: RunRecord, path: Path, root: Path) -> None:
     if (expected := root / place(record) / RECORD) != path:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
-    allowed = {RECORD, *_beside(record)}
+    allowed = {RECORD, *_beside(record)[0]}
     if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed and not is_temporary(p.name)):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")
 
@@ -270,7 +281,8 @@ def _check_evaluation(
     if sentences is None:
         chosen = (key for key, score in evaluation.scores.items() if metrics is None or score.metric in metrics)
         return dict.fromkeys(chosen, ("recorded", NO_SAMPLES))
-    if record.model == "real_text" and sentences != rescore.real_text(loaded, len(sentences)):
+    real = rescore.real_text(record.model, loaded, len(sentences))
+    if real is not None and sentences != real:
         report.reasons.append(f"{where}: these are not the task's real sentences, which this row stands for")
     model = rescore.likelihood(record, evaluation, folder, loaded)
     found = rescore.recompute(loaded, evaluation, sentences, model, metrics)
@@ -326,7 +338,7 @@ def describe(report: Verification) -> str:
         whats = [report.evaluations[place] for place in check.evaluations] if whole else check.scores
         named.setdefault(_TOLD[check.how].format(check.why), {}).update(dict.fromkeys(whats))
     lines += [f"    {how}: {'; '.join(whats)}" for how, whats in named.items() if how]
-    return "\n".join(map(plain, lines))
+    return "\n".join(map(shown_name, lines))
 
 
 _TOLD: Mapping[How, str] = {

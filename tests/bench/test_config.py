@@ -286,3 +286,14 @@ def test_a_setting_without_end_is_refused() -> None:
         parse_settings([f"x={'[' * 30}{']' * 30}"])
     with pytest.raises(ValueError, match="--set x: lists or tables in one another without end"):
         parse_settings([f"x={'[' * 3_000}"])
+
+
+def test_a_setting_that_was_added_later_makes_no_new_row_at_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the model did not have it; another value is another row."""
+    usual = RunConfig(model="seqgan", task="grammar").resolve()
+    assert "pool_order" in usual.model_settings
+    spelled = RunConfig(model="seqgan", task="grammar", model_settings={"pool_order": "fixed"}).resolve()
+    other = RunConfig(model="seqgan", task="grammar", model_settings={"pool_order": "shuffled"}).resolve()
+    assert usual.config_hash == spelled.config_hash != other.config_hash
+    monkeypatch.setattr(config, "_without_added", plain)
+    assert RunConfig(model="seqgan", task="grammar").resolve().config_hash != usual.config_hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from contextlib import suppress
@@ -9,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers.fuzz import JSON, cases, damaged_bytes, damaged_values, only_clear_errors
@@ -25,9 +27,10 @@ from bench.run import checkpoint
 from bench.run.checkpoint import TrainingState, load_latest, load_weights, read_state, save_checkpoint, save_weights
 from bench.run.runner import load_run
 from bench.run_folder import find_begun
+from bench.score.log_probs import OWN, TEST, pack_log_probs, read_log_probs
 from bench.tracking import labels
 from bench.tracking.diary import Diary, DiaryReader, TrainingValues
-from leaderboards.evidence import VERIFIED
+from leaderboards.evidence import VERIFIED, Basis, Document, Outcome, Verified, gathered
 from leaderboards.records import read_store
 from leaderboards.render.page.files import read_diary
 from leaderboards.repository import rescore, verify
@@ -211,6 +214,40 @@ def test_verified_json(document: Any, content: bytes | None, tmp_path: Path) -> 
     report = verify.Verification(record=str(file), sha256="b" * 64, state="verified", scores=1)
     assert verify.write_verified([tmp_path], [report]) == [path]
     assert "b" * 64 in json.loads(path.read_text())["records"]
+
+
+def _verified_now() -> dict[str, Any]:
+    """What is said of the first example, as `verify --write` says it."""
+    one = example()[0]
+    found: dict[tuple[int, str], Outcome] = {
+        (i, key): ("samples", "") for i, e in enumerate(one.evaluations) for key in e.scores
+    }
+    basis = Basis(files={"samples.txt.bz2": "0"}, code={"task": "0", "bleu": "1"}, libraries={"numpy": "2"})
+    entry = Verified(record="r/record.json", date="x", version="1", checks=gathered(found), basis=basis)
+    sha256 = hashlib.sha256(one.to_json().encode()).hexdigest()
+    return json.loads(Document(records={sha256: entry}).to_json())
+
+
+@cases(100)
+@given(document=damaged_values(_verified_now()))
+def test_verified_json_of_today(document: Any, tmp_path: Path) -> None:
+    file = tmp_path / "r" / "record.json"
+    example()[0].write(file)
+    (tmp_path / VERIFIED).write_text(json.dumps(document))
+    store = read_store([file])
+    assert all(VERIFIED in problem for problem in store.problems)
+    assert verify.changed([file])[file] != (), "it is computed again"
+    assert verify.write_verified([tmp_path], [verify.Verification(record=str(file), sha256="b" * 64, state="verified")])
+
+
+@cases(100)
+@given(content=damaged_bytes(pack_log_probs({TEST: -np.arange(1.0, 40.0), OWN: -np.ones(7)})))
+def test_log_probs(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "log-probs-samples.npz"
+    path.write_bytes(content)
+    with only_clear_errors(str(path)):
+        found = read_log_probs(path)
+        assert all(values.ndim == 1 and (values <= 1e-4).all() for values in found.values())
 
 
 SOURCE = {"name": "a.txt", "url": "https://example.org/a.txt", "sha256": "a" * 64}

@@ -14,8 +14,14 @@ METRICS = {
     "bleu": "higher",
     "self_bleu": "lower",
     "nll_oracle": "lower",
+    "nll_oracle_valid": "lower",
     "nll_gen": "lower",
     "unique": "real",
+    "novelty": "real",
+    "validity": "higher",
+    "lm_score": "real",
+    "reverse_lm_score": "lower",
+    "ms_jaccard": "higher",
 }
 
 

@@ -125,7 +125,7 @@ def test_figures_are_valid_and_open_runs(page: Page, site: Path) -> None:
         )
         assert [one["msg"] for one in found if one["code"] != "unused"] == []
     legend = page.locator("#chart-curves .legendtext").all_text_contents()
-    assert set(legend) >= {"real_text", "mle", "seqgan"}
+    assert set(legend) >= {"real_text (train)", "mle", "seqgan"}
     page.evaluate(
         "(box => box.emit('plotly_click', { points: [{ data: box.data.find(t => t.mode === 'markers'"
         " && t.name === 'seqgan'), customdata: ['1', 2] }] }))(document.getElementById('chart-curves'))"

@@ -68,7 +68,7 @@ def test_samples_that_were_scored_twice_stand_once_with_most_scores(tmp_path: Pa
     other = scored("other-samples", "b" * 64, bleu_2=0.7)
     moved = scored("moved", "a" * 64, bleu_2=0.71)
     board = only(tables(tmp_path, more, same, equal, other, moved))
-    assert {r.label for r in board.rows} == {"real_text #more-s", "real_text #other-", "real_text #moved"}
+    assert {r.label for r in board.rows} == {f"real_text (train) #{run}" for run in ("more-s", "other-", "moved")}
     assert any("#same: left out" in note for note in board.notes)
     assert any("#equal: left out, #more-s has all its scores, of" in note for note in board.notes)
 
@@ -82,8 +82,8 @@ def test_scores_of_a_failed_run_are_not_used(tmp_path: Path) -> None:
 def test_few_seeds_and_references_are_not_ranked(tmp_path: Path) -> None:
     board = only(tables(tmp_path, *example()))
     ranks = {r.label: r.final["bleu_2"].rank for r in board.rows}
-    assert ranks == {"real_text": None, "copy_train": None, "seqgan": 1, "mle": 2, "leakgan": None}
-    assert [r.label for r in board.rows] == ["real_text", "copy_train", "mle", "seqgan", "leakgan"]
+    assert ranks == {"real_text (train)": None, "copy_train": None, "seqgan": 1, "mle": 2, "leakgan": None}
+    assert [r.label for r in board.rows] == ["real_text (train)", "copy_train", "mle", "seqgan", "leakgan"]
 
 
 def test_rows_that_cannot_be_told_apart_share_a_rank(tmp_path: Path) -> None:
@@ -105,13 +105,12 @@ def test_real_direction_is_ranked_by_distance_to_real_text(tmp_path: Path) -> No
     assert all(r.final["unique"].rank is None for r in without.rows)
 
 
-def test_front_and_beyond_real(tmp_path: Path) -> None:
+def test_beyond_real(tmp_path: Path) -> None:
     board = only(tables(tmp_path, *example()))
-    assert row(board, "seqgan").front
-    assert row(board, "mle").front
-    assert not row(board, "leakgan").front
-    assert row(board, "leakgan").final["bleu_2"].beyond_real
     assert not row(board, "seqgan").final["bleu_2"].beyond_real
+    assert row(board, "seqgan").sweep[0.5]["bleu_2"].beyond_real
+    assert not row(board, "leakgan").final["bleu_2"].beyond_real  # one seed has no interval, so nothing is said
+    assert board.apart[0].final["bleu_2"].beyond_real
 
 
 def test_gain_is_paired_by_seed_and_absent_for_pretraining_alone(tmp_path: Path) -> None:
@@ -325,7 +324,7 @@ def test_real_text_of_fewer_sentences_stands_on_the_board_with_its_count(tmp_pat
 
     models = [record("mle", s, evaluation(bleu_2=0.5, self_bleu_2=0.4)) for s in range(3)]
     board = only(tables(tmp_path / "few", *models, real(600, bleu_2=0.9, self_bleu_2=0.8, nll_oracle=2.0)))
-    assert board.rows[0].label == "real_text (samples=600)"
+    assert board.rows[0].label == "real_text (train, samples=600)"
     assert board.rows[0].status == "reference"
     assert {key: mean.mean for key, mean in board.rows[0].final.items()} == {
         "bleu_2": 0.9,
@@ -333,8 +332,11 @@ def test_real_text_of_fewer_sentences_stands_on_the_board_with_its_count(tmp_pat
         "nll_oracle": 2.0,
     }
     assert not any("left out" in note for note in board.notes)
-    assert "real_text (samples=600)" in to_markdown(tables(tmp_path / "few"))
+    assert "real_text (train, samples=600)" in to_markdown(tables(tmp_path / "few"))
     both = tables(tmp_path / "both", *models, real(600, bleu_2=0.9), real(1000, bleu_2=0.8))
-    assert [[r.label for r in board.rows] for board in both.boards] == [["real_text", "mle"], ["real_text"]]
+    assert [[r.label for r in board.rows] for board in both.boards] == [
+        ["real_text (train)", "mle"],
+        ["real_text (train)"],
+    ]
     other = replace(real(600, bleu_2=0.9), model="theirs")  # only real text may have its own number
     assert len(tables(tmp_path / "other", *models, other).boards) == 2

@@ -1,4 +1,4 @@
-"""Curves over temperature, matched diversity, fronts, rank intervals: against slow, obvious ways to do it."""
+"""Curves over temperature, matched diversity, fronts: against slow, obvious ways to do it."""
 
 import itertools
 import math
@@ -16,12 +16,11 @@ from scipy import stats
 
 from bench.cli import spread
 from bench.config import RunConfig, assign, make_runs, parse_settings
-from leaderboards import statistics as ranking
-from leaderboards.curves import difference, quality_at
+from leaderboards.curves import quality_at
 from leaderboards.render.csv import to_csv
 from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Boards, Curve, Trace
-from leaderboards.statistics import pareto, seed_mean
+from leaderboards.statistics import difference, pareto, seed_mean
 
 POINTS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=8)
 
@@ -115,51 +114,6 @@ def test_difference_is_welchs(a, b) -> None:
         return  # SciPy warns of lost precision
     low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
-
-
-# Ranks
-
-
-def ranked(folder: Path, values: dict[str, tuple[float, ...]]) -> dict[str, tuple[int, int]]:
-    runs = [record(m, i, evaluation(bleu_2=v)) for m, seeds in values.items() for i, v in enumerate(seeds)]
-    return {r.label: (r.final["bleu_2"].rank, r.final["bleu_2"].rank_high) for r in only(tables(folder, *runs)).rows}
-
-
-def test_rows_far_apart_have_one_place_and_tied_rows_share_theirs(tmp_path: Path) -> None:
-    values = {
-        "a": (0.90, 0.91, 0.92),
-        "b": (0.70, 0.74, 0.72),
-        "c": (0.71, 0.75, 0.73),
-        "d": (0.10, 0.11, 0.12),
-    }
-    expected = {"a": (1, 1), "b": (2, 3), "c": (2, 3), "d": (4, 4)}
-    assert ranked(tmp_path / "x", values) == expected
-    assert ranked(tmp_path / "y", dict(reversed(values.items()))) == expected
-    equal = {"a": (0.5, 0.5, 0.5), "b": (0.5, 0.5, 0.5)}
-    assert ranked(tmp_path / "z", equal) == {"a": (1, 2), "b": (1, 2)}
-
-
-def test_places_are_those_of_a_loop_over_all_draws_of_all_pairs(tmp_path: Path) -> None:
-    random = np.random.default_rng(1)
-    values = {f"m{k}": tuple(0.5 + 0.03 * k + random.normal(0, 0.02, size=3 + k % 3)) for k in range(8)}
-    draws = {label: ranking._Draws(label).means(v) for label, v in values.items()}
-    expected = {}
-    for own in values:
-        better = [o for o in values if np.mean(values[o]) > np.mean(values[own])]
-        worse = [o for o in values if np.mean(values[o]) < np.mean(values[own])]
-        above = sum(sum(a > b for a, b in zip(draws[o], draws[own], strict=True)) >= 0.975 * 2000 for o in better)
-        below = sum(sum(a < b for a, b in zip(draws[o], draws[own], strict=True)) >= 0.975 * 2000 for o in worse)
-        expected[own] = (1 + above, len(values) - below)
-    assert ranked(tmp_path, values) == expected
-    assert len(set(expected.values())) > 3
-
-
-@pytest.mark.parametrize("n", [3, 5, 10])
-def test_draws_of_one_mean_are_as_wide_as_its_t_interval(n: int) -> None:
-    values = np.random.default_rng(n).normal(size=n)
-    draws = ranking._Draws("x").means(list(values))
-    assert np.std(draws) * stats.norm.ppf(0.975) == pytest.approx(seed_mean(list(values)).half_width, rel=0.05)
-    assert np.mean(draws) == pytest.approx(values.mean(), abs=0.05 * np.std(draws))
 
 
 # Rows

@@ -58,7 +58,7 @@ def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site:
                 in_print.setdefault(series.label, set()).add(look)
     assert len(boards.boards) == 2
     assert in_print == on_page
-    assert in_print.keys() >= {*MODELS, "mle", "real_text", "copy_train"}
+    assert in_print.keys() >= {*MODELS, "mle", "real_text (train)", "copy_train"}
     assert {len(looks) for looks in in_print.values()} == {1}
     assert len({look[:2] for looks in in_print.values() for look in looks}) == len(in_print)
 

@@ -132,6 +132,22 @@ def test_a_flipped_bit_is_noticed_in_a_row_that_was_verified(results: Path, name
     assert (report.state, report.computed) == ("different", "whole")
 
 
+@pytest.mark.parametrize("name", ["samples.txt", "samples-after-mle.txt", "model.py", "log-probs-samples.npz"])
+def test_so_it_is_in_the_folder_that_a_run_left(toy_run: Path, tmp_path: Path, name: str) -> None:
+    """Nothing is compressed there, and other files lie beside it, which say nothing about a score."""
+    folder = runs.copy(toy_run, tmp_path / "run")
+    write_verified([folder], verify([folder]))
+    (folder / "notes.txt").write_text("x")
+    (folder / "weights.safetensors").write_bytes(b"of a model in a file: never looked at")
+    (report,) = verify([folder])
+    assert (report.state, report.computed) == ("verified", "nothing")
+    content = (folder / name).read_bytes()
+    at = len(content) // 2
+    (folder / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    (report,) = verify([folder])
+    assert (report.state, report.computed) == ("different", "whole")
+
+
 def test_other_samples_are_noticed_though_the_record_has_their_hash(results: Path) -> None:
     folder = row(results, "toy_gan")
     lines = bz2.decompress((folder / "samples.txt.bz2").read_bytes()).decode().splitlines(keepends=True)

@@ -25,13 +25,13 @@ GOLDEN = r"""
     \toprule
     model & status & seeds & bleu\_2 $\uparrow$ \\
     \midrule
-    real\_text & reference & file & 0.740 \\
+    real\_text (train) & reference & file & 0.740 \\
     copy\_train & reference & 1/1 & 0.740 \\
     \midrule
-    mle $^{\ddagger}$ & baseline & 3/3 & 0.510$\pm$.025 \\
-    seqgan $^{\ddagger}$ & ranked & 3/3 & \textbf{0.710}$\pm$.025 \\
+    mle & baseline & 3/3 & 0.510$\pm$.025 \\
+    seqgan & ranked & 3/3 & \textbf{0.710}$\pm$.025 \\
     \midrule
-    leakgan & incomplete & 1/2 & 0.760$^{\dagger}$ \\
+    leakgan & incomplete & 1/2 & 0.760 \\
     \bottomrule
   \end{tabular}}
 \end{table}
@@ -42,7 +42,7 @@ EVIL = r"\input{/etc/passwd} $x$ & % # _ ^ ~ {é} \\ 中 --- ``x'' <b>"
 def test_golden(tmp_path: Path) -> None:
     text = to_latex(records.tables(tmp_path, *records.example()))
     assert GOLDEN in text
-    assert r"+0.070$\pm$.025" in text
+    assert r"\textbf{+0.070}$\pm$.025" in text
 
 
 @given(st.text())
@@ -50,7 +50,7 @@ def test_golden(tmp_path: Path) -> None:
 def test_escaped_text_has_no_command_of_its_own(text: str) -> None:
     ours = (
         r"\\text(backslash|ascii(tilde|circum)|less|greater|bar)\{\}|\\[&%$#_{}]|\$(\\(pm|(up|down)arrow|surd|cdot|times)"
-        r"|\^\{\\d?dagger\})\$|\\ldots\{\}|\{\}"
+        r"|\^\{\\(d?dagger|circ)\})\$|\\ldots\{\}|\{\}"
     )
     rest = re.sub(ours, "", escape_latex(text))
     assert not set(rest) & set("\\&%$#_{}^~<>|\n\r")

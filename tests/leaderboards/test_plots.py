@@ -43,8 +43,12 @@ def test_pictures_say_what_they_show_and_are_the_same_twice(figures: tuple[Figur
     assert [p.name for p in first] == ["curve.png", "curve.svg", "learning.png", "learning.svg"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     said = texts(first[1])
-    assert {"real_text", "copy_train", "mle", "seqgan", "T=0.5", "T=1", "matched diversity"} <= set(said)
-    assert {"self_bleu_2 (lower is better)", "bleu_2 (higher is better)", "front of the ranked rows"} <= set(said)
+    assert {"real_text (train)", "copy_train", "mle", "seqgan", "T=0.5", "T=1", "matched diversity"} <= set(said)
+    assert {
+        "self_bleu_2 (lower is better, down to real text)",
+        "bleu_2 (higher is better)",
+        "front of the ranked rows",
+    } <= set(said)
     assert any(text.startswith("leakgan (eval") for text in said)
     assert " _<b>$\\frac{x$&\ufffd" in said
     said = texts(first[3])

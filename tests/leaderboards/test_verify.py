@@ -124,7 +124,7 @@ def change(key: str, name: str, value: object) -> Callable[[Document], None]:
     [
         (change("bleu_2", "standard_error", 0.5), "bleu_2's standard error is recorded as 0.5"),
         (change("bleu_2", "standard_error", None), "bleu_2's standard error: None"),
-        (change("self_bleu_5", "better", "higher"), "better is recorded as higher, lower is right"),
+        (change("self_bleu_5", "better", "higher"), "better is recorded as higher, real is right"),
         (change("unique", "settings", {"samples": 60, "v": 99}), "unique is recorded as unique|samples:60|v:99"),
         (change("unique", "settings", {"samples": 61, "v": 1}), "one number of samples"),
         (change("unique", "metric", "bleu"), "bleu gives"),

@@ -61,7 +61,8 @@ def test_small_weights_are_kept_and_give_the_likelihood_again(run: Path, tmp_pat
     assert report.basis is not None
     assert "torch" in report.basis.libraries
     told = CliRunner().invoke(app, ["verify", str(folder)]).output
-    assert "recomputed from weights: nll_gen; nll_gen_padded" in told
+    given = "kl_from_oracle; nll_gen; nll_gen_calibrated; nll_gen_padded; nll_gen_temperature; nll_own"
+    assert f"recomputed from weights: {given}" in told
 
 
 def test_weights_that_are_too_large_stay_and_log_probabilities_come(run: Path, tmp_path: Path) -> None:
@@ -128,6 +129,17 @@ def test_a_record_cannot_ask_for_a_model_that_its_weights_do_not_fill(run: Path,
     assert any("a model of these settings" in reason for reason in only(verify([folder])).reasons)
 
 
+def test_weights_of_a_model_that_is_not_installed_or_too_large_to_read_are_left_alone(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rescore, "_MOST_WEIGHTS", 1000)
+        assert set(likelihoods(only(verify([run]))).values()) == {"log_probabilities"}
+    runs.change_json(run, lambda d: d.update(model="somebody_elses"))
+    report = only(verify([run]))
+    assert (report.state, set(likelihoods(report).values())) == ("verified", {"log_probabilities"})
+
+
 def test_weights_beside_a_record_that_names_a_file_run_no_code(toy_run: Path, tmp_path: Path) -> None:
     folder = added(toy_run, tmp_path / "results")
     assert not (folder / "weights.safetensors").exists()
@@ -151,5 +163,5 @@ def test_the_code_of_the_model_concerns_its_likelihood_alone(run: Path, tmp_path
     entry["basis"]["code"]["model"] = "0" * 16
     (results / "verified.json").write_text(json.dumps(document))
     report = only(verify([results]))
-    assert (report.state, report.computed, report.scores) == ("verified", "part", 2)
+    assert (report.state, report.computed, report.scores) == ("verified", "part", 6)  # five of nll_gen and nll_own
     assert report.why_computed == ["the code of model has changed"]

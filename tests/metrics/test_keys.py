@@ -22,10 +22,14 @@ from metrics.ngram_jsd import NgramJsd
 
 HIGHER = "bleu_2 bleu_3 bleu_4 bleu_5 chrf corpus_bleu_2 corpus_bleu_3 corpus_bleu_4 corpus_bleu_5 mauve ms_jaccard_1"
 HIGHER += " ms_jaccard_2 ms_jaccard_3 ms_jaccard_4 ms_jaccard_5 validity"
-LOWER = "frechet_embedding_distance nll_gen nll_gen_padded reverse_lm_score"
+LOWER = (
+    "frechet_embedding_distance kl_from_oracle kl_to_oracle nll_gen nll_gen_calibrated nll_gen_padded reverse_lm_score"
+)
 LOWER += "".join(f" ngram_jsd_{n}{part}" for n in range(1, 5) for part in ("", "_floor", "_first", "_first_floor"))
 REAL = "bleu_train_2 bleu_train_3 bleu_train_4 bleu_train_5 distinct_1 distinct_2 distinct_3 distinct_4"
-REAL += " lm_score nll_oracle nll_oracle_valid self_bleu_2 self_bleu_3 self_bleu_4 self_bleu_5"
+REAL += (
+    " lm_score nll_gen_temperature nll_oracle nll_oracle_valid nll_own self_bleu_2 self_bleu_3 self_bleu_4 self_bleu_5"
+)
 REAL += " frechet_embedding_distance_floor mauve_ceiling mauve_spread nearest_train ngram_entropy_1 ngram_entropy_2"
 REAL += " ngram_entropy_3 ngram_entropy_4 novelty novelty_ngram_2 novelty_ngram_3 novelty_ngram_4 train_overlap"
 REAL += " train_overlap_copied train_overlap_words unique zipf"

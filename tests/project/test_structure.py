@@ -21,10 +21,14 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
     "bench": {"bench", "baselines", "metrics"},
     "leaderboards": {
         "leaderboards",
+        "metrics.common.base",
         "metrics.common.signature",
         *(
             f"bench.{name}"
-            for name in ("places", "published", "record", "run_folder", "run_settings", "seeds", "streams")
+            for name in (
+                *("interrupts", "places", "published", "record", "registry", "run_folder", "run_settings", "seeds"),
+                *("streams", "text.escapes"),
+            )
         ),
     },
 }

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from leaderboards.figures import Axis, Border, Figure, Look, Point, Series
-from leaderboards.formats import interval, plain, six_digits, value_text
+from leaderboards.formats import plain, six_digits, uncertainty_text, value_text
+from metrics.common.base import Bounds
 
 __all__ = ["Drawing", "drawing_of"]
 
@@ -48,7 +49,7 @@ def _look(look: Look) -> dict[str, Any]:
 def _figure(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
     data: Traces = []
     for series in figure.series:
-        traces = _over_steps(series) if not figure.x.better else _over_diversity(series)
+        traces = _over_steps(series) if not figure.x.better else _over_diversity(series, figure)
         data += [{"row": rows.index(series.label)} | trace for trace in traces]
     front = sorted((p.x, p.y) for series in figure.series for p in series.points if p.front)
     if len(front) > 1:
@@ -61,11 +62,17 @@ def _figure(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
     return {"name": plain(figure.title), "data": data + _borders(figure.borders), "layout": layout}
 
 
-def _over_diversity(series: Series) -> Traces:
+def _over_diversity(series: Series, figure: Figure) -> Traces:
     """Means with their temperature, both intervals and the number of seeds, large at temperature 1; and the seeds."""
     means = {
         "customdata": [
-            (value_text(p.temperature, "temperature"), _after(p.y_half), _after(p.x_half), p.n) for p in series.points
+            (
+                value_text(p.temperature, "temperature"),
+                _after(p.y, p.y_half, figure.y.bounds),
+                _after(p.x, p.x_half, figure.x.bounds),
+                p.n,
+            )
+            for p in series.points
         ],
         "marker": {"size": [12 if p.temperature == 1 else 7 for p in series.points]},
     }
@@ -73,8 +80,9 @@ def _over_diversity(series: Series) -> Traces:
     return [{"kind": "mean", **_xy(series.points), **means}, {"kind": "seed", **_xy(series.seeds), **of_seeds}]
 
 
-def _after(half_width: float | None) -> str:
-    return "" if half_width is None else f" {interval(half_width)}"
+def _after(value: float, half_width: float | None, bounds: Bounds) -> str:
+    text = uncertainty_text(value, half_width, "score", bounds)
+    return f" {text.lstrip()}" if text else ""
 
 
 def _over_steps(series: Series) -> Traces:
@@ -98,8 +106,9 @@ def _axis(axis: Axis, arrow: str) -> dict[str, Any]:
     if not axis.better:
         return {"title": _safe(axis.title)}
     better = {"higher": f"{arrow} better", "lower": f"{arrow} better (lower)", "real": "nearer to real text is better"}
+    limit = ", as far as real text" if axis.up_to_real else ""
     turned = {"autorange": "reversed"} if axis.better == "lower" else {}
-    return {"title": f"{_safe(axis.title)} · {better[axis.better]}", **turned}
+    return {"title": f"{_safe(axis.title)} · {better[axis.better]}{limit}", **turned}
 
 
 def _safe(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import jinja2
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
+from leaderboards.evidence import How, Outcome
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
 from leaderboards.formats import ARROWS, plain, value_text
 from leaderboards.legend import legend, signatures
@@ -25,7 +26,6 @@ from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
 from leaderboards.render.page.plotly import drawing_of
 from leaderboards.schema import Board, Boards, Row, RunView
-from leaderboards.statistics import front_keys
 from leaderboards.tables import Cell, Column, Table, main_table, page_tables, reported_tables
 
 __all__ = ["write_page"]
@@ -34,6 +34,7 @@ _PAGES = Path(__file__).parent
 _GROUPS = {
     "reference": "References: what a score means. Not ranked.",
     "ranked": "Ranked: three seeds or more",
+    "under-trained": "Under-trained: fewer real sentences than the baseline read. Not ranked.",
     "incomplete": "Incomplete: fewer than three seeds. Not ranked.",
     "samples": "Samples that were handed in. Not ranked.",
     "apart": "Drawn at another temperature than 1. Not comparable with the rows above.",
@@ -226,6 +227,7 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
         seed=_seed,
         evaluation_name=_evaluation_name,
         scored=_scored(record),
+        checks=_checks(run.view),
         metrics=site.definitions(board),
     )
 
@@ -248,7 +250,6 @@ def _write_board(site: _Site, board: Board) -> None:
         board=board,
         name=name,
         tables=page_tables(board),
-        front=front_keys(board.rows),
         unmatched=_unmatched(board),
         published=reported_tables(board),
         signatures=signatures(board),
@@ -313,6 +314,27 @@ def _scored(record: RunRecord) -> dict[str, Any]:
         lines.append({"key": key, "first": first, "scores": scores})
     skipped = {line for e in evaluations for line in e.absent().items()}
     return {"evaluations": evaluations, "lines": lines, "skipped": sorted(skipped)}
+
+
+def _checks(view: RunView) -> list[str]:
+    """How the scores of a verified run were checked: a line for each way, with its scores where not all are of it."""
+    found: dict[Outcome, dict[str, None]] = {}
+    for scores in (view.checked.get(1.0, {}), view.checked_before):
+        for key, outcome in scores.items():
+            found.setdefault(outcome, {})[key] = None
+    lines = [_CHECKED[how].format(why=why, scores=", ".join(keys)) for (how, why), keys in sorted(found.items())]
+    others = {
+        why for t, scores in view.checked.items() if t != 1.0 for how, why in scores.values() if how == "recorded"
+    }
+    return [*lines, *(f"As recorded, at other temperatures than 1: {why}." for why in sorted(others))]
+
+
+_CHECKED: Mapping[How, str] = {
+    "samples": "Recomputed from the stored samples at temperature 1 and found equal: all other scores.",
+    "weights": "Recomputed from the stored weights: {scores}.",
+    "log_probabilities": "Averaged again from stored log-probabilities, which shows the arithmetic alone: {scores}.",
+    "recorded": "As recorded, {why}: {scores}.",
+}
 
 
 def _seed(view: RunView) -> str:

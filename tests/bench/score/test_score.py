@@ -221,7 +221,10 @@ def test_csv_has_a_row_for_each_score_and_each_absence(write):
     assert [(row["name"], row["value"]) for row in rows if row["score"] == "unique"] == [("A", "0.8"), ("B", "0.8")]
     assert next(row["difference"] for row in rows if (row["name"], row["score"]) == ("B", "bleu_2")) == "0.0"
     absent = next(row for row in rows if row["score"] == "nll_gen")
-    assert (absent["value"], absent["absent"]) == ("", "nll_gen needs a model with a likelihood")
+    assert (absent["value"], absent["absent"]) == (
+        "",
+        "nll_gen needs a model with a likelihood, at the temperature of the samples",
+    )
 
 
 def test_any_file_as_references(write):

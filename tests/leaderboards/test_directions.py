@@ -1,0 +1,123 @@
+"""A memoriser, a collapsed model, shuffled words and real text are put where they belong by every ranked column."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.records import record
+
+from bench.record import Evaluation, RunRecord
+from bench.registry import find, names
+from bench.score.records import LoadedTask, record_real_text
+from bench.score.scoring import metric_inputs, score
+from bench.task import Task, TextData
+from bench.tasks.grammar import GrammarTask
+from bench.tasks.text_file import TextFile
+from leaderboards.boards import build
+from leaderboards.schema import Board
+from metrics.common.tokens import Tokens
+
+N, SEEDS = 500, (0, 1, 2)
+METRICS = [find("metrics", name)() for name in names("metrics") if name not in ("mauve", "frechet_embedding_distance")]
+"""All that need no sentence encoder. nll_gen is absent: texts have no likelihood."""
+BEHIND = {
+    "quality": ("shuffled",),
+    "both": ("shuffled", "collapsed"),
+    "diversity": ("collapsed",),
+    "memorisation": ("memoriser", "collapsed"),
+}
+"""What a column can see -> the models that lack it."""
+CANNOT_SEE = {
+    "shuffled": ("ms_jaccard_1", "ngram_jsd_1"),  # they count single words
+    "memoriser": ("novelty_ngram_2", "bleu_train_2"),  # of a small grammar nearly all pairs of words are known
+    "collapsed": ("novelty_ngram_2", "bleu_train_2", "train_overlap_words"),  # one sentence, of any length
+}
+"""What is no fault of a direction: a column in which such a model is not told from real text."""
+
+
+def shuffled(text: Tokens, random: np.random.Generator) -> Tokens:
+    """Every sentence with its own words in another order."""
+    flat = text.flat.copy()
+    for a, b in zip(text.offsets[:-1], text.offsets[1:], strict=True):
+        flat[a:b] = random.permutation(flat[a:b])
+    return Tokens(flat, text.offsets)
+
+
+def texts(data: TextData, seed: int) -> dict[str, Tokens]:
+    """What each model hands in; real text is of sentences that are neither of the training nor of the test."""
+    random = np.random.default_rng(seed)
+    real = data.validation.select(np.arange(seed * N, (seed + 1) * N))
+    return {
+        "real": real,
+        "memoriser": data.training.select(random.integers(0, len(data.training), N)),
+        "collapsed": data.training.select(np.full(N, random.integers(len(data.training)))),
+        "shuffled": shuffled(real, random),
+    }
+
+
+def of(data: TextData, task: Task) -> Iterator[RunRecord]:
+    for seed in SEEDS:
+        for model, samples in texts(data, seed).items():
+            scores, skipped = score(METRICS, metric_inputs(data, samples))
+            end = Evaluation(phase="adversarial", step=9, at="end", temperature=1.0, scores=scores, skipped=skipped)
+            made = record(model, seed, end, task=task.name, task_version=task.version)
+            yield replace(made, task_config=settings_of(task), data_sha256=data.sha256, data_facts=data.facts)
+
+
+def settings_of(task: Task) -> dict[str, Any]:
+    from bench.config import plain
+
+    return plain(task)
+
+
+def corpus(folder: Path) -> TextFile:
+    """A text task: captions of a small world, most of them different, with rare words."""
+    random = np.random.default_rng(5)
+    things = [f"{name}{i}" for i in range(100) for name in ("cat", "dog", "man", "bus", "cup", "kite")]
+    odds = 1 / np.arange(1, len(things) + 1)
+
+    def one() -> str:
+        a, b = random.choice(things, 2, p=odds / odds.sum())
+        where = random.choice(["on", "near", "behind", "under"])
+        tail = random.choice(["", "", " in the park", " at night", " with a " + random.choice(things)])
+        return f"a {random.choice(['big', 'small', 'red', 'old'])} {a} sits {where} the {b}{tail}"
+
+    path = folder / "captions.txt"
+    path.write_text("\n".join(one() for _ in range(9_000)) + "\n", encoding="utf-8")
+    return TextFile(path=str(path), valid_share=1 / 6, test_share=1 / 6)
+
+
+@pytest.fixture(scope="module", params=["grammar", "text"])
+def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Board:
+    folder = tmp_path_factory.mktemp(request.param)
+    task = GrammarTask(n_train=3_000, n_valid=1_500, n_test=2_000) if request.param == "grammar" else corpus(folder)
+    data = task.load()
+    for i, one in enumerate(of(data, task)):
+        one.write(folder / "runs" / str(i) / "record.json")
+    record_real_text(LoadedTask(name=task.name, task=task, data=data, metrics=METRICS), N, folder / "runs")
+    boards = build([folder / "runs"])
+    (found,) = (b for b in boards.boards if b.scale == "small")
+    return found
+
+
+def test_every_ranked_column_puts_them_where_they_belong(board: Board) -> None:
+    rows = {row.label: row for row in board.rows}
+    ranked = [key for key, meaning in board.meanings.items() if meaning.ranked and key in rows["real"].final]
+    assert {board.meanings[key].aspect for key in ranked} == {"quality", "both", "diversity", "memorisation"}
+    wrong = []
+    for key in ranked:
+        first = {label: row.final[key].rank for label, row in rows.items() if key in row.final and row.final[key].rank}
+        if first.get("real") != 1:
+            wrong.append(f"{key}: real text is behind: {first}")
+        behind = [model for model in BEHIND[board.meanings[key].aspect] if key not in CANNOT_SEE[model]]
+        wrong += [f"{key}: {model} is not behind: {first}" for model in behind if first.get(model) == 1]
+    assert wrong == []
+
+
+def test_real_text_is_on_the_front_and_no_broken_row_is(board: Board) -> None:
+    front = {row.label for row in board.rows if row.front}
+    assert not front & {"collapsed", "shuffled"}
+    assert front & {"real", "memoriser"}  # a copy of the training text is as good in all but what looks for copies
