@@ -87,7 +87,7 @@ def _check_config(model: type[Any], name: str) -> None:
 
 def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
     """The model. Raises ContractError where its `__init__` does not begin as it must, and what else that raises."""
-    made = model.__new__(model)
+    made = object.__new__(model)
     first = f"{_place(model.__init__)}: __init__ of {model.__name__} must begin with super().__init__(config, spec)"
     try:
         made.__init__(config, spec)
