@@ -106,7 +106,7 @@ def test_every_score_that_is_not_true_is_found(run: Path) -> None:
     def lie(document: Document) -> None:
         for evaluation in document["evaluations"]:
             for score in evaluation["scores"].values():
-                apart = 3e-7 if score["metric"] == "nll_oracle_valid" else 3e-9
+                apart = 3e-7 if score["metric"].startswith("nll_") else 3e-9
                 score["value"] += apart * max(1.0, abs(score["value"]))
 
     record = read_record(run / "record.json")
