@@ -64,11 +64,9 @@ def marks(board: Board, key: str) -> dict[str, str]:
     """Label -> the mark of its cell at the end."""
     found = {}
     for table in text_tables(board):
-        for i, column in enumerate(table.columns):
-            if table.title.startswith("Quality") and column.title.startswith(f"{key} "):
-                found |= {
-                    line.row.label: line.cells[i].mark for line in table.lines if line.row and " at " not in table.title
-                }
+        at = [i for i, c in enumerate(table.columns) if c.title.startswith(f"{key} ")]
+        if at and any(c.title == "status" for c in table.columns):
+            found |= {line.row.label: line.cells[at[0]].mark for line in table.lines if line.row}
     return found
 
 

@@ -33,7 +33,7 @@ from bench.tracking.options import TrackerName
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 SMOKE = ("seqgan-oracle20", "--row", "released setting", "--scale", "smoke", "--seed", "0", "--tracker", "none")
-SMOKE += ("--set", "n_samples=200", "log_every=1", "iterations=6")
+SMOKE += ("--set", "n_samples=200", "log_every=1", "iterations=4")
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -94,7 +94,7 @@ def test_stopped_and_continued_it_gives_the_record_of_an_uninterrupted_run(tmp_p
     while not any('"adversarial"' in path.read_text() for path in (tmp_path / "cut").glob("*seqgan*/train.jsonl")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=120)
     assert process.returncode in (130, 0)  # 0: it had just finished
