@@ -21,18 +21,18 @@ runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of
   (ranker.py:141-143), gamma 1 (opt.py:22). Texygen's samples: the sum as well; its code of today, the mean. Ours: the
   sum; `gamma = 0.0625` with 16 references is the mean.
 - Compared with. Paper: generated sentences with real ones, and the other way round. Code: in training a shuffled batch
-  of both (main.py:164-174), for rewards the generator's 32 samples alone (ranker.py:147-148). Ours: as the code.
+  of both (main.py:86-95), for rewards the generator's 32 samples alone (ranker.py:147-148). Ours: as the code.
 - Reward. Paper: log R. Code: R (rollout.py:107-108), near 1/32, so that gradients are small and clipping never acts.
   Ours: R; `reward = log_rank` is the paper's, always negative.
 - References. Code: 16 real sentences, drawn for each batch of the ranker, once for all roll-outs of a reward
-  (dataloader.py:76-78, rollout.py:104). Texygen: anew for each roll-out. Ours: as the code, of the pool's real ones.
-- Dropout. Code: in training alone (main.py:93,168; rollout.py:106), on references too. Texygen: always, in rewards too
+  (dataloader.py:50-52, rollout.py:104). Texygen: anew for each roll-out. Ours: as the code, of the pool's real ones.
+- Dropout. Code: in training alone (main.py:93,157; rollout.py:106), on references too. Texygen: always, in rewards too
   (RankganDiscriminator.py:82,159-162). Ours: as the code; `d_dropout = always` is Texygen's.
-- Ranker. Code: SeqGAN's filters, initial values U(-0.1, 0.1), no output layer, no L2 (ranker.py:85-138). Texygen: 2
+- Ranker. Code: SeqGAN's filters, initial values U(-0.1, 0.1), no output layer, no L2 (ranker.py:85-135,157). Texygen: 2
   window sizes, SeqGAN's initial values. Ours: `d_filters`, `d_initial`.
 - Pools. Code: 9,984 real and 9,984 generated sentences, read three times in pre-training and once after it
-  (main.py:80-90,148-160). Texygen: 3 batches of each pool. Ours: as the code; `pool_passes` is the number after it.
-- Batches of the generator. Code: 64 in pre-training, then 32 (main.py:23-24). Texygen: 64. Ours: `g_batch_size`.
+  (main.py:82-95,147-159). Texygen: 3 batches of each pool. Ours: as the code; `pool_passes` is the number after it.
+- Batches of the generator. Code: 64 in pre-training, then 32 (main.py:22-23). Texygen: 64. Ours: `g_batch_size`.
 - Roll-out policy, clipping and the sum over batch and time are SeqGAN's (rollout.py:23-24, generator.py:116-120).
 - Sentences that end early: not in the code. Ours: a sentence that has ended is compared as it is; it has no reward
   after its end token.

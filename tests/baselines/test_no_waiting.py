@@ -31,7 +31,15 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "constant_reward": {"reward": "noise"},
     "seqgan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 1, "pool_batches": 1, "d_steps": 1, "rollouts": 2},
     "maligan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 3, "g_steps": 1, "d_steps": 1},
-    "rankgan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 1, "pool_batches": 1, "d_steps": 1, "rollouts": 2},
+    "rankgan": {
+        "g_batch_size": B,
+        "mle_steps": 1,
+        "d_pretrain_steps": 1,
+        "iterations": 1,
+        "pool_batches": 1,
+        "d_steps": 1,
+        "rollouts": 2,
+    },
     "sentigan": {
         "mle_steps": 1,
         "d_pretrain_steps": 1,

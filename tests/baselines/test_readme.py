@@ -11,7 +11,7 @@ from bench.registry import names
 
 BASELINES = ROOT / "baselines"
 TABLE = (BASELINES / "README.md").read_text(encoding="utf-8")
-GANS = ["mle", "seqgan", "maligan", "leakgan", "relgan", "wgan_gp"]
+GANS = ["mle", "seqgan", "maligan", "rankgan", "sentigan", "leakgan", "relgan", "wgan_gp"]
 
 
 def test_every_model_is_named() -> None:

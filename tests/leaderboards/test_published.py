@@ -20,8 +20,10 @@ SELF_BLEU = {"orders": (2, 3, 4, 5), "smoothing": "method1", "samples": 10_000, 
 NLL = {"nll_oracle": {"samples": 10_000, "v": 1}}
 NOT_PUBLISHED = ("recomputed for this project", "survey notes")
 """Reporters of the collection whose numbers are no publication: our own, and notes of a survey that nobody names."""
-LOGS = ("LeakGAN Synthetic Data/README.md log", "RankGAN repo log/", "weilinie/RelGAN issue #4")
+LOGS = ("LeakGAN Synthetic Data/README.md log", "weilinie/RelGAN issue #4")
 """Of which the collection has some lines or none, and presets compare with more of them."""
+LATER = ("RankGAN repo log/", "SentiGAN paper Table 5")
+"""Sources that were read after the collection was made."""
 
 
 def number(row: Published | dict[str, str]) -> tuple[str, ...]:
@@ -37,13 +39,14 @@ def test_all_collected_numbers_that_were_seen_in_a_source_and_no_others(study_da
         collected = list(csv.DictReader(file))
     unverified = [row for row in collected if "UNVERIFIED" in " ".join(row.values()).upper()]
     seen = [row for row in collected if row not in unverified and row["value"]]
-    ours = Counter(map(number, read_published()))
+    published = [row for row in read_published() if not row.source.startswith(LATER)]
+    ours = Counter(map(number, published))
     assert len(unverified) == 40
     assert not ours.keys() & ({number(row) for row in unverified} - {number(row) for row in seen})
     collected_ones = Counter(number(row) for row in seen if row["reported_by"] not in NOT_PUBLISHED)
     assert not collected_ones - ours
     more = ours - collected_ones
-    of_logs = [row for row in read_published() if row.kind == "curve" and row.source.startswith(LOGS)]
+    of_logs = [row for row in published if row.kind == "curve" and row.source.startswith(LOGS)]
     assert more
     assert not more - Counter(map(number, of_logs))
 

@@ -25,7 +25,8 @@ MODELS, DATA = ("mle", "seqgan", "maligan", "leakgan", "relgan"), ("oracle20", "
 def test_there_is_one_for_every_model_on_every_data_set_and_for_the_controls() -> None:
     expected = {f"{model}-{data}" for model in MODELS for data in DATA}
     expected |= {"wgan_gp-characters", "constant_reward-oracle20", "texygen-image_coco"}
-    expected |= {"real_text-oracles", "real_text-image_coco"}
+    expected |= {"real_text-oracles", "real_text-image_coco", "rankgan-oracle20", "rankgan-image_coco"}
+    expected |= {"sentigan-oracle20", "scheduled_sampling-oracle20", "pg_bleu-oracle20"}
     assert set(preset_names()) == expected
 
 
@@ -172,7 +173,7 @@ def test_a_reduced_scale_replaces_what_it_sets_and_keeps_the_rest() -> None:
 def test_what_trains_nothing_has_no_scale() -> None:
     with pytest.raises(ValueError, match="trains nothing"):
         read_preset("texygen-image_coco").at("small")
-    with pytest.raises(ValueError, match=r"has no \[\[runs\]\]; `python -m bench reproduce` scores"):
+    with pytest.raises(ValueError, match=r"has no \[\[runs\]\]; `.*bench reproduce texygen-image_coco` scores"):
         read_suite(PAPER / "texygen-image_coco.toml")
 
 
