@@ -7,7 +7,6 @@ import dataclasses
 import inspect
 import itertools
 import re
-import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from bench.api import configs_of, load
 from bench.config import Resolved, Scale, parse_settings, read_seeds
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
-from bench.places import METRICS, PAPER, SUITES, check_file, check_folder, program
+from bench.places import METRICS, PAPER, SUITES, check_file, check_folder, command
 from bench.record import with_settings
 from bench.registry import Kind, find, first_line, is_file, names, suggest
 from bench.reproduce.cli import reproduce_command
@@ -92,8 +91,8 @@ def describe_suite(name: str) -> str:
         lines.append(f"  {label}{what}, scale {first.scale}, seed{'s' * (len(row.configs) > 1)} {seeds}")
     lines += [f"  scored: {text.name} on {text.task}" for text in suite.samples]
     lines += [f"  scored: real text on {text.task}" for text in suite.real_text]
-    given = f"reproduce {path.stem}" if preset else f"suite {shlex.quote(name)}"
-    lines.append(f"{'Compared with what was published' if preset else 'All of it'}: {program('bench')} {given}")
+    given = command("bench", "reproduce", path.stem) if preset else command("bench", "suite", Path(name))
+    lines.append(f"{'Compared with what was published' if preset else 'All of it'}: {given}")
     return "\n".join(lines)
 
 
@@ -193,7 +192,7 @@ def run_command(
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
         if model in names("tasks") and task in names("models"):
-            raise ValueError(f"the model comes first: {program('bench')} run {task} {model}")
+            raise ValueError(f"the model comes first: {command('bench', 'run', task, model)}")
         configs = configs_of(
             model,
             task,

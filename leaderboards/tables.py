@@ -30,22 +30,39 @@ __all__ = [
 ]
 
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("divergence from the truth, per token", ("kl_to_oracle", "kl_from_oracle")),
     ("likelihood and validity", ("nll_oracle", "nll_oracle_valid", "lm_score", "validity")),
     ("BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
-    ("likelihood, language models, n-gram overlap", ("nll_gen", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5")),
+    (
+        "likelihood, language models, n-gram overlap",
+        ("nll_gen", "nll_gen_calibrated", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5"),
+    ),
     ("Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
     ("repetition", ("distinct_2", "unique")),
+    ("entropy of the model", ("nll_own",)),
     ("copies", ("novelty",)),
 )
 """The order of columns. What a part can see (`Meaning.aspect`, the same for its keys) names the table."""
 _ASPECTS = {"quality": "Quality", "both": "Both", "diversity": "Diversity", "memorisation": "Memorisation"}
-MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
+MAIN = (
+    "kl_to_oracle",
+    "kl_from_oracle",
+    "nll_oracle",
+    "nll_gen",
+    "nll_gen_calibrated",
+    "validity",
+    "bleu_2",
+    "bleu_5",
+    "self_bleu_2",
+    "self_bleu_5",
+    "unique",
+)
 """Scores of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there, and of a first look."""
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
 _HIDDEN = (
-    *("nll_gen_padded", "distinct_1", "distinct_3", "distinct_4", "ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4"),
-    *("novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
+    *("nll_gen_padded", "nll_gen_temperature", "nll_train_padded", "distinct_1", "distinct_3", "distinct_4"),
+    *("ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4", "novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
 )
 """Variants of a score that is shown: in the CSV, and on the page among all columns."""
 _GAIN = "End of training minus end of pre-training of the same run"

@@ -94,7 +94,7 @@ def test_every_command_that_works_on_runs_prints_what_it_can(call: Call, tmp_pat
         "bench", "run", "ngram", "text_file", "--scale", "smoke", "--runs", runs, "--tracker", "none", *settings
     )
     assert "completed" in told
-    assert "1 runs in" in told
+    assert "1 run in" in told
     assert "completed" in call("bench", "suite", suite, "--runs", runs, "--tracker", "none")
     (folder,) = runs.glob("*-ngram-*")
     assert "ein L" in call("bench", "sample", folder, "-n", "5")
@@ -154,4 +154,4 @@ def test_a_folder_with_markup_in_its_name_costs_no_run(tmp_path: Path) -> None:
     output = run(
         "utf-8", "bench", "run", TOY, "grammar", "--scale", "smoke", "--runs", runs, "--tracker", "none", *settings
     )
-    assert f"1 runs in {runs}" in output
+    assert f"1 run in {runs}" in output
