@@ -167,6 +167,8 @@ class Row:
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)
     """By seed; failed ones too."""
+    own_count: bool = False
+    """Real text alone: it has another number of sentences than the board's models drew."""
     collapsed: int = 0
     """Completed runs with an alarm (collapse) in their last phase."""
     real_sentences: float | None = None

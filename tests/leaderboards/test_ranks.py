@@ -19,7 +19,9 @@ from leaderboards.statistics import Target, better_than_first, rank, seed_mean
 from leaderboards.tables import is_best, page_tables
 from metrics.common.base import Meaning
 
-MEANING = Meaning(better="higher", aspect="quality", side="higher", bounds=(0.0, 1.0), ranked=True, held_out=False)
+MEANING = Meaning(
+    better="higher", aspect="quality", side="higher", bounds=(0.0, 1.0), ranked=True, held_out=False, by_count=True
+)
 
 
 def rows_of(values: dict[str, np.ndarray], target: float | None = None) -> list[BoardRow]:
@@ -221,6 +223,17 @@ def test_what_compares_with_the_training_text_has_held_out_text_as_its_real_text
     assert [rank_of(board, model, "novelty") for model in ("honest", "copies")] == [1, 2]
     assert [r.label for r in board.rows[:2]] == ["real_text (train)", "real_text (test)"]
     assert not any("no ranks" in note for note in board.notes)
+
+
+def test_real_text_of_fewer_sentences_is_no_target_of_what_their_number_moves(tmp_path: Path) -> None:
+    values = {"self_bleu_2": 0.6, "unique": 0.9, "nll_oracle": 2.0}
+    few = record("real_text", None, evaluation("samples", phase="samples", n=200, **values))
+    runs = [*three("a", **values), *three("b", **{key: v + 0.05 for key, v in values.items()})]
+    board = only(tables(tmp_path, few, *runs))
+    assert [rank_of(board, model, "nll_oracle") for model in "ab"] == [1, 2]
+    assert {rank_of(board, model, key) for model in "ab" for key in ("self_bleu_2", "unique")} == {None}
+    assert any("self_bleu_2, unique: no ranks" in note and "fewer sentences" in note for note in board.notes)
+    assert not any(r.final[key].beyond_real for r in board.rows for key in ("self_bleu_2", "unique"))
 
 
 def test_nobody_is_ranked_by_the_likelihood_of_the_valid_samples_alone(tmp_path: Path) -> None:
