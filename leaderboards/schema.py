@@ -202,7 +202,8 @@ class CurvePoint:
     seeds: list[tuple[int | None, float, float]]
     """(seed, x, y) of every completed run that has both."""
     front: bool = False
-    """No point of a ranked row of this curve is as good in both and better in one. Only ranked rows take part."""
+    """No point of a ranked row of this curve is as good in both and better in one. Only ranked rows that fail no floor
+    take part."""
 
 
 @dataclass(kw_only=True)

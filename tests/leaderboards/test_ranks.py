@@ -259,6 +259,9 @@ def test_the_front_is_of_scores_that_no_broken_row_wins_and_no_row_that_fails_a_
     assert [r.label for r in board.rows if r.front] == ["a", "b"]
     assert rank_of(board, "collapsed", "ms_jaccard_2") == 1
     assert not is_best(board, row(board, "collapsed"), "ms_jaccard_2")
+    again = [replace(r, alarms=(COLLAPSE,)) for r in three("collapsed", bleu_2=0.9, self_bleu_2=0.1)]
+    curve = only(tables(tmp_path / "curve", *again, *three("a", bleu_2=0.5, self_bleu_2=0.5))).curves[0]
+    assert {trace.label: trace.points[0].front for trace in curve.traces} == {"a": True, "collapsed": False}
     text = to_markdown(only_boards(tmp_path))
     assert "front of ms_jaccard_2 and reverse_lm_score" in text
     assert "1 of 3" in text
