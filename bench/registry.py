@@ -138,7 +138,9 @@ def meaning_of(metric: str, key: str, recorded: Better) -> Meaning:
         found: Meaning = known.meaning(key)
         return found
     side: Literal["higher", "lower", ""] = "" if recorded == "real" else recorded
-    return Meaning(better=recorded, aspect="", side=side, bounds=(None, None), ranked=True, held_out=False)
+    return Meaning(
+        better=recorded, aspect="", side=side, bounds=(None, None), ranked=True, held_out=False, by_count=True
+    )
 
 
 @functools.cache

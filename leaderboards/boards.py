@@ -83,6 +83,8 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     ]
     whole = list(zip(entries_of, names, columns, strict=True))
     rows = [row(entries, label, unfinished, signatures) for entries, label, signatures in whole]
+    for each, own in zip(rows, columns, strict=True):
+        each.own_count = own != group.signatures
     said: dict[str, list[str]] = {}
     for entries, label, signatures in whole:
         for note in notes(entries, signatures):
@@ -123,17 +125,20 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
 
 
 def _without_target(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> list[str]:
-    """Which scores rank nobody because the row of real text that they are compared with is not among the records."""
+    """Which scores rank nobody because the row of real text that they are compared with is not there, or too short."""
     known = targets(rows, meanings)
     present = {key for row in rows if row.status == "ranked" for key in row.final}
     open_ = [k for k, m in meanings.items() if m.better == "real" and m.ranked and k in present - known.keys()]
     lines = []
     for model, what in ((REAL_TEXT, "training"), (HELD_OUT_TEXT, "test")):
-        if keys := [key for key in open_ if meanings[key].held_out == (model == HELD_OUT_TEXT)]:
-            lines.append(
-                f"{', '.join(keys)}: no ranks, as the value of real text is not known: no record of {model}, which "
-                f"scores {what} sentences; the next `bench run` or `suite` of this task makes it"
-            )
+        keys = [key for key in open_ if meanings[key].held_out == (model == HELD_OUT_TEXT)]
+        why = (
+            "it has fewer sentences than the models drew, and their number moves these scores; draw no more than it has"
+            if any(row.model == model and row.own_count for row in rows)
+            else f"no record of {model}, which scores {what} sentences; the next `bench run` or `suite` of this task "
+            "makes it"
+        )
+        lines += [f"{', '.join(keys)}: no ranks, as the value of real text is not known: {why}"] if keys else []
     return lines
 
 

@@ -21,7 +21,7 @@ diversity is read off where the quality is the baseline's.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, CurvePoint, RankedMean, Row, Trace
@@ -73,7 +73,7 @@ def curves_of(board: Board, targets: Mapping[str, Target]) -> list[Curve]:
             diversity=at_one.x.mean if at_one is not None else None,
         )
         _match(curve, board.meanings[y], targets.get(y))
-        _mark_front(curve)
+        _mark_front(curve, {row.label for row in rows if row.status == "ranked" and not row.fails_floor})
         found.append(curve)
     return found
 
@@ -139,8 +139,9 @@ def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better
     return best(crossings, default=None)
 
 
-def _mark_front(curve: Curve) -> None:
-    points = [point for trace in curve.traces if trace.status == "ranked" for point in trace.points]
+def _mark_front(curve: Curve, sound: Collection[str]) -> None:
+    """`sound`: labels of the rows that may be on it."""
+    points = [point for trace in curve.traces if trace.label in sound for point in trace.points]
     signs = [1.0 if better == "lower" else -1.0 for better in (curve.x_better, curve.y_better)]
     losses = [(signs[0] * point.x.mean, signs[1] * point.y.mean) for point in points]
     for point, front in zip(points, pareto(losses), strict=True):

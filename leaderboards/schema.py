@@ -175,6 +175,8 @@ class Row:
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)
     """By seed; failed ones too."""
+    own_count: bool = False
+    """Real text alone: it has another number of sentences than the board's models drew."""
     collapsed: int = 0
     """Completed runs with an alarm (collapse) in their last phase."""
     real_sentences: float | None = None
@@ -208,7 +210,8 @@ class CurvePoint:
     seeds: list[tuple[int | None, float, float]]
     """(seed, x, y) of every completed run that has both."""
     front: bool = False
-    """No point of a ranked row of this curve is as good in both and better in one. Only ranked rows take part."""
+    """No point of a ranked row of this curve is as good in both and better in one. Only ranked rows that fail no floor
+    take part."""
 
 
 @dataclass(kw_only=True)

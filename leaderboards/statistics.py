@@ -76,13 +76,14 @@ class Target:
 def targets(rows: Iterable[Row], meanings: Mapping[str, Meaning]) -> dict[str, Target]:
     """Score key -> the value of real text, where it is known.
 
-    What compares with the training text has held-out text as its real text: training sentences are copies of it.
+    What compares with the training text has held-out text as its real text: training sentences are copies of it. Of
+    fewer sentences than the models drew, real text has no value for a score that their number moves.
     """
     real = {row.model: row for row in rows if row.model in (REAL_TEXT, HELD_OUT_TEXT)}
     found = {}
     for key, meaning in meanings.items():
         row = real.get(HELD_OUT_TEXT if meaning.held_out else REAL_TEXT)
-        if row is not None and key in row.final:
+        if row is not None and key in row.final and not (row.own_count and meaning.by_count):
             errors = [run.standard_errors.get(key, 0.0) for run in row.runs]
             found[key] = Target(row.final[key].mean, errors[0] if errors else 0.0)
     return found

@@ -36,6 +36,7 @@ class Chrf(Metric):
     better: ClassVar[Better] = "higher"
     aspect: ClassVar[Aspect] = "quality"
     bounds: ClassVar[Bounds] = (0.0, 1.0)
+    by_count: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("references", "words")
 
     char_order: int = 6

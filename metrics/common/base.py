@@ -181,6 +181,8 @@ class Meaning:
     """Whether models are ranked by it."""
     held_out: bool
     """Whether it compares with the training text, so that the value of real text is that of held-out sentences."""
+    by_count: bool
+    """Whether more samples of one source have another value: then only equal numbers of sentences compare."""
 
 
 class Estimate(NamedTuple):
@@ -203,6 +205,8 @@ class Metric(ABC):
     side: ClassVar[Side] = ""
     """For the direction "real" alone: on which side of real text a score is too good. The others have their end."""
     bounds: ClassVar[Bounds] = (None, None)
+    by_count: ClassVar[bool] = True
+    """False for what is a mean over sentences, or a ratio of sums over them."""
 
     slack: ClassVar[Mapping[str, float]] = {}
     """Keys that come of an iterative fit, which rounding may end elsewhere -> by how much, of max(1, |value|)."""
@@ -255,6 +259,7 @@ class Metric(ABC):
             bounds=self.bounds,
             ranked=self.is_ranked(key),
             held_out="training" in self.needs,
+            by_count=self.by_count,
         )
 
     @abstractmethod

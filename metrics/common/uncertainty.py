@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,8 @@ class EstimatedMetric(Metric):
 
 class MeanMetric(EstimatedMetric):
     """A metric that is a mean over sentences, or a ratio of two sums over them."""
+
+    by_count: ClassVar[bool] = False
 
     @abstractmethod
     def by_sentence(self, inputs: MetricInputs) -> Mapping[str, PerSentence]:

@@ -32,6 +32,7 @@ class CorpusBleu(Metric):
     better: ClassVar[Better] = "higher"
     aspect: ClassVar[Aspect] = "quality"
     bounds: ClassVar[Bounds] = (0.0, 1.0)
+    by_count: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("references",)
 
     orders: tuple[int, ...] = (2, 3, 4, 5)

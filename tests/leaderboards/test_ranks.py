@@ -19,7 +19,9 @@ from leaderboards.statistics import Target, better_than_first, rank, seed_mean
 from leaderboards.tables import is_best, page_tables
 from metrics.common.base import Meaning
 
-MEANING = Meaning(better="higher", aspect="quality", side="higher", bounds=(0.0, 1.0), ranked=True, held_out=False)
+MEANING = Meaning(
+    better="higher", aspect="quality", side="higher", bounds=(0.0, 1.0), ranked=True, held_out=False, by_count=True
+)
 
 
 def rows_of(values: dict[str, np.ndarray], target: float | None = None) -> list[BoardRow]:
@@ -223,6 +225,17 @@ def test_what_compares_with_the_training_text_has_held_out_text_as_its_real_text
     assert not any("no ranks" in note for note in board.notes)
 
 
+def test_real_text_of_fewer_sentences_is_no_target_of_what_their_number_moves(tmp_path: Path) -> None:
+    values = {"self_bleu_2": 0.6, "unique": 0.9, "nll_oracle": 2.0}
+    few = record("real_text", None, evaluation("samples", phase="samples", n=200, **values))
+    runs = [*three("a", **values), *three("b", **{key: v + 0.05 for key, v in values.items()})]
+    board = only(tables(tmp_path, few, *runs))
+    assert [rank_of(board, model, "nll_oracle") for model in "ab"] == [1, 2]
+    assert {rank_of(board, model, key) for model in "ab" for key in ("self_bleu_2", "unique")} == {None}
+    assert any("self_bleu_2, unique: no ranks" in note and "fewer sentences" in note for note in board.notes)
+    assert not any(r.final[key].beyond_real for r in board.rows for key in ("self_bleu_2", "unique"))
+
+
 def test_nobody_is_ranked_by_the_likelihood_of_the_valid_samples_alone(tmp_path: Path) -> None:
     runs = [*three("few", nll_oracle_valid=1.7), *three("many", nll_oracle_valid=2.0)]
     board = only(tables(tmp_path, real(nll_oracle_valid=2.1), *runs))
@@ -246,6 +259,9 @@ def test_the_front_is_of_scores_that_no_broken_row_wins_and_no_row_that_fails_a_
     assert [r.label for r in board.rows if r.front] == ["a", "b"]
     assert rank_of(board, "collapsed", "ms_jaccard_2") == 1
     assert not is_best(board, row(board, "collapsed"), "ms_jaccard_2")
+    again = [replace(r, alarms=(COLLAPSE,)) for r in three("collapsed", bleu_2=0.9, self_bleu_2=0.1)]
+    curve = only(tables(tmp_path / "curve", *again, *three("a", bleu_2=0.5, self_bleu_2=0.5))).curves[0]
+    assert {trace.label: trace.points[0].front for trace in curve.traces} == {"a": True, "collapsed": False}
     text = to_markdown(only_boards(tmp_path))
     assert "front of ms_jaccard_2 and reverse_lm_score" in text
     assert "1 of 3" in text

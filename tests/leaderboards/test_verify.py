@@ -163,9 +163,10 @@ def test_other_samples_with_a_hash_that_fits_are_found(run: Path) -> None:
     assert any("holds 59 sentences, the record's scores are of 60" in r for r in only(verify([run])).reasons)
 
 
-def test_the_row_of_real_text_holds_real_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["real_text", "real_text_test"])
+def test_the_row_of_real_text_holds_real_text(tmp_path: Path, model: str) -> None:
     (tmp_path / "published.txt").write_text("the dog sleeps\n" * 5)
-    folder = runs.hand_in(tmp_path / "published.txt", tmp_path / "row", "real_text")
+    folder = runs.hand_in(tmp_path / "published.txt", tmp_path / "row", model)
     assert any("not the task's real sentences" in reason for reason in only(verify([folder])).reasons)
 
 

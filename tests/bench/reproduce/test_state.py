@@ -74,7 +74,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preset:
 
 
 def score(value: float, *, samples: int = 200, version: int = 1) -> Score:
-    return Score(value=value, metric="nll_oracle", settings={"samples": samples, "v": version}, better="lower")
+    return Score(value=value, metric="nll_oracle", settings={"samples": samples, "v": version}, better="real")
 
 
 def evaluation(value: float, at: Any = "end", phase: str = "adversarial", step: int = 50, **more: Any) -> Evaluation:

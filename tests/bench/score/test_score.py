@@ -19,7 +19,9 @@ from bench.cli import app
 from bench.config import build
 from bench.record import read_record
 from bench.registry import find
+from bench.score.records import LoadedTask, record_real_text
 from bench.score.references import References
+from bench.score.scoring import held_out_text
 from bench.task import Vocabulary
 from bench.text import sample_files as samples_file
 from bench.text.sample_files import Samples, read_samples
@@ -38,6 +40,37 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def grammar():
     return GRAMMAR.load()
+
+
+def test_real_text_is_two_rows_and_the_test_is_never_compared_with_itself(tmp_path: Path) -> None:
+    task = build(find("tasks", "grammar"), {"n_train": 300, "n_valid": 50, "n_test": 200}, "grammar")
+    metrics = [
+        find("metrics", name)() for name in ("bleu", "novelty", "nll_gen", "train_overlap", "unique", "validity")
+    ]
+    loaded = LoadedTask(name="grammar", task=task, data=task.load(), metrics=metrics)
+    train = record_real_text(loaded, 150, tmp_path)
+    (found,) = [r for r in map(read_record, sorted(tmp_path.glob("*/record.json"))) if r.model == "real_text_test"]
+    assert train.model == "real_text"
+    assert {"bleu_2", "novelty"} <= train.evaluations[0].scores.keys()
+    end = found.evaluations[0]
+    assert {"novelty", "train_overlap", "unique", "validity"} <= end.scores.keys()
+    assert not any(key.startswith("bleu") for key in end.scores)
+    assert end.skipped["bleu"] == "the samples are test sentences, and so is what bleu compares with"
+    known = {tuple(s) for s in loaded.data.vocabulary.sentences(loaded.data.training)}
+    text = [tuple(s) for s in loaded.data.vocabulary.sentences(held_out_text(loaded.data, 150))]
+    assert len(text) == 150
+    assert end.scores["novelty"].value == pytest.approx(sum(s not in known for s in text) / 150)
+    assert end.scores["novelty"].value > train.evaluations[0].scores["novelty"].value + 0.5
+    before = sorted(p.stat().st_mtime_ns for p in tmp_path.glob("*/record.json"))
+    record_real_text(loaded, 150, tmp_path)
+    assert sorted(p.stat().st_mtime_ns for p in tmp_path.glob("*/record.json")) == before
+
+
+def test_the_row_of_the_test_is_left_out_where_every_metric_compares_with_it(tmp_path: Path) -> None:
+    task = build(find("tasks", "grammar"), {"n_train": 300, "n_valid": 50, "n_test": 200}, "grammar")
+    loaded = LoadedTask(name="grammar", task=task, data=task.load(), metrics=[find("metrics", "bleu")()])
+    record_real_text(loaded, 150, tmp_path)
+    assert [path.parent.name.split("-")[1] for path in tmp_path.glob("*/record.json")] == ["real_text"]
 
 
 Write = Callable[..., Path]
