@@ -34,7 +34,10 @@ the MaliGAN paper's.
   (Maligan.py:70-80,352), and of the generator 1 on real text (:336) but 50 on synthetic (:133). TextGAN-PyTorch:
   the latter too, unclipped (maligan_instructor.py:109). Ours: Texygen's on real text, clipped. Since the generator
   does not change meanwhile, pools are small and used up; one batch of every second round is from the round before.
-- Sentences that end early. Texygen: padding is scored as words. Ours: what follows the end token has no likelihood.
+- Sentences that end early. Texygen: padding is scored as words, and words after a padding are kept in its text
+  (utils/text_process.py:34-44). Ours: what follows the end token has no likelihood and is no text.
+- Real sentences of the discriminator. Texygen: all of the training file and 9,984 samples, shuffled together, so that
+  its 270,000 sentences of news are 27 of 28 (MaliganDataLoader.py). Ours: `pool_real` for each sample, by default 1.
 """
 
 from __future__ import annotations

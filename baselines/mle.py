@@ -7,13 +7,15 @@
 1. p(x) = prod_t p(x_t | x_<t), with p(. | x_<t) = softmax(W h_t + b) and h_t = LSTM(x_{t-1}, h_{t-1})
 2. loss = -(1 / number of tokens) sum_{b,t} log p(x_{b,t} | x_{b,<t})
 
-**Differences** (released code: LantaoYu/SeqGAN)
+**Differences** (released code: LantaoYu/SeqGAN e2b52fb; first release: 870949a of September 2016)
 
-- Paper: about 150 epochs in the curve. Code: 120 epochs of 156 batches (sequence_gan.py:18,111-120). Ours: 120, in
-  steps.
+- Updates. First release, of which the paper's 9.038 must be: 350 epochs of 156 batches, Adam at 1e-3
+  (pretrain_experiment.py:17,30-32). Released code, and its log: 120 epochs at 1e-2 (sequence_gan.py:18,91,111-120).
+  Ours: the latter, in steps; the former is a row of preset `mle-oracle20`.
 - Code: batches are fixed, in file order, in every epoch (dataloader.py:9-22). Ours: the same, a setting (`shuffle`).
 - Code: the mean is over B T positions (generator.py:93-97), so in its descendants padding counts where sentences end
-  early (geek-ai/Texygen utils/text_process.py:19-31). Ours: what follows the end token does not count.
+  early (geek-ai/Texygen utils/text_process.py:19-31). Ours: what follows the end token does not count. Texygen's text
+  keeps words that come after a padding (:34-44), ours ends at the first end token; after MLE none come.
 - Neither has dropout, decay of the learning rate, or early stopping; nor has ours. The model over-fits: on the
   published oracle NLL-oracle still falls while the NLL of held-out text rises.
 """

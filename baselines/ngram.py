@@ -102,9 +102,9 @@ class NGram(TextGenerator):
             raise ValueError(f"temperature must be over 0, got {temperature}")
         return self._counted().sample(n, self.sharpening / temperature)
 
-    def log_prob(self, tokens: Tensor) -> Tensor:
-        """Equation 2 over a sentence: (B, T) -> (B,), nats."""
-        return self._counted().log_prob(tokens, self.sharpening)
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """Equation 2 over a sentence, with a / temperature for a: (B, T) -> (B,), nats."""
+        return self._counted().log_prob(tokens, self.sharpening / temperature)
 
     def _counted(self) -> _Counts:
         if self._counts is None:

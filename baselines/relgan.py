@@ -18,18 +18,21 @@ The generator is a language model: likelihood and samples are exact, and beta is
 
 **Published settings**: defaults are those of the synthetic task, length 20 (6.680 +- .343 over 6 seeds on the authors'
 own oracle, `oracle_lstm` with `parameters=relgan`); length 40: `beta_max` 2; COCO and EMNLP News: `iterations` 2,000,
-`beta_max` 100 or 1,000, `padding` word. Suites `paper/relgan-*`.
+`beta_max` 100 or 1,000, `padding` word; on EMNLP `mle_steps` 632,700, 150 epochs of all its 270,000 sentences (the
+paper's 10,000 are a typo: issue 3). Suites `paper/relgan-*`.
 
 **Differences** (released code: weilinie/RelGAN)
 
-- beta. Paper: N is the number of iterations. Code: N = 5,000 for 2,000 or 3,000 iterations (real_train.py:381), so the
-  last beta of COCO is 100^.4 = 6.3, not 100. Ours: `anneal_horizon` 5,000. As in the code, beta_i is set after
-  iteration i: iterations 0 and 1 have beta 1.
+- beta. Paper: N is the number of iterations, as in the first release for real text (f5c1866 real_train.py:147,357).
+  Code: N = 5,000 for 2,000 or 3,000 iterations, for synthetic text from the start, for real text since 2aaecd1 of May
+  2019, so that the last beta of COCO is 100^.4 = 6.3, not 100. Which made the table is not known; presets have both.
+  Ours: `anneal_horizon` 5,000. As in the code, beta_i is set after iteration i: iterations 0 and 1 have beta 1.
 - beta_max of the synthetic table. Code: 2 is listed first (oracle_relgan.py:25). Author: 1 at length 20, 2 at length 40
   (issue 22, where it gave a user 8.346 at the end and 7.135 at best). Ours: 1.
 - Padding. Code: a word like others, in the pre-training loss and before the discriminator. Ours: `padding` blank: what
   follows the end token counts nothing in pre-training, and generated sentences have exact padding there, as real
-  ones have, with no gradient: the discriminator sees sentences as they are written. `word` is the code's.
+  ones have, with no gradient: the discriminator sees sentences as they are written. `word` is the code's. Its text
+  keeps words that come after a padding (utils/text_process.py:34-44), ours ends at the first end token either way.
 - Batches. Code: one of 156 fixed batches, drawn at random, in adversarial training (real_loader.py:37-39). Ours: the
   stream's next.
 - Attention is scaled by 1 / sqrt(2 key + value). Paper: 1 / sqrt(key). Ours: as the code.

@@ -10,7 +10,7 @@ https://arxiv.org/abs/1609.05473
 3. reward (4): Q(x_<t, x_t) = (1 / N) sum_n D(x^n), x^n a completion of x_1..x_t by G, n = 1..N; at the end Q = D(x)
 4. policy gradient (6, 7): loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) Q(x_{b,<t}, x_{b,t}) on own samples x
 
-**Differences** (released code: LantaoYu/SeqGAN)
+**Differences** (released code: LantaoYu/SeqGAN e2b52fb, of March 2017; first release: 870949a, of September 2016)
 
 - Roll-out policy. Paper: the generator itself (algorithm 1, beta <- theta). Code: means to average with rate .8, but
   the executed graph reads the live generator (rollout.py:18-20,62-75 against 228-246). Ours: the live generator.
@@ -21,10 +21,14 @@ https://arxiv.org/abs/1609.05473
   (generator.py:108-118). Ours: as the code. Rewards are not centred: every sampled token is pushed up.
 - Real sentences of a discriminator pool. Code: all 9,984, the same ones (sequence_gan.py:39,104), in 156 batches.
   Ours: the next `pool_batches` batches of the stream; 156 of them are those 9,984 on the synthetic task.
-- Adversarial rounds. Paper's curve and released log: 150. Code: 200 (sequence_gan.py:35). Ours: 200.
+- Settings of the paper's 8.736. First release: 240 epochs of MLE at 1e-3, 800 rounds, scored in each round and the
+  best kept, pools shuffled anew in each pass (sequence_gan.py:21,27,53-55,218-229; dis_dataloader.py:95-102): a row of
+  preset `seqgan-oracle20`, with `pool_order` shuffled. Released code, and its log: 120 epochs at 1e-2, 200 rounds, of
+  which the log has 150, last state. Ours: the latter.
 - Sentences that end early: not in the code, whose loaders drop every line without exactly 20 tokens
   (dataloader.py:16,54). Ours: what follows the end token has no likelihood and no reward; ended prefixes are not
-  completed; the discriminator reads the padded sentence.
+  completed; the discriminator reads the padded sentence. Texygen's text keeps words that come after a padding
+  (utils/text_process.py:34-44), ours ends at the first end token: no difference after MLE, perhaps after a collapse.
 - Rewards stay with their token: williamSYSU/TextGAN-PyTorch utils/rollout.py:139,153 reinterprets (N T, B) as
   (B, T, N) and mixes sentences; it also scores with dropout on. Ours does neither.
 """

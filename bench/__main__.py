@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 __all__ = ["main"]
 
@@ -12,9 +13,10 @@ def _check_checkout() -> None:
     """In a checkout, another distribution's `metrics` in site-packages can win over ours: say so at once."""
     if __package__ != "bench":
         return  # installed as textgan_bench: nothing to mix up
-    root = Path(__file__).resolve().parent.parent
     from importlib.util import find_spec
+    from pathlib import Path
 
+    root = Path(__file__).resolve().parent.parent
     for name in ("baselines", "metrics", "leaderboards"):
         spec = find_spec(name)
         found = Path(spec.origin).resolve().parent if spec and spec.origin else None
@@ -24,14 +26,19 @@ def _check_checkout() -> None:
             )
 
 
-def main() -> None:
-    """Entry point of `python -m bench` and of the console script."""
+def _load() -> Callable[[], object]:
+    """The command with its arguments."""
     _check_checkout()
     from bench.cli import app, spread
-    from bench.streams import take_any_text
 
-    take_any_text()
-    app(spread(sys.argv[1:]), prog_name="python -m bench" if __package__ == "bench" else None)
+    return partial(app, spread(sys.argv[1:]), prog_name="python -m bench" if __package__ == "bench" else None)
+
+
+def main() -> None:
+    """Entry point of `python -m bench` and of the console script."""
+    from bench.interrupts import run_program
+
+    run_program(_load)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import RunConfig, Scale, assign, build_metrics, make_runs, split_metrics
+from bench.config import RunConfig, Scale, assign, build_metrics, make_runs, read_seeds, split_metrics
 from bench.launch.options import LaunchOptions, slots
+from bench.places import check_folder
 from bench.record import RunRecord, read_record
-from bench.run_folder import RECORD, find_records
+from bench.run_folder import RECORD, records_in
 from bench.score.compare import ScoredFile, Source, score_files
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
@@ -36,7 +37,7 @@ def run(
     model: str,
     task: str,
     *,
-    seeds: int | Iterable[int] = 0,
+    seeds: int | str | Iterable[int] = 0,
     scale: Scale = "paper",
     settings: Mapping[str, Any] | None = None,
     temperatures: Sequence[float] = (1.0,),
@@ -50,8 +51,9 @@ def run(
     """Train a model on a task, a run for each seed, and score it -> the records, in the order of the seeds.
 
     `model` and `task` are names (`seqgan`, `grammar`) or classes in files (`my_gan.py:MyGAN`). `settings` are those of
-    model, task, metrics and run, as after `--set`: `{"lr": 0.01, "n_samples": 1_000, "lm_score.order": 3}`. A finished
-    run is returned as it is; an interrupted one goes on. A failed run has a record that says so.
+    model, task, metrics and run, as after `--set`: `{"lr": 0.01, "n_samples": 1_000, "lm_score.order": 3}`. `seeds`
+    may be text, `"0-4"`. A finished run is returned as it is; an interrupted one goes on. A failed run has a record
+    that says so.
 
     `tracking_uri`: an MLflow address; None: files alone, below `runs`. Raises KeyboardInterrupt after Ctrl-C, with the
     state saved; RuntimeError if a run's process died or could not write its folder.
@@ -59,7 +61,7 @@ def run(
     from bench.launch.start import start
     from bench.terminal import SafeConsole
 
-    numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+    numbers = read_seeds([seeds] if isinstance(seeds, int | str) else seeds)
     configs = configs_of(
         model, task, seeds=numbers, scale=scale, settings=settings or {}, temperatures=temperatures, metrics=metrics
     )
@@ -93,7 +95,7 @@ def configs_of(
     """A run for each seed, every name and setting looked up and put where it belongs. Raises KeyError, ValueError."""
     wanted: dict[str, Any] = {"model": model, "task": task, "scale": scale, "metrics": tuple(metrics)}
     wanted["temperatures"] = tuple(temperatures)
-    return make_runs(assign(settings, wanted), list(dict.fromkeys(seeds)))
+    return make_runs(assign(settings, wanted), seeds)
 
 
 def score(
@@ -118,6 +120,8 @@ def score(
     each score, `.evaluation.skipped` why others are absent, `.warnings` what looks wrong with the samples, `.read_as`
     what a file was read as: its content decides, unless `format` does; `column` is that of a table.
     """
+    if runs is not None:
+        check_folder(Path(runs), "runs")
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder)
         values, metric_settings = split_metrics(settings or {})
@@ -191,7 +195,5 @@ def read_records(*places: Path | str) -> list[RunRecord]:
     """The records in folders, at any depth, or in record files, in the order of their paths."""
     found: list[Path] = []
     for place in map(Path, places):
-        if not place.exists():
-            raise FileNotFoundError(f"{place} does not exist; name a folder with run records or a record.json")
-        found += [place] if place.is_file() else find_records(place)
+        found += records_in(place)
     return [read_record(path) for path in found]

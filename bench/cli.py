@@ -8,21 +8,27 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from bench.api import configs_of, load
-from bench.config import Resolved, Scale, parse_settings
+from bench.config import Resolved, Scale, parse_settings, read_seeds
+from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
-from bench.places import SUITES
-from bench.registry import Kind, find, names, suggest
+from bench.places import METRICS, PAPER, SUITES, check_file, check_folder, command
+from bench.record import with_settings
+from bench.registry import Kind, find, first_line, is_file, names, suggest
 from bench.reproduce.cli import reproduce_command
+from bench.reproduce.presets import preset_names
 from bench.run_folder import find_starts
+from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
-from bench.suite import read_suite
+from bench.streams import SafeGroup, shown
+from bench.suite import SuiteConfig, read_rows, read_suite
 from bench.terminal import (
     Experiment,
     Jobs,
@@ -31,24 +37,31 @@ from bench.terminal import (
     Rerun,
     Runs,
     SaveEvery,
+    Seeds,
     Settings,
     TrackerOption,
     TrackingUri,
     UserErrors,
     console,
+    counted,
     errors,
 )
 from bench.tracking.mlflow import sync
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
-__all__ = ["app", "describe", "spread"]
+__all__ = ["app", "describe", "describe_suite", "spread"]
 
 
 def describe(member: type[Any], name: str) -> str:
     """Name, docstring, settings with defaults and what they mean."""
     settings = getattr(member, "Config", member)
+    is_metric = hasattr(member, "better")
     about = inspect.getdoc(inspect.getmodule(member)) or inspect.getdoc(member) or ""
-    lines = [name, "", about, "", "Settings (--set name=value):"]
+    lines = [name, "", about, ""]
+    if is_metric:
+        better = {"real": "best near the value of real text"}.get(member.better, f"{member.better} is better")
+        lines += [f"Version {member.version}; {better}.", ""]
+    lines.append(f"Settings (--set {f'{name}.' if is_metric else ''}name=value):")
     texts = {key: text for cls in reversed(settings.__mro__[:-1]) for key, text in _field_texts(cls).items()}
     for field in dataclasses.fields(settings):
         default = "required" if field.default is dataclasses.MISSING else repr(field.default)
@@ -56,6 +69,30 @@ def describe(member: type[Any], name: str) -> str:
         lines += textwrap.wrap(texts.get(field.name, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
     for scale, changes in getattr(member, "scales", {}).items():
         lines.append(f"Scale {scale}: {', '.join(f'{k}={v!r}' for k, v in changes.items()) or 'as published'}")
+    if (card := METRICS / name / "README.md").is_file():
+        lines.append(f"Card: {card}")
+    return "\n".join(lines)
+
+
+def describe_suite(name: str) -> str:
+    """What a suite does: its runs, and the texts that it only scores, with the command."""
+    path = _suite_path(Path(name))
+    suite = SuiteConfig.read(path)
+    rows = read_rows(path, suite)
+    preset = path.parent == PAPER
+    lines = [name, "", suite.description, "", f"File: {path}"]
+    n_runs = sum(len(row.configs) for row in rows)
+    lines.append(f"{counted(n_runs, 'run')}:" if rows else "Nothing is trained.")
+    for row in rows:
+        first = row.configs[0]
+        what = with_settings(f"{first.model} on {first.task}", {**first.model_settings, **first.task_settings})
+        label = f"{row.notes.label}: " if row.notes.label else ""
+        seeds = ", ".join(str(config.seed) for config in row.configs)
+        lines.append(f"  {label}{what}, scale {first.scale}, seed{'s' * (len(row.configs) > 1)} {seeds}")
+    lines += [f"  scored: {text.name} on {text.task}" for text in suite.samples]
+    lines += [f"  scored: real text on {text.task}" for text in suite.real_text]
+    given = command("bench", "reproduce", path.stem) if preset else command("bench", "suite", Path(name))
+    lines.append(f"{'Compared with what was published' if preset else 'All of it'}: {given}")
     return "\n".join(lines)
 
 
@@ -75,6 +112,7 @@ def _field_texts(cls: type[Any]) -> dict[str, str]:
 
 
 app = typer.Typer(
+    cls=SafeGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -82,18 +120,22 @@ app = typer.Typer(
 )
 
 Listed = Literal["models", "tasks", "metrics", "suites"]
-Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2.", min=0)]
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
-    """`--seed 0 1 2` -> `--seed 0 --seed 1 --seed 2`, likewise `--temperature .8 1` and `--set a=1 b=2`."""
-    takes = {"--seed": r"\d+", "--temperature": r"\d*\.?\d+", "--set": r"[\w.]+=.*"}
+    """`--seed 0 1 2` -> `--seed 0 --seed 1 --seed 2`, likewise every option that takes several values.
+
+    A word after such an option is one more value of it if it can be one; `sample` takes one of each.
+    """
+    if list(arguments[:1]) == ["sample"]:
+        return list(arguments)
     result: list[str] = []
     option = ""
     for argument in arguments:
-        if argument in takes:
-            option = argument
-        elif option and re.fullmatch(takes[option], argument, re.DOTALL):
+        name = argument.partition("=")[0]
+        if name in _TAKES_SEVERAL:
+            option = name
+        elif option and (result[-1] == option or (argument[:2] != "--" and _TAKES_SEVERAL[option](argument))):
             if result[-1] != option:
                 result.append(option)
         else:
@@ -102,11 +144,38 @@ def spread(arguments: Sequence[str]) -> list[str]:
     return result
 
 
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(word: str, known: Sequence[str] = ()) -> bool:
+    """Whether a word that follows a list of names goes on with it: it is no option, no file, and not among `known`."""
+    return word[:1] != "-" and word not in known and not is_file(word) and not Path(word).exists()
+
+
+_TAKES_SEVERAL: Mapping[str, Callable[[str], bool]] = {
+    "--seed": lambda word: re.fullmatch(r"-?\d[\d,.:-]*", word) is not None,
+    "--temperature": _is_number,
+    "--set": lambda word: re.fullmatch(r"[\w.]+=.*", word, re.DOTALL) is not None,
+    "--metric": lambda word: (
+        re.fullmatch(r"\w+", word) is not None and _is_name(word, [*names("tasks"), *names("models")])
+    ),
+    "--name": lambda word: _is_name(word, names("tasks")),
+    "--row": lambda word: _is_name(word, preset_names()),
+}
+"""Option -> whether a word can be one more value of it. The words of `run`, `score` and `reproduce` come first or last,
+and may come after such a list."""
+
+
 @app.command("run")
 def run_command(
     model: Annotated[str, typer.Argument(help="A name from `list models`, or my_gan.py:MyGAN.")],
     task: Annotated[str, typer.Argument(help="A name from `list tasks`, or my_task.py:MyTask.")],
-    seed: Seeds = [0],  # noqa: B006 - typer copies it
+    seed: Seeds = None,
     scale: Annotated[Scale, typer.Option(help="paper is the published setting.")] = "paper",
     settings: Settings = None,
     temperature: Annotated[list[float] | None, typer.Option(help="Temperatures scored at the end, beside 1.")] = None,
@@ -122,10 +191,12 @@ def run_command(
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
+        if model in names("tasks") and task in names("models"):
+            raise ValueError(f"the model comes first: {command('bench', 'run', task, model)}")
         configs = configs_of(
             model,
             task,
-            seeds=seed,
+            seeds=read_seeds(seed or [0]),
             scale=scale,
             settings=parse_settings(settings or ()),
             temperatures=temperature or (1.0,),
@@ -144,6 +215,7 @@ def run_command(
 @app.command("suite")
 def suite_command(
     path: Annotated[Path, typer.Argument(help="A suite file, or the name of one of `list suites`.")],
+    seed: Seeds = None,
     settings: Settings = None,
     runs: Runs = Path("runs"),
     jobs: Jobs = None,
@@ -156,7 +228,7 @@ def suite_command(
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with UserErrors():
-        configs = read_suite(_suite_path(path), parse_settings(settings or ()))
+        configs = read_suite(_suite_path(path), parse_settings(settings or ()), read_seeds(seed or ()))
         options = LaunchOptions(
             runs=runs,
             slots=slots(configs, jobs, jobs_per_gpu),
@@ -168,10 +240,14 @@ def suite_command(
 
 
 def _suite_path(path: Path) -> Path:
+    """Of a suite file, or of one of ours by its name; that of a preset may leave out its folder, `paper/`."""
     if path.is_file():
         return path
-    if str(path) in _suites():
-        return SUITES / f"{path}.toml"
+    for name in (str(path), f"{PAPER.name}/{path}"):
+        if name in _suites():
+            return SUITES / f"{name}.toml"
+    if path.suffix == ".toml" or path.exists():
+        check_file(path)
     raise ValueError(f"no suite file {str(path)!r}; {suggest(str(path), _suites())}")
 
 
@@ -181,14 +257,17 @@ def _suites() -> list[str]:
 
 def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
     """Train, say where the records are, and end with the exit code of how it went."""
-    from bench.launch.start import start, table_hint
+    from bench.launch.findings import came_out
+    from bench.launch.start import start, summary, table_hint
 
     outcomes = start(resolved, options, console=console)
-    console.print(f"\n{len(outcomes)} runs in {options.runs}. Table: {table_hint(options.runs)}")
+    for line in came_out(resolved, outcomes, options.runs):
+        console.print(line)
+    console.print(f"\n{summary(outcomes, options.runs)}. Table: {table_hint(options.runs)}")
     bad = [outcome for outcome in outcomes if outcome.status != "completed"]
     if any(outcome.status == "stopped" for outcome in bad):
         errors.print("Stopped. The same command goes on where it stopped.")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if bad:
         raise typer.Exit(1)
 
@@ -201,8 +280,8 @@ app.command("reproduce")(reproduce_command)
 @app.command("sample")
 def sample_command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="Sentences.")] = 20,
-    temperature: Annotated[float, typer.Option(min=1e-3)] = 1.0,
+    n: Annotated[int, typer.Option("-n", min=1, max=MOST_SENTENCES, help="Sentences.")] = 20,
+    temperature: Annotated[float, typer.Option(help="Logits are divided by it.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     model: Annotated[
         str | None, typer.Option(help="Of a run of your own model: its file, my_gan.py:MyGAN. A record's is not run.")
@@ -211,29 +290,51 @@ def sample_command(
 ) -> None:
     """Print sentences from a finished run."""
     with UserErrors():
+        if not 0 < temperature <= MOST_HEAT:
+            raise ValueError(f"--temperature is above 0 and at most {MOST_HEAT:g}, got {temperature:g}")
+        check_folder(run, "sample")
         for sentence in load(run, model=model, task=task).sample(n, temperature=temperature, seed=seed):
-            typer.echo(sentence)
+            console.print_document(shown(sentence) if console.is_terminal else sentence)
 
 
 @app.command("list")
 def list_command(kind: Annotated[Listed | None, typer.Argument(help="One kind only.")] = None) -> None:
-    """Models, tasks, metrics and suites by name."""
+    """Models, tasks, metrics and suites by name, each with a line on what it is; `show NAME` tells the rest."""
     kinds: Iterable[str] = [kind] if kind else get_args(Listed)
     for each in kinds:
-        known = _suites() if each == "suites" else names(_kind(each))
-        console.print(f"{each}: {', '.join(known)}")
+        if each == "suites":
+            lines = {name: SuiteConfig.read(SUITES / f"{name}.toml").description for name in _suites()}
+        else:
+            lines = {name: first_line(_kind(each), name) for name in names(_kind(each))}
+        console.print(f"{each}:")
+        width = max(map(len, lines))
+        for name, line in lines.items():
+            console.print(f"  {name:<{width}}  {line}".rstrip())
 
 
 @app.command("show")
-def show_command(name: Annotated[str, typer.Argument(help="A model, task or metric.")]) -> None:
-    """What a model, task or metric is, with its settings and their defaults."""
+def show_command(name: Annotated[str, typer.Argument(help="A model, task, metric or suite.")]) -> None:
+    """What a model, task or metric is, with its settings and their defaults; what a suite does."""
     with UserErrors():
         kinds: list[Kind] = [k for k in get_args(Kind) if name in names(k)]
-        if not kinds and ":" not in name:
-            everything = [n for k in get_args(Kind) for n in names(k)]
-            raise KeyError(f"no {name!r} among models, tasks and metrics; {suggest(name, everything)}")
-        kind = kinds[0] if kinds else "models"
-        console.print(describe(find(kind, name), name))
+        if kinds or is_file(name):
+            kind = kinds[0] if kinds else _kind_of_file(name)
+            console.print(describe(find(kind, name), name))
+        elif name in _suites() or name in preset_names() or Path(name).is_file():
+            console.print(describe_suite(name))
+        else:
+            everything = [*(n for k in get_args(Kind) for n in names(k)), *_suites(), *preset_names()]
+            raise KeyError(f"no {name!r} among models, tasks, metrics and suites; {suggest(name, everything)}")
+
+
+def _kind_of_file(name: str) -> Kind:
+    """What `file.py:Class` is; a model, where it is neither a task nor a metric."""
+    others: list[Kind] = ["tasks", "metrics"]
+    for kind in others:
+        with suppress(KeyError):
+            find(kind, name)
+            return kind
+    return "models"
 
 
 def _kind(name: str) -> Kind:
@@ -248,12 +349,13 @@ def sync_command(
 ) -> None:
     """Rebuild MLflow from run folders."""
     with UserErrors():
+        check_folder(runs, "sync")
         folders = [path.parent for path in find_starts(runs)]
         if not folders:
             raise ValueError(f"no run.json below {runs}")
         uri = tracking_uri or default_uri(runs)
         synced = sync(folders, uri, experiment)
-        console.print(f"{len(synced.runs)} runs in {uri}, experiment {experiment}")
+        console.print(f"{counted(len(synced.runs), 'run')} in {uri}, experiment {experiment}")
         for folder, reason in synced.errors:
             errors.print(f"{folder}: {reason}", style="red")
         if synced.errors:

@@ -6,11 +6,14 @@ Three sources, the later wins: defaults in the class (and its reduced scale), th
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import inspect
 import itertools
+import re
+import reprlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,8 +21,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import CUSTOM, short_hash, with_settings
-from bench.registry import find, names, own_source, public_name, suggest
+from bench.record import CUSTOM, LARGEST_NUMBER, check_size, code_hash, deeper_than, short_hash, with_settings
+from bench.registry import find, names, own_modules, own_source, public_name, suggest
+from bench.run.contract import check_class
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
@@ -30,16 +34,23 @@ __all__ = [
     "assign",
     "build",
     "build_metrics",
+    "check_values",
     "explain_error",
+    "flat_enough",
     "make_runs",
     "parse_settings",
     "plain",
+    "read_seeds",
     "setting_names",
+    "shown_value",
     "source_hash",
     "split_metrics",
 ]
 
 Scale = Literal["smoke", "small", "paper"]
+LARGEST_INTEGER = 10**15
+_DEEPEST = 20
+"""Of lists and tables in one another in a setting."""
 
 
 class RunConfig(RunSettings):
@@ -49,7 +60,7 @@ class RunConfig(RunSettings):
     """Name in `baselines/` or of an installed package, or `my_gan.py:MyGAN`."""
     task: str
     """Name in `bench/tasks/` or of an installed package, or `my_task.py:MyTask`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     scale: Scale = "paper"
     """Defaults to start from: `paper` is the published setting; `small` and `smoke` are reduced and say so."""
     model_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
@@ -58,12 +69,15 @@ class RunConfig(RunSettings):
     def resolve(self) -> Resolved:
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
         model_class, task_class = find("models", self.model), find("tasks", self.task)
+        check_class(model_class)
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)
         metrics = build_metrics(self.metrics or task.metrics, self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})
+        for owner, kept in ((self.model, config), (self.task, task)):
+            check_size(plain(kept), owner)
         return Resolved(run=run, model_class=model_class, model_config=config, task=task, metrics=metrics)
 
 
@@ -109,15 +123,17 @@ class Resolved:
         row = {
             "schema": 1,  # of this hash, not of records: a row goes on over versions of the record
             "model": _identity(self.run.model, self.model_class),
-            "model_settings": self.model_settings,
+            "model_settings": _without_added(self.model_config),
             "task": f"{_identity(self.run.task, type(self.task))}@{self.task.version}",
-            "task_settings": self.task_settings,
+            "task_settings": self.task_settings | {name: _sha256(path) for name, path in self.task.files().items()},
             "scale": self.run.scale,
             "n_samples": self.run.n_samples,
             "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
         }
         if self.run.fp32_precision != "ieee":
             row["fp32_precision"] = self.run.fp32_precision
+        if self.run.selection != "last":
+            row["selection"] = [self.run.selection, self.run.select_every]
         return short_hash(row)
 
     @property
@@ -137,10 +153,9 @@ class Resolved:
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """SHA-256 of the code of model and task, with the parts that they share, and of a user's own file alone."""
+        """SHA-256 of the code of model and task, with the parts that they share, and of each of a user's own files."""
         found = {"model": source_hash(self.model_class), "task": source_hash(type(self.task))}
-        source = self.model_source
-        return found if source is None else {**found, MODEL_SOURCE: hashlib.sha256(source).hexdigest()}
+        return found | own_hashes(self.run.model, self.model_class)
 
     @cached_property
     def run_id(self) -> str:
@@ -152,6 +167,8 @@ class Resolved:
         how = run.model_dump(include={"seed", "temperatures", "evaluate_every", "log_every", "on_alarm", "threads"})
         if run.cuda_graphs and self.device_kind == "cuda":
             how["cuda_graphs"] = True
+        if run.evaluate_at:
+            how["evaluate_at"] = sorted(set(run.evaluate_at))
         alarms = run.model_dump(include={"alarm_unique", "alarm_entropy"})
         sources = [self.sources["model"], self.sources["task"]]
         version = package_version("textgan-bench")
@@ -192,6 +209,7 @@ class Resolved:
         effective = {
             "metrics": () if usual else tuple(m.name for m in self.metrics),
             "metric_settings": {name: settings for name, settings in changed.items() if settings},
+            "evaluate_at": tuple(sorted(set(own.evaluate_at))),
             "device": self.device_kind,
             "cuda_graphs": own.cuda_graphs and self.device_kind == "cuda",
         }
@@ -220,6 +238,12 @@ def plain(settings: Any) -> dict[str, Any]:
     return values
 
 
+def _without_added(settings: Any) -> dict[str, Any]:
+    """As `plain`, without `ADDED` settings (`baselines/common/interface.py`) that are at their default."""
+    later = {f.name: f.default for f in dataclasses.fields(settings) if f.metadata.get("added")}
+    return {name: value for name, value in plain(settings).items() if name not in later or value != later[name]}
+
+
 def setting_names(settings_class: type[Any]) -> list[str]:
     """Names of the settings of a model's `Config`, a task or a metric."""
     return [f.name for f in dataclasses.fields(settings_class) if f.init]
@@ -231,31 +255,98 @@ def build(settings_class: type[Any], values: Mapping[str, Any], owner: str) -> A
         if name not in setting_names(settings_class):
             raise KeyError(f"{owner} has no setting {name!r}; {suggest(name, setting_names(settings_class))}")
     try:
-        return TypeAdapter(settings_class).validate_python(dict(values))
+        settings = TypeAdapter(settings_class).validate_python(dict(values))
     except ValidationError as error:
         raise ValueError(f"{owner}: {explain_error(error)}") from error
+    check_values(values, settings, f"{owner}: ")
+    return settings
 
 
-_TYPES = {"int": "an integer", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list"}
+def check_values(values: Mapping[str, Any], settings: Any, where: str = "") -> None:
+    """What pydantic takes and no setting is, `settings` being what it made of it. Raises ValueError.
+
+    `true` and `false` are no numbers, although Python takes them for 1 and 0. A number over `LARGEST_NUMBER`, or one
+    that is not finite, could not stand in a record; an integer over `LARGEST_INTEGER` is no size of anything.
+    """
+    for name, value in values.items():
+        if (wish := _other_than_number(value, getattr(settings, name, None))) is not None:
+            raise ValueError(f"{where}{name} takes {wish}, got {shown_value(value)}")
 
 
-def explain_error(error: ValidationError) -> str:
-    """The first complaint of pydantic in our words: `rollouts takes an integer, got 'abc'`."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "settings"
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
-    if first["type"] == "missing":
-        return f"{where} must be set (--set {where}=...)"
-    if first["type"] == "literal_error":
-        return f"{where} is one of {first['ctx']['expected']}, got {first['input']!r}"
-    if first["type"] == "extra_forbidden":
-        return f"{where} is not a setting"
+def _other_than_number(given: Any, taken: Any) -> str | None:
+    """What is expected in the place of a value that is no number as settings have it; None: it is one, or no number."""
+    if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        return next(filter(None, map(_other_than_number, given, taken)), None)
+    if isinstance(taken, bool) or not isinstance(taken, int | float):
+        return None
+    if isinstance(given, bool):
+        return "a number"
+    if isinstance(taken, int) and abs(taken) > LARGEST_INTEGER:
+        return f"an integer of at most {LARGEST_INTEGER:,}"
+    return None if abs(taken) <= LARGEST_NUMBER else f"a finite number of at most {LARGEST_NUMBER:g}"
+
+
+_TYPES = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a table",
+    "model": "a table",
+    "dataclass": "a table",
+}
+_BY_OPTION: Mapping[int | str, str] = {"temperatures": "--temperature", "metrics": "--metric", "scale": "--scale"}
+"""Settings of a run that the command line has options for."""
+_UNIONS = re.compile(r"(int|float|str|constrained-\w+|(dict|tuple|list|function-\w+|nullable|union)\[.*\])")
+"""What pydantic puts into the place of an error beside names of fields."""
+
+
+def explain_error(
+    error: ValidationError, known: Callable[[Sequence[int | str]], Iterable[str]] | None = None, inside: str = ""
+) -> str:
+    """The first complaint of pydantic in our words: `runs[0].rollouts takes an integer, got 'abc'`.
+
+    `known` says what may stand at a place; `inside` is a part of it that nobody wrote.
+    """
+    found = error.errors(include_url=False)
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])  # it tells why another lacks
+    place = [part for part in first["loc"] if isinstance(part, int) or not _UNIONS.fullmatch(part)]
+    said = place[1:] if place and place[0] == inside else place
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in said).strip(".") or "settings"
+    if known is None and said and said[0] in _BY_OPTION:
+        where = f"{said[0]} ({_BY_OPTION[said[0]]})"
     kind = first["type"].partition("_")[0]
+    match first["type"]:
+        case "value_error":
+            return f"{where}: {first['ctx']['error']}" if said else str(first["ctx"]["error"])
+        case "missing":
+            return f"{where} must be set" + (f" (--set {where}=...)" if known is None else "")
+        case "literal_error":
+            return f"{where} is one of {first['ctx']['expected']}, got {shown_value(first['input'])}"
+        case "extra_forbidden":
+            return f"{where} is not a setting" + (f"; {suggest(str(place[-1]), known(place[:-1]))}" if known else "")
     if kind in _TYPES and first["type"].endswith(("_parsing", "_type", "_from_float")):
-        return f"{where} takes {_TYPES[kind]}, got {first['input']!r}"
+        return f"{where} takes {_TYPES[kind]}, got {shown_value(first['input'])}"
     wish = first["msg"][0].lower() + first["msg"][1:]
-    return f"{where}: {wish}, got {first['input']!r}"
+    return f"{where}: {wish}, got {shown_value(first['input'])}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+
+
+def shown_value(value: Any) -> str:
+    """A value as a message has it: short, however long it is, and a date as it is written."""
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else _SHORT.repr(value)
+
+
+def flat_enough(value: Any) -> Any:
+    """The same, if its lists and tables lie in one another as settings do. Raises ValueError."""
+    if deeper_than(value, _DEEPEST):
+        raise ValueError(f"lists or tables in one another, more than {_DEEPEST} deep")
+    return value
 
 
 def parse_settings(assignments: Sequence[str]) -> dict[str, Any]:
@@ -264,27 +355,37 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
-            raise ValueError(f"--set takes key=value, got {assignment!r}")
+            raise ValueError(f"--set takes key=value, got {shown_value(assignment)}")
         try:
-            values[key] = tomllib.loads(f"value = {text}")["value"]
+            document = tomllib.loads(f"value = {text}")
+            values[key] = flat_enough(document["value"]) if len(document) == 1 else text
         except tomllib.TOMLDecodeError:
             values[key] = text
-        except RecursionError:
-            raise ValueError(f"--set {key}: lists or tables in one another without end") from None
+        except (ValueError, RecursionError) as error:
+            reason = "lists or tables in one another without end" if isinstance(error, RecursionError) else error
+            raise ValueError(f"--set {key}: {reason}") from None
     return values
+
+
+_ELSEWHERE = {
+    "model": "the first word of `run`, or `model` of a suite",
+    "task": "the second word of `run`, or `task` of a suite",
+    "seed": "--seed, or `seeds` of a suite",
+}
+"""Where that is said which makes a run and could be taken for a setting of it."""
 
 
 def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Put each `--set` where it belongs: the model's settings, the task's, or the run's own.
 
-    A name that two of them have must say which: `model.length`, `task.length`, `run.seed`; a metric's setting always
-    says whose: `lm_score.order`.
+    A name that two of them have must say which: `model.length`, `task.length`, `run.device`; a metric's setting always
+    says whose: `lm_score.order`. Model, task and seed make the run and are no settings of it.
     """
     model_class, task_class = find("models", config["model"]), find("tasks", config["task"])
     owners = {
         "model": setting_names(model_class.Config),
         "task": setting_names(task_class),
-        "run": [n for n in RunConfig.model_fields if not n.endswith("_settings")],
+        "run": [n for n in RunConfig.model_fields if not n.endswith("_settings") and n not in _ELSEWHERE],
     }
     result = {**config, "model_settings": {**config.get("model_settings", {})}}
     result["task_settings"] = {**config.get("task_settings", {})}
@@ -292,6 +393,8 @@ def assign(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, An
     result["metric_settings"] = {**config.get("metric_settings", {}), **metric_settings}
     for key, value in values.items():
         prefix, _, name = key.rpartition(".")
+        if prefix in ("", "run") and name in _ELSEWHERE and not any(name in names for names in owners.values()):
+            raise KeyError(f"{name} is no setting: give it as {_ELSEWHERE[name]}")
         having = [o for o in ([prefix] if prefix else owners) if name in owners.get(o, [])]
         if len(having) > 1:
             raise KeyError(f"{name!r} is a setting of {' and '.join(having)}; write {having[0]}.{name}=...")
@@ -318,18 +421,56 @@ def split_metrics(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     return others, of_metrics
 
 
+_MOST_SEEDS = 10_000
+
+
+def read_seeds(values: Iterable[object]) -> list[int]:
+    """`["0-2", "7"]` -> [0, 1, 2, 7], each once. Raises ValueError that says how seeds are written."""
+    seeds: dict[int, None] = {}
+    for value in values:
+        found = None if isinstance(value, bool) else re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value))
+        if found is None:
+            numbers = re.findall(r"\d+", str(value))
+            between = "-" if re.fullmatch(r"\d+\s*(\.\.\.?|:|–|-)\s*\d+", str(value)) else " "
+            meant = f": write --seed {between.join(numbers)}" if between == "-" or "," in str(value) else ""
+            raise ValueError(f"seeds are whole numbers from 0 on, as --seed 0 1 2 or 0-2, got {str(value)!r}{meant}")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError(f"seeds {value}: that ends before it begins: write --seed {last}-{first}")
+        if last - first >= _MOST_SEEDS:
+            raise ValueError(f"seeds {value} are {last - first + 1:,} runs; at most {_MOST_SEEDS:,}")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return list(seeds)
+
+
 def make_runs(config: Mapping[str, Any], seeds: Sequence[int]) -> list[RunConfig]:
     """One checked `RunConfig` per seed."""
     try:
-        return [RunConfig.model_validate({**config, "seed": seed}) for seed in seeds]
+        runs = [RunConfig.model_validate({**config, "seed": seed}) for seed in seeds]
     except ValidationError as error:
         raise ValueError(explain_error(error)) from error
+    for run in runs:
+        check_values(config, run)
+    return runs
 
 
 def _identity(name: str, member: type[Any]) -> str:
     """What makes a model or a task the same in two runs: its name; of a user's own file, class and content."""
-    source = own_source(name, member)
-    return name if source is None else f"{member.__name__}@{hashlib.sha256(source).hexdigest()}"
+    code = code_hash(own_hashes(name, member))
+    return name if code is None else f"{member.__name__}@{code}"
+
+
+def own_hashes(name: str, member: type[Any]) -> dict[str, str]:
+    """SHA-256 of a user's own file, as it is kept with the record, and of what it imports of the user's; else empty."""
+    if (source := own_source(name, member)) is None:
+        return {}
+    beside = {f"import {module}": path.read_bytes() for module, path in own_modules(name, member).items()}
+    return {n: hashlib.sha256(content).hexdigest() for n, content in {MODEL_SOURCE: source, **beside}.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def source_hash(member: type[Any]) -> str:

@@ -24,6 +24,6 @@ def duration_text(seconds: float) -> str:
 
 def read_duration(text: str, owner: str) -> float:
     """`9m` -> 540 seconds. Raises ValueError that speaks of `owner`, such as `--budget`."""
-    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
+    if not (found := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", text)):
         raise ValueError(f"{owner} takes a number and s, m, h or d, such as 9m; got {text!r}")
     return float(found[1]) * _UNITS[found[2]]

@@ -43,7 +43,7 @@ class Published:
     task_config: Mapping[str, str]
     """Settings of the task that make its data those of the number."""
     key: str
-    """Our name of the score; one that we do not compute has a name of its own (`nll_gen_padded_train`)."""
+    """Our name of the score; one that we do not compute has a name of its own (`human_score`)."""
     value: str
     """As printed in the source."""
     std: str

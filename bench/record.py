@@ -35,6 +35,8 @@ from metrics.common.signature import Setting, signature_text
 __all__ = [
     "CUSTOM",
     "HELD_OUT_TEXT",
+    "LARGEST_NUMBER",
+    "MOST_SETTINGS",
     "REAL_TEXT",
     "SCHEMA_VERSION",
     "Alarm",
@@ -45,7 +47,10 @@ __all__ = [
     "Score",
     "as_json",
     "canonical_json",
+    "check_size",
+    "code_hash",
     "decode",
+    "deeper_than",
     "is_altered",
     "read_document",
     "read_evaluation",
@@ -69,8 +74,15 @@ CHECKSUM = "checksum"
 """Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
 _LABEL = 60
 """Characters of settings behind a name."""
-_LARGEST = 1e50
+LARGEST_NUMBER = 1e50
 """Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
+MOST_SETTINGS = 100_000
+"""Characters, as JSON, of the settings of a model or a task, of facts, of an environment; usual are hundreds."""
+_MOST_SCORES = 1_000
+"""Of different names in one record; usual are about 40. Tables have a column for each."""
+_MOST_NAME = 1_000
+"""Characters of a name."""
+_REMEDY = "take it from a copy, or remove it and give the command that made it again"
 _DEEPEST = 50
 """Of objects and lists in one another; a run's have 7."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -97,7 +109,14 @@ class Score:
     @functools.cached_property
     def signature(self) -> str:
         """Metric and settings as one text: equal texts, comparable scores."""
-        return signature_text(self.metric, self.settings)
+        values = tuple(self.settings.values())  # 1, 1.0 and True are equal, and other texts
+        return _signature(self.metric, tuple(self.settings), tuple(map(type, values)), values)
+
+
+@functools.lru_cache(maxsize=4096)
+def _signature(metric: str, names: tuple[str, ...], _: tuple[type[Any], ...], values: tuple[Setting, ...]) -> str:
+    """Once for all scores of one kind: a table of 10,000 records has 3 million scores."""
+    return signature_text(metric, dict(zip(names, values, strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +134,17 @@ class Evaluation:
     temperature: float
     scores: Mapping[str, Score]
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Metric -> why it is absent."""
+    """Metric or score -> why it is absent."""
     samples_file: str | None = None
     """Relative to the record; None where the samples of this evaluation are not kept."""
     samples_sha256: str | None = None
+
+    def absent(self) -> dict[str, str]:
+        """Metrics and scores that are absent for one reason, `distinct_3, distinct_4` -> the reason."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.skipped.items():
+            names.setdefault(reason, []).append(name)
+        return {", ".join(together): reason for reason, together in names.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +205,9 @@ class RunStart:
     task_config: Mapping[str, Any] = field(default_factory=dict)
     """Every setting of the task, resolved."""
     sources: Mapping[str, str] | None = None
-    """SHA-256 of the code of `model` and `task`, each with the parts that it shares, and of `model.py`, a user's own
-    model, whose file is kept beside the record. None: not known, as of samples and in records of before this field."""
+    """SHA-256 of the code of `model` and `task`, each with the parts that it shares; of `model.py`, a user's own model,
+    whose file is kept beside the record; of `import layers`, another file of the user's that it imports. None: not
+    known, as of samples and in records of before this field."""
     run: RunSettings | None = None
     """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
@@ -192,8 +219,13 @@ class RunStart:
     @property
     def model_identity(self) -> str:
         """What is one model: its name; of a user's own file, the class and the content, whatever the file is called."""
-        source = self.model_source
-        return self.model if source is None else f"{self.model.rpartition(':')[2]}@{source}"
+        code = self.model_code
+        return self.model if code is None else f"{self.model.rpartition(':')[2]}@{code}"
+
+    @property
+    def model_code(self) -> str | None:
+        """Hash of all files of a user's own model; None for a registered one, or if it is not known."""
+        return code_hash({name: sha for name, sha in (self.sources or {}).items() if name not in ("model", "task")})
 
     @property
     def model_source(self) -> str | None:
@@ -276,7 +308,7 @@ def read_record(path: Path) -> RunRecord:
         record = decode(RunRecord, document, "record")
         _check_names(record)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {error}; {_REMEDY}") from error
     return record
 
 
@@ -300,7 +332,7 @@ def read_start(path: Path) -> RunStart:
         start = decode(RunStart, document, "run")
         _check_start(start, "run")
     except ValueError as error:
-        raise ValueError(f"{path} does not describe a run of this version: {error}") from error
+        raise ValueError(f"{path} does not describe a run of this version: {error}; {_REMEDY}") from error
     return start
 
 
@@ -311,27 +343,68 @@ def read_evaluation(document: Mapping[str, Any]) -> Evaluation:
 
 def read_document(path: Path) -> dict[str, Any]:
     """A JSON object of a run: no key twice, no NaN, no number that no run has. Raises ValueError, OSError."""
+    content = read_regular(path)
+    if (quick := _read_quickly(content)) is not None:
+        return quick
     try:
         document = json.loads(
-            read_regular(path).decode(),
+            content.decode(),
             object_pairs_hook=_each_key_once,
             parse_int=_number,
             parse_float=_number,
             parse_constant=_number,
         )
-        if _deeper_than(document, _DEEPEST):
+        if deeper_than(document, _DEEPEST):
             raise ValueError(f"objects or lists in one another, more than {_DEEPEST} deep")
         json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair could not be written again
+        if not isinstance(document, dict):
+            raise ValueError(f"expected an object, got {type(document).__name__}")
     except ValueError as error:
-        raise ValueError(f"{path} is not a run record: {error}") from error
+        raise ValueError(f"{path} is not a run record: {error}; {_REMEDY}") from error
     except RecursionError as error:
         raise ValueError(f"{path} is not a run record: objects or lists in one another without end") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is not a run record: expected an object, got {type(document).__name__}")
     return document
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
+_KEY = re.compile(rb'"\s*:')
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def _read_quickly(content: bytes) -> dict[str, Any] | None:
+    """The document, if it is beyond doubt one that `read_document` takes; None: it is read slowly, which says why not.
+
+    A string can hold a key's end, `":`, only behind a backslash. So there are at least as many of them as keys, and
+    exactly as many where no key stands twice in one object and no string has one.
+    """
+    try:
+        document = _ANYTHING.validate_json(content)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    n_keys, level = 0, [document]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                n_keys += len(each)
+                values: Iterable[Any] = each.values()
+            else:
+                values = each
+            for value in values:
+                if isinstance(value, int | float):
+                    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+                        return None
+                elif isinstance(value, dict | list):
+                    below.append(value)
+        if not below:
+            return document if n_keys == len(_KEY.findall(content)) else None
+        level = below
+    return None
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether more lists or objects lie in one another."""
     level = [value]
     for _ in range(levels):
         level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]
@@ -395,9 +468,10 @@ def _place(where: str, parts: typing.Sequence[Any]) -> str:
 
 def _number(text: str) -> float:
     """A number as JSON writes it: NaN, Infinity and what would become one in a sum are none."""
-    if len(text) > 400 or not abs(float(text)) <= _LARGEST:
+    if len(text) > 400 or not abs(float(text)) <= LARGEST_NUMBER:
         raise ValueError(
-            f"{_short(text)} is no number of a run: at most {_LARGEST:g}, finite; an absent score belongs in `skipped`"
+            f"{_short(text)} is no number of a run: at most {LARGEST_NUMBER:g}, finite; an absent score belongs in "
+            "`skipped`"
         )
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
@@ -415,14 +489,28 @@ def _check_start(start: RunStart, where: str) -> None:
     for name, value in (("run_id", start.run_id), ("config_hash", start.config_hash)):
         if not _NAME.fullmatch(value):
             raise ValueError(f"{where}.{name} must be letters, digits, '-', '_' and '.', got {_short(value)}")
+    _check_lengths(f"{where}.model, task or scale", (start.model, start.task, start.scale))
+    for what in ("model_config", "changed", "task_config", "sources", "data_facts", "environment"):
+        check_size(getattr(start, what) or {}, f"{where}.{what}")
     try:
         datetime.datetime.fromisoformat(start.created_at)
     except ValueError as error:
         raise ValueError(f"{where}.created_at must be a time as ISO 8601 writes it: {error}") from error
 
 
+def check_size(settings: Mapping[str, Any], what: str) -> None:
+    """Settings and facts that a table can show. Raises ValueError that speaks of `what`."""
+    if (size := len(canonical_json(settings))) > MOST_SETTINGS:
+        raise ValueError(f"{what} takes {size:,} characters as JSON; at most {MOST_SETTINGS:,} can be kept of a run")
+
+
 def _check_names(record: RunRecord) -> None:
     _check_start(record, "record")
+    keys = {key for e in record.evaluations for key in (*e.scores, *e.skipped)}
+    if len(keys) > _MOST_SCORES:
+        raise ValueError(f"record has {len(keys):,} scores of different names; at most {_MOST_SCORES:,} are read")
+    names = {e.phase for e in record.evaluations} | {phase.name for phase in record.phases} | keys
+    _check_lengths("a phase or a score", names)
     for i, evaluation in enumerate(record.evaluations):
         where, file, digits = f"record.evaluations[{i}]", evaluation.samples_file, evaluation.samples_sha256
         if file is not None and (not file.isprintable() or file.startswith(".") or set("/\\:") & set(file)):
@@ -431,6 +519,12 @@ def _check_names(record: RunRecord) -> None:
             raise ValueError(f"{where} names a samples_file without samples_sha256")
         if digits is not None and not re.fullmatch(r"[0-9a-f]{64}", digits):
             raise ValueError(f"{where}.samples_sha256 must be 64 hexadecimal digits, got {_short(digits)}")
+
+
+def _check_lengths(what: str, names: Iterable[str]) -> None:
+    for name in names:
+        if len(name) > _MOST_NAME:
+            raise ValueError(f"{what} has a name of {len(name):,} characters; at most {_MOST_NAME:,} are read")
 
 
 def _short(value: Any) -> str:
@@ -445,6 +539,11 @@ def canonical_json(value: Any) -> str:
 def short_hash(value: Any) -> str:
     """12 hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def code_hash(files: Mapping[str, str]) -> str | None:
+    """One hash of the files of a user's own model: of a single file the file's own."""
+    return next(iter(files.values()), None) if len(files) < 2 else short_hash(files)
 
 
 def with_settings(name: str, settings: Mapping[str, Any]) -> str:

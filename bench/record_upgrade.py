@@ -90,15 +90,17 @@ def _inferred(document: Mapping[str, Any]) -> dict[str, Any]:
     """The run's own settings, as far as an upgraded document tells them."""
     environment = document.get("environment")
     environment = environment if isinstance(environment, dict) else {}
-    evaluations = [e for e in document.get("evaluations", ()) if isinstance(e, dict)]
+    listed = document.get("evaluations")
+    evaluations = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
     found: dict[str, Any] = {}
     scores = [score for e in evaluations if isinstance(of := e.get("scores"), dict) for score in of.values()]
     settings = [score.get("settings") for score in scores if isinstance(score, dict)]
     counts = [s["samples"] for s in settings if isinstance(s, dict) and type(s.get("samples")) is int]
     if counts:
         found["n_samples"] = counts[0]
-    if temperatures := {e.get("temperature") for e in evaluations if e.get("at") == "end"}:
-        found["temperatures"] = sorted(t for t in temperatures if isinstance(t, int | float))
+    at_end = [e.get("temperature") for e in evaluations if e.get("at") == "end"]
+    if temperatures := {t for t in at_end if isinstance(t, int | float)}:
+        found["temperatures"] = sorted(temperatures)
     steps = [e.get("step") for e in evaluations if e.get("at") == "cadence"]
     if every := math.gcd(*(step for step in steps if isinstance(step, int))):
         found["evaluate_every"] = every

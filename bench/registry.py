@@ -12,32 +12,51 @@ in a record of this benchmark always means the same code. Listing names imports 
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import pkgutil
+import site
 import sys
-from collections.abc import Iterable
+import sysconfig
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.places import ROOT
+from bench.places import ROOT, check_file
 
 if TYPE_CHECKING:
     from metrics.common.base import Better, Meaning
 
-__all__ = ["Kind", "find", "find_recorded", "is_file", "meaning_of", "names", "own_source", "public_name", "suggest"]
+__all__ = [
+    "Kind",
+    "find",
+    "find_recorded",
+    "first_line",
+    "is_file",
+    "meaning_of",
+    "names",
+    "own_modules",
+    "own_source",
+    "public_name",
+    "source_file",
+    "suggest",
+]
 
 Kind = Literal["models", "tasks", "metrics"]
 
 _MOST_SOURCE = 1 << 20
 """Bytes of a user's file."""
-_LOADED: dict[str, str] = {}
-"""Module of a user's file -> SHA-256 of the file when it was loaded."""
+_LOADED: dict[str, dict[str, bytes]] = {}
+"""Module of a user's file -> digests of it and of the user's modules it imports, by name, as they were loaded."""
 _PREFIX = __package__.rpartition(".")[0]  # "" in the checkout, "textgan_bench" in a wheel
 _PACKAGES: dict[Kind, str] = {"models": "baselines", "tasks": "bench.tasks", "metrics": "metrics"}
 _BASES: dict[Kind, tuple[str, str]] = {
@@ -61,8 +80,23 @@ def _own(kind: Kind) -> set[str]:
     return found
 
 
+def first_line(kind: Kind, name: str) -> str:
+    """The first sentence of what a name stands for, read without an import; of another distribution, its place."""
+    folder = ROOT.joinpath(*_PACKAGES[kind].split("."))
+    places = (
+        [folder / name / "metric.py"] if kind == "metrics" else [folder / f"{name}.py", folder / name / "__init__.py"]
+    )
+    path = next((path for path in places if path.is_file()), None)
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path else None
+    if text is None:
+        return f"installed: {', '.join(point.value for point in _plugins(kind) if point.name == name)}"
+    return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
+
+
 def find(kind: Kind, name: str) -> type[Any]:
     """The class behind a name or behind `file.py:Class`. Raises KeyError with the nearest name."""
+    if not isinstance(name, str):
+        raise KeyError(f"the name of one of {kind} is text, got {name!r:.80}")
     if is_file(name):
         return _from_file(kind, name)
     if name in _own(kind):
@@ -70,11 +104,25 @@ def find(kind: Kind, name: str) -> type[Any]:
         return _only_class(importlib.import_module(f"{module}.metric" if kind == "metrics" else module), kind, name)
     points = [point for point in _plugins(kind) if point.name == name]
     if not points:
+        for other in _BASES:
+            if name in names(other):
+                raise KeyError(f"{name!r} is among the {other}, not the {kind}; Known: {', '.join(names(kind))}")
         raise KeyError(f"no {name!r} in {_PACKAGES[kind].replace('.', '/')}; {suggest(name, names(kind))}")
     if len(points) > 1:
         places = ", ".join(sorted(point.value for point in points))
         raise KeyError(f"{name!r} is the name of several installed {kind}: {places}; uninstall all but one")
-    return _extending(points[0].load(), kind, f"{name} ({points[0].value})")
+    with _told_in_words(name):
+        loaded = points[0].load()
+    return _extending(loaded, kind, f"{name} ({points[0].value})")
+
+
+def source_file(kind: Kind, name: str) -> Path:
+    """The file that holds the class behind a registered name; ours are not imported for it. Raises KeyError."""
+    if name not in _own(kind):
+        return Path(inspect.getfile(find(kind, name)))
+    place = ROOT.joinpath(*_PACKAGES[kind].split("."), name)
+    inside = place / ("metric.py" if kind == "metrics" else "__init__.py")
+    return inside if inside.is_file() else place.with_suffix(".py")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -126,6 +174,55 @@ def own_source(name: str, member: type[Any]) -> bytes | None:
     return content
 
 
+def own_modules(name: str, member: type[Any]) -> dict[str, Path]:
+    """Files of the user's that a user's own class imports, directly or not, by their modules' names.
+
+    They are code of the model as much as its file is. Ours, and what is installed, are named by version and commit.
+    """
+    return _users_modules(sys.modules[member.__module__]) if is_file(name) else {}
+
+
+def _users_modules(start: ModuleType) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    waiting = [start]
+    while waiting:
+        for module in map(sys.modules.get, _imported(waiting.pop())):
+            if module in (None, start) or module.__name__ in found or (path := _users_file(module)) is None:
+                continue
+            found[module.__name__] = path
+            waiting.append(module)
+    return dict(sorted(found.items()))
+
+
+def _imported(module: ModuleType) -> list[str]:
+    """Names that may be modules in the import statements of a module, wherever they stand in it."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_bytes())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(base, module.__package__) if node.level else base
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return [".".join(parts[:n]) for parts in (name.split(".") for name in found) for n in range(1, len(parts) + 1)]
+
+
+def _users_file(module: ModuleType) -> Path | None:
+    """The file of a module that is neither ours nor Python's nor installed; None for those."""
+    if not (file := str(getattr(module, "__file__", None))).endswith(".py"):
+        return None
+    path = Path(file).resolve()
+    return None if any(path.is_relative_to(place) for place in _not_users()) else path
+
+
+@functools.cache
+def _not_users() -> list[Path]:
+    """Where the code lies that a version or a commit names."""
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    ours = [ROOT / name for name in ("bench", "baselines", "metrics", "leaderboards", "textgan_bench.py")]
+    return [Path(str(p)).resolve() for p in [*installed, *site.getsitepackages(), site.getusersitepackages(), *ours]]
+
+
 def find_recorded(kind: Kind, name: str, given: str | None, option: str) -> type[Any]:
     """The class that a record names. A record is data, and may be anybody's: code in a file runs only if it is given.
 
@@ -164,17 +261,24 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
     """`my_gan.py:MyGAN`, or `my_gan.py` where it holds one class of the kind."""
     path_text, _, class_name = name.partition(":")
     path = Path(path_text)
-    if not path.is_file():
-        raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})")
+    try:
+        check_file(path)
+    except FileNotFoundError as error:
+        raise KeyError(f"{error} (from {name!r})") from None
+    except OSError:  # no name of a file on this system
+        raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})") from None
     module_name = path.stem
     if module_name in sys.modules and getattr(sys.modules[module_name], "__file__", None) != str(path.resolve()):
         raise KeyError(
             f"{path_text} has the name of the module {module_name!r}, which is loaded already; rename the file"
         )
-    if module_name in sys.modules and _LOADED.get(module_name) == _sha256(path):
+    if module_name in sys.modules and _LOADED.get(module_name) == _digests(sys.modules[module_name]):
         module = sys.modules[module_name]
     else:  # a file that was changed since is another model
+        for loaded in _LOADED.pop(module_name, {}):
+            sys.modules.pop(loaded, None)
         module = _load(path.resolve(), module_name)
+        _LOADED[module_name] = _digests(module)
     if not class_name:
         return _only_class(module, kind, name)
     if not inspect.isclass(found := getattr(module, class_name, None)):
@@ -186,11 +290,18 @@ def _extending(found: Any, kind: Kind, name: str) -> type[Any]:
     """What was found, if it is a class of the kind; else KeyError."""
     if not inspect.isclass(found) or not issubclass(found, _base(kind)):
         raise KeyError(f"{name} is not a {_base(kind).__name__}: it must extend it")
+    if lacking := sorted(getattr(found, "__abstractmethods__", ())):
+        line = inspect.getsourcelines(found)[1]
+        raise KeyError(
+            f"{Path(inspect.getfile(found)).name}, line {line}: {found.__name__} lacks the method "
+            f"{' and '.join(lacking)}, which every {_base(kind).__name__} has"
+        )
     return found
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _digests(module: ModuleType) -> dict[str, bytes]:
+    files = {module.__name__: Path(str(module.__file__)), **_users_modules(module)}
+    return {name: hashlib.sha256(path.read_bytes()).digest() for name, path in files.items()}
 
 
 def _load(path: Path, module_name: str) -> ModuleType:
@@ -198,14 +309,43 @@ def _load(path: Path, module_name: str) -> ModuleType:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    _LOADED[module_name] = _sha256(path)
     sys.modules[module_name] = module  # dataclasses look their module up by name
     try:
-        specification.loader.exec_module(module)
+        with _told_in_words(path.name, path):
+            specification.loader.exec_module(module)
     except BaseException:
         del sys.modules[module_name]
         raise
     return module
+
+
+@contextmanager
+def _told_in_words(name: str, path: Path | None = None) -> Iterator[None]:
+    """What goes wrong while somebody's code is imported becomes a ValueError: file, line, its text, the error."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, SyntaxError):
+            file, number, text = error.filename, error.lineno, error.text
+            what = f"{type(error).__name__}: {error.msg}"
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            frame = next((f for f in reversed(frames) if path and f.filename == str(path)), frames[-1])
+            file, number, text = frame.filename, frame.lineno, frame.line
+            what = f"{type(error).__name__}: {error}"
+        where = f"{Path(file or name).name}, line {number}: `{(text or '').strip()}`"
+        raise ValueError(f"{where}: {what}{_import_hint(error)}") from error
+
+
+def _import_hint(error: Exception) -> str:
+    """The nearest module; for one of ours, what is imported everywhere in its place."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    if error.name.partition(".")[0] in ("baselines", "bench", "metrics"):
+        return ": write `from textgan_bench import TextGenerator, …`, which is the same from a checkout and a wheel"
+    known = [module.name for module in pkgutil.iter_modules()]
+    near = difflib.get_close_matches(error.name.partition(".")[0], known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; `pip install` what provides {error.name!r}"
 
 
 def _members(module: ModuleType, kind: Kind) -> list[str]:
@@ -221,7 +361,7 @@ def _members(module: ModuleType, kind: Kind) -> list[str]:
 def _only_class(module: ModuleType, kind: Kind, name: str) -> type[Any]:
     members = [n for n in _members(module, kind) if not n.startswith("_")]
     if len(members) != 1:
-        raise KeyError(
-            f"{name}: expected one {_base(kind).__name__} in {module.__name__}, found {', '.join(members) or 'none'}"
-        )
-    return getattr(module, members[0])
+        which = f": name one, {name}:{members[0]}" if members and is_file(name) else ""
+        found = ", ".join(members) or "none"
+        raise KeyError(f"{name}: expected one {_base(kind).__name__} in {module.__name__}, found {found}{which}")
+    return _extending(getattr(module, members[0]), kind, name)

@@ -41,8 +41,10 @@ __all__ = [
     "folder_name",
     "is_regular",
     "is_temporary",
+    "log_probs_name",
     "open_regular",
     "read_regular",
+    "records_in",
     "samples_name",
     "sweep",
     "sweep_below",
@@ -86,6 +88,11 @@ def samples_name(phase: str, at: str, temperature: float) -> str:
     if at == "phase_end":
         return f"samples-after-{phase}.txt"
     return SAMPLES if temperature == 1.0 else f"samples-t{temperature:g}.txt"
+
+
+def log_probs_name(samples: str) -> str:
+    """The file of the log-probabilities that the model gave at an evaluation, by the file of its samples."""
+    return f"log-probs-{Path(samples).stem}.npz"
 
 
 MOST_BYTES = 64 << 20
@@ -166,6 +173,16 @@ def _is_abandoned(path: Path) -> bool:
 def find_records(root: Path) -> list[Path]:
     """The records at any depth below `root`, in order."""
     return _found(root, RECORD)
+
+
+def records_in(place: Path) -> list[Path]:
+    """The record files that a user means: the file itself, or those below a folder. Raises FileNotFoundError."""
+    if not place.exists():
+        raise FileNotFoundError(f"{place} does not exist; name a folder with run records or a {RECORD}")
+    if found := [place] if place.is_file() else find_records(place):
+        return found
+    unfinished = "; the runs below it have not ended" if find_starts(place) else ""
+    raise FileNotFoundError(f"{place} holds no {RECORD} at any depth{unfinished}")
 
 
 def find_starts(root: Path) -> list[Path]:

@@ -6,24 +6,39 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Precision", "RunSettings"]
+__all__ = ["MOST_HEAT", "MOST_SENTENCES", "Precision", "RunSettings", "Selection", "Temperature"]
 
+MOST_HEAT = 100.0
+"""The highest temperature: beyond it all words are equally likely, whatever the model is."""
+
+MOST_SENTENCES = 10_000_000
+"""Of a split, and of the samples of an evaluation: far more than anybody publishes, and what a machine can hold."""
 Precision = Literal["ieee", "tf32", "bf16"]
+Selection = Literal["last", "validation"]
+Temperature = Annotated[float, Field(gt=0, le=MOST_HEAT)]
 
 
 class RunSettings(BaseModel):
     """How a run is sampled, scored, logged and computed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
-    n_samples: Annotated[int, Field(gt=0)] = 10_000
+    n_samples: Annotated[int, Field(gt=0, le=MOST_SENTENCES)] = 10_000
     """Sentences drawn at each evaluation; BLEU and Self-BLEU depend on it, so it is in every signature."""
-    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
+    temperatures: tuple[Temperature, ...] = (1.0,)
     """Temperatures of the evaluation at the end; 1 is always evaluated."""
     evaluate_every: Annotated[int, Field(ge=0)] = 0
     """Steps between evaluations on the way; 0: only at the end of each phase."""
+    evaluate_at: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Further steps after which to evaluate."""
     log_every: Annotated[int, Field(gt=0)] = 100
     """Steps between two readings of what a step returns."""
+    selection: Selection = "last"
+    """Which weights are evaluated and kept at the end. `last`: those of the last step, as every published setting has
+    them. `validation`: those, of every `select_every` steps and of each phase's end, under which validation sentences
+    (at most 2,000, spread evenly) cost least. It makes a row of its own, and needs a likelihood."""
+    select_every: Annotated[int, Field(gt=0)] = 100
+    """Steps between two looks at the validation text, where `selection` asks for them."""
     metrics: tuple[str, ...] = ()
     """Names of metrics; empty: the task's own list."""
     metric_settings: dict[str, dict[str, Any]] = {}

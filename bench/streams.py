@@ -1,31 +1,232 @@
-"""Standard output and error that take any text: a terminal's encoding never ends a command."""
+"""What is printed: two consoles for text of anybody, tables that are cut nowhere, streams that take any character."""
 
 from __future__ import annotations
 
 import io
+import logging
+import os
 import sys
-import unicodedata
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
 
-__all__ = ["shown", "take_any_text"]
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from bench.text.escapes import json_text, shown
+
+__all__ = [
+    "Head",
+    "SafeConsole",
+    "SafeGroup",
+    "console",
+    "errors",
+    "fits",
+    "print_prose",
+    "print_table",
+    "shown",
+    "take_any_text",
+]
+
+_ENDLESS = 1_000_000
+"""Columns of what is no terminal: in a pipe or a file nothing is wrapped or cut."""
+_PROSE = 120
+"""Columns that sentences are wrapped to where there is no terminal."""
+_FOLDED = 16
+"""Columns that a long text of a table is folded to, rather than that the table is divided."""
+_GAP = 3
+"""Columns between two columns of a table."""
 
 
-def shown(text: str) -> str:
-    """Text of anybody as a terminal may have it: control and bidirectional characters as escapes, `\\x1b`, `\\u202e`.
+Groups = Sequence[Sequence[Sequence[Text | str]]]
+"""Groups of rows of cells."""
 
-    Names of files and rows, and what a server answers, could otherwise move the cursor or turn a line around.
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column."""
+
+    title: str
+    """May have several lines."""
+    left: bool = False
+    """Words, which stand on the left and may be folded; numbers stand on the right and are never folded."""
+
+
+class SafeConsole(Console):
+    """Prints anybody's text, for whoever reads.
+
+    `[bold]` in a name is no markup, and no character steers the terminal (`bench.text.escapes`). A reader that went
+    away, or a full disk, ends no training: the rest goes nowhere.
     """
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _CONTROL else repr(c)[1:-1] for c in text)
+
+    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
+        super().__init__(stderr=stderr, quiet=quiet, soft_wrap=True, markup=False, highlight=False)
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Of the terminal; without end where there is none."""
+        return super().size if self.is_terminal else ConsoleDimensions(_ENDLESS, super().size.height)
+
+    @size.setter
+    def size(self, _size: tuple[int, int]) -> None:
+        raise AttributeError("the size of a console is the terminal's")
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Every str that is printed, in a table too, comes through here."""
+        return super().render_str(shown(text), **how)
+
+    def print_document(self, text: str) -> None:
+        """Text for programs, as it is."""
+        if self.quiet:
+            return
+        with self._lock:
+            try:
+                self.file.write(text if text.endswith("\n") else f"{text}\n")
+                self.file.flush()
+            except OSError:
+                self._give_up()
+
+    def print_json_text(self, document: str) -> None:
+        """A JSON document, which reads as the same values and steers no terminal."""
+        self.print_document(json_text(document))
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+            self.file.flush()
+        except OSError:
+            self._buffer.clear()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # what Python still holds is written at the end
+        os.close(nowhere)
 
 
-_CONTROL = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of what steers a terminal: controls, formats (bidirectional ones too), surrogates, breaks."""
+def print_table(console: Console, heads: Sequence[Head], groups: Groups) -> None:
+    """Rows in groups. Nothing is cut: what the terminal is too narrow for is folded, or goes into further tables.
+
+    Each of those begins with the first column. A single column that is too wide goes beyond the edge.
+    """
+    cells = [[[Text(shown(cell)) if isinstance(cell, str) else cell for cell in row] for row in g] for g in groups]
+    titles = [Text(shown(head.title)) for head in heads]
+    needed = _needed(heads, groups)
+    for i, columns in enumerate(_divided(needed, console.width)):
+        if i:
+            console.print()
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+        for c in columns:
+            side: Literal["left", "right"] = "left" if heads[c].left else "right"
+            table.add_column(titles[c], justify=side, overflow="fold", no_wrap=not heads[c].left)
+        for rows in cells:
+            for row in rows:
+                table.add_row(*(row[c] for c in columns))
+            table.add_section()
+        least = sum(needed[c] + _GAP for c in columns)
+        console.print(_NotNarrower(table, least), no_wrap=True, overflow="ignore", crop=False)
+
+
+def print_prose(console: Console, text: str, style: str = "") -> None:
+    """Text that is wrapped between words, and only there; where there is no terminal, as lines are in a text file."""
+    width = console.width if console.is_terminal else min(console.width, _PROSE)
+    for paragraph in text.split("\n"):
+        lines = textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False)
+        console.print(Text(shown("\n".join(lines)), style=style), soft_wrap=True)
+
+
+def fits(console: Console, heads: Sequence[Head], groups: Groups) -> bool:
+    """Whether `print_table` makes one table of it."""
+    return len(_divided(_needed(heads, groups), console.width)) == 1
+
+
+@dataclass(frozen=True)
+class _NotNarrower:
+    """A table that goes beyond the edge rather than that it is cut."""
+
+    table: Table
+    width: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.table, options.update_width(max(options.max_width, self.width)))
+
+
+def _needed(heads: Sequence[Head], groups: Groups) -> list[int]:
+    """The least columns of a terminal that each column takes."""
+    widths = [_width(head.title) for head in heads]
+    for row in (row for rows in groups for row in rows):
+        widths = [max(width, _width(cell)) for width, cell in zip(widths, row, strict=True)]
+    return [min(width, _FOLDED) if head.left else width for head, width in zip(heads, widths, strict=True)]
+
+
+def _width(text: Text | str) -> int:
+    plain = shown(text) if isinstance(text, str) else text.plain
+    return max((cell_len(line) for line in plain.split("\n")), default=0)
+
+
+def _divided(needed: Sequence[int], width: int) -> list[list[int]]:
+    """Columns -> the columns of each table; the first is in all."""
+    tables: list[list[int]] = []
+    left = 0
+    for i in range(1, len(needed)):
+        if not tables or left < needed[i] + _GAP:
+            tables.append([0])
+            left = width - needed[0] - _GAP
+        tables[-1].append(i)
+        left -= needed[i] + _GAP
+    return tables or [[0]]
+
+
+class SafeGroup(TyperGroup):
+    """Commands whose complaints about what was typed steer no terminal."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parses the options of the program."""
+        with _shown_errors():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parses the words and options of a command, and runs it."""
+        with _shown_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _shown_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "message"):  # click's own, which typer may have vendored
+            error.message = shown(error.message)
+        raise
+
+
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
 
 
 def take_any_text() -> None:
-    """What the encoding of a stream lacks (cp1252 has no ✓, ASCII no ·) is written as an escape, `\\u2713`.
+    """Make this process print anybody's text; for programs and worker processes at their start, not for imports.
 
-    For programs and worker processes at their start; what is imported leaves the streams as they are.
+    What the encoding of a stream lacks (cp1252 has no ✓, ASCII no ·) is written as an escape, `\\u2713`. What is logged
+    or warned of, a server's answer among it, steers no terminal.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    logging.setLogRecordFactory(_ShownRecord)
+    usual = warnings.formatwarning
+    warnings.formatwarning = lambda *args, **more: shown(usual(*args, **more))
+
+
+class _ShownRecord(logging.LogRecord):
+    def getMessage(self) -> str:  # noqa: N802 - logging's name
+        """What every handler writes."""
+        return shown(super().getMessage())

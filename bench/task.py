@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
+from bench.run_settings import MOST_SENTENCES
 from metrics.common.tokens import Tokens
 
-__all__ = ["Task", "TextData", "Vocabulary", "digest", "rows"]
+__all__ = ["MOST_SENTENCES", "Task", "TextData", "Vocabulary", "digest", "rows"]
 
 Ids = NDArray[np.int64]
 
@@ -101,6 +102,16 @@ class TextData:
         """The validation sentences as `Tokens`: for what real text gets in the place of samples."""
         return Tokens.from_rows(self.valid, self.spec.eos_id)
 
+    def true_log_prob(self, ids: Ids) -> NDArray[np.float64]:
+        """`oracle_log_prob`, which for the test sentences is asked once: every evaluation compares with them."""
+        assert self.oracle_log_prob is not None
+        return self._test_log_prob if ids is self.test else self.oracle_log_prob(ids)
+
+    @cached_property
+    def _test_log_prob(self) -> NDArray[np.float64]:
+        assert self.oracle_log_prob is not None
+        return self.oracle_log_prob(self.test)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that a score depends on; all rows of a board carry the same."""
@@ -145,6 +156,10 @@ class Task(ABC):
     @abstractmethod
     def load(self) -> TextData:
         """The data. Raises FileNotFoundError, saying what to put where, when a file cannot be had."""
+
+    def files(self) -> Mapping[str, Path]:
+        """Setting -> the user's file that it names: what is in it, not where it lies, makes a run. Default: none."""
+        return {}
 
     def reference_file(self) -> Path | None:
         """The file that the references come from, one a line, as published. Default: there is none.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from bench.streams import shown
+from bench.streams import SafeConsole, console, errors
 from bench.tracking.options import TrackerName
 
 __all__ = [
@@ -22,42 +19,21 @@ __all__ = [
     "Runs",
     "SafeConsole",
     "SaveEvery",
+    "Seeds",
     "Settings",
     "TrackerOption",
     "TrackingUri",
     "UserErrors",
     "console",
+    "counted",
     "errors",
 ]
 
 
-class SafeConsole(Console):
-    """Prints anybody's text, for whoever reads.
+def counted(n: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
-    `[bold]` in a name is no markup, and no character steers the terminal (`bench.streams`). A reader that went away, or
-    a full disk, ends no training: the rest goes nowhere.
-    """
-
-    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
-        super().__init__(stderr=stderr, quiet=quiet, soft_wrap=True, markup=False, highlight=False)
-
-    def render_str(self, text: str, **how: Any) -> Text:
-        """Every str that is printed, in a table too, comes through here."""
-        return super().render_str(shown(text), **how)
-
-    def _write_buffer(self) -> None:
-        try:
-            super()._write_buffer()
-            self.file.flush()
-        except OSError:
-            self._buffer.clear()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.file.fileno())  # what Python still holds is written at the end
-            os.close(nowhere)
-
-
-console = SafeConsole()
-errors = SafeConsole(stderr=True)
 
 Settings = Annotated[
     list[str] | None,
@@ -73,6 +49,9 @@ Jobs = Annotated[
 ]
 JobsPerGpu = Annotated[
     int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2, or 0-2.", metavar="SEED")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
@@ -93,7 +72,9 @@ class UserErrors:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, KeyError | ValueError | OSError):
+        if isinstance(error, KeyError | ValueError | OSError | MemoryError):
             message = error.args[0] if isinstance(error, KeyError) else error
+            if isinstance(error, MemoryError):
+                message = f"this machine's memory does not hold it{f' ({error})' if str(error) else ''}: ask for less"
             errors.print(f"error: {message}", style="red")
             raise typer.Exit(2) from None

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is imported below begins nothing (see `run_program`)
+
 import typer
 
-from bench.places import program
-from bench.streams import take_any_text
+from bench.interrupts import run_program
+from bench.places import check_folder, check_target, program
+from bench.streams import SafeGroup, console, errors
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=SafeGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -53,9 +59,10 @@ def build(
     from leaderboards.render.terminal import print_boards
 
     try:
+        _check_outputs(out, html, markdown)
         boards = build_boards(runs)
-    except FileNotFoundError as error:
-        typer.echo(f"error: {error}", err=True)
+    except (FileNotFoundError, ValueError) as error:
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     written, failure = [], None  # before anything is printed: a reader that goes away costs no file
     if boards.boards:
@@ -68,18 +75,26 @@ def build(
         except OSError as error:
             failure = f"the tables cannot be written: {error}; name another folder with --out or --html"
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
+        console.print_json_text(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
     else:
         print_boards(boards)
     for path in written:
-        typer.echo(f"written: {path}", err=True)
+        errors.print(f"written: {path}")
     if failure is not None:
-        typer.echo(f"error: {failure}", err=True)
+        errors.print(f"error: {failure}")
         raise typer.Exit(1)
     if boards.problems:
-        typer.echo(f"error: {len(boards.problems)} problem(s) with records, named above", err=True)
+        errors.print(f"error: {len(boards.problems)} problem(s) with records, named above")
     if boards.problems or not boards.boards:
         raise typer.Exit(1)
+
+
+def _check_outputs(out: Path | None, html: Path | None, markdown: Path | None) -> None:
+    for folder, option in ((out, "--out"), (html, "--html")):
+        if folder is not None:
+            check_folder(folder, option)
+    if markdown is not None:
+        check_target(markdown, "--markdown")
 
 
 def _usual_folder(first: Path) -> Path:
@@ -124,8 +139,7 @@ app.command("published")(published_command)
 
 def main() -> None:
     """Entry point of `python -m leaderboards` and of the console script."""
-    take_any_text()
-    app(prog_name=program("leaderboards"))
+    run_program(lambda: partial(app, prog_name=program("leaderboards")))
 
 
 if __name__ == "__main__":

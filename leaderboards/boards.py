@@ -7,8 +7,10 @@ Real text alone may have its own number of samples, where the text has fewer sen
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from leaderboards.rows import (
     best_known,
     choose_baseline,
     labels,
+    mark_as_recorded,
     mark_under_trained,
     members,
     notes,
@@ -40,16 +43,33 @@ __all__ = ["Group", "build", "final_signatures", "reasons", "split"]
 _REAL = (REAL_TEXT, HELD_OUT_TEXT)
 
 
+_WHERE = ("path", "source")
+"""Settings of tasks that say where a text lies: which text it is, the data's hash says."""
+
+
 def build(paths: Iterable[Path]) -> Boards:
     """Read every record below `paths` and make the boards. Raises FileNotFoundError for a path that does not exist."""
-    store = read_store(paths)
-    groups = split(store.entries)
-    return Boards(
-        boards=[_board(number, group, store.unfinished) for number, group in enumerate(groups, 1)],
-        reasons=reasons(groups),
-        notices=list(store.notices),
-        problems=list(store.problems),
-    )
+    with _without_collector():
+        store = read_store(paths)
+        groups = split(store.entries)
+        return Boards(
+            boards=[_board(number, group, store.unfinished) for number, group in enumerate(groups, 1)],
+            reasons=reasons(groups),
+            notices=list(store.notices),
+            problems=list(store.problems),
+        )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Inside, nobody looks for cycles: records have none, and the search among millions of scores takes a third."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
@@ -100,6 +120,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     rank(board.rows, meanings)
     mark_front(board.rows, meanings)
     board.curves = curves_of(board, known)
+    mark_as_recorded(board)
     return board
 
 
@@ -184,7 +205,8 @@ def split(entries: Iterable[Entry]) -> list[Group]:
     bases: dict[tuple[str, int, str, str], list[Entry]] = {}
     for entry in entries:
         record = entry.record
-        base = (record.task, record.task_version, canonical_json(record.task_config), record.data_sha256)
+        settings = {name: value for name, value in record.task_config.items() if name not in _WHERE}
+        base = (record.task, record.task_version, canonical_json(settings), record.data_sha256)
         bases.setdefault(base, []).append(entry)
     groups: list[Group] = []
     for base in sorted(bases):
@@ -219,12 +241,13 @@ def _split_base(entries: list[Entry]) -> list[Group]:
 def _partition(entries: list[Entry], scale: str) -> list[Group]:
     """Split where signatures disagree. The commonest set of signatures goes first; failed runs go to their row."""
     profiles = {id(e): final_signatures(e.record) for e in entries}
-    common = Counter(canonical_json(p) for p in profiles.values())
+    texts = {name: canonical_json(profile) for name, profile in profiles.items()}
+    common = Counter(texts.values())
     order = sorted(
         entries,
         key=lambda e: (
             not profiles[id(e)],
-            -common[canonical_json(profiles[id(e)])],
+            -common[texts[id(e)]],
             -len(profiles[id(e)]),
             str(e.path),
         ),

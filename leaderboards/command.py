@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.places import program
+from bench.places import command
 from bench.record import HELD_OUT_TEXT, RunRecord
 from bench.run_settings import RunSettings
 
-__all__ = ["precision", "reproduce"]
+__all__ = ["reproduce", "run_variant"]
 
 
 def reproduce(records: Sequence[RunRecord], path: Path) -> str:
@@ -33,7 +32,7 @@ def reproduce(records: Sequence[RunRecord], path: Path) -> str:
     settings = _assignments("model", record.model_config) + _assignments("task", record.task_config)
     settings += _assignments("", _run_settings(records))
     words += ["--set", *settings] if settings else []
-    return f"{program('bench')} {shlex.join(words)}"
+    return command("bench", *words, here=False)
 
 
 def _score(record: RunRecord, path: Path) -> str:
@@ -41,15 +40,17 @@ def _score(record: RunRecord, path: Path) -> str:
     if not files or record.model == HELD_OUT_TEXT:  # any run makes it, without what compares it with itself
         return ""
     settings = [f"--set={text}" for text in _assignments("", record.task_config)]
-    words = ["score", str(path.parent / files[-1]), record.task, "--name", record.model, "--runs", "runs", *settings]
-    return f"{program('bench')} {shlex.join(words)}"
+    words = [record.task, "--name", record.model, "--runs", "runs", *settings]
+    return command("bench", "score", path.parent / files[-1], *words, here=False)
 
 
-def precision(record: RunRecord) -> dict[str, str]:
-    """`fp32_precision` where a run had another than the usual one."""
-    usual = RunSettings().fp32_precision
-    found = record.run.fp32_precision if record.run is not None else usual
-    return {} if found == usual else {"fp32_precision": found}
+def run_variant(record: RunRecord) -> dict[str, str]:
+    """The run's own settings that make another row, where they are not the usual ones."""
+    if record.run is None:
+        return {}
+    usual = RunSettings()
+    named = ("fp32_precision", "selection")
+    return {name: value for name in named if (value := getattr(record.run, name)) != getattr(usual, name)}
 
 
 def _run_settings(records: Sequence[RunRecord]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def _run_settings(records: Sequence[RunRecord]) -> dict[str, Any]:
     run = records[0].run
     if run is None:
         return {}
-    usual = RunSettings().model_dump()
+    usual = RunSettings().model_dump(mode="json")
     found = {name: value for name, value in run.model_dump(mode="json").items() if value != usual[name]}
     kept = {name: found[name] for name in found if name not in ("temperatures", "metric_settings", "device")}
     kept = {"n_samples": run.n_samples, **kept}

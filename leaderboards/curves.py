@@ -31,13 +31,17 @@ from metrics.common.base import Meaning
 __all__ = ["PAIRS", "curves_of", "quality_at"]
 
 PAIRS = (
+    ("kl_from_oracle", "kl_to_oracle"),
+    ("nll_own", "nll_oracle"),
     ("lm_score", "reverse_lm_score"),
     *((f"self_bleu_{n}", f"bleu_{n}") for n in (2, 3, 4, 5)),
     ("nll_gen", "nll_oracle"),
     ("self_bleu_2", "nll_oracle"),
     ("self_bleu_3", "validity"),
 )
-"""(what is matched, what is read off there). The first is the headline: lm_score falls with temperature all the way, so
+"""(what is matched, what is read off there). Where the truth is known, the two divergences come first, and the frontier
+of true NLL against the model's own entropy, whose difference is one of them ("Generative Frontiers", 2026,
+https://arxiv.org/abs/2604.02718). On text the headline is the next: lm_score falls with temperature all the way, so
 every row that is swept far enough has one point with the baseline's quality, and reverse_lm_score says what it costs.
 The other way round it is ill-posed: reverse_lm_score is lowest near temperature 1, where the baseline stands, and no
 other row reaches its value. BLEU at matched Self-BLEU is what the literature prints; a sharpened n-gram model does well

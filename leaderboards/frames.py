@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.record import RunRecord, read_record
 from bench.registry import meaning_of
-from bench.run_folder import find_records
+from bench.run_folder import records_in
 from leaderboards.boards import build
 from leaderboards.render.csv import CSV_COLUMNS, lines
 
@@ -29,9 +29,7 @@ def scores_frame(*places: Path | str) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     for place in map(Path, places):
-        if not place.exists():
-            raise FileNotFoundError(f"{place} does not exist; name a folder with run records or a record.json")
-        for path in [place] if place.is_file() else find_records(place):
+        for path in records_in(place):
             rows += _scores(read_record(path), path)
     return pd.DataFrame(rows, columns=list(_SCORE_COLUMNS)).astype({"seed": "Int64"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
+from leaderboards.evidence import How
 from leaderboards.formats import plain
 from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards
 from leaderboards.statistics import front_keys
@@ -85,8 +86,7 @@ def _of_rows(boards: Boards) -> Iterator[str]:
 def _of_marks(boards: Boards) -> Iterator[str]:
     """What stands beside names and values."""
     rows = [(board, row) for board in boards.boards for row in board.rows]
-    if any(row.verified for _, row in rows):
-        yield "✓: verified, all scores were recomputed from the stored samples."
+    yield from _checked(boards)
     if any(is_best(board, row, key) for board, row in rows for key in row.final):
         yield (
             "Bold: no ranked row is clearly better (Welch's t over seeds, Holm's correction within a row at the 5% "
@@ -101,3 +101,37 @@ def _of_marks(boards: Boards) -> Iterator[str]:
             f"‡: on the front of {', '.join(names)}: no ranked row is as good in both and better in one, no seed "
             "collapsed, and enough sentences are valid."
         )
+
+
+def _checked(boards: Boards) -> list[str]:
+    """What ✓ says and what it does not."""
+    rows = [row for board in boards.boards for row in (*board.rows, *board.apart) if row.verified]
+    runs = [run for row in rows for run in row.runs if 1.0 in run.checked]
+    if not rows:
+        return []
+    lines = ["✓: verified, the scores at the end of training were recomputed from the stored samples and are equal."]
+    recorded: dict[str, set[str]] = {}
+    for key, (how, why) in (item for run in runs for item in run.checked[1.0].items()):
+        if how == "recorded":
+            recorded.setdefault(why, set()).add(key)
+    by_model = {how: [run for run in runs if how in {h for h, _ in run.checked[1.0].values()}] for how in _BY_MODEL}
+    for how, own in by_model.items():
+        keys = sorted({key for run in own for key, (h, _) in run.checked[1.0].items() if h == how})
+        if own:
+            lines[0] += f" {', '.join(keys)} of {len(own)} {_BY_MODEL[how]}"
+    if recorded:
+        told = "; ".join(f"{', '.join(sorted(keys))}: {why}" for why, keys in sorted(recorded.items()))
+        lines.append(f"°: not recomputed, also of rows with ✓; it stands as recorded ({plain(told)}).")
+    others = (mean for row in rows for t, means in row.sweep.items() if t != 1.0 for mean in means.values())
+    if any(mean.as_recorded for mean in others) or any(p.at == "cadence" for run in runs for p in run.learning):
+        lines.append(
+            "Never recomputed: scores at other temperatures and along training, whose samples are not kept, and what "
+            "is read off them: quality at matched diversity, learning curves."
+        )
+    return lines
+
+
+_BY_MODEL: dict[How, str] = {
+    "weights": "runs were computed again from their stored weights.",
+    "log_probabilities": "runs were averaged again from stored log-probabilities, which shows the arithmetic alone.",
+}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,15 +10,12 @@ from pathlib import Path
 
 from bench.record import RunRecord, read_record
 from bench.registry import meaning_of
-from bench.run_folder import find_begun, find_records, read_regular
+from bench.run_folder import find_begun, records_in
+from bench.run_settings import MOST_HEAT
 from bench.seeds import newest_of_each
+from leaderboards.evidence import Verified, VerifiedFile, verified_of
 
-__all__ = ["VERIFIED", "Entry", "Store", "impossible", "read_store"]
-
-VERIFIED = "verified.json"
-"""What `verify --write` leaves in a folder of records: SHA-256 of a record file -> what was recomputed."""
-_DEPTH = 4
-"""Folders above a record in which `VERIFIED` may lie: `<results>/<task>@<version>/<model>/<run_id>/record.json`."""
+__all__ = ["Entry", "Store", "impossible", "read_store"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +24,13 @@ class Entry:
 
     path: Path
     record: RunRecord
-    verified: bool = False
-    """Whether `verify` recomputed the scores of exactly this file from its samples and found them equal."""
+    verification: Verified | None = None
+    """What `verify` found of exactly this file; None: nothing is known of it."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether its scores were computed again, as far as they could be, and are equal."""
+        return self.verification is not None
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,11 @@ def read_store(paths: Iterable[Path]) -> Store:
     paths = list(paths)
     entries: list[Entry] = []
     problems: list[str] = []
-    verified: dict[Path, frozenset[str]] = {}
+    known: dict[Path, VerifiedFile] = {}
     for path in _files(paths, problems):
         try:
-            entry = Entry(path, read_record(path), _is_verified(path, verified))
+            record = read_record(path)
+            entry = Entry(path, record, verified_of(path, record, known))
             if (why := impossible(entry.record)) is not None:
                 problems.append(f"{path} is not counted: {why}")
             else:
@@ -86,7 +86,7 @@ def impossible(record: RunRecord) -> str | None:
         if phase.seconds < 0 or phase.steps < 0 or phase.real_sentences < 0:
             return f"phase {phase.name} has negative steps, seconds or sentences"
     for e in record.evaluations:
-        if not 0 < e.temperature <= 100 or e.step < 0:
+        if not 0 < e.temperature <= MOST_HEAT or e.step < 0:
             return f"an evaluation has temperature {e.temperature} and step {e.step}"
         for key, score in e.scores.items():
             low, high = meaning_of(score.metric, key, score.better).bounds
@@ -100,26 +100,6 @@ def impossible(record: RunRecord) -> str | None:
     return None
 
 
-def _is_verified(path: Path, known: dict[Path, frozenset[str]]) -> bool:
-    """Whether a folder above lists this very file; `known` keeps what was read of each folder."""
-    sha256 = hashlib.sha256(read_regular(path)).hexdigest()
-    for folder in path.resolve().parents[:_DEPTH]:
-        if folder not in known:
-            known[folder] = _listed(folder / VERIFIED)
-        if sha256 in known[folder]:
-            return True
-    return False
-
-
-def _listed(path: Path) -> frozenset[str]:
-    if not os.path.lexists(path):
-        return frozenset()
-    try:
-        return frozenset(json.loads(read_regular(path))["records"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
-
-
 def _unfinished(paths: Iterable[Path]) -> Counter[str]:
     """Runs that were begun and have no record, each once however often its folder is named."""
     begun = {(run.config_hash, run.run_id) for path in paths for run in find_begun(path)}
@@ -130,11 +110,13 @@ def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
     """The record files, in a fixed order, one file once however often it is named."""
     found: dict[Path, Path] = {}
     for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; name a folder with run records or a record.json")
-        below = [path] if path.is_file() else find_records(path)
-        if not below:
-            problems.append(f"{path} holds no record.json at any depth")
+        try:
+            below = records_in(path)
+        except FileNotFoundError as error:
+            if not path.exists():
+                raise
+            problems.append(str(error))
+            continue
         for file in below:
             found.setdefault(file.resolve(), file)
     return list(found.values())

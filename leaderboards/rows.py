@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.record import CUSTOM, HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, with_settings
-from leaderboards.command import precision, reproduce
+from leaderboards.command import reproduce, run_variant
+from leaderboards.evidence import Outcome, outcomes
 from leaderboards.records import Entry
 from leaderboards.schema import (
     BASELINE,
@@ -15,6 +16,7 @@ from leaderboards.schema import (
     RANKED_SEEDS,
     REFERENCES,
     TEMPERATURE_SETTING,
+    Board,
     Evidence,
     LearningPoint,
     Row,
@@ -27,6 +29,7 @@ __all__ = [
     "best_known",
     "choose_baseline",
     "labels",
+    "mark_as_recorded",
     "mark_under_trained",
     "members",
     "notes",
@@ -90,15 +93,15 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
     for record in records:
         of_model.setdefault(record.model, []).append(record)
     told_of = {model: _told([r for r in same if not r.changed]) for model, same in of_model.items()}
-    sources = {model: {r.model_source for r in same} for model, same in of_model.items()}
+    sources = {model: {r.model_code for r in same} for model, same in of_model.items()}
     found = []
     for record in records:
         config = record.model_config
         changed = record.changed or {}
-        source = record.model_source if len(sources[record.model]) > 1 else None
+        source = record.model_code if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
-        label = with_settings(_NAMES.get(record.model, record.model), settings | precision(record))
+        label = with_settings(_NAMES.get(record.model, record.model), settings | run_variant(record))
         found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     count = Counter(found)
@@ -259,7 +262,45 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
             if e.samples_file is not None
         ],
         environment=dict(record.environment),
+        checked={t: _checked(entry, e) for t, e in sorted(last.items())} if entry.verified else {},
+        checked_before=_checked(entry, before) if before is not None else {},
     )
+
+
+def _checked(entry: Entry, evaluation: Evaluation) -> dict[str, Outcome]:
+    """Key -> how a score of an evaluation was checked; empty where nothing was."""
+    if entry.verification is None:
+        return {}
+    (place,) = (i for i, e in enumerate(entry.record.evaluations) if e is evaluation)
+    found = outcomes(entry.verification.checks)
+    return {key: found[place, key] for key in evaluation.scores}
+
+
+def mark_as_recorded(board: Board) -> None:
+    """Mark, in verified rows, what was not computed again: means, gains, and what is read off a curve of such."""
+    for row in (row for row in (*board.rows, *board.apart) if row.verified):
+        runs = [run for run in row.runs if run.status == "completed"]
+        for temperature, means in row.sweep.items():
+            found = [run.checked.get(temperature, {}) for run in runs]
+            for key, mean in means.items():
+                mean.as_recorded = any(key in keys and keys[key][0] == "recorded" for keys in found)
+        for key, mean in row.final.items():
+            mean.as_recorded = row.sweep[1.0][key].as_recorded
+        for key, mean in row.gain.items():
+            before = any(key in run.checked_before and run.checked_before[key][0] == "recorded" for run in runs)
+            mean.as_recorded = before or (key in row.final and row.final[key].as_recorded)
+    rows = {row.label: row for row in (*board.rows, *board.apart)}
+    for curve in board.curves:
+        read_off = {trace.label: _any_recorded(rows[trace.label], (curve.x, curve.y)) for trace in curve.traces}
+        for trace in curve.traces:
+            if trace.matched is not None:
+                trace.matched.as_recorded = read_off[trace.label]
+            if trace.over_baseline is not None:
+                trace.over_baseline.as_recorded = read_off[trace.label] or read_off.get(curve.baseline or "", False)
+
+
+def _any_recorded(row: Row, keys: Iterable[str]) -> bool:
+    return any(key in means and means[key].as_recorded for means in row.sweep.values() for key in keys)
 
 
 def _standard_errors(evaluation: Evaluation | None, signatures: Mapping[str, str]) -> dict[str, float]:
@@ -324,7 +365,8 @@ def _said(record: RunRecord) -> list[str]:
         return [*said, f"failed: {record.error or 'no reason was recorded'}"]
     if final is None:
         return [*said, "no evaluation at the end at temperature 1"]
-    return said + [f"{name} is absent: {reason}" for name, reason in sorted(final.skipped.items())]
+    absent = sorted(final.absent().items())
+    return said + [f"{names} {'are' if ', ' in names else 'is'} absent: {reason}" for names, reason in absent]
 
 
 def _left_out(record: RunRecord, signatures: Mapping[str, str]) -> list[str]:

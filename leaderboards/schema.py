@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.published import Published
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, Alarm
+from leaderboards.evidence import Outcome
 from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
@@ -53,7 +54,8 @@ Status = Literal["reference", "ranked", "under-trained", "incomplete", "samples"
 budgets. `samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it
 shares no column with the others."""
 Evidence = Literal["verified", "unverified", "incomplete"]
-"""`verified`: stored with samples from which every score was recomputed. `unverified`: as the record says.
+"""`verified`: stored with samples from which its scores were recomputed, but for those that are marked as recorded.
+`unverified`: as the record says.
 `incomplete`: a trained model with fewer than three completed seeds. Numbers from papers are `reported`:
 `Board.published`."""
 
@@ -77,6 +79,8 @@ class RankedMean:
     """The whole interval is on the far side of real text: too sharp, collapsed or too random, not better."""
     clearly_better: bool = False
     """Of a difference from the baseline: it is on the better side, by the rule of the ranks."""
+    as_recorded: bool = False
+    """Of a verified row: something in it was not computed again and stands as the records say."""
 
 
 @dataclass(kw_only=True)
@@ -137,6 +141,10 @@ class RunView:
     alarms: list[Alarm]
     samples: list[SamplesView]
     environment: dict[str, Any]
+    checked: dict[float, dict[str, Outcome]] = field(default_factory=dict)
+    """Temperature -> key -> how the score at the end was checked; empty for a run that is not verified."""
+    checked_before: dict[str, Outcome] = field(default_factory=dict)
+    """Key -> how the score at the end of pre-training was checked."""
 
 
 @dataclass(kw_only=True)

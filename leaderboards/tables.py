@@ -30,22 +30,39 @@ __all__ = [
 ]
 
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("divergence from the truth, per token", ("kl_to_oracle", "kl_from_oracle")),
     ("likelihood and validity", ("nll_oracle", "nll_oracle_valid", "lm_score", "validity")),
     ("BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
-    ("likelihood, language models, n-gram overlap", ("nll_gen", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5")),
+    (
+        "likelihood, language models, n-gram overlap",
+        ("nll_gen", "nll_gen_calibrated", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5"),
+    ),
     ("Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
     ("repetition", ("distinct_2", "unique")),
+    ("entropy of the model", ("nll_own",)),
     ("copies", ("novelty",)),
 )
 """The order of columns. What a part can see (`Meaning.aspect`, the same for its keys) names the table."""
 _ASPECTS = {"quality": "Quality", "both": "Both", "diversity": "Diversity", "memorisation": "Memorisation"}
-MAIN = ("nll_oracle", "nll_gen", "validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique")
+MAIN = (
+    "kl_to_oracle",
+    "kl_from_oracle",
+    "nll_oracle",
+    "nll_gen",
+    "nll_gen_calibrated",
+    "validity",
+    "bleu_2",
+    "bleu_5",
+    "self_bleu_2",
+    "self_bleu_5",
+    "unique",
+)
 """Scores of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there, and of a first look."""
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
 _HIDDEN = (
-    *("nll_gen_padded", "distinct_1", "distinct_3", "distinct_4", "ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4"),
-    *("novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
+    *("nll_gen_padded", "nll_gen_temperature", "nll_train_padded", "distinct_1", "distinct_3", "distinct_4"),
+    *("ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4", "novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
 )
 """Variants of a score that is shown: in the CSV, and on the page among all columns."""
 _GAIN = "End of training minus end of pre-training of the same run"
@@ -93,7 +110,13 @@ def page_tables(board: Board) -> list[Table]:
     tables = [
         _table("Scores at the end of training", _at_end(board.rows), final, name="scores"),
         _table("Gain over pre-training", _at_end(gained), gain, name="gain", notes=[paired]),
-        _table("Temperatures", _at_every_temperature(swept), [_temperature(), *sweep], name="temperatures"),
+        _table(
+            "Temperatures",
+            _at_every_temperature(swept),
+            [_temperature(), *sweep],
+            name="temperatures",
+            notes=_unkept(swept),
+        ),
         _table("At another temperature", _at_end(board.apart), final, name="apart", notes=[elsewhere]),
     ]
     return [table for table in tables if table.name == "scores" or (table.lines and len(table.columns) > 1)]
@@ -173,7 +196,15 @@ def _temperature_table(board: Board) -> list[Table]:
     present = [key for key in MAIN if any(key in means for row in rows for means in row.sweep.values())][:_WIDE]
     fields = [_temperature(), *(_score(board, key, _sweep(key)) for key in present)]
     places = _at_every_temperature(rows)
-    return [_table("Temperatures", places, fields, group=lambda row: row.label)] if present else []
+    notes = _unkept(rows)
+    return [_table("Temperatures", places, fields, notes=notes, group=lambda row: row.label)] if present else []
+
+
+def _unkept(rows: Sequence[Row]) -> list[str]:
+    """Whether verified rows have scores at other temperatures whose samples are not kept."""
+    means = (m for row in rows if row.verified for t, means in row.sweep.items() if t != 1.0 for m in means.values())
+    told = "Of rows with ✓ too, scores at other temperatures than 1 stand as recorded: these samples are not kept."
+    return [told] if any(mean.as_recorded for mean in means) else []
 
 
 def _matched_tables(board: Board) -> list[Table]:
@@ -223,7 +254,7 @@ def _cost_table(board: Board) -> list[Table]:
     if len({device for row in rows for device in row.devices}) > 1:
         notes.append("Times on different devices do not compare.")
     by_phase = Column(title="by phase", kind="words"), lambda row, _: Cell(phases(row.seconds))
-    fields = [_seeds(), _parameters(), _real_sentences(), _training("training"), by_phase, _device()]
+    fields = [_parameters(), _real_sentences(), _training("training"), by_phase, _device()]
     return [_table("Cost", _at_end(rows), fields, notes=notes)] if rows else []
 
 
@@ -303,18 +334,24 @@ def _temperature() -> Field:
 
 
 def _score(board: Board, key: str, pick: Pick, choices: tuple[str, ...] = (), kind: Kind = "score") -> Field:
-    """A score; bold where it is the best at the end, or a difference that is clearly better."""
+    """A score; bold where it is the best at the end, or a difference that is clearly better.
+
+    ° in the heading says that it was not computed again, on cells where only some are so.
+    """
+    said = [m.as_recorded for row in (*board.rows, *board.apart) if row.verified and (m := pick(row, 1.0)) is not None]
+    recorded, mixed = any(said), any(said) and not all(said)
 
     def cell(row: Row, temperature: float) -> Cell:
         mean = pick(row, temperature)
         if mean is None:
             return Cell()
         strong = mean.clearly_better or (mean is row.final.get(key) and is_best(board, row, key))
-        return Cell(mean.mean, mean.half_width, "†" if mean.beyond_real else "", strong)
+        mark = ("†" if mean.beyond_real else "") + ("°" if mixed and mean.as_recorded else "")
+        return Cell(mean.mean, mean.half_width, mark, strong)
 
     meaning, metric = board.meanings[key], board.metrics.get(key, "")
     column = Column(
-        title=_score_title(board, key),
+        title=_score_title(board, key) + ("°" if recorded else ""),
         kind=kind,
         metric=metric,
         better=meaning.better,

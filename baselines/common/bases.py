@@ -6,14 +6,14 @@ They are no baselines: a model's own file has its published settings, `phases`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from annotated_types import Ge
 from torch import Tensor
 
 from baselines.common.fast.graphs import replayed
-from baselines.common.interface import Batches, PositiveFloat, PositiveInt, SequenceSpec, TextGenerator
+from baselines.common.interface import ADDED, Batches, PositiveFloat, PositiveInt, SequenceSpec, TextGenerator
 from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
 from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.networks.recurrent import RecurrentLanguageModel
@@ -74,10 +74,10 @@ class LanguageModelBase(TextGenerator):
         with self.average.applied():
             return self.language_model.sample(n, temperature=temperature)
 
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
         with self.average.applied():
-            return self.language_model.log_prob(tokens)
+            return self.language_model.log_prob(tokens, temperature=temperature)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +91,13 @@ class ClassifierConfig(StabilisedConfig):
     d_lr: PositiveFloat
     """Adam of the discriminator."""
     pool_batches: PositiveInt
-    """Batches of real sentences, and as many of fresh samples, in one pool of the discriminator."""
+    """Batches of fresh samples in one pool of the discriminator, and `pool_real` times as many of real sentences."""
     pool_epochs: PositiveInt
-    """Passes over a pool, in the same batches, before the next."""
+    """Passes over a pool before the next."""
+    pool_real: PositiveInt = field(default=1, metadata=ADDED)
+    """Real sentences in a pool for each generated one. Texygen's pools hold the whole training file: 27 on its news."""
+    pool_order: Literal["fixed", "shuffled"] = field(default="fixed", metadata=ADDED)
+    """Whether each pass over a pool has the same batches, or new ones, as SeqGAN's first release."""
 
 
 class ClassifierBase(TextGenerator):
@@ -117,7 +121,14 @@ class ClassifierBase(TextGenerator):
 
     def _pool(self) -> DiscriminatorPool:
         c = self.config
-        return DiscriminatorPool(self.spec, batches=c.pool_batches, batch_size=c.batch_size, epochs=c.pool_epochs)
+        return DiscriminatorPool(
+            self.spec,
+            batches=c.pool_batches,
+            batch_size=c.batch_size,
+            epochs=c.pool_epochs,
+            real_share=c.pool_real,
+            reshuffled=c.pool_order == "shuffled",
+        )
 
     @replayed(unless=["gradient_penalty"])
     def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:

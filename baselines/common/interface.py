@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 from annotated_types import Ge, Gt, Interval
@@ -19,6 +20,7 @@ from baselines.common.fast.graphs import Graphs
 from baselines.common.spec import SequenceSpec
 
 __all__ = [
+    "ADDED",
     "BaseConfig",
     "Batches",
     "Fraction",
@@ -44,6 +46,10 @@ NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
+
+ADDED = MappingProxyType({"added": True})
+"""Metadata of a setting that came after rows had been recorded. At its default it is left out of what makes a row
+(`Resolved.config_hash`), so that those rows go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,5 +119,8 @@ class HasLogProb(Protocol):
         """(B, T) -> (B,): natural logarithm of the probability of each sentence, in nats, at temperature 1.
 
         Positions after the end token count nothing, so that the probabilities of all sentences sum to 1.
+
+        With a keyword `temperature: float = 1.0` it gives that of `sample(n, temperature=temperature)`. It may be left
+        out; then what needs the likelihood at other temperatures (entropy, divergences, calibration) is absent.
         """
         ...

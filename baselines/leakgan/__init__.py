@@ -21,16 +21,22 @@ tokens after it count nowhere; every mean is over what counts)
 
 - Goals. Paper: w at t has the last c goals. Code and ours: those of the block before, for a whole block. The code
   samples with equation 3 (LeakGANModel.py:114,136-137) and trains with g_{(k-1)c+1} + .. + g_{kc} (:193,216-226).
-  `goals`. Ours has one G_0, the code one for each place in the batch (:70): its law depends on the batch's size.
+  `goals`. Ours has one G_0, the code one for each place in the batch (:70): its law depends on the batch's size, and
+  with fixed batches each of the 64 serves its own 156 sentences. It reaches the first c tokens alone.
 - Rank. Code: `rescale` walks through a dict that it does not sort (Main.py:114-131), so no score reaches the reward:
-  `rank = released` is the order of the batch, which is what a Python 3 dict gives. It divides by N once more, and
-  its pre-training loss by B K; Adam undoes constant factors, ours has neither.
+  `rank = released` is the order of the batch; the code's, of a Python 2 dict, is that of hashes, which with one mean
+  cosine is the same. It divides by N once more, and its pre-training loss by B K, ours by neither: Adam undoes
+  constant factors, but about half of the manager's gradients fall under its 1e-8 there; the cosine is the same, .628.
 - Cosine. `tf.losses.cosine_distance` is one number (LeakGANModel.py:270-271,288-294): all rewards of equations 6 and
   8 are multiplied by the mean cosine. `cosine`. Paper: the worker's reward is a mean over the last c goals.
 - Temperature. Code: logits x 1.5 for evaluation, for the discriminator's pools and for the first two tokens of own
   samples (LeakGANModel.py:127-128). Published scores are of sharpened samples: `evaluation_temperature`.
 - Real sentences of a pool. Code: 9,984 new ones from the oracle each time (Main.py:235,305). Ours: the next ones of
-  a finite stream, as SeqGAN; 156 batches are one pass over 10,000 sentences. Suites say what this means elsewhere.
+  a finite stream, as SeqGAN; 156 batches are one pass over 10,000 sentences, which D may learn by heart in 500 pools:
+  of all differences the likeliest to move the published score.
+- Captions (`Image COCO/`). The generator reads the same 3,968 sentences in each epoch (Main.py:80-83): `mle_batches`.
+  The code of September 2017, of which paper and log are, has other numbers than today's: preset `leakgan-image_coco`.
+  MLE among the adversarial rounds comes there between generator and D of rounds 0, 15, ..; here after D of 14, 29, ..
 - Pre-training in turn. Code: 10 rounds of 5 pools x 3 epochs and 8 MLE epochs (Main.py:232-258). Ours: as the code.
 - Unread tokens have a word vector of their own that no training touches (Discriminator.py:110-114): as the code.
 - Roll-outs. Code: lets the manager read the last features of a prefix twice (:317,344). Ours: the policy itself.
@@ -42,7 +48,7 @@ tokens after it count nowhere; every mean is over what counts)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -52,12 +58,20 @@ from torch.nn import functional
 
 from baselines.common.bases import ClassifierBase, ClassifierConfig
 from baselines.common.fast.likelihood import counted, log_likelihood
-from baselines.common.interface import Batches, NonNegativeInt, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.interface import (
+    ADDED,
+    Batches,
+    NonNegativeInt,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+)
 from baselines.common.networks.cnn import FILTERS
 from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import matching_rewards
-from baselines.common.training.state import Counter
+from baselines.common.training.state import Counter, RepeatedBatches
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
@@ -111,6 +125,8 @@ class LeakGAN(ClassifierBase):
         """Adversarial rounds between updates of pre-training: 15 for Image COCO; 0: none."""
         mle_interleaved: PositiveInt = 62
         """How many such updates at a time."""
+        mle_batches: NonNegativeInt = field(default=0, metadata=ADDED)
+        """Equation 5 reads so many batches again and again: 62 for Image COCO, 3,968 sentences; 0: the whole stream."""
         rollouts: PositiveInt = 4
         """N: completions of each prefix."""
         rank: Literal["sorted", "released"] = "released"
@@ -172,12 +188,17 @@ class LeakGAN(ClassifierBase):
             "discriminator": adam(self.discriminator, config.d_lr),
         }
         self.pool = self._pool()
+        self.imitated = self._imitated(spec)
         self.pretraining_updates = Counter()
         self.adversarial_updates = Counter()
         sides = {"manager": manager, "worker": worker, "discriminator": self.discriminator}
         self.history = Histories(config.historical_averaging, self.adversarial_updates, sides)
         managers = [self.optimizers["manager_mle"], self.optimizers["manager"]]  # they move after the worker
         self.average = WeightAverage(self.generator, config.ema_decay, after=managers)
+
+    def _imitated(self, spec: SequenceSpec) -> RepeatedBatches | None:
+        c = self.config
+        return RepeatedBatches(spec, batches=c.mle_batches, batch_size=c.batch_size) if c.mle_batches else None
 
     def phases(self) -> Sequence[Phase]:
         """Discriminator and generator pre-trained in turn, then trained against each other."""
@@ -217,7 +238,7 @@ class LeakGAN(ClassifierBase):
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 5 on one batch: manager and worker from one pass, each by its own loss."""
-        tokens = next(batches)
+        tokens = next(batches) if self.imitated is None else self.imitated.next(batches)
         features, goals, inside, begun = self._read(tokens, all_features=False)
         cosines = agreement(features, goals, self.config.horizon, self._last(tokens))
         cosine = (cosines * begun).sum() / begun.sum()
@@ -303,13 +324,14 @@ class LeakGAN(ClassifierBase):
             return self._draw(n, self.config.evaluation_temperature / temperature)
 
     @torch.no_grad()
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """(B, T) -> (B,), nats: of the model that `sample` draws from, `evaluation_temperature` included."""
+        sharp = self.config.evaluation_temperature / temperature
         with self.average.applied():
-            return torch.cat([self._log_prob(part) for part in tokens.split(_SCORED_AT_ONCE)])
+            return torch.cat([self._log_prob(part, sharp) for part in tokens.split(_SCORED_AT_ONCE)])
 
-    def _log_prob(self, tokens: Tensor) -> Tensor:
-        inside, sharp = counted(tokens, self.spec.eos_id), self.config.evaluation_temperature
+    def _log_prob(self, tokens: Tensor, sharp: float) -> Tensor:
+        inside = counted(tokens, self.spec.eos_id)
         wanted = functional.pad(inside, (0, 1))  # of the goals; of those after the end none is used
         wanted[:, self.generator.goals_read :] = False
         goals = self.generator.block_goals(prefix_features(self.discriminator, tokens, wanted))

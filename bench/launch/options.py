@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.config import RunConfig
+from bench.places import check_folder
 from bench.tracking.options import TrackingOptions
 
 __all__ = ["LaunchOptions", "slots"]
@@ -28,6 +29,12 @@ class LaunchOptions:
     """Seconds between checkpoints."""
     deadline: float = math.inf
     """Seconds since the epoch, before which every run has saved its state and stopped."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, before anything is loaded."""
+        check_folder(self.runs, "--runs")
+        if math.isnan(self.save_every):
+            raise ValueError("--save-every takes seconds, got nan")
 
 
 def slots(runs: Sequence[RunConfig], jobs: int | None, jobs_per_gpu: int | None) -> tuple[str, ...]:

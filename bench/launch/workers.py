@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -20,24 +21,16 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Task as Bar
 from rich.text import Text
 
 from bench.config import Resolved, RunConfig
+from bench.interrupts import INTERRUPTED, start_shielded, unshield
 from bench.launch.options import LaunchOptions
+from bench.launch.progress import Display, PlannedRun, bars
 from bench.record import RunRecord, read_record
+from bench.run.evaluator import Evaluating
 from bench.run.runner import run
-from bench.run.trainer import Interrupted, OnStep
+from bench.run.trainer import Interrupted, News, OnNews, OnStep
 from bench.run_folder import RECORD
 from bench.streams import shown, take_any_text
 
@@ -55,31 +48,36 @@ class Outcome:
     detail: str = ""
     at_deadline: bool = False
     """Stopped because the command's time was up, not by a signal."""
+    trained: bool = True
+    """False: it was not begun, or its record was there already."""
+    seconds_per_step: Mapping[str, float] = field(default_factory=dict)
+    """Phase -> what its record says."""
 
 
-class _Rate(ProgressColumn):
-    """Steps per second."""
-
-    def render(self, task: Bar) -> Text:
-        return Text(f"{task.speed:.1f} steps/s" if task.speed else "", style="progress.data.speed")
-
-
-def launch(runs: Sequence[Resolved], options: LaunchOptions, *, console: Console) -> list[Outcome]:
-    """Do all runs, show their progress, say how each ended.
+def launch(
+    runs: Sequence[Resolved],
+    options: LaunchOptions,
+    *,
+    console: Console,
+    steps: Sequence[Mapping[str, int]] = (),
+) -> list[Outcome]:
+    """Do all runs, show their progress, say how each ended. `steps`: of each run, by phase; empty where not known.
 
     There is one run at a time for each of `options.slots`, each in a process with generators of its own: what goes on
     beside a run does not change its record. Ctrl-C, SIGTERM and the deadline save what is under way and stop.
     """
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with stop_on_signals() as signalled, Progress(*columns, console=console, refresh_per_second=5) as progress:
-        display = _Display(progress, len(runs))
+    planned = [
+        PlannedRun(
+            title=each.title(),
+            row=each.config_hash,
+            steps=steps[index] if steps else {},
+            temperatures=len(each.run.temperatures),
+            evaluate_every=each.run.evaluate_every,
+        )
+        for index, each in enumerate(runs)
+    ]
+    with stop_on_signals() as signalled, bars(console) as progress:
+        display = Display(progress, planned, len(options.slots))
 
         def stopped() -> bool:
             return signalled() or time.time() >= options.deadline
@@ -89,21 +87,25 @@ def launch(runs: Sequence[Resolved], options: LaunchOptions, *, console: Console
         return _Pool(runs, options, display, stopped).run()
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT stops at once.
+    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT does what it did before, at once.
 
     Python hands signals to the main thread alone; called from another one, this leaves them as they are.
     """
     received: list[int] = []
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            usual = before[signal.SIGINT]
+            usual(number, frame) if callable(usual) else signal.default_int_handler(number, frame)
         received.append(number)
 
     listening = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if listening else ()
+    numbers = _STOPPING if listening else ()
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(received)
@@ -132,74 +134,68 @@ class _Clock:
         return now + self._longest >= self._deadline
 
 
-class _Display:
-    """One bar for all runs and one for each run under way."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._all = progress.add_task("all runs", total=total)
-        self._bars: dict[str, tuple[str, TaskID]] = {}
-
-    def show(self, title: str, phase: str, step: int, steps: int) -> None:
-        """The bar of a run, a new one at each phase, so that rate and time left are the phase's own."""
-        known_phase, bar = self._bars.get(title, ("", TaskID(-1)))
-        if known_phase != phase:
-            if known_phase:
-                self._progress.remove_task(bar)
-            bar = self._progress.add_task(shown(f"{title} · {phase}"), total=steps)
-            self._bars[title] = (phase, bar)
-        self._progress.update(bar, completed=step)
-
-    def done(self, outcome: Outcome) -> None:
-        """Take the run's bar away and print how it ended."""
-        if outcome.title in self._bars:
-            self._progress.remove_task(self._bars.pop(outcome.title)[1])
-        self._progress.advance(self._all)
-        style = {"completed": "green", "failed": "red"}.get(outcome.status, "yellow")
-        line = Text.assemble((outcome.status, style), shown(f"  {outcome.title}  {outcome.detail}".rstrip()))
-        self._progress.console.print(line)
+def _show_end(display: Display, index: int, outcome: Outcome) -> None:
+    style = {"completed": "green", "failed": "red"}.get(outcome.status, "yellow")
+    line = Text.assemble((outcome.status, style), shown(f"  {outcome.title}  {outcome.detail}".rstrip()))
+    display.ended(index, outcome.status, line, outcome.seconds_per_step)
 
 
-def _outcome(title: str, folder: Path, record: RunRecord) -> Outcome:
+def _outcome(resolved: Resolved, folder: Path, record: RunRecord, *, trained: bool = True) -> Outcome:
+    title = resolved.title()
     if record.status == "failed":
         return Outcome(title, folder, "failed", f"{record.error} ({folder / 'error.txt'})")
-    alarms = "; ".join(f"{alarm.kind} in {alarm.phase}: {alarm.message}" for alarm in record.alarms)
-    seconds = sum(phase.seconds for phase in record.phases)
-    return Outcome(title, folder, "completed", f"{seconds:.0f} s of training" + (f"; ALARM {alarms}" if alarms else ""))
+    if trained:
+        details = [f"{sum(phase.seconds for phase in record.phases):.0f} s of training", *_alarms(resolved, record)]
+    else:
+        details = ["already there, not trained again"]
+    rates = {phase.name: phase.seconds / phase.steps for phase in record.phases if phase.steps}
+    return Outcome(title, folder, "completed", "; ".join(details), trained=trained, seconds_per_step=rates)
+
+
+def _alarms(resolved: Resolved, record: RunRecord) -> Iterator[str]:
+    """Each in words; a collapse that the model declares is no alarm to anybody."""
+    by_design = getattr(resolved.model_class, "collapses", False)
+    if by_design and any(alarm.kind == "collapse" for alarm in record.alarms):
+        yield "collapsed, as this control must"
+    told = [alarm for alarm in record.alarms if not (by_design and alarm.kind == "collapse")]
+    if told:
+        yield "ALARM " + "; ".join(f"{alarm.kind} in {alarm.phase}: {alarm.message}" for alarm in told)
 
 
 def _one_by_one(
-    runs: Sequence[Resolved], options: LaunchOptions, display: _Display, stopped: Callable[[], bool]
+    runs: Sequence[Resolved], options: LaunchOptions, display: Display, stopped: Callable[[], bool]
 ) -> Iterator[Outcome]:
     slot = options.slots[0]
-    for resolved in [_placed(each.run, slot).resolve() for each in runs] if slot else runs:
+    for index, resolved in enumerate([_placed(each.run, slot).resolve() for each in runs] if slot else runs):
         if stopped():
             outcome = _not_started(resolved, options)
         else:
-            show = partial(display.show, resolved.title())
-            outcome = _attempt(resolved, options, _throttled(show), stopped)
-        display.done(outcome)
+            seldom = _Seldom(partial(display.step, index), partial(display.news, index))
+            outcome = _attempt(resolved, options, seldom, stopped)
+        _show_end(display, index, outcome)
         yield outcome
 
 
 def _not_started(resolved: Resolved, options: LaunchOptions) -> Outcome:
     late = time.time() >= options.deadline
-    return Outcome(resolved.title(), resolved.folder(options.runs), "stopped", "not started", late)
+    return Outcome(resolved.title(), resolved.folder(options.runs), "stopped", "not started", late, trained=False)
 
 
 def _placed(run: RunConfig, slot: str) -> RunConfig:
     return run.model_copy(update={"device": slot}) if slot else run
 
 
-def _attempt(resolved: Resolved, options: LaunchOptions, on_step: OnStep, stopped: Callable[[], bool]) -> Outcome:
+def _attempt(resolved: Resolved, options: LaunchOptions, seldom: _Seldom, stopped: Callable[[], bool]) -> Outcome:
     title, folder = resolved.title(), resolved.folder(options.runs)
+    before = _written_at(folder / RECORD)
     clock = _Clock(options.deadline)
     try:
         record = run(
             resolved,
             options.runs,
             trackers=options.tracking.trackers(),
-            on_step=on_step,
+            on_step=seldom.step,
+            on_news=seldom.news,
             should_stop=lambda: stopped() or clock.is_up(),
             rerun=options.rerun,
             save_every=options.save_every,
@@ -208,20 +204,42 @@ def _attempt(resolved: Resolved, options: LaunchOptions, on_step: OnStep, stoppe
         return Outcome(title, folder, "stopped", str(interrupted), clock.is_up())
     except (OSError, ValueError, KeyError) as error:
         return Outcome(title, folder, "failed", str(error.args[0] if isinstance(error, KeyError) else error))
-    return _outcome(title, folder, record)
+    return _outcome(resolved, folder, record, trained=_written_at(folder / RECORD) != before)
 
 
-def _throttled(on_step: OnStep, seconds: float = 0.1) -> OnStep:
-    """At most ten calls a second, and always at the first step of a phase."""
-    last: dict[str, float] = {}
+def _written_at(path: Path) -> int | None:
+    """The time of a file; None: it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
-    def sometimes(phase: str, step: int, steps: int) -> None:
+
+class _Seldom:
+    """Hands on at most ten steps and ten readings a second, always the first step of a phase, and every evaluation."""
+
+    def __init__(self, on_step: OnStep, on_news: OnNews, seconds: float = 0.1) -> None:
+        self._on_step = on_step
+        self._on_news = on_news
+        self._seconds = seconds
+        self._last: dict[str, float] = {}
+
+    def _is_due(self, what: str) -> bool:
         now = time.monotonic()
-        if now - last.get(phase, 0.0) >= seconds:
-            last[phase] = now
-            on_step(phase, step, steps)
+        if now - self._last.get(what, -math.inf) < self._seconds:
+            return False
+        self._last[what] = now
+        return True
 
-    return sometimes
+    def step(self, phase: str, step: int, steps: int) -> None:
+        """After each step."""
+        if self._is_due(f"step of {phase}"):
+            self._on_step(phase, step, steps)
+
+    def news(self, event: News) -> None:
+        """What was logged, or an evaluation."""
+        if isinstance(event, Evaluating) or self._is_due("values"):
+            self._on_news(event)
 
 
 @dataclass
@@ -239,7 +257,7 @@ class _Pool:
     """A process for each slot, each with a pipe of its own: the death of one leaves the others' whole."""
 
     def __init__(
-        self, runs: Sequence[Resolved], options: LaunchOptions, display: _Display, stopped: Callable[[], bool]
+        self, runs: Sequence[Resolved], options: LaunchOptions, display: Display, stopped: Callable[[], bool]
     ) -> None:
         self._runs = runs
         self._options = options
@@ -252,6 +270,19 @@ class _Pool:
 
     def run(self) -> list[Outcome]:
         """Do all runs; outcomes in the order of the runs."""
+        try:
+            self._do_all()
+        except BaseException:  # at once: workers save and end by themselves, and wait for nothing more
+            self._stop()
+            raise
+        finally:
+            for worker in self._workers:
+                worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join()
+        return [self._outcomes[index] for index in range(len(self._runs))]
+
+    def _do_all(self) -> None:
         stopping = False
         while len(self._outcomes) < len(self._runs):
             if not stopping and self._stopped():
@@ -268,14 +299,11 @@ class _Pool:
                 if not self._listen(worker):
                     self._workers.remove(worker)
                     self._free.append(worker.slot)
-        for worker in self._workers:
-            worker.pipe.close()
-            worker.process.join()
-        return [self._outcomes[index] for index in range(len(self._runs))]
 
     def _stop(self) -> None:
         """Begin nothing more; what is under way saves and stops."""
-        self._outcomes |= {index: _not_started(self._runs[index], self._options) for index in self._waiting}
+        for index in self._waiting:
+            self._end(index, _not_started(self._runs[index], self._options))
         self._waiting.clear()
         for worker in self._workers:
             worker.process.terminate()  # SIGTERM
@@ -284,7 +312,7 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self._options, theirs))
-        process.start()
+        start_shielded(process, *_STOPPING)
         theirs.close()  # the worker's end: closed here, its death reads as the end of the stream
         return _Worker(slot, process, ours)
 
@@ -300,8 +328,10 @@ class _Pool:
                 message = worker.pipe.recv()
                 if isinstance(message, Outcome):
                     self._done(worker, message)
+                elif isinstance(message, tuple):
+                    self._display.step(worker.run, *message)
                 else:
-                    self._display.show(self._runs[worker.run].title(), *message)
+                    self._display.news(worker.run, message)
         except (EOFError, OSError):
             worker.process.join()
             if worker.run >= 0:
@@ -310,15 +340,18 @@ class _Pool:
         return True
 
     def _done(self, worker: _Worker, outcome: Outcome) -> None:
-        self._outcomes[worker.run] = outcome
-        self._display.done(outcome)
+        self._end(worker.run, outcome)
         worker.run = -1
+
+    def _end(self, index: int, outcome: Outcome) -> None:
+        self._outcomes[index] = outcome
+        _show_end(self._display, index, outcome)
 
     def _outcome_of_dead(self, resolved: Resolved, exit_code: int | None) -> Outcome:
         """A worker ended without a word: its record may be there all the same."""
         title, folder = resolved.title(), resolved.folder(self._options.runs)
         if (folder / RECORD).exists():
-            return _outcome(title, folder, read_record(folder / RECORD))
+            return _outcome(resolved, folder, read_record(folder / RECORD))
         return Outcome(
             title, folder, "killed", f"its process died (exit code {exit_code}); the same command resumes it"
         )
@@ -329,18 +362,20 @@ def _work(options: LaunchOptions, pipe: Connection) -> None:
     take_any_text()
     orphaned = False
 
-    def send(message: Outcome | tuple[str, int, int]) -> None:
+    def send(message: Outcome | tuple[str, int, int] | News) -> None:
         nonlocal orphaned
         try:
             pipe.send(message)
         except OSError:
             orphaned = True
 
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # after a first one, which saves, and at the end
     with stop_on_signals() as stopped:
+        unshield(*_STOPPING)
         while not orphaned:
             try:
                 config: RunConfig = pipe.recv()
             except (EOFError, OSError):
                 return
-            on_step = _throttled(lambda *step: send(step))
-            send(_attempt(config.resolve(), options, on_step, lambda: stopped() or orphaned))
+            seldom = _Seldom(lambda *step: send(step), send)
+            send(_attempt(config.resolve(), options, seldom, lambda: stopped() or orphaned))

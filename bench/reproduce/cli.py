@@ -7,6 +7,7 @@ Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed; 2 a wro
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bench.config import Scale, parse_settings
-from bench.durations import read_duration
+from bench.config import Scale, parse_settings, read_seeds
+from bench.durations import duration_text, read_duration
+from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
-from bench.places import RESULTS
+from bench.places import RESULTS, check_target
 from bench.record import write_atomic
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
+from bench.streams import shown
 from bench.suite import RealText, SamplesFile
 from bench.terminal import (
     Experiment,
@@ -34,6 +37,7 @@ from bench.terminal import (
     console,
     errors,
 )
+from bench.text.escapes import json_text
 from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
@@ -46,7 +50,7 @@ _BUDGET_SPENT = 75
 _MISSING = 2
 """A file of samples is not here; everything else is done."""
 _LEAVING = 0.02
-"""Share of the budget, and at least 2 s, for the last checkpoint, the comparison and the way out."""
+"""Share of the budget for the last checkpoint, the comparison and the way out; at least 2 s, or what loading took."""
 
 
 def reproduce_command(
@@ -57,7 +61,12 @@ def reproduce_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
-    seed: Annotated[list[int] | None, typer.Option(help="Default: the preset's own seeds.", min=0)] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Default: the preset's own seeds, which alone enter a verdict. 0 1 2, or 0-2.", metavar="SEED"
+        ),
+    ] = None,
     row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
@@ -74,6 +83,8 @@ def reproduce_command(
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
         deadline = _deadline(budget) if budget else math.inf
+        if out is not None:
+            check_target(out, "--out")
         if as_list:
             _list([name] if name else preset_names(), runs, as_markdown=as_markdown, as_json=as_json, out=out)
             return
@@ -82,7 +93,7 @@ def reproduce_command(
         if as_markdown or out:
             raise ValueError("--markdown and --out go with --list")
         preset = read_preset(name).only(row or ())
-        preset = preset.at(scale, seed or (), parse_settings(settings or ()), device=device)
+        preset = preset.at(scale, read_seeds(seed or ()), parse_settings(settings or ()), device=device)
         preset.check()
         options = LaunchOptions(
             runs=runs,
@@ -96,11 +107,16 @@ def reproduce_command(
 
 def _deadline(budget: str) -> float:
     """Seconds since the epoch. Loading this program counts, and what comes after the training is left room for."""
+    seconds = read_duration(budget, "--budget")
+    loading = time.time() - _started()  # on a busy machine leaving takes as long again
+    return _started() + seconds - max(2.0, loading, _LEAVING * seconds)
+
+
+def _started() -> float:
+    """When this process began, seconds since the epoch."""
     import psutil  # type: ignore[import-untyped]
 
-    started: float = psutil.Process().create_time()
-    seconds = read_duration(budget, "--budget")
-    return started + seconds - max(2.0, _LEAVING * seconds)
+    return float(psutil.Process().create_time())
 
 
 def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
@@ -114,7 +130,7 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
     if as_markdown:
         text = report.markdown(states)
     elif as_json:
-        text = report.as_json(states) + "\n"
+        text = json_text(report.as_json(states) + "\n")
     elif len(states) == 1:
         text = "\n".join([*names, *report.result_lines(states[0])]) + "\n"
     else:
@@ -122,13 +138,14 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
     if out:
         write_atomic(out, text.encode())
     else:
-        typer.echo(text, nl=False)
+        console.print_document(text if as_json else shown(text))
     for problem in found.unreadable:
         errors.print(f"not read: {problem}", style="yellow")
 
 
 def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
+    from bench.launch.start import BudgetSpent, summary, until
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
     from bench.reproduce.state import read_found, state_of
@@ -141,30 +158,52 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
             screen.print(f"{mark}{line}")
 
     show(f"{preset.name}: {preset.description}")
-    plans = make_plan(preset, read_found([RESULTS, runs]), runs)
-    show(*report.plan_lines(plans, len(options.slots)))
-    missing = 0
-    for row in preset.scored:
-        try:
-            _score(row, runs, show)
-        except OSError as error:  # a file that is not here costs its own row alone
-            show(f"{row.label}: not scored: {error}")
-            missing += 1
+    try:
+        with until(options.deadline):
+            plans = make_plan(preset, read_found([RESULTS, runs]), runs)
+            show(*report.plan_lines(plans, len(options.slots)))
+            if not math.isinf(options.deadline):
+                show(report.budget_line(plans, len(options.slots), options.deadline - time.time()))
+            missing = _score_all(preset.scored, options, show)
+    except BudgetSpent:
+        show(f"The budget is used up before the first step; {_up_to_here()}. What is scored is kept.")
+        raise typer.Exit(_BUDGET_SPENT) from None
     outcomes = _train(preset.trained, options, screen)
     found = read_found([runs])  # what was measured here, and not what the project says
     state = state_of(preset, found)
     show(*report.result_lines(state), *(f"not read: {problem}" for problem in found.unreadable))
     if as_json:
-        typer.echo(report.as_json([state], plan=plans))
+        console.print_json_text(report.as_json([state], plan=plans))
     statuses = {outcome.status for outcome in outcomes}
+    if outcomes:
+        show(summary(outcomes, runs))
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
-        show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
-        raise typer.Exit(_BUDGET_SPENT if spent else 130)
+        if spent and not any(outcome.trained for outcome in outcomes):
+            show(f"The budget is used up before the first step; {_up_to_here()}.")
+        else:
+            show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
+        raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
     if statuses - {"completed"}:
         raise typer.Exit(1)
     if missing:
         raise typer.Exit(_MISSING)
+
+
+def _score_all(rows: Sequence[ScoredRow], options: LaunchOptions, show: Callable[[str], None]) -> int:
+    """Score what is only scored; how many rows lack their file."""
+    missing = 0
+    for row in rows:
+        try:
+            _score(row, options.runs, show)
+        except OSError as error:  # a file that is not here costs its own row alone
+            show(f"{row.label}: not scored: {error}")
+            missing += 1
+    return missing
+
+
+def _up_to_here() -> str:
+    return f"it took {duration_text(time.time() - _started())} up to here: give it more than that"
 
 
 def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from bench.record import PhaseCost, RunRecord, read_record
 from bench.reproduce.presets import Preset, TrainedRow
 from bench.reproduce.state import Found
 from bench.run.checkpoint import CheckpointError, read_state
+from bench.run.contract import steps_of
 from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
 
@@ -72,8 +73,7 @@ def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
 
 
 def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
-    model = row.resolved.model_class(row.resolved.model_config, data.spec)
-    steps = {phase.name: phase.steps for phase in model.phases()}
+    steps = steps_of(row.resolved, data)
     device = row.resolved.device
     records = [record for record in found.records if record.status == "completed" and row.matches(record)]
     rates = _rates_of_records(records, device)

@@ -15,7 +15,8 @@ from bench.places import PAPER
 from bench.published import Published
 from bench.record import RunRecord
 from bench.registry import find, suggest
-from bench.suite import RealText, RowNotes, SamplesFile, SuiteConfig, read_rows
+from bench.reproduce.verdict import Reported
+from bench.suite import RealText, RowNotes, RunsRow, SamplesFile, SuiteConfig, read_rows
 
 __all__ = ["Number", "Preset", "PresetRow", "ScoredRow", "TrainedRow", "preset_names", "read_preset"]
 
@@ -25,24 +26,35 @@ class Number:
     """One score of one row, what is published for it, and what the preset makes of that."""
 
     key: str
-    published: Published | None = None
-    """None: nobody published one, and the score is only shown."""
+    published: tuple[Published, ...] = ()
+    """Several are single runs of one setting; none: nobody published one, and the score is only shown."""
+    minus: Published | None = None
+    """What the same source has for the control; None: no difference is judged."""
     tolerance: float | None = None
-    """None where nothing is published."""
+    """Of a file's score; seeds have a spread of their own."""
     where: str = "end"
     temperature: float = 1.0
     problems: str = ""
     not_comparable: str = ""
 
     @property
-    def value(self) -> float | None:
-        """What is published."""
-        return float(self.published.value) if self.published else None
+    def reported(self) -> Reported | None:
+        """What is published, as the rule reads it."""
+        return reported(self.published) if self.published else None
 
     @property
-    def std(self) -> float | None:
-        """The published standard deviation over seeds."""
-        return float(self.published.std) if self.published and self.published.std else None
+    def reported_difference(self) -> tuple[Reported, Reported] | None:
+        """The model's and the control's, where their difference is judged."""
+        ours = self.reported
+        return None if ours is None or self.minus is None else (ours, reported([self.minus]))
+
+
+def reported(published: Sequence[Published]) -> Reported:
+    """Numbers of one score as the rule reads them: one number with its spread, or several single runs."""
+    if len(published) > 1:
+        return Reported.of_runs([float(each.value) for each in published])
+    (only,) = published
+    return Reported(float(only.value), only.n_seeds or 1, float(only.std) if only.std else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +83,12 @@ class PresetRow:
     """Whether it is a rehearsal at another scale than the published one."""
     departures: tuple[str, ...] = ()
     """In what it is not the published setting."""
+    seeds: tuple[int, ...] = (0,)
+    """Which enter a verdict: those that the preset fixes, whichever are run; 0 for a row without seeds."""
+    added_seeds: tuple[int, ...] = ()
+    """Which of them were run after the verdicts of the others had been seen."""
+    control: PresetRow | None = None
+    """What shows how much of a number the adversarial phase adds."""
 
     def matches(self, record: RunRecord) -> bool:
         """Whether a record is of the row: same model, task, settings and scale.
@@ -120,7 +138,8 @@ class TrainedRow(PresetRow):
         values = assign(overrides, {**_at_scale(self.configs[0], scale).model_dump(), **run})
         configs = make_runs(values, list(seeds) or [config.seed for config in self.configs])
         changed = ", ".join(f"{key}={value}" for key, value in overrides.items())
-        return _trained(self.label, self.numbers, configs, changed)
+        other = _trained(self.label, self.numbers, configs, changed)
+        return replace(other, seeds=self.seeds, added_seeds=self.added_seeds, control=self.control)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +170,7 @@ def _trained(label: str, numbers: tuple[Number, ...], configs: Sequence[RunConfi
         config_hash=resolved.config_hash,
         reduced=reduced,
         departures=tuple(departures),
+        seeds=tuple(config.seed for config in configs),
         configs=tuple(configs),
         resolved=resolved,
     )
@@ -187,6 +207,8 @@ class Preset:
 
     name: str
     description: str
+    follows: tuple[str, ...]
+    """The commit of the original code that its settings are of, and why it is the one."""
     rows: tuple[PresetRow, ...]
 
     @property
@@ -238,9 +260,7 @@ def read_preset(name: str) -> Preset:
     suite = SuiteConfig.read(path)
     trained = read_rows(path, suite)
     try:
-        rows: list[PresetRow] = [
-            _trained(row.notes.label or row.configs[0].model, _numbers(row.notes), row.configs) for row in trained
-        ]
+        rows: list[PresetRow] = _with_controls([(row.notes, _of_runs(row)) for row in trained])
         rows += [_scored(text.name, text) for text in suite.samples]
         rows += [_scored("real text", text) for text in suite.real_text]
     except (KeyError, ValueError) as error:
@@ -248,16 +268,33 @@ def read_preset(name: str) -> Preset:
     labels = [row.label for row in rows]
     if doubles := sorted({label for label in labels if labels.count(label) > 1}):
         raise ValueError(f"{path}: two rows are labelled {doubles[0]!r}")
-    return Preset(name=found, description=suite.description, rows=tuple(rows))
+    return Preset(name=found, description=suite.description, follows=suite.follows, rows=tuple(rows))
+
+
+def _of_runs(row: RunsRow) -> TrainedRow:
+    made = _trained(row.notes.label or row.configs[0].model, _numbers(row.notes), row.configs)
+    return replace(made, added_seeds=row.notes.added_seeds)
+
+
+def _with_controls(rows: Sequence[tuple[RowNotes, TrainedRow]]) -> list[PresetRow]:
+    """Each with the row that it names as its control. Raises KeyError or ValueError."""
+    known = {row.label: row for _, row in rows}
+    for notes, row in rows:
+        if notes.control == row.label:
+            raise ValueError(f"{row.label}: a row is not its own control")
+        if notes.control and notes.control not in known:
+            raise KeyError(f"{row.label}: no row {notes.control!r} for a control; {suggest(notes.control, known)}")
+    return [replace(row, control=known[notes.control]) if notes.control else row for notes, row in rows]
 
 
 def _numbers(notes: RowNotes) -> tuple[Number, ...]:
     """The published numbers one by one, then the scores that are only shown."""
     numbers = [
         Number(
-            key=published.key,
+            key=published[0].key,
             published=published,
-            tolerance=entry.tolerance_of(published.key),
+            minus=entry.of_control(published[0].key),
+            tolerance=entry.tolerance,
             where=entry.where,
             temperature=entry.temperature,
             problems=entry.problems,
@@ -284,5 +321,6 @@ def _at_scale(config: RunConfig, scale: Scale) -> RunConfig:
             "model_settings": {key: value for key, value in config.model_settings.items() if key not in smaller},
             "task_settings": {} if task_class.scales.get(scale) else config.task_settings,
             "evaluate_every": 0,
+            "evaluate_at": (),
         }
     )

@@ -5,30 +5,47 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bench.durations import duration_text
 from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
 from bench.reproduce.presets import Number
-from bench.reproduce.state import PresetState, Result, RowState
-from bench.reproduce.verdict import VERDICTS
+from bench.reproduce.state import Difference, PresetState, Result, RowState
+from bench.reproduce.verdict import ODDS, VERDICTS, Judgement
 
-__all__ = ["as_json", "list_lines", "markdown", "plan_lines", "result_lines"]
+__all__ = ["as_json", "budget_line", "list_lines", "markdown", "plan_lines", "result_lines"]
 
 _INTRODUCTION = """# Reproduction
 
-Every published setting that the project has, what is printed for it, what was measured here, and whether the two agree.
-Written by `python -m bench reproduce --list --markdown` from the records in `leaderboards/results`; not edited by hand.
-A run that did not happen is listed as not run.
+Every published setting that the project has, what is printed for it, what was measured here, and whether the two can
+be the same. Written by `python -m bench reproduce --list --markdown` from the records in `leaderboards/results`; not
+edited by hand. A run that did not happen is listed as not run.
+"""
 
-- **published** is the number as printed, and how far a mean may be from it (± tolerance; the preset's file says why).
-- **measured** is the mean over seeds with Student's 95% interval.
-- **reproduced**: the whole interval lies within the tolerance. **not reproduced**: the whole interval lies outside.
-  **undecided**: it reaches over an edge, and more seeds would narrow it.
-- **not comparable**: there is a reason why the two do not measure the same, which is given. Fewer than three seeds are
-  such a reason.
-- Files of samples and real text have one score and no seeds: within the tolerance or not.
+_RULE = """## How to read it
+
+- **published** is the number as printed, **measured** the mean over the seeds that the preset fixes, with Student's 95%
+  interval. Other seeds are not counted, whatever they gave.
+- **consistent**: the published number lies in the range that stands beside it, the 95% prediction interval of one more
+  run like ours or, where the mean of several runs is published, what Welch's test lets pass. **differs**: it does not.
+- **undecided**: not all of the seeds are there that the preset fixes.
+- **not comparable**: the two do not measure the same, for the reason that is given.
+- **control**: the same rule with the row's control in the place of the model, plain MLE as a rule. Where the control is
+  consistent too, the number does not tell the model from it.
+- **minus control**: the difference that the paper claims, published and measured, and whether they are consistent.
+- Files of samples and real text have one score and no seeds: they are consistent within the tolerance that is given,
+  which holds rounding and the sampling error of what was drawn. They check the metrics and not the models.
+
+Consistent is not equal. How often the rule says "consistent" if the true means differ by so many standard deviations of
+one run (`bench/reproduce/verdict.py`):
+"""
+
+_AFTER_ODDS = """
+Equal models are told apart in 5 of 100 cases. With six seeds a difference of 3 standard deviations is found in over 90
+of 100 where the mean of four or more runs is published. Against one published run no rule finds it so often (in 85 of
+100 if our mean and spread were known exactly); six seeds find 5 standard deviations there. So one consistent run says
+little by itself: read the control and the difference beside it.
 
 `python -m bench reproduce NAME` does what is left of a preset, and can be stopped and continued.
 """
@@ -55,6 +72,19 @@ def plan_lines(plans: Sequence[RowPlan], jobs: int) -> Iterator[str]:
         yield f"expected time: {duration_text(known)}{side} of training, scoring not counted"
 
 
+def budget_line(plans: Sequence[RowPlan], jobs: int, left: float) -> str:
+    """Whether what is to be trained fits into the time that is left of a budget, as far as that is known."""
+    known, unknown = seconds_left(plans, jobs)
+    room = f"budget: {duration_text(max(0.0, left))} are left"
+    if known > left:
+        return (
+            f"{room}, and {duration_text(known)} of training are expected: it will stop, and the same command goes on"
+        )
+    if unknown:
+        return f"{room}; whether that is enough is not known. What is done is saved, and the same command goes on"
+    return f"{room}, enough for the training that is expected"
+
+
 def _stand(run: RunPlan, total: int) -> str:
     done = sum(run.steps_done.values())
     if run.completed:
@@ -67,20 +97,20 @@ def result_lines(preset: PresetState) -> Iterator[str]:
     for state in preset.rows:
         yield f"{state.row.label}: {_progress(state)}"
         for result in state.results:
-            yield f"  {_what(result.number)}: {_expected(result.number)}; {_got(result)}: {_verdict(result)}"
+            found = f"{_got(result)}: {_verdict(result.judgement)}{_beside(state, result)}"
+            yield f"  {_what(result.number)}: {_expected(result.number)}; {found}"
             if result.number.problems and not state.row.reduced:
                 yield f"    known problems: {result.number.problems}"
 
 
 def _progress(state: RowState) -> str:
-    """`seeds 0, 1 done; seed 2 at step 12,345, in adversarial`."""
+    """`seeds 0, 1 done; seed 7 not counted; seed 2 at step 12,345, in adversarial`."""
     if not state.row.seeded:
         return "scored" if state.done else "not run"
-    parts = []
-    if state.done:
-        parts.append(f"seed{'s' * (len(state.done) > 1)} {', '.join(map(str, state.done))} done")
-    if state.failed:
-        parts.append(f"seed{'s' * (len(state.failed) > 1)} {', '.join(map(str, state.failed))} failed")
+    fixed = [seed for seed in state.done if seed in state.row.seeds]
+    others = [seed for seed in state.done if seed not in state.row.seeds]
+    named = ((fixed, "done"), (state.failed, "failed"), (others, "not counted"))
+    parts = [f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} {what}" for seeds, what in named if seeds]
     parts += [f"seed {seed} at {where}" for seed, where in state.begun.items()]
     return "; ".join(parts) or "not run"
 
@@ -88,15 +118,27 @@ def _progress(state: RowState) -> str:
 def _what(number: Number) -> str:
     """`nll_oracle after phase mle, temperature 0.8`."""
     kind, _, name = number.where.partition(":")
-    place = {"end": "", "best": ", best of the run", "phase": f" after phase {name}", "step": f" at step {name}"}[kind]
+    step = f" at step {int(name):,}" if kind == "step" else ""
+    place = {"end": "", "best": ", best of the run", "phase": f" after phase {name}", "step": step}[kind]
     return f"{number.key}{place}" + (f", temperature {number.temperature:g}" if number.temperature != 1 else "")
 
 
+def _published(number: Number) -> str:
+    """`6.68, sd 0.343 over 6`; `9.0911, mean of 4 runs, sd 0.0163`; `0.745 ± 0.001`; `9.038`."""
+    reported = number.reported
+    assert reported is not None
+    if number.tolerance is not None:
+        return f"{reported.value:g} ± {number.tolerance:g}"
+    if len(number.published) > 1:
+        return f"{reported.value:.4f}, mean of {reported.n} runs, sd {reported.std:.4f}"
+    return f"{reported.value:g}" + (f", sd {reported.std:g} over {reported.n}" if reported.std is not None else "")
+
+
 def _expected(number: Number) -> str:
-    if number.published is None:
+    if not number.published:
         return "nothing published"
-    spread = f", sd {number.std:g}" if number.std is not None else ""
-    return f"published {number.value:g} ({number.published.source}{spread}), tolerance {number.tolerance:g}"
+    sources = dict.fromkeys(each.source for each in number.published)
+    return f"published {_published(number)} ({', '.join(sources)})"
 
 
 def _got(result: Result) -> str:
@@ -113,19 +155,38 @@ def _mean(result: Result) -> str:
     return f"{mean:.4f}" + ("" if half is None else f" [{mean - half:.4f}, {mean + half:.4f}]")
 
 
-def _verdict(result: Result) -> str:
-    judgement = result.judgement
+def _verdict(judgement: Judgement) -> str:
     return judgement.verdict + (f" ({judgement.reason})" if judgement.reason else "")
 
 
+def _beside(state: RowState, result: Result) -> str:
+    """`; control mle: consistent too; minus control -0.302 published, -0.469 ± 0.19 here: consistent`."""
+    text = ""
+    if result.control and state.row.control:
+        too = " too" if result.control.verdict == result.judgement.verdict == "consistent" else ""
+        text += f"; control {state.row.control.label}: {result.control.verdict}{too}"
+    if result.difference:
+        text += f"; minus control {_difference(result.difference)}: {_verdict(result.difference.judgement)}"
+    return text
+
+
+def _difference(difference: Difference) -> str:
+    """`-0.302 published, -0.4690 ± 0.1920 here`."""
+    return f"{difference.published:+.4g} published, {difference.measured:+.4f} ± {difference.half_width:.4f} here"
+
+
 def _summary(state: RowState) -> str:
-    """`8 reproduced`; `3 reproduced, 5 undecided`."""
-    counts = Counter(result.judgement.verdict for result in state.results)
+    """`8 consistent`; `3 consistent, 5 undecided`."""
+    return _counted(result.judgement.verdict for result in state.results)
+
+
+def _counted(verdicts: Iterable[str]) -> str:
+    counts = Counter(verdicts)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) or "nothing to compare"
 
 
 def _in_short(state: RowState) -> str:
-    """`seeds 0, 1, 2 done; 1 reproduced, 1 undecided`."""
+    """`seeds 0, 1, 2 done; 1 consistent, 1 differs`."""
     progress, summary = _progress(state), _summary(state)
     return progress if not state.done and not state.failed else f"{progress}; {summary}"
 
@@ -139,43 +200,135 @@ def list_lines(presets: Sequence[PresetState]) -> Iterator[str]:
 
 
 def markdown(presets: Sequence[PresetState]) -> str:
-    """`REPRODUCTION.md`: all verdicts in one table, then each preset with its numbers and what is known of them."""
-    counts = Counter(r.judgement.verdict for each in presets for row in each.rows for r in row.results)
-    lines = [_INTRODUCTION, "| verdict | numbers |", "|---|---|"]
-    lines += [f"| {verdict} | {counts[verdict]} |" for verdict in VERDICTS]
-    lines += ["", "## All presets", "", "| preset | row | done | verdicts |", "|---|---|---|---|"]
+    """`REPRODUCTION.md`: all verdicts counted, then each preset with its numbers and what is known of them."""
+    lines = [_INTRODUCTION, *_counts(presets), "", _RULE, *_odds(), _AFTER_ODDS]
+    lines += _added(presets)
+    lines += ["## All presets", "", "| preset | row | done | verdicts |", "|---|---|---|---|"]
     for each in presets:
         name = each.preset.name
         link = f"[{name}](#{name.lower()})"
         lines += [f"| {link} | {_cell(s.row.label)} | {_progress(s)} | {_summary(s)} |" for s in each.rows]
     for each in presets:
         lines += ["", f"## {each.preset.name}", "", each.preset.description]
+        lines += ["", "Settings:", "", *(f"- {line}" for line in each.preset.follows)] if each.preset.follows else []
         for state in each.rows:
             lines += ["", f"**{state.row.label}** ({_progress(state)})", ""]
-            lines += _number_table(state)
+            lines += _number_table(state) if state.row.seeded else _score_table(state)
     return "\n".join(lines) + "\n"
 
 
-def _number_table(state: RowState) -> Iterator[str]:
-    if not state.results:
-        yield "Nobody published a number for this row, and none is shown."
+def _counts(presets: Sequence[PresetState]) -> Iterator[str]:
+    """Trainings and files apart: the first say something of models, the second of metrics."""
+    rows = [row for each in presets for row in each.rows]
+    trained = [result for row in rows if row.row.seeded for result in row.results]
+    scored = [result for row in rows if not row.row.seeded for result in row.results]
+    differences = [result.difference for result in trained if result.difference]
+    columns = {
+        "trainings": Counter(result.judgement.verdict for result in trained),
+        "minus control": Counter(each.judgement.verdict for each in differences),
+        "re-scored files and real text": Counter(result.judgement.verdict for result in scored),
+    }
+    yield f"| numbers | {' | '.join(columns)} |"
+    yield "|---|---|---|---|"
+    yield from (f"| {verdict} | {' | '.join(str(c[verdict]) for c in columns.values())} |" for verdict in VERDICTS)
+    consistent = [result for result in trained if result.judgement.verdict == "consistent" and result.control]
+    too = sum(result.control.verdict == "consistent" for result in consistent if result.control)
+    yield ""
+    many = f"{len(consistent)} consistent number{'s' * (len(consistent) != 1)}"
+    yield f"Of {many} of models with a control, {too} would be consistent with the control too."
+
+
+def _odds() -> Iterator[str]:
+    """The table of `ODDS`."""
+    yield f"| seeds here | runs published | of | {' | '.join(map(str, range(len(ODDS[0].consistent))))} |"
+    yield "|---|---|---|" + "---|" * len(ODDS[0].consistent)
+    for odds in ODDS:
+        what = "minus control" if odds.control else "the number"
+        shares = " | ".join(f"{share:.2f}" for share in odds.consistent)
+        yield f"| {odds.ours} | {odds.published} | {what} | {shares} |"
+
+
+def _added(presets: Sequence[PresetState]) -> Iterator[str]:
+    """Rows whose seeds were not all fixed in advance, and what those said that were."""
+    rows = [(each, row) for each in presets for row in each.rows if row.row.added_seeds]
+    if not rows:
         return
-    yield "| score | published | measured | seeds | verdict |"
-    yield "|---|---|---|---|---|"
+    yield "## Seeds that were added after looking"
+    yield ""
+    yield "In these rows some of the seeds were run after the verdicts of the first ones had been seen. All of them are"
+    yield "in the verdicts now, and the preset fixes their number from here on."
+    yield ""
+    yield "| preset | row | at first | added | verdicts of the first | of all |"
+    yield "|---|---|---|---|---|---|"
+    for each, state in rows:
+        added = state.row.added_seeds
+        first = ", ".join(str(seed) for seed in state.row.seeds if seed not in added)
+        found = [result for result in state.results if result.at_first]
+        then = _counted(result.at_first.verdict for result in found if result.at_first)
+        now = _counted(result.judgement.verdict for result in found)
+        label = f"{each.preset.name} | {_cell(state.row.label)}"
+        yield f"| {label} | {first} | {', '.join(map(str, added))} | {then} | {now} |"
+    yield ""
+
+
+_NOTHING = "Nobody published a number for this row, and none is shown."
+
+
+def _number_table(state: RowState) -> Iterator[str]:
+    """Of a row that is trained."""
+    if not state.results:
+        yield _NOTHING
+        return
+    beside = state.row.control is not None and any(r.control or r.difference for r in state.results)
+    more = " control | minus control |" if beside else ""
+    yield f"| score | published | measured | seeds | consistent are | verdict |{more}"
+    yield "|---|---|---|---|---|---|" + "---|" * 2 * beside
     for result in state.results:
-        number = result.number
-        published = "–" if number.value is None else f"{number.value:g} ± {number.tolerance:g}"
+        number, judgement = result.number, result.judgement
+        published = _published(number) if number.published else "–"
         measured = "–" if result.measured is None else _mean(result)
-        seeds = ", ".join(map(str, result.values)) if state.row.seeded else "–"
-        yield f"| {_what(number)} | {published} | {measured} | {seeds or '–'} | {_cell(_verdict(result))} |"
+        seeds = ", ".join(map(str, result.values)) or "–"
+        span = "–" if judgement.low is None else f"{judgement.low:.4f} to {judgement.high:.4f}"
+        line = f"| {_what(number)} | {published} | {measured} | {seeds} | {span} | {_cell(_verdict(judgement))} |"
+        yield line + (f" {_control_cells(result)} |" if beside else "")
+    if beside and state.row.control:
+        yield ""
+        yield f"Control: {state.row.control.label}."
+    yield from _origins(state)
+
+
+def _control_cells(result: Result) -> str:
+    """`consistent too | -0.302 published, -0.4690 ± 0.1920 here: consistent`."""
+    too = " too" if result.control and result.control.verdict == result.judgement.verdict == "consistent" else ""
+    control = "–" if result.control is None else f"{result.control.verdict}{too}"
+    if result.difference is None:
+        return f"{control} | –"
+    return f"{control} | {_difference(result.difference)}: {result.difference.judgement.verdict}"
+
+
+def _score_table(state: RowState) -> Iterator[str]:
+    """Of a file or of real text."""
+    if not state.results:
+        yield _NOTHING
+        return
+    yield "| score | published | measured | verdict |"
+    yield "|---|---|---|---|"
+    for result in state.results:
+        published = _published(result.number) if result.number.published else "–"
+        measured = "–" if result.measured is None else _mean(result)
+        yield f"| {_what(result.number)} | {published} | {measured} | {_cell(_verdict(result.judgement))} |"
+    yield from _origins(state)
+
+
+def _origins(state: RowState) -> Iterator[str]:
     yield ""
     yield from dict.fromkeys(_origin(result.number) for result in state.results if result.number.published)
 
 
 def _origin(number: Number) -> str:
     """`- SeqGAN paper Table 1: nats per token. Known problems: one run.`."""
-    assert number.published is not None
-    text = f"- {number.published.source}: {number.published.protocol}."
+    sources = dict.fromkeys(each.source for each in number.published)
+    text = f"- {', '.join(sources)}: {number.published[0].protocol}."
     return text + (f" Known problems: {number.problems}." if number.problems else "")
 
 
@@ -190,6 +343,9 @@ def _row_document(state: RowState) -> dict[str, Any]:
         "model": state.row.model,
         "task": state.row.task_name,
         "scale": state.row.scale,
+        "seeds": list(state.row.seeds) if state.row.seeded else [],
+        "seeds_added": list(state.row.added_seeds),
+        "control": state.row.control and state.row.control.label,
         "seeds_done": list(state.done),
         "seeds_failed": list(state.failed),
         "seeds_begun": {str(seed): where for seed, where in state.begun.items()},
@@ -198,32 +354,39 @@ def _row_document(state: RowState) -> dict[str, Any]:
 
 
 def _result_document(result: Result) -> dict[str, Any]:
-    number, measured, published = result.number, result.measured, result.number.published
-    origin = {}
-    if published:
-        origin = {
-            "id": published.id,
-            "source": published.source,
-            "protocol": published.protocol,
-            "n_seeds": published.n_seeds,
-            "problems": number.problems,
-            "not_comparable": number.not_comparable,
-        }
+    number, measured, reported = result.number, result.measured, result.number.reported
     half = None if measured is None else measured.half_width
     return {
-        **origin,
         "key": number.key,
         "where": number.where,
         "temperature": number.temperature,
-        "published": number.value,
+        "sources": [
+            {"id": each.id, "source": each.source, "protocol": each.protocol, "n_seeds": each.n_seeds}
+            for each in number.published
+        ],
+        "published": reported and reported.value,
+        "published_std": reported and reported.std,
         "tolerance": number.tolerance,
-        "published_std": number.std,
+        "problems": number.problems,
+        "not_comparable": number.not_comparable,
         "mean": None if measured is None else measured.mean,
         "interval": None if measured is None or half is None else [measured.mean - half, measured.mean + half],
         "values": {str(seed): value for seed, value in result.values.items()},
-        "verdict": result.judgement.verdict,
-        "reason": result.judgement.reason,
+        **_judgement_document(result.judgement),
+        "control": result.control and _judgement_document(result.control),
+        "minus_control": result.difference and _difference_document(result.difference),
     }
+
+
+def _judgement_document(judgement: Judgement) -> dict[str, Any]:
+    span = None if judgement.low is None else [judgement.low, judgement.high]
+    return {"verdict": judgement.verdict, "reason": judgement.reason, "consistent_are": span}
+
+
+def _difference_document(difference: Difference) -> dict[str, Any]:
+    values = {"published": difference.published, "mean": difference.measured}
+    interval = [difference.measured - difference.half_width, difference.measured + difference.half_width]
+    return {**values, "interval": interval, **_judgement_document(difference.judgement)}
 
 
 def as_json(presets: Sequence[PresetState], **more: Any) -> str:
@@ -233,6 +396,7 @@ def as_json(presets: Sequence[PresetState], **more: Any) -> str:
             {
                 "name": each.preset.name,
                 "description": each.preset.description,
+                "follows": list(each.preset.follows),
                 "rows": [_row_document(state) for state in each.rows],
             }
             for each in presets

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bench.record import Evaluation, RunRecord, Score, read_record
 from bench.registry import meaning_of
 from bench.reproduce.presets import Number, Preset, PresetRow
-from bench.reproduce.verdict import Judgement, judge
+from bench.reproduce.verdict import Judgement, half_width_of_difference, judge, judge_difference, judge_score
 from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records
 from bench.seeds import MeanOverSeeds, mean_over_seeds, newest_of_each
 
-__all__ = ["Found", "PresetState", "Result", "RowState", "read_found", "state_of", "state_of_row"]
+__all__ = ["Difference", "Found", "PresetState", "Result", "RowState", "read_found", "state_of", "state_of_row"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,30 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A model minus its control: what is published, what was measured, and the verdict."""
+
+    published: float
+    measured: float
+    half_width: float
+    """Of the 95% interval, by Welch."""
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """One number of one row: what is published, what was measured, and the verdict."""
 
     number: Number
     measured: MeanOverSeeds | None
     values: Mapping[int, float] = field(default_factory=dict)
-    """By seed; 0 for a row without seeds."""
+    """By seed, those that the preset fixes; 0 for a row without seeds."""
     judgement: Judgement
+    at_first: Judgement | None = None
+    """What the seeds said that were fixed in advance, where others were added."""
+    control: Judgement | None = None
+    """What the rule says of the control in the model's place: where it is consistent too, the number tells nothing."""
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +98,29 @@ def state_of(preset: Preset, found: Found) -> PresetState:
 
 def state_of_row(row: PresetRow, found: Found) -> RowState:
     """What was measured of a row, and what it says about each of its numbers."""
-    records = _by_seed(record for record in found.records if row.matches(record))
-    done = {seed: record for seed, record in records.items() if record.status == "completed"}
+    records = _records(row, found)
+    done = _completed(records)
     failed = tuple(sorted(set(records) - set(done)))
     begun = {run.seed: run.folder / CHECKPOINT for run in found.begun if run.config_hash == row.config_hash}
+    control = _completed(_records(row.control, found)) if row.control else {}
     return RowState(
         row=row,
         done=tuple(sorted(done)),
         failed=failed,
         begun={seed: _where(begun[seed]) for seed in sorted(set(begun) - set(records))},
-        results=tuple(_result(row, number, done, failed) for number in row.numbers),
+        results=tuple(_result(row, number, done, failed, control) for number in row.numbers),
     )
+
+
+def _records(row: PresetRow, found: Found) -> dict[int, RunRecord]:
+    """By seed, the record that counts, as on the leaderboard; 0 for a row without seeds."""
+    matching = (record for record in found.records if row.matches(record))
+    counted, _ = newest_of_each(matching, key=lambda record: record.seed or 0, record=lambda record: record)
+    return {record.seed or 0: record for record in counted}
+
+
+def _completed(records: Mapping[int, RunRecord]) -> dict[int, RunRecord]:
+    return {seed: record for seed, record in records.items() if record.status == "completed"}
 
 
 def _where(checkpoint: Path) -> str:
@@ -107,29 +136,102 @@ def _where(checkpoint: Path) -> str:
     return f"step {progress.step:,}, in {phase}"
 
 
-def _by_seed(records: Iterable[RunRecord]) -> dict[int, RunRecord]:
-    """The record of each seed that counts, as on the leaderboard; 0 for a row without seeds."""
-    counted, _ = newest_of_each(records, key=lambda record: record.seed or 0, record=lambda record: record)
-    return {record.seed or 0: record for record in counted}
+@dataclass(frozen=True)
+class _Measured:
+    """One score of one row."""
+
+    values: Mapping[int, float]
+    """By seed, those that the preset fixes."""
+    against: tuple[str, ...]
+    """Why they are not what the number is of."""
+    asked: bool
+    """Whether the records were made when the row had the score."""
+
+    @property
+    def mean(self) -> MeanOverSeeds | None:
+        """Over the seeds."""
+        return mean_over_seeds(list(self.values.values()))
 
 
-def _result(row: PresetRow, number: Number, done: Mapping[int, RunRecord], failed: Sequence[int]) -> Result:
-    against = _against(row, number, failed)
+def _measure(row: PresetRow, number: Number, done: Mapping[int, RunRecord]) -> _Measured:
     scores: dict[int, Score] = {}
-    for seed, record in done.items():
-        score = _score(record, number)
+    absent: dict[str, list[str]] = {}
+    records = {seed: done[seed] for seed in sorted(done) if seed in row.seeds}
+    asked = not records
+    for seed, record in records.items():
+        score = _score(record, number, row.metrics)
         if isinstance(score, Score):
             scores[seed] = score
         else:
-            against.append(f"seed {seed}: {score}" if row.seeded else score)
-    against += _differences(row, number, scores.values(), {record.data_sha256 for record in done.values()})
-    values = {seed: scores[seed].value for seed in sorted(scores)}
-    measured = mean_over_seeds(list(values.values()))
-    if row.reduced or (measured is None and (done or failed)):  # a rehearsal decides nothing at all
+            absent.setdefault(score.reason, []).append(str(seed))
+        asked = asked or isinstance(score, Score) or score.asked
+    against = [f"seed {', '.join(seeds)}: {why}" if row.seeded else why for why, seeds in absent.items()]
+    against += _differences(row, number, scores.values(), {record.data_sha256 for record in records.values()})
+    return _Measured({seed: score.value for seed, score in scores.items()}, tuple(against), asked)
+
+
+def _result(
+    row: PresetRow,
+    number: Number,
+    done: Mapping[int, RunRecord],
+    failed: Sequence[int],
+    control: Mapping[int, RunRecord],
+) -> Result:
+    measured = _measure(row, number, done)
+    reasons = _against(row, number, sorted(set(failed) & set(row.seeds)))
+    against = [*reasons, *measured.against]
+    mean, reported = measured.mean, number.reported
+    at_first = None
+    if row.reduced or (mean is None and measured.asked and (done or failed)):  # a rehearsal decides nothing at all
         judgement = Judgement("not comparable", "; ".join(against))
+    elif not row.seeded:
+        judgement = judge_score(reported, number.tolerance, None if mean is None else mean.mean, against=against)
     else:
-        judgement = judge(number.value, number.tolerance, measured, seeded=row.seeded, against=against)
-    return Result(number=number, measured=measured, values=values, judgement=judgement)
+        judgement = judge(reported, mean, n_fixed=len(row.seeds), against=against)
+        first = {seed: value for seed, value in measured.values.items() if seed not in row.added_seeds}
+        if row.added_seeds and reported:
+            n_first = len(row.seeds) - len(row.added_seeds)
+            at_first = judge(reported, mean_over_seeds(list(first.values())), n_fixed=n_first, against=against)
+    beside = _beside(row, number, measured, control, against) if row.control and not reasons else (None, None)
+    return Result(
+        number=number,
+        measured=mean,
+        values=measured.values,
+        judgement=judgement,
+        at_first=at_first,
+        control=beside[0],
+        difference=beside[1],
+    )
+
+
+def _beside(
+    row: PresetRow, number: Number, ours: _Measured, done: Mapping[int, RunRecord], against: Sequence[str]
+) -> tuple[Judgement | None, Difference | None]:
+    """What the rule says of the control in the model's place, and of the difference to it."""
+    assert row.control is not None
+    theirs = _measure(row.control, replace(number, where="end", temperature=1.0), done)
+    if number.reported is None or theirs.mean is None:
+        return None, None
+    n_control = len(row.control.seeds)
+    control = judge(number.reported, theirs.mean, n_fixed=n_control, against=theirs.against)
+    if number.reported_difference is None or ours.mean is None:
+        return control, None
+    half = half_width_of_difference(ours.mean, theirs.mean)
+    if half is None:
+        return control, None
+    mine, other = number.reported_difference
+    difference = Difference(
+        published=mine.value - other.value,
+        measured=ours.mean.mean - theirs.mean.mean,
+        half_width=half,
+        judgement=judge_difference(
+            (mine, other),
+            (ours.mean, theirs.mean),
+            n_fixed=(len(row.seeds), n_control),
+            against=[*against, *theirs.against],
+        ),
+    )
+    return control, difference
 
 
 def _against(row: PresetRow, number: Number, failed: Sequence[int]) -> list[str]:
@@ -159,16 +261,26 @@ def _differences(row: PresetRow, number: Number, scores: Iterable[Score], data: 
     return reasons
 
 
-def _score(record: RunRecord, number: Number) -> Score | str:
+@dataclass(frozen=True)
+class _Absent:
+    """Why there is no score."""
+
+    reason: str
+    asked: bool = True
+    """Whether the record was made when the score was asked for."""
+
+
+def _score(record: RunRecord, number: Number, metrics: Sequence[Any]) -> Score | _Absent:
     """The score that a number speaks of, or why there is none."""
     evaluations = [each for each in record.evaluations if each.temperature == number.temperature]
     chosen = _place(record, evaluations, number)
     if isinstance(chosen, str):
-        return chosen
+        return _Absent(chosen)
     if number.key in chosen.scores:
         return chosen.scores[number.key]
-    why = next((text for name, text in chosen.skipped.items() if number.key.startswith(name)), "it was not measured")
-    return f"no {number.key}: {why}"
+    names = (number.key, *(metric.name for metric in metrics if metric.keys().get(number.key)))
+    why = next((chosen.skipped[name] for name in names if name in chosen.skipped), None)
+    return _Absent(f"no {number.key}: {why or 'it was not measured'}", asked=why is not None)
 
 
 def _place(record: RunRecord, evaluations: Sequence[Evaluation], number: Number) -> Evaluation | str:

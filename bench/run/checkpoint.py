@@ -33,7 +33,9 @@ from bench.run_folder import open_regular
 __all__ = [
     "CheckpointError",
     "DamagedError",
+    "Selected",
     "TrainingState",
+    "Weights",
     "before",
     "load_checkpoint",
     "load_latest",
@@ -41,6 +43,7 @@ __all__ = [
     "read_state",
     "save_checkpoint",
     "save_weights",
+    "weights_of",
 ]
 
 
@@ -48,6 +51,7 @@ _log = logging.getLogger(__name__)
 _MAGIC = b"textgan-bench checkpoint 1\n"
 _HEADER_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
 _SHA256 = "sha256"
+_NO_WEIGHTS = "take it from a copy, or train again with --rerun"
 
 
 class CheckpointError(ValueError):
@@ -56,6 +60,21 @@ class CheckpointError(ValueError):
 
 class DamagedError(CheckpointError):
     """Its bytes are not those that were written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """A state of the model that was better than all before it."""
+
+    phase: str
+    step: int
+    """Of all phases."""
+    nll: float
+    """What the validation text cost under it, nats per token."""
+
+
+Weights = dict[str, torch.Tensor]
+"""Parameters and buffers by name."""
 
 
 @dataclass
@@ -74,14 +93,23 @@ class TrainingState:
     """Bytes of the diary that belong to this state: what comes after them is done again."""
     pending: dict[str, float] = field(default_factory=dict)
     """The latest of what steps of this phase returned and the diary does not have yet."""
+    selected: Selected | None = None
+    """The best of the states looked at, where the best is to be kept."""
     finished: bool = False
     """The evaluation at the end is done."""
 
 
-def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state: TrainingState) -> None:
+def weights_of(model: TextGenerator) -> Weights:
+    """A copy of all parameters and buffers."""
+    return {n: value.detach().clone() for n, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+
+
+def save_checkpoint(
+    path: Path, model: TextGenerator, stream: BatchStream, state: TrainingState, best: Weights | None = None
+) -> None:
     """Write everything in one move: a kill leaves the old checkpoint or the new one. Raises OSError on a full disk.
 
-    The old one stays beside it, as `before(path)`.
+    `best`: the weights of `state.selected`. The old checkpoint stays beside the new one, as `before(path)`.
     """
     content = {
         "model": model.state_dict(),
@@ -89,6 +117,7 @@ def save_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, state
         "stream": stream.state(),
         "random": random_state(),
         "progress": json.dumps(as_json(state)),
+        **({"best": best} if best else {}),
     }
     # Through memory: on a full disk torch.save raises RuntimeError, which could be anything; write_atomic OSError.
     buffer = io.BytesIO()
@@ -104,17 +133,20 @@ def before(path: Path) -> Path:
     return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
-def load_latest(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> TrainingState | None:
+def load_latest(
+    path: Path, model: TextGenerator, stream: BatchStream, device: torch.device, best: Weights | None = None
+) -> TrainingState | None:
     """Put the newest whole checkpoint back into a fresh model and stream; None: train from the start.
 
-    A damaged one is renamed, with a warning, and the one before it is taken. Raises `CheckpointError` for one that is
-    whole and does not fit this model.
+    `best` is filled with the weights of `TrainingState.selected`, if there is one. A damaged checkpoint is renamed,
+    with a warning, and the one before it is taken. Raises `CheckpointError` for one that is whole and does not fit
+    this model.
     """
     for place, next_place in ((path, "the checkpoint before it"), (before(path), "its start")):
         if not os.path.lexists(place):
             continue
         try:
-            return load_checkpoint(place, model, stream, device)
+            return load_checkpoint(place, model, stream, device, best)
         except DamagedError as error:
             aside = place.with_name(f"{place.name}.damaged")
             place.replace(aside)
@@ -122,7 +154,9 @@ def load_latest(path: Path, model: TextGenerator, stream: BatchStream, device: t
     return None
 
 
-def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, device: torch.device) -> TrainingState:
+def load_checkpoint(
+    path: Path, model: TextGenerator, stream: BatchStream, device: torch.device, best: Weights | None = None
+) -> TrainingState:
     """Put the state back into a fresh model and stream. Raises `CheckpointError`."""
     with _readable(path):
         content = _content(path, device)
@@ -135,6 +169,8 @@ def load_checkpoint(path: Path, model: TextGenerator, stream: BatchStream, devic
             optimizer.load_state_dict(content["optimizers"][name])
         stream.restore(content["stream"])
         restore_random_state(content["random"])
+        if best is not None:
+            best.update(content.get("best", {}))
         return state
 
 
@@ -198,10 +234,11 @@ def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged and cannot be sampled from: {error}") from error
-    known = _checksum(content)  # of versions before this: none
+        raise ValueError(f"{path} is damaged and cannot be sampled from: {error}; {_NO_WEIGHTS}") from error
+    known = _written_checksum(content)  # of versions before this: none
     if known is not None and known != hashlib.sha256(save(tensors)).hexdigest():
-        raise ValueError(f"{path} is damaged and cannot be sampled from: its tensors are not those that were written")
+        reason = "its tensors are not those that were written"
+        raise ValueError(f"{path} is damaged and cannot be sampled from: {reason}; {_NO_WEIGHTS}")
     try:
         outcome = model.load_state_dict({name: t.to(device) for name, t in tensors.items()}, strict=False)
     except RuntimeError as error:
@@ -211,8 +248,8 @@ def load_weights(path: Path, model: TextGenerator, device: torch.device) -> None
         raise ValueError(f"{path} does not fit {type(model).__name__}: {(missing + outcome.unexpected_keys)[0]}")
 
 
-def _checksum(content: bytes) -> str | None:
+def _written_checksum(content: bytes) -> str | None:
     """What the header of safetensors says beside the tensors' names."""
     length = int.from_bytes(content[:8], "little")
-    found = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(_SHA256)
+    found = (json.loads(content[8 : 8 + length]).get("__metadata__") or {}).get(_SHA256)
     return None if found is None else str(found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,15 +13,36 @@ import torch
 from baselines.common.interface import TextGenerator
 from bench.config import Resolved
 from bench.randomness import derive
-from bench.record import Evaluation
+from bench.record import Evaluation, write_atomic
 from bench.run.hardware import exact_products
-from bench.run_folder import samples_name
-from bench.score.drawing import collapse, draw, log_prob_of, state_problem
+from bench.run_folder import log_probs_name, samples_name
+from bench.score.drawing import collapse, draw, likelihood_of, state_problem
+from bench.score.log_probs import OWN, TEST, pack_log_probs
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
+from metrics.common.likelihood import evenly, nats, scored_tokens
 from metrics.common.tokens import Tokens
 
-__all__ = ["At", "DivergedError", "Evaluator"]
+__all__ = ["At", "DivergedError", "Evaluating", "Evaluator", "OnEvaluating"]
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """How far an evaluation is."""
+
+    phase: str
+    what: str
+    """`drawing`, `scoring bleu`."""
+    done: float
+    """Share of it, 0 to 1."""
+    left: int
+    """Evaluations that follow at once, at other temperatures."""
+
+
+OnEvaluating = Callable[[Evaluating], None]
+"""Called between its parts; it may raise, which ends the evaluation and disturbs nothing."""
+_DRAWING = 0.3
+"""Share of an evaluation that is called done when its sentences are drawn: a guess, for the bar alone."""
 
 At = Literal["cadence", "phase_end", "end"]
 
@@ -28,7 +52,11 @@ class DivergedError(RuntimeError):
 
 
 class Evaluator:
-    """Evaluations of one run. None of them disturbs the training."""
+    """Evaluations of one run. None of them disturbs the training.
+
+    Beside the samples that are kept lie the log-probabilities that the model gave there, so that likelihoods can be
+    computed again without it.
+    """
 
     def __init__(self, resolved: Resolved, data: TextData, model: TextGenerator, folder: Path) -> None:
         self._resolved = resolved
@@ -37,38 +65,74 @@ class Evaluator:
         self._model = model
         self._folder = folder
 
-    def evaluate(self, phase: str, step: int, at: At) -> tuple[list[Evaluation], str | None]:
+    def validation_nll(self) -> float:
+        """Nats per token of the validation sentences, at most 2,000 of them, spread evenly."""
+        likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
+        assert likelihood is not None
+        with exact_products(otherwise=self._run.fp32_precision):
+            rows = evenly(self._data.valid)
+            return float(nats(likelihood(rows), rows).sum() / scored_tokens(rows, self._data.spec.eos_id).sum())
+
+    def evaluate(
+        self, phase: str, step: int, at: At, told: OnEvaluating = lambda _: None
+    ) -> tuple[list[Evaluation], str | None]:
         """Draw and score, at every temperature at the end; and what looks like a collapse. Raises `DivergedError`."""
         if broken := state_problem(self._model):
             raise DivergedError(f"{broken} is not finite after step {step}, so the model cannot be sampled")
         evaluations, collapsed = [], None
-        for temperature in self._run.temperatures if at == "end" else (1.0,):
+        temperatures = self._run.temperatures if at == "end" else (1.0,)
+        for left, temperature in zip(reversed(range(len(temperatures))), temperatures, strict=True):
+
+            def tell(what: str, done: float, left: int = left) -> None:
+                told(Evaluating(phase, what, done, left))
+
             with exact_products(otherwise=self._run.fp32_precision):
-                evaluation, samples = self._evaluate_at(phase, step, at, temperature)
+                evaluation, samples = self._evaluate_at(phase, step, at, temperature, tell)
+            tell("done", 1.0)
             evaluations.append(evaluation)
             if samples is not None and temperature == 1.0:
                 collapsed = collapse(samples, self._data.training, self._run.alarm_unique, self._run.alarm_entropy)
         return evaluations, collapsed
 
-    def _evaluate_at(self, phase: str, step: int, at: At, temperature: float) -> tuple[Evaluation, Tokens | None]:
+    def _evaluate_at(
+        self, phase: str, step: int, at: At, temperature: float, tell: Callable[[str, float], None]
+    ) -> tuple[Evaluation, Tokens | None]:
         metrics = self._resolved.metrics
         seed = derive(self._run.seed, "samples", step, round(1000 * temperature))
         place: dict[str, Any] = {"phase": phase, "step": step, "at": at, "temperature": temperature}
         try:
-            ids = draw(self._model, self._run.n_samples, seed=seed, temperature=temperature)
+            n = self._run.n_samples
+            told = partial(_drawn, tell, n)
+            ids = draw(self._model, n, seed=seed, temperature=temperature, told=told)
         except ValueError as error:
             if temperature == 1.0:
                 raise
             return Evaluation(**place, scores={}, skipped={metric.name: str(error) for metric in metrics}), None
         samples = Tokens.from_rows(ids, self._data.spec.eos_id)
-        likelihood = log_prob_of(self._model, torch.device(self._resolved.device)) if temperature == 1.0 else None
-        scores, skipped = score(metrics, metric_inputs(self._data, samples, likelihood))
-        if temperature != 1.0:
-            for metric in metrics:
-                if "model_log_prob" in metric.needs:
-                    skipped[metric.name] = f"{metric.name} is measured at temperature 1 only"
+        likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
+        inputs = metric_inputs(self._data, samples, likelihood, temperature)
+        if at == "cadence":  # a fit asks for the likelihood of the validation text a dozen times
+            inputs = replace(inputs, log_prob_at=None)
+        scores, skipped = score(_told(metrics, tell), inputs)
         name, sha256 = None, None
         if at != "cadence":
             name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
+            of_model = any(
+                m.needs_model(key) for m in metrics for key, found in scores.items() if found.metric == m.name
+            )
+            if inputs.model_log_prob is not None and of_model:
+                given = pack_log_probs({TEST: inputs.references_log_prob, OWN: inputs.model_log_prob(ids)})
+                write_atomic(self._folder / log_probs_name(name), given)
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples
+
+
+def _drawn(tell: Callable[[str, float], None], n: int, drawn: int) -> None:
+    tell("drawing", _DRAWING * drawn / n)
+
+
+def _told(metrics: Sequence[Any], tell: Callable[[str, float], None]) -> Iterator[Any]:
+    """The metrics one by one, each told of before it is computed."""
+    for i, metric in enumerate(metrics):
+        tell(f"scoring {metric.name}", _DRAWING + (1 - _DRAWING) * i / len(metrics))
+        yield metric

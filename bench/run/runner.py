@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,23 +16,35 @@ from filelock import FileLock, Timeout
 
 from baselines.common.fast.graphs import Graphs, Recorder
 from baselines.common.interface import TextGenerator
+from baselines.common.spec import SequenceSpec
 from bench.batches import BatchStream
-from bench.config import Resolved, build
+from bench.config import Resolved, build, own_hashes, plain
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import RunRecord, RunStart, read_record, read_start, write_atomic
-from bench.registry import find_recorded, own_source
-from bench.run.checkpoint import CheckpointError, TrainingState, before, load_latest, load_weights, save_weights
+from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
+from bench.registry import find_recorded
+from bench.run.checkpoint import (
+    CheckpointError,
+    TrainingState,
+    Weights,
+    before,
+    load_latest,
+    load_weights,
+    save_weights,
+)
+from bench.run.contract import built
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
-from bench.run.trainer import Interrupted, OnStep, Trainer
+from bench.run.trainer import Interrupted, OnNews, OnStep, Trainer
 from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
 
-__all__ = ["load_run", "run", "run_start"]
+__all__ = ["load_run", "run", "run_start", "trained_model"]
 
+_MOST_ERROR = 10_000
+"""Characters of a failure in its record; `error.txt` has it all."""
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
 
@@ -44,6 +55,7 @@ def run(
     *,
     trackers: Sequence[Tracker] = (),
     on_step: OnStep = lambda *_: None,
+    on_news: OnNews = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     rerun: bool = False,
     save_every: float = 60.0,
@@ -65,7 +77,7 @@ def run(
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
-            record = _Run(resolved, folder, trackers, on_step, should_stop, save_every).execute()
+            record = _Run(resolved, folder, trackers, on_step, on_news, should_stop, save_every).execute()
         else:  # a kill came between the record and the end
             for tracker in trackers:
                 tracker.start(folder)
@@ -99,10 +111,30 @@ def _completed(folder: Path) -> RunRecord | None:
     return record if record is not None and record.status == "completed" else None
 
 
+class TooLargeError(OSError):
+    """A model of these sizes fits into no memory here: no property of the model, so no result."""
+
+
 def _out_of_memory(error: Exception) -> bool:
     """Python's, a GPU's, or that of torch's CPU allocator, which has no class of its own."""
     kinds = (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or (type(error) is RuntimeError and "can't allocate memory" in str(error))
+
+
+def _construct(model_class: type[Any], config: Any, spec: SequenceSpec, device: torch.device) -> TextGenerator:
+    """The model with fresh weights. Raises `TooLargeError` that names its largest settings."""
+    try:
+        return built(model_class, config, spec).to(device)
+    except (MemoryError, RuntimeError, TypeError) as error:
+        if not _out_of_memory(error) and "overflow" not in str(error).lower():  # of the number of bytes
+            raise
+        sizes = {name: value for name, value in plain(config).items() if type(value) is int}
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        told = ", ".join(f"{name}={sizes[name]}" for name in largest)
+        reason = (str(error) or "out of memory").splitlines()[0]
+        raise TooLargeError(
+            f"{model_class.__name__} with {told} does not fit in the memory of this machine: {reason}"
+        ) from error
 
 
 def run_start(resolved: Resolved, data: TextData, created_at: str) -> RunStart:
@@ -142,9 +174,11 @@ class _Run:
     folder: Path
     trackers: Sequence[Tracker]
     on_step: OnStep
+    on_news: OnNews
     should_stop: Callable[[], bool]
     save_every: float
     state: TrainingState = field(default_factory=TrainingState)
+    best: Weights = field(default_factory=dict)
     n_parameters: int | None = None
     data: TextData = field(init=False)
     start: RunStart = field(init=False)
@@ -168,7 +202,7 @@ class _Run:
             self._trainer(model, stream).train()
             save_weights(self.folder / WEIGHTS, model)
             return self._record()
-        except (Interrupted, CheckpointError):  # the run can go on: after a CheckpointError, from its start
+        except (Interrupted, CheckpointError, TooLargeError):  # no result of the model; the same run can be tried again
             self.diary.close()
             self._finish_later()
             raise
@@ -182,7 +216,7 @@ class _Run:
                 raise OSError(reason) from error
             # Whatever else a model does, its failure is a result and is recorded.
             (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
-            return self._record(f"{type(error).__name__}: {error}")
+            return self._record(f"{type(error).__name__}: {error}"[:_MOST_ERROR])
 
     def _build(self) -> tuple[TextGenerator, BatchStream]:
         """The model and its data, as the seed or the checkpoint has them."""
@@ -193,12 +227,12 @@ class _Run:
             torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))
         config = resolved.model_config
-        model = resolved.model_class(config, self.data.spec).to(device)
+        model = _construct(resolved.model_class, config, self.data.spec, device)
         if run.cuda_graphs and device.type == "cuda":
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device) or self.state
+        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device, self.best) or self.state
         return model, stream
 
     def _cut(self) -> None:
@@ -219,8 +253,10 @@ class _Run:
             trackers=self.trackers,
             checkpoint=self.folder / CHECKPOINT,
             on_step=self.on_step,
+            on_news=self.on_news,
             should_stop=self.should_stop,
             save_every=self.save_every,
+            best=self.best,
         )
 
     def _finish_later(self) -> None:
@@ -259,14 +295,27 @@ def load_run(
         )
     use_precision("ieee")
     model_class = find_recorded("models", record.model, model_file, "--model")
-    source = own_source(model_file, model_class) if model_file else None
-    if source is not None and record.model_source not in (None, hashlib.sha256(source).hexdigest()):
+    code = code_hash(own_hashes(model_file, model_class)) if model_file else None
+    if code is not None and record.model_code not in (None, code):
         raise ValueError(f"{model_file} is not the code of this run, which is kept in {folder / MODEL_SOURCE}")
     task_class = find_recorded("tasks", record.task, task_file, "--task")
     task = build(task_class, record.task_config, record.task)
     data = task.load()
     if data.sha256 != record.data_sha256:
         raise ValueError(f"the data of {record.task} have changed since this run: {data.sha256[:12]} now")
-    model = model_class(build(model_class.Config, record.model_config, record.model), data.spec).to(device)
+    return trained_model(record, folder, data, model_class, device), data, task
+
+
+def trained_model(
+    record: RunRecord, folder: Path, data: TextData, model_class: type[TextGenerator], device: str = "cpu"
+) -> TextGenerator:
+    """The model of a record with the weights beside it. Raises ValueError for another model's, or not finite ones."""
+    config = build(model_class.Config, record.model_config, record.model)
+    model = _construct(model_class, config, data.spec, torch.device(device))
     load_weights(folder / WEIGHTS, model, torch.device(device))
-    return model, data, task
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ValueError(
+                f"{folder / WEIGHTS}: {name} is not finite, the training diverged: no sentence can be drawn"
+            )
+    return model

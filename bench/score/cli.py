@@ -10,14 +10,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column as TableColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
+from bench.places import check_file, check_folder, command
 from bench.registry import names
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
 from bench.task import Task, TextData
-from bench.terminal import Metrics, Settings, UserErrors, console, errors
+from bench.terminal import Metrics, Settings, UserErrors, console, counted, errors
 from bench.text.content import Format
+from bench.text.escapes import shown_name
 from bench.text.sample_files import Samples, read_samples
 from bench.text.tokenizers import Tokenizer
 
@@ -72,7 +75,9 @@ def score_command(
         if as_json and as_csv:
             raise ValueError("--json and --csv exclude each other")
         values, metric_settings = split_metrics(parse_settings(settings or ()))
-        paths, task_name, task = _resolve(files, references, training, tokenizer, values)
+        if runs is not None:
+            check_folder(runs, "--runs")
+        paths, task_name, task = _resolve("score", files, references, training, tokenizer, values)
         rows = _row_names(paths, name)
         metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
         with _progress() as (share_of, track):
@@ -88,9 +93,9 @@ def score_command(
                 raise ValueError(warning)
             scored = score_files(sources, board, runs, track)
         if as_json:
-            typer.echo(score_report.as_json(scored, task_name, warning))
+            console.print_json_text(score_report.as_json(scored, task_name, warning))
         elif as_csv:
-            typer.echo(score_report.as_csv(scored, task_name), nl=False)
+            console.print_document(score_report.as_csv(scored, task_name))
         else:
             score_report.print_table(console, scored, task_name)
         if warning:
@@ -100,7 +105,7 @@ def score_command(
 def explain_command(
     samples: Annotated[str, typer.Argument(help="A file of samples.")],
     task: Annotated[str | None, typer.Argument(help="The task, unless --references is given.")] = None,
-    references: ReferencesOption = None,
+    references: Annotated[Path | None, typer.Option(help="Real text of your own, in place of a task.")] = None,
     tokenizer: TokenizerOption = None,
     settings: Settings = None,
     file_format: FormatOption = "auto",
@@ -119,7 +124,12 @@ def explain_command(
         if task is not None and references is not None:
             raise ValueError(f"give a task ({task}) or --references, not both")
         paths, task_name, loadable = _resolve(
-            [samples, *([task] if task else [])], references, None, tokenizer, parse_settings(settings or ())
+            "explain-score",
+            [samples, *([task] if task else [])],
+            references,
+            None,
+            tokenizer,
+            parse_settings(settings or ()),
         )
         with _progress() as (share_of, _):
             reading = _Reading(file_format, field, column)
@@ -127,11 +137,12 @@ def explain_command(
             read = reading.read(paths[0], loadable, data, share_of(f"reading {paths[0].name}"))
             protocols = explain(texts(read, data.references, loadable.reference_file()))
         if as_json:
-            typer.echo(score_report.protocols_as_json(protocols))
+            console.print_json_text(score_report.protocols_as_json(protocols))
         elif as_markdown:
-            typer.echo(score_report.protocols_as_markdown(protocols), nl=False)
+            console.print_document(score_report.protocols_as_markdown(protocols))
         else:
-            title = f"{paths[0].name} ({len(read):,} sentences) against {task_name} ({len(data.references):,})"
+            file = f"{shown_name(paths[0].name)} ({len(read):,} sentences)"
+            title = f"{file} against {task_name} ({len(data.references):,})"
             score_report.print_protocols(console, protocols, title)
 
 
@@ -173,6 +184,7 @@ def _say(line: str) -> None:
 
 
 def _resolve(
+    called: str,
     files: Sequence[str],
     references: Path | None,
     training: Path | None,
@@ -184,11 +196,12 @@ def _resolve(
     task_name = None
     if references is None and not (training or tokenizer):
         *others, task_name = files
-        if Path(task_name).is_file() and not task_name.endswith(".py") and task_name not in names("tasks"):
-            raise ValueError(
-                f"{task_name!r} is a file: the task comes last (score {' '.join(files)} image_coco), or give the real "
-                "text by --references"
-            )
+        if Path(task_name).exists() and not task_name.endswith(".py") and task_name not in names("tasks"):
+            kind = "folder" if Path(task_name).is_dir() else "file"
+            named = [other for other in others if other in names("tasks")]
+            words = [Path(file) for file in files if file not in named]
+            right = command("bench", called, *words, *(named or ["image_coco"]))
+            raise ValueError(f"{task_name!r} is a {kind}: the task comes last, as in `{right}`, or --references FILE")
         paths = [Path(other) for other in others]
     name, task = scored_against(
         task_name, references=references, training=training, tokenizer=tokenizer, settings=values
@@ -196,19 +209,15 @@ def _resolve(
     if not paths:
         raise ValueError(f"no samples file: expected score FILES... {name}")
     for path in paths:
-        _check_file(path)
+        check_file(path)
     return paths, name, task
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
 
 
 def _row_names(paths: Sequence[Path], chosen: Sequence[str] | None) -> list[str]:
     """A name for each file: as chosen, or the file's, with its folder where two would have the same."""
     if chosen and len(chosen) != len(paths):
-        raise ValueError(f"--name is given once for each file: {len(paths)} files, {len(chosen)} names")
+        given = f"{counted(len(paths), 'file')}, {counted(len(chosen), 'name')}"
+        raise ValueError(f"--name takes a name for each file, as --name a b: {given}")
     short = [path.name for path in paths]
     found = list(chosen or (short if len(set(short)) == len(short) else map(str, paths)))
     if doubles := sorted({row for row in found if found.count(row) > 1}):
@@ -223,12 +232,13 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 @contextmanager
 def _progress() -> Iterator[tuple[ShareOf, Track]]:
     """Bars on the terminal while something takes long; nothing in a pipe or a log."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    name = TextColumn("{task.description}", markup=False, table_column=TableColumn(overflow="fold"))
+    columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
 
         def share_of(what: str) -> Callable[[float], None]:
-            bar = bars.add_task(what, total=1.0)
-            return lambda share: bars.update(bar, completed=share)
+            bar = bars.add_task(shown_name(what), total=1.0)
+            return lambda share: bars.update(bar, completed=share, visible=share < 1)
 
         def track(metrics: Sequence[Any]) -> Iterator[Any]:
             bar = bars.add_task("scoring", total=len(metrics))

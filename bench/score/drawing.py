@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from bench.randomness import isolated
 from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 
-__all__ = ["collapse", "draw", "log_prob_of", "state_problem", "word_entropy"]
+__all__ = ["Likelihood", "collapse", "draw", "likelihood_of", "state_problem", "word_entropy"]
 
 Ids = NDArray[np.int64]
 
@@ -22,22 +24,33 @@ _CHUNK = 1_000
 """Sentences asked of a model at once: bounds memory, and is part of what a seed means."""
 
 
-def draw(model: TextGenerator, n: int, *, seed: int, temperature: float = 1.0) -> Ids:
+def draw(
+    model: TextGenerator,
+    n: int,
+    *,
+    seed: int,
+    temperature: float = 1.0,
+    told: Callable[[int], None] = lambda _: None,
+) -> Ids:
     """n sentences -> (n, T) ids, what follows an end token blanked. Training is as if this had not happened.
 
-    Raises ValueError, naming the model, when `sample` does not return (n, T) int64 ids of the vocabulary.
+    `told` hears now and then how many are drawn, and may raise to end it. Raises ValueError, naming the model, when
+    `sample` does not return (n, T) int64 ids of the vocabulary.
     """
     spec = model.spec
     was_training = model.training
     model.eval()
     chunks = []
-    with isolated(seed), torch.no_grad():
-        for start in range(0, n, _CHUNK):
-            size = min(_CHUNK, n - start)
-            ids = model.sample(size, temperature=temperature)
-            _check(ids, size, spec, type(model).__name__)
-            chunks.append(ids.cpu().numpy())
-    model.train(was_training)
+    try:
+        with isolated(seed), torch.no_grad():
+            for start in range(0, n, _CHUNK):
+                told(start)
+                size = min(_CHUNK, n - start)
+                ids = model.sample(size, temperature=temperature)
+                _check(ids, size, spec, type(model).__name__)
+                chunks.append(ids.cpu().numpy())
+    finally:
+        model.train(was_training)
     return _blank(np.concatenate(chunks), spec)
 
 
@@ -58,24 +71,33 @@ def _blank(ids: Ids, spec: SequenceSpec) -> Ids:
     return ids
 
 
-def log_prob_of(model: TextGenerator, device: torch.device) -> Callable[[Ids], NDArray[np.float64]] | None:
-    """The model's log-probability for metrics, (N, T) -> (N,) nats; None for an implicit model."""
-    if not isinstance(model, HasLogProb):
-        return None
-    likelihood: HasLogProb = model
+class Likelihood:
+    """A model's log-probability for metrics."""
 
-    def log_prob(ids: Ids) -> NDArray[np.float64]:
-        was_training = model.training
-        model.eval()
+    def __init__(self, model: TextGenerator, device: torch.device) -> None:
+        self._model = model
+        self._device = device
+        self._log_prob: Callable[..., torch.Tensor] = cast("HasLogProb", model).log_prob
+        self.has_temperature = "temperature" in inspect.signature(self._log_prob).parameters
+        """Whether it is known at other temperatures than 1."""
+
+    def __call__(self, ids: Ids, temperature: float = 1.0) -> NDArray[np.float64]:
+        """(N, T) -> (N,): nats, of `sample(n, temperature=temperature)`."""
+        ask = functools.partial(self._log_prob, temperature=temperature) if temperature != 1 else self._log_prob
+        was_training = self._model.training
+        self._model.eval()
         with torch.no_grad():
             parts = [
-                likelihood.log_prob(torch.from_numpy(ids[start : start + _CHUNK]).to(device)).double().cpu().numpy()
+                ask(torch.from_numpy(ids[start : start + _CHUNK]).to(self._device)).double().cpu().numpy()
                 for start in range(0, len(ids), _CHUNK)
             ]
-        model.train(was_training)
+        self._model.train(was_training)
         return np.concatenate(parts) if parts else np.empty(0)
 
-    return log_prob
+
+def likelihood_of(model: TextGenerator, device: torch.device) -> Likelihood | None:
+    """None for an implicit model."""
+    return Likelihood(model, device) if isinstance(model, HasLogProb) else None
 
 
 def word_entropy(tokens: Tokens) -> float:

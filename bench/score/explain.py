@@ -200,7 +200,7 @@ _WAYS: tuple[_Way, ...] = (
     ),
     _Way(
         "bleu_first_100_samples",
-        "RelGAN",
+        "RelGAN's code since September 2020; its paper's scored 200",
         "weilinie/RelGAN utils/metrics/Bleu.py; the references are shuffled there, which changes nothing",
         lambda texts: first(texts.samples, 100),
         _references,
@@ -208,8 +208,8 @@ _WAYS: tuple[_Way, ...] = (
     ),
     _Way(
         "bleu_first_200_samples",
-        "TextGAN-PyTorch",
-        "williamSYSU/TextGAN-PyTorch metrics/bleu.py (sample_size=200), rounded to three decimals there",
+        "RelGAN's paper; TextGAN-PyTorch",
+        "weilinie/RelGAN f5c1866 utils/metrics/Bleu.py; williamSYSU/TextGAN-PyTorch metrics/bleu.py, rounded there",
         lambda texts: first(texts.samples, 200),
         _references,
         _bleu,

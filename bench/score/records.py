@@ -82,15 +82,17 @@ def record_samples(
     return record
 
 
-def record_real_text(loaded: LoadedTask, n: int, runs: Path) -> RunRecord:
+def record_real_text(
+    loaded: LoadedTask, n: int, runs: Path, track: Callable[[Sequence[Any]], Iterable[Any]] = iter
+) -> RunRecord:
     """The row of real text, scored as if a model had handed it in: what a perfect copy of the training text gets.
 
     Beside it the row of the test text is made, which is real text to what compares with the training text: there
     training sentences are copies. It has no score that compares with the test. Each is made once for a task, its
     settings, n and the metrics; what is there is left as it is.
     """
-    _record_real(HELD_OUT_TEXT, loaded, n, runs)
-    record = _record_real(REAL_TEXT, loaded, n, runs)
+    _record_real(HELD_OUT_TEXT, loaded, n, runs, track)
+    record = _record_real(REAL_TEXT, loaded, n, runs, track)
     assert record is not None
     return record
 
@@ -99,7 +101,9 @@ _OF_TEST = {"references", "reference_ids"}
 """What the test sentences are to a metric."""
 
 
-def _record_real(model: str, loaded: LoadedTask, n: int, runs: Path) -> RunRecord | None:
+def _record_real(
+    model: str, loaded: LoadedTask, n: int, runs: Path, track: Callable[[Sequence[Any]], Iterable[Any]]
+) -> RunRecord | None:
     """One of the two rows; None where no metric can score it."""
     absent: dict[str, str] = {}
     if model == HELD_OUT_TEXT:
@@ -115,4 +119,4 @@ def _record_real(model: str, loaded: LoadedTask, n: int, runs: Path) -> RunRecor
         return read_record(folder / RECORD)
     vocabulary, text = loaded.data.vocabulary, real_text if model == REAL_TEXT else held_out_text
     samples = Samples(tokens=text(loaded.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
-    return record_samples(model, loaded, samples, folder, absent=absent)
+    return record_samples(model, loaded, samples, folder, track, absent=absent)

@@ -13,6 +13,7 @@ from pydantic import PlainSerializer
 
 from baselines.common.spec import SequenceSpec
 from bench.config import build
+from bench.places import check_file
 from bench.registry import find
 from bench.task import Task, TextData, Vocabulary, digest
 from bench.text.content import content_of
@@ -123,8 +124,7 @@ def scored_against(
         if settings:
             raise ValueError("--set changes a task, and with --references there is none")
         for path in (references, *([training] if training else [])):
-            if not path.is_file():
-                raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+            check_file(path)
         against = References(references=references, training=training, tokenizer=tokenizer or "blanks")
         return references.name, against
     if training or tokenizer:

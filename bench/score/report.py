@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from bench.record import Score
 from bench.run_folder import RECORD
 from bench.score.compare import SIGNIFICANT, ScoredFile
 from bench.score.explain import ORDERS, Protocol
+from bench.streams import Head, SafeConsole, fits
+from bench.streams import print_table as draw_table
+from bench.text.escapes import csv_text, shown_name
 from metrics.common.uncertainty import Difference
 
 __all__ = [
@@ -40,24 +37,63 @@ def with_error(value: float, standard_error: float | None) -> str:
     return f"{value:.4f}" if standard_error is None else f"{value:.4f} ± {standard_error:.4f}"
 
 
-def print_table(console: Console, files: Sequence[ScoredFile], task: str) -> None:
-    """A column for each file, one for each difference to the first, and below what a reader must know."""
-    first, *others = files
-    scores = _all_scores(files)
-    compared = [file for file in others if file.differences]
-    names = [file.name for file in files]
-    sizes = ", ".join(f"{file.name} ({file.n_sentences:,} sentences)" for file in files)
-    table = Table(title=f"{sizes} on {task}", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("score", no_wrap=True)
-    for title in ("better", *names, *(f"{file.name} − {first.name}" for file in compared)):
-        table.add_column(title, overflow="fold")
-    for key, score in scores.items():
-        cells = [_cell(file.evaluation.scores.get(key)) for file in files]
-        apart = [_difference(file.differences.get(key)) for file in compared]
-        table.add_row(key, {"real": "as real"}.get(score.better, score.better), *cells, *apart)
-    console.print(table)
+def print_table(console: SafeConsole, files: Sequence[ScoredFile], task: str) -> None:
+    """Scores, differences to the first file, and below what a reader must know.
+
+    A line for each score where all files stand side by side, otherwise a line for each file.
+    """
+    console.print(_title(files, task))
+    heads, lines = _by_score(files)
+    if not fits(console, heads, [lines]):
+        heads, lines = _by_file(files)
+    draw_table(console, heads, [lines])
     for line in _notes(files):
         console.print(line)
+
+
+def _title(files: Sequence[ScoredFile], task: str) -> str:
+    counts = {file.n_sentences for file in files}
+    if len(files) > 2 and len(counts) == 1:
+        return f"{len(files)} files of {counts.pop():,} sentences each on {task}"
+    return ", ".join(f"{shown_name(file.name)} ({file.n_sentences:,} sentences)" for file in files) + f" on {task}"
+
+
+_Lines = list[list[str]]
+
+
+def _by_score(files: Sequence[ScoredFile]) -> tuple[list[Head], _Lines]:
+    """A column for each file, and one for each difference."""
+    first, compared = shown_name(files[0].name), _compared(files)
+    heads = [Head("score", left=True), Head("better", left=True)]
+    heads += [Head(shown_name(file.name), left=True) for file in files]
+    heads += [Head(f"{shown_name(file.name)} − {first}", left=True) for file in compared]
+    lines = []
+    for key, score in _all_scores(files).items():
+        cells = [_cell(file.evaluation.scores.get(key)) for file in files]
+        lines.append([key, _better(score), *cells, *(_difference(file.differences.get(key)) for file in compared)])
+    return heads, lines
+
+
+def _by_file(files: Sequence[ScoredFile]) -> tuple[list[Head], _Lines]:
+    """A column for each score, and behind it one for its differences."""
+    heads, compared = [Head("file", left=True)], _compared(files)
+    lines = [[shown_name(file.name)] for file in files]
+    for key, score in _all_scores(files).items():
+        heads.append(Head(f"{key}\n{_better(score)}"))
+        apart = compared and any(key in file.differences for file in compared)
+        heads += [Head(f"{key}\n− the first")] if apart else []
+        for line, file in zip(lines, files, strict=True):
+            line.append(_cell(file.evaluation.scores.get(key)))
+            line += [_difference(file.differences.get(key))] if apart else []
+    return heads, lines
+
+
+def _compared(files: Sequence[ScoredFile]) -> list[ScoredFile]:
+    return [file for file in files[1:] if file.differences]
+
+
+def _better(score: Score) -> str:
+    return {"real": "as real"}.get(score.better, score.better)
 
 
 def _all_scores(files: Sequence[ScoredFile]) -> dict[str, Score]:
@@ -78,31 +114,39 @@ def _difference(apart: Difference | None) -> str:
         return ""
     if apart.p_value is None:
         return f"{apart.value:+.4f}"
-    p_value = "p<.001" if apart.p_value < 0.001 else f"p={apart.p_value:.3f}".replace("=0.", "=.")
+    p_value = "p<.001" if apart.p_value < 0.001 else f"p={_share(apart.p_value, 3)}"
     return f"{apart.value:+.4f} {p_value}{' *' * (apart.p_value < SIGNIFICANT)}"
 
 
+def _share(value: float, digits: int) -> str:
+    """`.05`: a number from 0 to 1 without its 0."""
+    return f"{value:.{digits}f}".removeprefix("0")
+
+
 def _notes(files: Sequence[ScoredFile]) -> Iterator[str]:
+    names = {file.name: shown_name(file.name) for file in files}
+    first = names[files[0].name]
     if any(score.better == "real" for score in _all_scores(files).values()):
         yield "as real: neither end is good, the value of real text is"
     yield "± standard error over the samples of one file; it says nothing of other seeds"
     if any(file.differences for file in files):
         yield (
-            f"− difference to {files[0].name}; p by a normal test of two independent sets of samples, not corrected "
-            f"for the number of scores; * p < {SIGNIFICANT:.2f}".replace("0.", ".", 1)
+            f"− difference to {first}; p by a normal test of two independent sets of samples, not corrected for the "
+            f"number of scores; * p < {_share(SIGNIFICANT, 2)}"
         )
     for file in files:
         for warning in file.warnings:
-            yield f"warning: {file.name}: {warning}"
+            yield f"warning: {names[file.name]}: {warning}"
         if file.not_compared and file.n_sentences == files[0].n_sentences:
-            yield f"not compared: {file.name}: {'; '.join(f'{k} ({why})' for k, why in file.not_compared.items())}"
+            reasons = "; ".join(f"{key} ({why})" for key, why in file.not_compared.items())
+            yield f"not compared: {names[file.name]}: {reasons}"
     yield from dict.fromkeys(score.signature for file in files for score in file.evaluation.scores.values())
     absent: dict[str, list[str]] = {}
     for file in files:
-        for name, reason in file.evaluation.skipped.items():
-            absent.setdefault(f"absent: {name} ({reason})", []).append(file.name)
-    for line, names in absent.items():
-        yield line if len(names) == len(files) else f"{line}: {', '.join(names)}"
+        for what, reason in file.evaluation.absent().items():
+            absent.setdefault(f"absent: {what} ({reason})", []).append(names[file.name])
+    for line, those in absent.items():
+        yield line if len(those) == len(files) else f"{line}: {', '.join(those)}"
     yield from (f"record: {file.folder}" for file in files if file.folder)
 
 
@@ -133,31 +177,32 @@ def _document(file: ScoredFile) -> dict[str, Any]:
 
 def as_csv(files: Sequence[ScoredFile], task: str) -> str:
     """A row for each file and score; a metric that is absent has a row with the reason."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
+    return csv_text(_COLUMNS, _csv_rows(files, task))
+
+
+def _csv_rows(files: Sequence[ScoredFile], task: str) -> Iterator[dict[str, object]]:
     for file in files:
         about = {"file": file.path, "name": file.name, "task": task, "sentences": file.n_sentences}
         for key, score in file.evaluation.scores.items():
-            row = {"score": key, "value": score.value, "standard_error": score.standard_error}
+            row: dict[str, object] = {"score": key, "value": score.value, "standard_error": score.standard_error}
             row |= {"better": score.better, "signature": score.signature}
             if apart := file.differences.get(key):
                 row |= {"difference": apart.value, "difference_standard_error": apart.standard_error}
                 row |= {"p_value": apart.p_value}
-            writer.writerow({**about, **row})
+            yield {**about, **row}
         for key, reason in file.evaluation.skipped.items():
-            writer.writerow({**about, "score": key, "absent": reason})
-    return out.getvalue()
+            yield {**about, "score": key, "absent": reason}
 
 
-def print_protocols(console: Console, protocols: Sequence[Protocol], title: str) -> None:
+def print_protocols(console: SafeConsole, protocols: Sequence[Protocol], title: str) -> None:
     """A row for each way of scoring, and below who uses it and its signature."""
-    table = Table("protocol", *map(str, ORDERS), title=title)
+    kinds: list[list[list[str]]] = [[]]
     for protocol in protocols:
         if protocol.name == "self_bleu":
-            table.add_section()
-        table.add_row(protocol.name, *_protocol_cells(protocol))
-    console.print(table)
+            kinds.append([])
+        kinds[-1].append([protocol.name, *_protocol_cells(protocol)])
+    console.print(title)
+    draw_table(console, [Head("protocol", left=True), *(Head(str(order)) for order in ORDERS)], kinds)
     console.print(
         "± standard error over the samples; of each kind the first row is ours, the others are no scores here"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,28 @@ from bench.task import TextData, Vocabulary, rows
 from metrics.common.base import MetricInputs, SentenceLogProb
 from metrics.common.tokens import Tokens
 
+if TYPE_CHECKING:
+    from bench.score.drawing import Likelihood
+
 __all__ = ["held_out_text", "metric_inputs", "real_text", "score", "write_samples"]
 
 
 def metric_inputs(
     data: TextData,
     samples: Tokens,
-    model_log_prob: SentenceLogProb | None = None,
+    likelihood: SentenceLogProb | Likelihood | None = None,
+    temperature: float = 1.0,
     vocabulary: Vocabulary | None = None,
 ) -> MetricInputs:
-    """All that the metrics may look at for these samples. `vocabulary`: of the samples, if they hold other words."""
+    """All that the metrics may look at for these samples.
+
+    `likelihood`: of the model that wrote them, at `temperature`. `vocabulary`: of the samples, if it is another one.
+    """
     sample_ids, fitting = rows(samples, data.spec)
     named = vocabulary or data.vocabulary
+    tempered = cast("Likelihood", likelihood) if getattr(likelihood, "has_temperature", False) else None
+    at_one = likelihood if temperature == 1 else None
+    own = at_one or (functools.partial(tempered, temperature=temperature) if tempered else None)
     return MetricInputs(
         samples=samples,
         references=data.references,
@@ -37,9 +48,13 @@ def metric_inputs(
         words=named.words + named.unseen,
         sample_ids=sample_ids if fitting.all() else None,
         reference_ids=data.test,
+        training_ids=data.train,
         eos_id=data.spec.eos_id,
-        oracle_log_prob=data.oracle_log_prob,
-        model_log_prob=model_log_prob,
+        validation_ids=data.valid if len(data.valid) else None,
+        oracle_log_prob=None if data.oracle_log_prob is None else data.true_log_prob,
+        model_log_prob=at_one,
+        own_log_prob=own,
+        log_prob_at=tempered,
         is_valid=data.is_valid,
     )
 
@@ -53,7 +68,11 @@ def score(metrics: Iterable[Any], inputs: MetricInputs) -> tuple[dict[str, Score
             skipped[metric.name] = reason
             continue
         settings, directions = metric.settings(inputs), metric.keys()
-        for key, (value, error) in metric.estimates(inputs).items():
+        estimates = metric.estimates(inputs)
+        if unsaid := [key for key in directions if key not in estimates]:
+            reasons = metric.absent(inputs)
+            skipped |= {key: reasons.get(key, f"{metric.name} has no value for these samples") for key in unsaid}
+        for key, (value, error) in estimates.items():
             if math.isfinite(value):
                 known = None if error is None or not math.isfinite(error) else float(error)
                 scores[key] = Score(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,10 @@ __all__ = ["TENSORS", "Oracle", "leakgan40", "read_pickle", "relgan", "seeded"]
 TENSORS = ("embedding", "Wi", "Ui", "bi", "Wf", "Uf", "bf", "Wog", "Uog", "bog", "Wc", "Uc", "bc", "Wo", "bo")
 """The tensors in the order of the published file."""
 
+_MOST_BYTES = 1 << 26  # of a pickle; the published one has 1.3 MB
 _BLOCK = 64  # sentences at a time: the logits of one step stay in the cache
+_TILE_ROWS, _TILE_WORDS = 256, 500  # positions and words whose logits are in the cache at once
+_LARGEST_LOGIT = 85.0  # float32 ends at exp(88)
 _GROUP = 64  # words whose odds are summed first
 _FLOAT32_ERROR = 3e-7  # of a cumulated probability, per hidden unit; ten times what was measured
 
@@ -128,15 +132,46 @@ def _odds(weights: _Weights, hidden: NDArray[Any]) -> tuple[NDArray[Any], NDArra
 
 
 def _log_prob(weights: _Weights, ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(B, T) -> (B,)."""
+    """(B, T) -> (B,). All positions at once: only the hidden states follow one another."""
+    layer = np.concatenate([weights.output, weights.bias[None]])  # (H + 1, V): the bias is one more weight
     tokens, hidden, cell = _start(weights, len(ids))
-    total = np.zeros(len(ids))
-    for target in ids.T:
+    states = np.ones((ids.shape[1], len(ids), len(layer)), layer.dtype)
+    for position, target in enumerate(ids.T):
         hidden, cell = _step(weights, tokens, hidden, cell)
-        logits, odds = _odds(weights, hidden)
-        total += logits[np.arange(len(ids)), target] - np.log(odds.sum(axis=1).astype(np.float64))
+        states[position, :, :-1] = hidden
         tokens = target
-    return total
+    rows, targets = states.reshape(-1, len(layer)), ids.T.reshape(-1)
+    log_p = np.einsum("nh,hn->n", rows, layer[:, targets]) - _log_totals(layer, rows)
+    return log_p.reshape(ids.shape[1], -1).sum(axis=0)
+
+
+def _log_totals(layer: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.float64]:
+    """(H + 1, V) and (N, H + 1) -> (N,) logarithm of the sum of all odds, in tiles that stay in the cache.
+
+    Hidden states are between -1 and 1. So the largest logit that can be is known, and no maximum is looked for where
+    its odds are far from overflow.
+    """
+    size = layer.shape[1]
+    if np.abs(layer).sum(axis=0).max() + np.log(size) > _LARGEST_LOGIT:
+        tiles = (rows[start : start + _BLOCK] @ layer for start in range(0, len(rows), _BLOCK))
+        return np.concatenate([_log_total(logits) for logits in tiles])
+    totals = np.zeros(len(rows))
+    tile = np.empty(_TILE_ROWS * _TILE_WORDS, layer.dtype)
+    ones = np.ones(_TILE_WORDS, layer.dtype)
+    for start in range(0, len(rows), _TILE_ROWS):
+        some = rows[start : start + _TILE_ROWS]
+        for first in range(0, size, _TILE_WORDS):
+            words = layer[:, first : first + _TILE_WORDS]
+            odds = tile[: len(some) * words.shape[1]].reshape(len(some), -1)
+            np.exp(np.matmul(some, words, out=odds), out=odds)
+            totals[start : start + _TILE_ROWS] += odds @ ones[: words.shape[1]]
+    return np.log(totals)
+
+
+def _log_total(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, V) -> (N,), whatever the logits are."""
+    top = logits.max(axis=1)
+    return top + np.log(np.exp(logits - top[:, None]).sum(axis=1).astype(np.float64))
 
 
 def _sample(weights: _Weights, rough: _Weights, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -205,14 +240,26 @@ def _from_tensorflow(hidden_size: int, graph_seed: int, op_seeds: Sequence[int],
 
 
 def read_pickle(path: Path) -> Oracle:
-    """The published oracle. A pickle can run code, so this one may name NumPy's array parts and nothing else."""
+    """The published oracle. A pickle can run code, so this one may name NumPy's array parts and nothing else.
+
+    Raises ValueError that names the file, whatever is wrong with it.
+    """
+    content = path.read_bytes()
+    if (n_bytes := len(content)) > _MOST_BYTES:
+        raise ValueError(f"{path} has {n_bytes:,} bytes; an oracle has at most {_MOST_BYTES:,}")
     try:
-        tensors = _ArraysOnly(io.BytesIO(path.read_bytes())).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} is not a pickle of NumPy arrays: {error}") from error
+        for operation, argument, _ in pickletools.genops(content):  # their lengths fit into the file
+            if operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > n_bytes:
+                raise ValueError(f"it numbers an object {argument}")  # memory for as many would be taken
+        tensors = _ArraysOnly(io.BytesIO(content)).load()
+    except Exception as error:  # a damaged pickle raises what it likes, for a huge frame even MemoryError
+        raise ValueError(f"{path} is not a pickle of NumPy arrays: {error or type(error).__name__}") from error
     if not isinstance(tensors, list) or not all(isinstance(t, np.ndarray) and t.dtype.kind == "f" for t in tensors):
         raise ValueError(f"{path} holds no list of floating-point arrays")
-    return Oracle(tuple(tensors))
+    try:
+        return Oracle(tuple(tensors))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,29 @@ class Grammar:
             (tuple(rhs for rhs, _ in choices), tuple(accumulate(p for _, p in choices))) for choices in by_symbol
         )
         return Grammar(words, max_len, expansions, normal.lexical, normal.binary, normal.parents)
+
+    def as_arrays(self) -> dict[str, NDArray[Any]]:
+        """All but `max_len`, to be kept: `from_arrays` reads it back to the last bit, without NLTK."""
+        rights = [rhs for of_symbol, _ in self.expansions for rhs in of_symbol]
+        return {
+            "words": np.array(self.words),
+            "choices": np.array([len(of_symbol) for of_symbol, _ in self.expansions]),
+            "cumulated": np.array([p for _, of_symbol in self.expansions for p in of_symbol]),
+            "lengths": np.array([len(rhs) for rhs in rights]),
+            "parts": np.array([part for rhs in rights for part in rhs]),
+            "lexical": self.lexical,
+            "binary": self.binary,
+            "parents": self.parents,
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[Any]], max_len: int) -> Grammar:
+        """What `as_arrays` gave."""
+        parts, cumulated = iter(arrays["parts"].tolist()), iter(arrays["cumulated"].tolist())
+        rights = iter([tuple(islice(parts, n)) for n in arrays["lengths"].tolist()])
+        expansions = tuple((tuple(islice(rights, n)), tuple(islice(cumulated, n))) for n in arrays["choices"].tolist())
+        normal = (arrays[name] for name in ("lexical", "binary", "parents"))
+        return Grammar(tuple(arrays["words"].tolist()), max_len, expansions, *normal)
 
     def log_total(self) -> float:
         """Log-probability that a sentence of the unlimited grammar has at most `max_len` words."""

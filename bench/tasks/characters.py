@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
@@ -40,7 +40,7 @@ class Characters(Task):
 
     source: str = "image_coco"
     """Name of a text task, which is loaded with its own defaults, or the path of a text file."""
-    length: Annotated[int, Gt(0)] = 32
+    length: Annotated[int, Gt(0), Le(100_000)] = 32
     """T: characters of every row."""
     max_symbols: Annotated[int, Ge(2)] = 2_048
     """Most symbols, `<unk>` included; rarer characters become `<unk>` where a model reads them."""
@@ -53,8 +53,9 @@ class Characters(Task):
         """Refuse a source that is neither a text task nor a file."""
         known = [name for name in registry.names("tasks") if name not in ("characters", "text_file", "oracle_lstm")]
         if self.source not in known and not Path(self.source).is_file():
+            folder = "(a folder) " if Path(self.source).is_dir() else ""
             raise ValueError(
-                f"characters: source={self.source!r} is neither a text task nor a file in {Path.cwd()}; "
+                f"characters: source={self.source!r} {folder}is neither a text task nor a file in {Path.cwd()}; "
                 f"{registry.suggest(self.source, known)}"
             )
 
@@ -93,6 +94,10 @@ class Characters(Task):
                 "lines_cut": round(float(cut), 4),
             },
         )
+
+    def files(self) -> dict[str, Path]:
+        """The text, if it is one of the user's."""
+        return {"source": path} if (path := Path(self.source)).is_file() else {}
 
     @property
     def word_rule(self) -> str:

@@ -1,7 +1,8 @@
 """EMNLP 2017 WMT News: long news sentences, the harder of the two corpora that text GANs are compared on.
 
 The files of Texygen (Zhu et al., SIGIR 2018). Their training file has about 270,000 sentences, on which Texygen,
-ScratchGAN and "Language GANs Falling Short" train; RelGAN's paper trains on 10,000 (`n_train=10000`). Papers lower-case
+ScratchGAN, "Language GANs Falling Short" and RelGAN train, whose paper says 10,000: a typo, by its author
+(https://github.com/weilinie/RelGAN/issues/3). Presets leave `n_valid=1` of them out. Papers lower-case
 the training text but, by their code, score against test sentences in their original case; here both sides have the
 same case, so BLEU on this task is not comparable with those numbers.
 """
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 
 from bench import data
-from bench.task import Task, TextData
+from bench.task import MOST_SENTENCES, Task, TextData
 from bench.tasks import _text
 from bench.text.tokenizers import english
 
@@ -39,9 +40,9 @@ class EMNLPNews(Task):
 
     lower: bool = True
     """Lower-case train and test."""
-    n_train: Annotated[int, Gt(0)] | None = None
+    n_train: Annotated[int, Gt(0), Le(MOST_SENTENCES)] | None = None
     """Training sentences: a fixed random subset. None: all but the held-out ones."""
-    n_valid: Annotated[int, Gt(0)] = 5_000
+    n_valid: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 5_000
     """Sentences held out from the training file."""
 
     version: ClassVar[int] = 1

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
 from bench import data
-from bench.task import Task, TextData, Vocabulary, digest, rows
+from bench.task import MOST_SENTENCES, Task, TextData, Vocabulary, digest, rows
 from bench.tasks import _text
 from bench.tasks._pcfg import Grammar
 from metrics.common.tokens import Tokens
@@ -75,19 +76,22 @@ def _text_of_rules() -> str:
 
 @cache
 def _english() -> Grammar:
-    """The grammar, read on first use."""
-    return Grammar.read(_text_of_rules(), _MAX_LEN)
+    """The grammar, read on first use: once by NLTK, which takes seconds to load, then from the cache."""
+    rules = _text_of_rules()
+    key = digest(rules.encode(), f"nltk {version('nltk')} 1".encode())[:32]
+    arrays = data.derived(f"grammar-rules-{key}", lambda: Grammar.read(rules, _MAX_LEN).as_arrays())
+    return Grammar.from_arrays(arrays, _MAX_LEN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrammarTask(Task):
     """Sentences of the grammar. Far more are possible than anybody trains on, so copying is told from learning."""
 
-    n_train: Annotated[int, Gt(0)] = 10_000
+    n_train: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 10_000
     """Training sentences."""
-    n_valid: Annotated[int, Gt(0)] = 1_000
+    n_valid: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 1_000
     """Validation sentences."""
-    n_test: Annotated[int, Gt(0)] = 10_000
+    n_test: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 10_000
     """Test sentences."""
 
     version: ClassVar[int] = 1

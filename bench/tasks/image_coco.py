@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from bench import data
-from bench.task import Task, TextData
+from bench.task import MOST_SENTENCES, Task, TextData
 from bench.tasks import _text
 from bench.text.tokenizers import english
 from metrics.common.tokens import Tokens
@@ -49,7 +49,7 @@ class ImageCOCO(Task):
 
     split: Literal["published", "resplit"] = "published"
     """`published`: the files as they are. `resplit`: pooled, without duplicates, shuffled, cut in half."""
-    n_valid: Annotated[int, Ge(0)] = 1_000
+    n_valid: Annotated[int, Ge(0), Le(MOST_SENTENCES)] = 1_000
     """Sentences held out from train. 0: train on the whole training file, as papers do, with nothing to select by."""
 
     version: ClassVar[int] = 1

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
 from bench import data
-from bench.task import Task, TextData, Vocabulary, digest
+from bench.task import MOST_SENTENCES, Task, TextData, Vocabulary, digest
 from bench.tasks import _oracle
 from metrics.common.tokens import Tokens
 
@@ -49,17 +49,17 @@ class OracleLSTM(Task):
 
     parameters: Literal["seeded", "seqgan", "leakgan40", "relgan"] = "seeded"
     """Which LSTM (see the module)."""
-    length: Annotated[int, Gt(0)] | None = None
+    length: Annotated[int, Gt(0), Le(10_000)] | None = None
     """T: words of every sentence. None: 20, or 40 for `leakgan40`, as published."""
-    n_train: Annotated[int, Gt(0)] = 10_000
+    n_train: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 10_000
     """Training sentences. SeqGAN's code uses the 9,984 that fill batches of 64."""
-    n_valid: Annotated[int, Gt(0)] = 1_000
+    n_valid: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 1_000
     """Validation sentences."""
-    n_test: Annotated[int, Gt(0)] = 10_000
+    n_test: Annotated[int, Gt(0), Le(MOST_SENTENCES)] = 10_000
     """Test sentences."""
-    vocab_size: Annotated[int, Ge(2)] = 5_000
+    vocab_size: Annotated[int, Ge(2), Le(1_000_000)] = 5_000
     """V. Only `seeded` has other sizes."""
-    hidden_size: Annotated[int, Gt(0)] | None = None
+    hidden_size: Annotated[int, Gt(0), Le(10_000)] | None = None
     """H. None: 32, or 64 for `leakgan40`. Only `seeded` has other sizes."""
 
     version: ClassVar[int] = 1

@@ -16,6 +16,7 @@ import numpy as np
 from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
+from bench.places import check_file
 from bench.task import Task, TextData
 from bench.tasks import _text
 from bench.text.content import Content, content_of
@@ -103,6 +104,10 @@ class TextFile(Task):
             facts["read_as"] = content.read_as
         return _text.text_data(train, valid, test, words, min_count=self.min_count, more_facts=facts)
 
+    def files(self) -> dict[str, Path]:
+        """The text."""
+        return {"path": self._file()}
+
     @property
     def word_rule(self) -> str:
         """Files that are cut alike are read alike."""
@@ -143,8 +148,11 @@ class TextFile(Task):
         return sentence.replace(" ", "").replace(BLANK, " ")
 
     def _file(self) -> Path:
-        if not (path := Path(self.path)).is_file():
-            raise FileNotFoundError(f"no file {self.path!r} in {Path.cwd()} (text_file needs path=<a text file>)")
+        path = Path(self.path)
+        try:
+            check_file(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error} (text_file needs path=<a text file>)") from None
         return path
 
     def _read(self, content: Content) -> tuple[Tokens, list[str], dict[str, int]]:

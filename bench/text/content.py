@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import csv
 import json
-import shlex
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.registry import suggest
+from bench.text.escapes import shell_words
 from bench.text.line_files import read_lines, suffix_of
 
 __all__ = ["Content", "Format", "Table", "content_of"]
@@ -207,7 +207,7 @@ class _File:
         whole = isinstance(value, list) and len(self.lines) == 1 and any(map(_is_sentence, value))
         if whole or (value is None and begun):
             what = "a JSON array" if first[0] == "[" else "a JSON document of several lines"
-            cure = f" (jq -c '.[]' {shlex.quote(str(self.path))} makes them)" if first[0] == "[" else ""
+            cure = f" (jq -c '.[]' {shell_words([self.path])} makes them)" if first[0] == "[" else ""
             raise ValueError(
                 f"{self.path}, line 1: {what}; JSON lines are expected, one string, list of words or object a "
                 f"line{cure}"

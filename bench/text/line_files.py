@@ -9,13 +9,14 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
-import shlex
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from bench.places import check_file
 from bench.text.encodings import likely_encoding
+from bench.text.escapes import shell_words
 
 __all__ = ["PACKED", "content_sha256", "read_lines", "suffix_of"]
 
@@ -38,8 +39,7 @@ def read_lines(
     FileNotFoundError, and ValueError with line and byte where the file is no text; each line is decoded on its own so
     that an error has a place.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+    check_file(path)
     size = max(1, path.stat().st_size)
     with path.open("rb") as stored, _unpacked(stored, path.suffix) as file:
         try:
@@ -146,9 +146,9 @@ class _Place:
     def _convert(self, encoding: str, option: str = "") -> str:
         """A command that a shell takes as it stands."""
         unpack = {".gz": "gzip -dc", ".bz2": "bzip2 -dc"}.get(self._path.suffix)
-        name, target = shlex.quote(str(self._path)), shlex.quote(f"{self._path.stem}.utf8{self._path.suffix}")
+        name, target = shell_words([self._path]), shell_words([f"{self._path.stem}.utf8{self._path.suffix}"])
         if unpack:
-            target = shlex.quote(f"{Path(self._path.stem).stem}.utf8{suffix_of(self._path)}")
+            target = shell_words([f"{Path(self._path.stem).stem}.utf8{suffix_of(self._path)}"])
             return f"`{unpack} {name} | iconv {option}-f {encoding} -t utf-8 > {target}`"
         return f"`iconv {option}-f {encoding} -t utf-8 {name} > {target}`"
 
@@ -156,5 +156,5 @@ class _Place:
 def _mixed(path: Path) -> str:
     return (
         "a carriage return (CR) in the middle of a line: a line end of old Macs among others, or a blank? "
-        f"`tr '\\r' '\\n' < {shlex.quote(str(path))}` makes it a line end"
+        f"`tr '\\r' '\\n' < {shell_words([path])}` makes it a line end"
     )

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from bench import data
 from bench.config import build, plain, source_hash
+from bench.places import check_file
 from bench.record import RunRecord, read_record
 from bench.registry import find, names, suggest
 from bench.run_folder import RECORD
@@ -104,8 +105,7 @@ def read_samples(
     a record are sentences of exactly these words. Raises FileNotFoundError, and ValueError that names the file, the
     line, what is wrong and what would be right.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r} in {Path.cwd()}")
+    check_file(path)
     recorded = format == "auto" and _is_recorded(path, task)
     if recorded:
         content = Content(format="tokens", read_as=f"words, as {RECORD} beside it says", recorded=True)

@@ -32,7 +32,7 @@ EXPERIMENT_NOTE = (
     "Runs of textgan-bench. A row without a seed is one configuration of a model on a task; below it are its seeds. "
     "`score/…`: samples at temperature 1, over training steps. `temperature/…`: samples at the end of training, step = "
     "100 × temperature. `train/…`: what the model reports. `usage/…`: what the run took. `mean/…`: mean of the last "
-    "scores over the completed seeds. This is a mirror of the run folders: `python -m bench sync` rebuilds it."
+    "scores over the completed seeds. This is a mirror of the run folders; `sync` makes it again from them."
 )
 
 
@@ -119,7 +119,8 @@ def child_note(start: RunStart, record: RunRecord | None, final: Evaluation | No
         for name, score in sorted(final.scores.items()):
             signature = " · ".join([score.metric, *(f"{k}:{setting_text(v)}" for k, v in score.settings.items())])
             lines.append(f"| {name} | {score.value:.4g} | {score.better} | {signature} |")
-        lines += [line for name, why in sorted(final.skipped.items()) for line in ("", f"Not computed: {name}: {why}")]
+        for names, why in sorted(final.absent().items()):
+            lines += ["", f"Not computed: {names}: {why}"]
     return "\n".join(lines)[:_TAG_LIMIT]
 
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.places import command
 from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
 from bench.run_folder import DIARY, RECORD, START, WEIGHTS, is_regular, read_regular
 from bench.tracking import labels, mlflow_store
@@ -311,7 +312,7 @@ class MlflowTracker:
 
     def finish(self, record: RunRecord | None) -> None:
         """Tell the rest; all that is missing, if MLflow failed on the way."""
-        self._guard(lambda: self._open().finish(record), f"later: python -m bench sync {self._folder}")
+        self._guard(lambda: self._open().finish(record), f"later: {_again(self._folder, self._uri, self._experiment)}")
 
     def _start(self) -> None:
         self._run = self._open()
@@ -330,10 +331,16 @@ class MlflowTracker:
             if self._run is not None:
                 self._run.stop_watching()
                 self._run = None
-            _logger.warning("MLflow failed at %s; the run goes on, %s: %s", self._uri, then, _one_line(error))
+            _logger.warning("MLflow failed at %s: %s; the run goes on, %s", self._uri, _one_line(error), then)
 
 
-def prepare(uri: str, experiment: str = EXPERIMENT) -> bool:
+def _again(runs: Path, uri: str, experiment: str) -> str:
+    """The command that makes the mirror of run folders later."""
+    named = [] if experiment == EXPERIMENT else ["--experiment", experiment]
+    return command("bench", "sync", runs, "--tracking-uri", uri, *named)
+
+
+def prepare(uri: str, experiment: str = EXPERIMENT, runs: Path = Path("runs")) -> bool:
     """Make the database and the experiment, before workers start. False, with a warning: MLflow failed.
 
     Raises ValueError as `mlflow_store.check` does.
@@ -345,7 +352,10 @@ def prepare(uri: str, experiment: str = EXPERIMENT) -> bool:
             mlflow_store.ensure_experiment(mlflow_store.connect(uri), uri, experiment)
     except Exception as error:  # noqa: BLE001 - as above
         _logger.warning(
-            "MLflow cannot be used at %s; the runs go on, later: python -m bench sync: %s", uri, _one_line(error)
+            "MLflow cannot be used at %s: %s; the runs go on, later: %s",
+            uri,
+            _one_line(error),
+            _again(runs, uri, experiment),
         )
         return False
     return True

@@ -46,6 +46,12 @@ def check(uri: str) -> None:
         )
 
 
+def has_pages(uri: str) -> bool:
+    """Whether `mlflow ui --backend-store-uri` can open the address: a database can be; a server has its own pages."""
+    kind = uri.partition(":")[0].partition("+")[0]
+    return kind in ("sqlite", "postgresql", "mysql", "mssql") and ":memory:" not in uri
+
+
 def lock(uri: str) -> BaseFileLock:
     """One process at a time: beside an sqlite file, else in the temporary folder of this machine."""
     from filelock import FileLock

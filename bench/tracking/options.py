@@ -5,13 +5,13 @@ Another tracker is one file with a class that is a `Tracker`, and its name here.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from bench.places import command
 from bench.record import RunRecord
 from bench.tracking import mlflow_store
 from bench.tracking.mlflow import EXPERIMENT, MlflowTracker, prepare
@@ -53,9 +53,9 @@ class TrackingOptions:
         if self.tracker is TrackerName.mlflow:
             mlflow_store.check(self.uri)
 
-    def prepared(self) -> TrackingOptions:
+    def prepared(self, runs: Path = Path("runs")) -> TrackingOptions:
         """Meet the tracker once, in one process. If it fails: a warning, and files only."""
-        if self.tracker is TrackerName.none or prepare(self.uri, self.experiment):
+        if self.tracker is TrackerName.none or prepare(self.uri, self.experiment, runs):
             return self
         return replace(self, tracker=TrackerName.none)
 
@@ -67,6 +67,7 @@ class TrackingOptions:
         """Where the runs went, and the command that opens MLflow's pages; empty where nothing is tracked there."""
         if self.tracker is TrackerName.none:
             return ""
-        if self.uri.startswith(("http:", "https:")):
-            return f"MLflow: experiment {self.experiment} at {self.uri}"
-        return f"MLflow: experiment {self.experiment}: mlflow ui --backend-store-uri {shlex.quote(self.uri)}"
+        where = f"MLflow: experiment {self.experiment}"
+        if mlflow_store.has_pages(self.uri):
+            return f"{where}: {command('mlflow', 'ui', '--backend-store-uri', self.uri)}"
+        return f"{where} at {self.uri}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import CUSTOM, canonical_json, write_atomic
+from bench.text.escapes import csv_text
 from leaderboards.formats import ends, of_change
 from leaderboards.schema import Board, Boards, Curve, RankedMean, Row, Trace
 
@@ -18,21 +17,21 @@ CSV_COLUMNS = (
     *("board", "task", "task_version", "task_config", "data_sha256", "scale", "model", "label", "config_hash"),
     *("origin", "status", "evidence", "baseline", "n_completed", "n_started"),
     *("n_collapsed", "real_sentences", "table", "temperature", "key", "mean"),
-    *("half_width", "low", "high", "n", "signature", "better", "rank", "rank_high"),
+    *("half_width", "low", "high", "n", "signature", "better", "rank", "rank_high", "as_recorded"),
 )
 """`table`: final (temperature 1), gain (end minus end of pre-training), temperature (every temperature), `matched x`
 (the score where x is the baseline's), `over_baseline x` (that, minus the baseline's), seconds (training, by phase).
-`low`, `high`: the ends of the interval, cut at the range of the score. Rows of status `apart` have the tables apart and
-apart_temperature instead: their temperature 1 is another one."""
+`low`, `high`: the ends of the interval, cut at the range of the score. `as_recorded`: of verified rows, whether
+something in the value was not computed again. Rows of status `apart` have the tables apart and apart_temperature
+instead: their temperature 1 is another one."""
 
 
 def to_csv(boards: Boards) -> str:
-    """Long format, one value a line, full precision; blank where there is nothing. Measured rows only."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines(boards))
-    return file.getvalue()
+    """Long format, one value a line, full precision; blank where there is nothing. Measured rows only.
+
+    `bench.text.escapes.csv_cell` says what becomes of a name that a spreadsheet would take for a formula.
+    """
+    return csv_text(CSV_COLUMNS, lines(boards))
 
 
 def lines(boards: Boards) -> Iterator[dict[str, object]]:
@@ -115,6 +114,7 @@ def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
         "better": board.better[key] if scored else None,
         "rank": mean.rank,
         "rank_high": mean.rank_high,
+        "as_recorded": int(mean.as_recorded) if row.verified and scored else None,
     }
 
 

@@ -35,6 +35,7 @@ _KNOWN = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "†": r"$^{\dagger}$",
     "‡": r"$^{\ddagger}$",
     "✓": r"$\surd$",
+    "°": r"$^{\circ}$",
     "·": r"$\cdot$",
     "×": r"$\times$",
     "–": "--",

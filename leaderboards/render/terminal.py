@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
-from leaderboards.formats import plain
+from bench.streams import Head, print_prose, print_table
+from bench.streams import console as standard_output
+from bench.text.escapes import shown_name
 from leaderboards.legend import facts, heading, legend
 from leaderboards.schema import Boards
-from leaderboards.tables import Table, text_tables
+from leaderboards.tables import Line, Table, text_tables
 
 __all__ = ["print_boards", "print_tables"]
-
-_PIPE_WIDTH = 120
-"""Columns where the output is no terminal, and so has no width."""
 
 
 def print_boards(boards: Boards, console: Console | None = None) -> None:
     """Print every board, then what was left out and why."""
-    console = console or _console()
+    console = console or standard_output
     for board in boards.boards:
-        console.print(Text(f"\n{heading(board)}", style="bold"))
+        print_prose(console, f"\n{heading(board)}", "bold")
         if line := facts(board):
-            console.print(Text(f"Data: {line}", style="dim"))
+            print_prose(console, f"Data: {line}", "dim")
         print_tables(text_tables(board), console)
         _list(console, "Notes", board.notes, "yellow")
     if boards.boards:
@@ -38,38 +35,25 @@ def print_boards(boards: Boards, console: Console | None = None) -> None:
 
 def print_tables(tables: Iterable[Table], console: Console | None = None) -> None:
     """Print tables, each with its title and what a reader must know."""
-    console = console or _console()
+    console = console or standard_output
     for table in tables:
-        console.print(Text(f"\n{table.title}", style="italic"))
-        console.print(_rich(table))
-        for line in table.notes:
-            console.print(Text(f"  {line}", style="dim"))
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=max(_PIPE_WIDTH, console.width))
-
-
-def _rich(table: Table) -> RichTable:
-    rich = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for column in table.columns:
-        rich.add_column(
-            Text(column.title.replace(" ", "\n")),
-            justify="left" if column.left else "right",
-            overflow="fold",
-            no_wrap=not column.left,
+        print_prose(console, f"\n{table.title}", "italic")
+        print_table(
+            console,
+            [Head(column.title.replace(" ", "\n"), left=column.left) for column in table.columns],
+            [[_cells(table, line) for line in lines] for _, lines in table.groups],
         )
-    for _, lines in table.groups:
-        for line in lines:
-            cells = zip(table.columns, line.cells, strict=True)
-            rich.add_row(*(Text(column.text(c), style="bold green" if c.strong else "") for column, c in cells))
-        rich.add_section()
-    return rich
+        for line in table.notes:
+            print_prose(console, f"  {line}", "dim")
+
+
+def _cells(table: Table, line: Line) -> list[Text]:
+    cells = zip(table.columns, line.cells, strict=True)
+    return [Text(column.text(cell), style="bold green" if cell.strong else "") for column, cell in cells]
 
 
 def _list(console: Console, title: str, lines: list[str], style: str) -> None:
     if lines:
-        console.print(Text(title, style="bold"))
+        print_prose(console, title, "bold")
     for line in lines:
-        console.print(Text(f"  - {plain(line)}", style=style))
+        print_prose(console, f"  - {shown_name(line)}", style)

@@ -4,6 +4,9 @@ Refused is what nobody could make again or score again: a checkout with uncommit
 task, version or data that are not the ones of this installation, samples that are missing or have another hash, an id
 that is there with other content. A failed run is taken like any other: it counts as started, and rows that leave their
 failures out look better than they are. A run that was begun and has no record is not a row.
+
+Small weights of an installed model come along, so that `verify` can compute its likelihood again; of other models the
+log-probabilities that they gave, which show the arithmetic alone.
 """
 
 from __future__ import annotations
@@ -23,7 +26,18 @@ from typing import Any
 
 from bench.places import ROOT
 from bench.record import RunRecord, is_altered, read_record
-from bench.run_folder import MODEL_SOURCE, RECORD, TEMPORARY, find_records, sweep_below, temporary_prefix
+from bench.run_folder import (
+    MODEL_SOURCE,
+    RECORD,
+    TEMPORARY,
+    WEIGHTS,
+    is_regular,
+    log_probs_name,
+    read_regular,
+    records_in,
+    sweep_below,
+    temporary_prefix,
+)
 from leaderboards.repository import rescore
 from leaderboards.repository.results import (
     SOURCE,
@@ -35,8 +49,13 @@ from leaderboards.repository.results import (
     place,
     read_kept_samples,
 )
+from leaderboards.schema import END
 
-__all__ = ["Added", "PublishedFile", "add", "find_runs"]
+__all__ = ["MOST_WEIGHTS", "Added", "PublishedFile", "add", "find_runs"]
+
+MOST_WEIGHTS = 2_000_000
+"""Bytes of weights that are kept with a row, if nothing else is asked for: an LSTM of the SeqGAN line has up to 1.3 MB,
+a GAN with its discriminator many times that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +82,15 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Record files: of a run's folder, of all folders below one, or as named. Raises FileNotFoundError."""
     found: dict[Path, None] = {}
     for path in paths:
-        below = [path] if path.is_file() else find_records(path)
-        if not below:
-            raise FileNotFoundError(f"{path} holds no record.json: it is not the folder of a finished run")
-        found |= dict.fromkeys(below)
+        found |= dict.fromkeys(records_in(path))
     return list(found)
 
 
-def add(path: Path, results: Path, source: PublishedFile | None = None) -> Added:
-    """Check one record and its samples and copy them, all or nothing. Raises ValueError: what is wrong, what to do."""
+def add(path: Path, results: Path, source: PublishedFile | None = None, *, most_weights: int = MOST_WEIGHTS) -> Added:
+    """Check one record and its samples and copy them, all or nothing. Raises ValueError: what is wrong, what to do.
+
+    Weights of more than `most_weights` bytes stay where they are.
+    """
     if path.is_symlink():
         raise ValueError(f"{path} is a link; a file is expected")
     record = read_record(path)
@@ -84,6 +103,7 @@ def add(path: Path, results: Path, source: PublishedFile | None = None) -> Added
         files = _source_files(record, source, loaded) if source else _samples(record, path.parent)
         if (code := find_source(path.parent, record)) is not None:
             files[f"{MODEL_SOURCE}.bz2"] = bz2.compress(code)
+        files |= _likelihoods(record, path.parent, most_weights)
     except rescore.NotCheckable as error:
         raise ValueError(f"{path}: {error}") from error
     except ValueError as error:
@@ -127,6 +147,21 @@ def _samples(record: RunRecord, folder: Path) -> dict[str, bytes]:
         if (path := find_samples(folder, evaluation)) is None:
             raise ValueError(f"{evaluation.samples_file or 'the samples file'} is missing beside the record")
         files[f"{evaluation.samples_file}.bz2"] = pack(read_kept_samples(path, evaluation))
+    return files
+
+
+def _likelihoods(record: RunRecord, folder: Path, most_weights: int) -> dict[str, bytes]:
+    """Weights, or log-probabilities where they are too large or the model's code is not of an installed package."""
+    files = {}
+    weights = rescore.weights_of(record, folder)
+    if weights is not None and (weights.stat().st_size > most_weights or not rescore.has_likelihood(record)):
+        weights = None
+    for evaluation in kept_evaluations(record):
+        path = folder / log_probs_name(str(evaluation.samples_file))
+        if is_regular(path) and (weights is None or evaluation.at not in END):
+            files[path.name] = read_regular(path)
+    if weights is not None:
+        files[WEIGHTS] = read_regular(weights)
     return files
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bench.streams import console, errors
+
+if TYPE_CHECKING:
+    from leaderboards.repository.verify import Verification
 
 __all__ = ["add_command", "published_command", "verify_command"]
 
@@ -22,40 +27,48 @@ def add_command(
         Path | None, typer.Option(help="The published file of the samples, if it may not be handed on.")
     ] = None,
     source_url: Annotated[str | None, typer.Option(help="Its address, kept in place of the samples.")] = None,
+    most_weights: Annotated[
+        int | None, typer.Option(min=0, help="Bytes of weights that are kept with a row. Default: 2,000,000; 0: none.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Copy runs with their samples to the rows of the repository, if anybody can make and score them again.
 
     Exit status 1: some run was refused; the others are added all the same.
     """
-    from bench.places import RESULTS
-    from leaderboards.repository.add import PublishedFile, add, find_runs
+    from bench.places import RESULTS, check_file, check_folder
+    from leaderboards.repository.add import MOST_WEIGHTS, PublishedFile, add, find_runs
 
     try:
+        if source_file is not None:
+            check_file(source_file)
+        if results is not None:
+            check_folder(results, "--results")
         files = find_runs(runs)
         if (source_file is None) != (source_url is None) or (source_file and len(files) != 1):
             raise ValueError("--source-file and --source-url go together, with one run")
         if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
             raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
     except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     source = PublishedFile(file=source_file, url=source_url) if source_file and source_url else None
     added, refused = [], []
     for file in files:
         try:
-            added.append(add(file, results or RESULTS, source))
+            most = MOST_WEIGHTS if most_weights is None else most_weights
+            added.append(add(file, results or RESULTS, source, most_weights=most))
         except (ValueError, OSError) as error:
             refused.append(str(error))
     if as_json:
         document = {"added": [dataclasses.asdict(one) for one in added], "refused": refused}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        console.print_json_text(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         for one in added:
             told = f"{len(one.files)} files, {one.bytes / 1000:.0f} kB" if one.new else "there already"
-            typer.echo(f"{'added' if one.new else 'kept '}  {one.folder}: {told}")
+            console.print(f"{'added' if one.new else 'kept '}  {one.folder}: {told}")
     for reason in refused:
-        typer.echo(f"refused: {reason}", err=True)
+        errors.print(f"refused: {reason}")
     if refused:
         raise typer.Exit(_DIFFERENT)
 
@@ -71,35 +84,56 @@ def verify_command(
     allow_missing_data: Annotated[
         bool, typer.Option("--allow-missing-data", help="Exit with 0 though rows were not checked for lack of data.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Compute rows again too of which nothing has changed since `--write`.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compute every score of every row again, from its samples, and compare.
+    """Compute the scores of rows again, from their samples, and compare.
 
+    What `--write` kept of a row stands as long as record, samples, data, code and libraries are the same.
     Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
-    from leaderboards.repository.verify import describe, verify, write_verified
+    from leaderboards.repository.verify import describe, summary, verify
 
     try:
-        reports = verify(paths or [RESULTS], jobs)
+        reports = verify(paths or [RESULTS], jobs, everything=everything)
     except FileNotFoundError as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(report) for report in reports], indent=2, ensure_ascii=False))
+        console.print_json_text(
+            json.dumps([dataclasses.asdict(report) for report in reports], indent=2, ensure_ascii=False)
+        )
     else:
         for report in reports:
-            typer.echo(describe(report))
+            console.print(describe(report))
     states = [report.state for report in reports]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
-    typer.echo(f"{sum(r.scores for r in reports)} scores equal; records: {counts}", err=True)
-    if write:
-        for file in write_verified(paths or [RESULTS], [r for r in reports if r.sha256]):
-            typer.echo(f"written: {file}", err=True)
+    errors.print(f"{sum(r.scores for r in reports)} scores equal; records: {counts}")
+    if told := summary(reports):
+        errors.print(told)
+    kept = not write or _keep(paths or [RESULTS], reports)
     if "different" in states:
         raise typer.Exit(_DIFFERENT)
+    if not kept:
+        raise typer.Exit(2)
     if not allow_missing_data and ("not checked" in states or "verified" not in states):
         raise typer.Exit(_NOT_CHECKED)
+
+
+def _keep(paths: list[Path], reports: list[Verification]) -> bool:
+    """Write down what was verified; False, with the reason said, where that cannot be."""
+    from leaderboards.repository.verify import write_verified
+
+    try:
+        for file in write_verified(paths, [report for report in reports if report.sha256]):
+            errors.print(f"written: {file}")
+    except OSError as error:
+        errors.print(f"error: what was verified cannot be kept: {error}; the report above is whole")
+        return False
+    return True
 
 
 def upgrade_command(
@@ -114,12 +148,12 @@ def upgrade_command(
     n = 0
     try:
         for file in upgrade(paths or [RESULTS]):
-            typer.echo(f"upgraded {file}")
+            console.print(f"upgraded {file}")
             n += 1
     except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
+        errors.print(f"error: {error}")
         raise typer.Exit(2) from error
-    typer.echo(f"{n} records upgraded", err=True)
+    errors.print(f"{n} records upgraded")
 
 
 def published_command(
@@ -131,11 +165,11 @@ def published_command(
 
     known = sorted({row.task for row in read_published() if row.task})
     if task is not None and task not in known:
-        typer.echo(f"error: no published numbers of {task!r}; there are some of {', '.join(known)}", err=True)
+        errors.print(f"error: no published numbers of {task!r}; there are some of {', '.join(known)}")
         raise typer.Exit(2)
     rows = [row for row in read_published() if task in (None, row.task)]
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        console.print_json_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
     from leaderboards.render.terminal import print_tables
     from leaderboards.tables import published_tables

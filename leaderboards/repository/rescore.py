@@ -1,7 +1,7 @@
 """Scores again, from sentences: the one module of the leaderboard that reads more of the harness than `bench.record`.
 
-It looks tasks and metrics up, loads data and scores, all inside functions: `import leaderboards` stays light, and no
-model is ever loaded. A record may be anybody's, so it names tasks and metrics that are installed, never files.
+It looks tasks and metrics up, loads data and scores, all inside functions: `import leaderboards` stays light. A record
+may be anybody's, so it names tasks, metrics and models that are installed, never files: no code of a record is run.
 """
 
 from __future__ import annotations
@@ -9,26 +9,41 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, canonical_json
 from bench.registry import meaning_of
+from bench.run_folder import WEIGHTS, is_regular, log_probs_name
+from leaderboards.evidence import NO_WEIGHTS, Basis, How, Outcome
+from leaderboards.repository.code import code_of, library_versions
+from leaderboards.schema import END
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bench.task import Task, TextData
+    from metrics.common.base import SentenceLogProb
+
+    Ids = NDArray[np.int64]
 
 __all__ = [
+    "Likelihood",
     "Loaded",
     "NotCheckable",
     "Recomputed",
+    "basis",
     "fetch",
+    "has_likelihood",
+    "likelihood",
     "load",
     "package_version",
     "read_sentences",
     "real_text",
     "recompute",
+    "weights_of",
 ]
 
 _LARGEST_SETTING = 1_000_000
@@ -37,6 +52,11 @@ _EXACT, _FLOAT32 = 1e-9, 1e-7
 """Allowed differences, of max(1, |value|). The oracle computes in float32: on 10,000 sentences its mean is apart from
 float64 by 4e-9 (length 20) and 1.2e-8 (length 40), and between the kernels of two processors by 5e-10. What is computed
 in float64 is equal to rounding."""
+_MODEL = 1e-6
+"""The same of a model's own likelihood from its weights: float32 moves its mean by 1e-8, and it may have been measured
+on a GPU, whose sums are not those of a CPU."""
+_MOST_WEIGHTS = 64 << 20
+"""Bytes of a file of weights that are read."""
 
 
 class NotCheckable(Exception):  # noqa: N818 - a state of a row, not a fault of it
@@ -51,15 +71,21 @@ class Loaded:
     data: TextData
 
 
+@dataclasses.dataclass(frozen=True)
+class Likelihood:
+    """What a model's log-probabilities are taken from."""
+
+    how: How
+    log_prob: SentenceLogProb
+
+
 @dataclasses.dataclass
 class Recomputed:
     """What came out of one evaluation."""
 
-    equal: list[str] = dataclasses.field(default_factory=list)
-    """Keys whose score was computed again and is equal."""
+    outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+    """Keys whose score was computed again and is equal, and those that only the model's weights could give."""
     differences: list[str] = dataclasses.field(default_factory=list)
-    needs_model: list[str] = dataclasses.field(default_factory=list)
-    """Keys that only the model's weights could give."""
     largest: float = 0.0
     """Largest relative difference of the equal ones."""
 
@@ -107,10 +133,106 @@ def _load(name: str, version: int, settings: str) -> Loaded | NotCheckable:
         return NotCheckable(str(error).splitlines()[0])
 
 
-def recompute(loaded: Loaded, evaluation: Evaluation, sentences: Sequence[str]) -> Recomputed:
+def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
+    """What a verification of a record rests on here, beside it; `files` are those that lie with it, and their hashes.
+
+    Weights are among them where they count (`weights_of`). Raises KeyError for a task or metric that is not installed.
+    """
+    from bench.registry import is_file, source_file
+
+    metrics = {score.metric for e in record.evaluations for score in e.scores.values()}
+    code = {name: code_of(source_file("metrics", name)) for name in sorted(metrics)}
+    if not is_file(record.task):
+        code["task"] = code_of(source_file("tasks", record.task))
+    if WEIGHTS in files:
+        code["model"] = code_of(source_file("models", record.model))
+    code["scoring"] = code_of(Path(__file__), recompute.__name__)
+    libraries = {name for part in code.values() for name in part.libraries}
+    return Basis(
+        files=files, code={name: part.hash for name, part in code.items()}, libraries=library_versions(libraries)
+    )
+
+
+def has_likelihood(record: RunRecord) -> bool:
+    """Whether a model gave scores at the end that its weights would give again."""
+    from bench.registry import find
+
+    given = {(score.metric, key) for e in record.evaluations if e.at in END for key, score in e.scores.items()}
+    return any(find("metrics", name)().needs_model(key) for name, key in given)
+
+
+def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: Loaded) -> Likelihood | None:
+    """What a model's log-probabilities at an evaluation are computed from; None if nothing of the kind is kept.
+
+    At the end of training from the weights, where they are kept and the model is an installed one; otherwise from the
+    log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
+    """
+    from bench.score.log_probs import OWN, TEST, read_log_probs
+
+    if not evaluation.samples_file:
+        return None
+    if evaluation.at in END and (weights := weights_of(record, folder)) is not None:
+        return Likelihood("weights", _from_weights(record, weights, loaded))
+    if evaluation.temperature != 1.0:
+        return None
+    path = folder / log_probs_name(evaluation.samples_file)
+    if not is_regular(path):
+        return None
+    kept = read_log_probs(path)
+
+    def log_prob(ids: Ids) -> NDArray[np.float64]:
+        """Of the test sentences as a whole, or of the samples, which are all other rows that a metric asks for."""
+        name = TEST if ids is loaded.data.test else OWN
+        if name not in kept or len(kept[name]) != len(ids):
+            raise ValueError(f"{path} does not hold the log-probabilities of {len(ids)} sentences under {name!r}")
+        return kept[name]
+
+    return Likelihood("log_probabilities", log_prob)
+
+
+def weights_of(record: RunRecord, folder: Path) -> Path | None:
+    """The weights beside a record, if they are of an installed model and not too large to be looked at."""
+    from bench.registry import is_file, names
+
+    path = folder / WEIGHTS
+    installed = not is_file(record.model) and record.model in names("models")
+    return path if installed and is_regular(path) and path.stat().st_size <= _MOST_WEIGHTS else None
+
+
+def _from_weights(record: RunRecord, weights: Path, loaded: Loaded) -> SentenceLogProb:
+    import torch
+
+    from bench.config import build
+    from bench.registry import find
+    from bench.run.hardware import use_precision
+    from bench.run.runner import trained_model
+    from bench.score.drawing import likelihood_of
+
+    size = weights.stat().st_size
+    model_class = find("models", record.model)
+    with torch.device("meta"):  # takes no memory, whatever sizes a record asks for
+        skeleton = model_class(build(model_class.Config, record.model_config, record.model), loaded.data.spec)
+    needed = sum(t.nbytes for t in skeleton.state_dict().values() if isinstance(t, torch.Tensor))
+    if needed > size:
+        raise ValueError(f"{weights} has {size:,} bytes, a model of these settings {needed:,}")
+    use_precision("ieee")
+    given = likelihood_of(trained_model(record, weights.parent, loaded.data, model_class), torch.device("cpu"))
+    if given is None:
+        raise ValueError(f"{record.model} has no likelihood")
+    return given
+
+
+def recompute(
+    loaded: Loaded,
+    evaluation: Evaluation,
+    sentences: Sequence[str],
+    model: Likelihood | None = None,
+    only: Collection[str] | None = None,
+) -> Recomputed:
     """Every score of an evaluation, computed from its sentences and compared: value, standard error, signature.
 
-    Words stand between single blanks, as `write_samples` leaves them; no tokenizer is asked again.
+    Words stand between single blanks, as `write_samples` leaves them; no tokenizer is asked again. `only`: scores of
+    these metrics.
     """
     from bench.score.scoring import metric_inputs, score
     from bench.task import Vocabulary
@@ -120,18 +242,27 @@ def recompute(loaded: Loaded, evaluation: Evaluation, sentences: Sequence[str]) 
     numbering = dict(known.numbering)
     tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    inputs = metric_inputs(loaded.data, tokens, vocabulary=named)
+    inputs = metric_inputs(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
     result = Recomputed()
     recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
-        recorded.setdefault(old.signature, {})[key] = old
+        if only is None or old.metric in only:
+            recorded.setdefault(old.signature, {})[key] = old
     for keys in recorded.values():
         metric = _metric(next(iter(keys.values())), inputs)
-        if "model_log_prob" in metric.needs:
-            result.needs_model += keys
-            continue
-        scores, skipped = score([metric], inputs)
-        _compare(keys, scores, skipped, _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT, result)
+        exact = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
+        checks: dict[str, tuple[How, float]] = dict.fromkeys(keys, ("samples", exact))
+        of_model = [key for key in keys if metric.needs_model(key)]
+        if model is not None:
+            near = max(exact, _MODEL) if model.how == "weights" else exact
+            checks |= {key: (model.how, max(near, metric.slack.get(key, 0.0))) for key in of_model}
+        asked = [] if model is None and len(of_model) == len(keys) else [metric]
+        scores, skipped = score(asked, inputs)
+        if model is None or model.how != "weights":  # a temperature cannot be fitted to kept log-probabilities
+            unknown = [key for key in of_model if key not in scores]
+            result.outcomes |= dict.fromkeys(unknown, ("recorded", NO_WEIGHTS))
+            keys = {key: old for key, old in keys.items() if key not in unknown}
+        _compare(keys, scores, skipped, checks, result)
     return result
 
 
@@ -139,10 +270,11 @@ def _compare(
     recorded: Mapping[str, Score],
     computed: Mapping[str, Score],
     skipped: Mapping[str, str],
-    tolerance: float,
+    checks: Mapping[str, tuple[How, float]],
     result: Recomputed,
 ) -> None:
     for key, old in recorded.items():
+        how, tolerance = checks[key]
         if (new := computed.get(key)) is None:
             why = "; ".join(skipped.values()) or f"{old.metric} gives {', '.join(computed)}"
             result.differences.append(f"{key} is recorded and cannot be computed: {why}")
@@ -165,7 +297,8 @@ def _compare(
                 f"{what} is recorded as {a}, computed as {b}" for d, what, a, b in apart if d > tolerance
             ]
             result.largest = max(result.largest, *(d for d, *_ in apart if d <= tolerance), 0.0)
-            result.equal += [key] * all(d <= tolerance for d, *_ in apart)
+            if all(d <= tolerance for d, *_ in apart):
+                result.outcomes[key] = (how, "")
     for key in computed.keys() - recorded.keys():
         result.differences.append(f"{key} is not recorded, {next(iter(recorded.values())).metric} gives it")
 

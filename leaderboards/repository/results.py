@@ -1,6 +1,7 @@
 """The rows that are kept in the repository: where they lie, which samples are kept, what is refused at the door.
 
-    <results>/<task>@<version>/<model>/<run_id>/record.json, samples.txt.bz2, samples-after-mle.txt.bz2
+    <results>/<task>@<version>/<model>/<run_id>/record.json, samples.txt.bz2, samples-after-mle.txt.bz2,
+        weights.safetensors or log-probs-samples.npz
 
 Kept are the samples of the end at temperature 1 and of the end of pre-training: with them every score of the tables and
 the gain of the GAN can be computed again. Those of other temperatures are not kept, and their scores stand as recorded:
@@ -10,6 +11,9 @@ the gain of the GAN can be computed again. Those of other temperatures are not k
 
 which for 4 boards x 11 rows x 3 seeds with all temperatures and phases is 240 MB at best, and with the kept ones
 70, 61 and 55 MB. bzip2 it is, which has no clock and no operating system in its header either.
+
+For the model's own likelihood: its weights, where it is an installed one and they are small (60 kB on grammar to 1.3 MB
+for the LSTM of the oracle), else what it gave for each sentence (65 kB for 10,000 of the test and as many samples).
 
 Everything here may be anybody's: a name is checked before it becomes a path, a link is not followed, and a compressed
 file is read as far as its record can need.
@@ -107,6 +111,11 @@ def find_source(folder: Path, record: RunRecord) -> bytes | None:
         return None
     if record.model_source is None:
         raise ValueError(f"the source of {record.model} is not kept with the run: run it again with this version")
+    if beside := sorted(name.partition(" ")[2] for name in record.sources or {} if name.startswith("import ")):
+        raise ValueError(
+            f"{record.model} imports {', '.join(beside)}, a file of its own, and a row keeps one file of a model: move "
+            "that code into it, or install it as a package, and run again"
+        )
     if (path := _kept_file(folder, MODEL_SOURCE)) is None:
         raise ValueError(f"{MODEL_SOURCE}, the source of {record.model}, is missing beside the record")
     try:
@@ -142,7 +151,11 @@ def read_kept_samples(path: Path, evaluation: Evaluation) -> list[str]:
     if len(content) > limit:
         raise ValueError(f"{path} holds more than {limit:,} bytes, {_SENTENCE} for each sentence of its record")
     if (got := hashlib.sha256(content).hexdigest()) != evaluation.samples_sha256:
-        raise ValueError(f"{path} has the SHA-256 {got[:12]}, the record says {(evaluation.samples_sha256 or '')[:12]}")
+        known = (evaluation.samples_sha256 or "")[:12]
+        raise ValueError(
+            f"{path} has the SHA-256 {got[:12]}, the record says {known}: the samples are not those that were scored; "
+            "take them from a copy of the run, or run it again with --rerun"
+        )
     try:
         sentences = content.decode().split("\n")
     except UnicodeDecodeError as error:

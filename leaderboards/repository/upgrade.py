@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import SCHEMA_VERSION, RunRecord, read_document, read_record
-from bench.run_folder import find_records
+from bench.run_folder import records_in
 
 __all__ = ["upgrade"]
 
@@ -18,9 +18,7 @@ __all__ = ["upgrade"]
 def upgrade(paths: Iterable[Path]) -> Iterator[Path]:
     """The record files below `paths` that were written anew, each in one move. Raises ValueError, FileNotFoundError."""
     for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; name a folder with records or a record.json")
-        for file in [path] if path.is_file() else find_records(path):
+        for file in records_in(path):
             old = read_document(file)
             if old.get("schema_version") == SCHEMA_VERSION:
                 continue

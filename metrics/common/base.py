@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -14,7 +14,19 @@ from numpy.typing import NDArray
 from metrics.common.signature import Setting, signature_text
 from metrics.common.tokens import Tokens
 
-__all__ = ["Aspect", "Better", "Bounds", "Estimate", "Meaning", "Metric", "MetricInputs", "SentenceLogProb", "Side"]
+__all__ = [
+    "TOO_LITTLE_REAL",
+    "Aspect",
+    "Better",
+    "Bounds",
+    "Estimate",
+    "Meaning",
+    "Metric",
+    "MetricInputs",
+    "SentenceLogProb",
+    "Side",
+    "too_short",
+]
 
 Better = Literal["higher", "lower", "real"]
 """Direction. "real": neither end is good; the value of real text is the target."""
@@ -53,14 +65,28 @@ class MetricInputs:
     """(N, T) the samples as rows of the task's ids; None if a sample cannot be written so (unknown word, too long)."""
     reference_ids: NDArray[np.int64] | None = None
     """(N, T) the test sentences that can be written so: all words known, not longer than T."""
+    training_ids: NDArray[np.int64] | None = None
+    """(N, T) the training sentences so."""
     eos_id: int | None = None
-    """Ends a row of `sample_ids` and `reference_ids`; None: every row has T tokens."""
+    """Ends a row of the ids; None: every row has T tokens."""
     oracle_log_prob: SentenceLogProb | None = None
     """The true distribution's log-probability, where the task knows it."""
     model_log_prob: SentenceLogProb | None = None
     """The model's own log-probability at temperature 1, where it has one."""
+    own_log_prob: SentenceLogProb | None = None
+    """That of the distribution that the samples were drawn from: the model's, at the temperature of the draw. None:
+    `model_log_prob`."""
+    log_prob_at: Callable[[NDArray[np.int64], float], NDArray[np.float64]] | None = None
+    """The model's log-probability at any temperature, where it has one."""
+    validation_ids: NDArray[np.int64] | None = None
+    """(N, T) the validation sentences as rows of the task's ids."""
     is_valid: Callable[[Tokens], NDArray[np.bool_]] | None = None
     """Whether each sentence can be produced by the task's grammar."""
+
+    def __post_init__(self) -> None:
+        """Samples of a model are of temperature 1 unless it is said."""
+        if self.own_log_prob is None:
+            object.__setattr__(self, "own_log_prob", self.model_log_prob)
 
     @cached_property
     def samples_log_prob(self) -> NDArray[np.float64]:
@@ -68,6 +94,13 @@ class MetricInputs:
         assert self.oracle_log_prob is not None
         assert self.sample_ids is not None
         return self.oracle_log_prob(self.sample_ids)
+
+    @cached_property
+    def samples_own_log_prob(self) -> NDArray[np.float64]:
+        """(N,) the log-probability of `sample_ids` under what they were drawn from, nats; asked for once."""
+        assert self.own_log_prob is not None
+        assert self.sample_ids is not None
+        return self.own_log_prob(self.sample_ids)
 
     @cached_property
     def samples_valid(self) -> NDArray[np.bool_]:
@@ -81,6 +114,22 @@ class MetricInputs:
         assert self.model_log_prob is not None
         assert self.reference_ids is not None
         return self.model_log_prob(self.reference_ids)
+
+    @cached_property
+    def references_own_log_prob(self) -> NDArray[np.float64]:
+        """(N,) the log-probability of `reference_ids` under what the samples were drawn from, nats."""
+        if self.own_log_prob is self.model_log_prob:
+            return self.references_log_prob
+        assert self.own_log_prob is not None
+        assert self.reference_ids is not None
+        return self.own_log_prob(self.reference_ids)
+
+    @cached_property
+    def training_log_prob(self) -> NDArray[np.float64]:
+        """(N,) the model's log-probability of `training_ids`, nats; asked for once."""
+        assert self.model_log_prob is not None
+        assert self.training_ids is not None
+        return self.model_log_prob(self.training_ids)
 
     @cached_property
     def as_many_real(self) -> Tokens | None:
@@ -98,6 +147,9 @@ class MetricInputs:
         return real.select(np.linspace(0, len(real) - 1, n).round().astype(np.int64))
 
 
+TOO_LITTLE_REAL = "there are fewer real sentences beside the references than samples"
+"""Why `MetricInputs.as_many_real` is None."""
+
 _NAMES: Mapping[str, str] = {
     "references": "reference sentences",
     "training": "training sentences",
@@ -105,6 +157,7 @@ _NAMES: Mapping[str, str] = {
     "words": "the words behind the tokens",
     "sample_ids": "samples written in the task's vocabulary and length",
     "reference_ids": "test sentences written in the task's vocabulary",
+    "training_ids": "training sentences written in the task's vocabulary",
     "oracle_log_prob": "a task whose true distribution is known",
     "model_log_prob": "a model with a likelihood",
     "is_valid": "a task with a grammar",
@@ -154,6 +207,9 @@ class Metric(ABC):
     bounds: ClassVar[Bounds] = (None, None)
     by_count: ClassVar[bool] = True
     """False for what is a mean over sentences, or a ratio of sums over them."""
+
+    slack: ClassVar[Mapping[str, float]] = {}
+    """Keys that come of an iterative fit, which rounding may end elsewhere -> by how much, of max(1, |value|)."""
 
     def __post_init__(self) -> None:
         """ValueError unless a setting of named choices has one of them, and `orders` are ascending."""
@@ -227,6 +283,14 @@ class Metric(ABC):
             return f"{self.name} needs at least one sample"
         return None
 
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """Why some of the `keys` have no score though others have one. Call `missing` first."""
+        return {}
+
+    def needs_model(self, key: str) -> bool:
+        """Whether only the model itself can give this score: no file of its samples can."""
+        return "model_log_prob" in self.needs
+
     def counts(self, inputs: MetricInputs) -> dict[str, int]:
         """Sentences of the texts that are `counted` and of the samples, for the signature."""
         texts = {_COUNTS[text]: len(getattr(inputs, text) or ()) for text in self.counted}
@@ -244,6 +308,12 @@ class Metric(ABC):
     def signature(self, inputs: MetricInputs) -> str:
         """The settings as one text, for people: `bleu|orders:2-5|smoothing:method1|refs:10000|samples:10000|v:1`."""
         return signature_text(self.name, self.settings(inputs))
+
+
+def too_short(orders: Iterable[int], key: str, what: str, *corpora: Tokens, unit: str = "token") -> dict[str, str]:
+    """Key -> reason for each order that no sentence of the corpora is long enough for; in `key` {} is the order."""
+    longest = max(int(corpus.lengths.max(initial=0)) for corpus in corpora)
+    return {key.format(n): f"no {what} has {n} {unit}{'s' * (n > 1)}" for n in orders if n > longest}
 
 
 def _check_orders(metric: str, orders: tuple[int, ...]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class EmbeddingMetric(EstimatedMetric):
         if encoder_folder(self.encoder) is None:
             return (
                 f"{self.name} found no sentence encoder {self.encoder!r}: it is no folder with a model, no installed "
-                f"package with one, and not in the cache of the Hugging Face hub (`hf download {self.encoder}`)"
+                "package with one, and not in the cache of the Hugging Face hub"
+                + (f" (`hf download {self.encoder}`)" if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", self.encoder) else "")
             )
         return None
 

@@ -177,7 +177,7 @@ class IdsDoor(_Door):
 
     takes = "predictions= or references= (ids), oracle_log_prob=, model_log_prob=, is_valid=, eos_id="
     column: ClassVar[str]
-    """ "predictions" where samples are judged, "references" where held-out text is."""
+    """ "predictions" where samples are judged, "references" where real text is."""
 
     def _checked(self, name: str, values: Any) -> list[Any]:
         return _id_rows(name, values).tolist()
@@ -203,6 +203,7 @@ class IdsDoor(_Door):
             samples=samples,
             sample_ids=ids,
             reference_ids=ids,
+            training_ids=ids,
             eos_id=eos_id,
             oracle_log_prob=oracle_log_prob,
             model_log_prob=model_log_prob,

@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nats", "scored_tokens", "without_probability"]
+__all__ = ["NO_ORACLE", "evenly", "nats", "scored_tokens", "without_probability"]
 
-
+NO_ORACLE = "the true distribution of the task is not known"
 _ROUNDING = 1e-4
 """Nats by which a log-probability may be above 0: a sum of float32 logarithms of probabilities near 1."""
+
+
+def evenly(rows: NDArray[np.int64], most: int = 2_000) -> NDArray[np.int64]:
+    """(N, T) sentences that something is fitted or selected on -> at most so many of them, spread evenly."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
 def scored_tokens(rows: NDArray[np.int64], eos_id: int | None) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -18,7 +18,7 @@ __all__ = ["Distinct"]
 class Distinct(EstimatedMetric):
     """Different n-grams / all n-grams, over all samples together. Keys `distinct_1` .. `distinct_4`.
 
-    An order that no sample is long enough for has no key.
+    An order that no sample is long enough for is absent.
     """
 
     version: ClassVar[int] = 1
@@ -40,6 +40,10 @@ class Distinct(EstimatedMetric):
                     without = different / (runs.count.sum() - runs.by_sentence(runs.count, n))
                 scores[f"distinct_{order}"] = jackknife(float(len(runs.first) / runs.count.sum()), without)
         return scores
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """The orders that no sample is long enough for."""
+        return too_short(self.orders, "distinct_{}", "sample", inputs.samples)
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Some sample must hold an n-gram."""

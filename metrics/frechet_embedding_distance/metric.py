@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
+from metrics.common.base import TOO_LITTLE_REAL, Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.encoder import EmbeddingMetric, embeddings
 from metrics.common.tokens import Tokens
 
@@ -33,6 +33,10 @@ class FrechetEmbeddingDistance(EmbeddingMetric):
     better: ClassVar[Better] = "lower"
     aspect: ClassVar[Aspect] = "both"
     bounds: ClassVar[Bounds] = (0.0, None)
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """The floor, where there is too little real text for it."""
+        return {} if inputs.as_many_real is not None else {f"{self.name}_floor": TOO_LITTLE_REAL}
 
     def least(self) -> int:
         """Two, for a covariance."""

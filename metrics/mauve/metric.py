@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
+from metrics.common.base import TOO_LITTLE_REAL, Aspect, Better, Bounds, Estimate, MetricInputs
 from metrics.common.encoder import EmbeddingMetric, Vectors, embeddings
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import jackknife
@@ -55,6 +55,10 @@ class Mauve(EmbeddingMetric):
             raise ValueError(f"mauve: seeds must be at least two different numbers, got {self.seeds!r}")
         if not self.scaling > 0:
             raise ValueError(f"mauve: scaling must be above 0, got {self.scaling!r}")
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """The ceiling, where there is too little real text for it."""
+        return {} if inputs.as_many_real is not None else {f"{self.name}_ceiling": TOO_LITTLE_REAL}
 
     def least(self) -> int:
         """A sentence for each bucket; with fewer than 20 the clustering is of little worth."""

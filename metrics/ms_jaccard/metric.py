@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.joint_counts import JointCounts, joint_counts
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -21,7 +21,7 @@ Ids = NDArray[np.int64]
 class MsJaccard(EstimatedMetric):
     """Weighted Jaccard index of n-gram counts per sentence, geometric mean over the orders 1 to n.
 
-    Keys `ms_jaccard_1` .. `ms_jaccard_5`; from the first order that neither side holds on there is no key.
+    Keys `ms_jaccard_1` .. `ms_jaccard_5`; orders that neither side is long enough for are absent.
     """
 
     version: ClassVar[int] = 1
@@ -51,6 +51,12 @@ class MsJaccard(EstimatedMetric):
             if order in self.orders:
                 scores[f"ms_jaccard_{order}"] = jackknife(float(np.exp(logs / order)), np.exp(logs_without / order))
         return scores
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """The orders that neither side is long enough for."""
+        assert inputs.references is not None
+        what = "sample and no reference sentence"
+        return too_short(self.orders, "ms_jaccard_{}", what, inputs.samples, inputs.references)
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Some sentence must hold an n-gram."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.ngrams import ngram_runs
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
@@ -19,7 +19,7 @@ __all__ = ["NgramEntropy"]
 class NgramEntropy(EstimatedMetric):
     """Entropy in nats of the samples' n-gram frequencies. Keys `ngram_entropy_1` .. `ngram_entropy_4`.
 
-    An order that no sample is long enough for has no key.
+    An order that no sample is long enough for is absent.
     """
 
     version: ClassVar[int] = 1
@@ -44,6 +44,10 @@ class NgramEntropy(EstimatedMetric):
                     without = np.log(left) - (weighted - lost) / left
                 scores[f"ngram_entropy_{order}"] = jackknife(float(np.log(total) - weighted / total), without)
         return scores
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """The orders that no sample is long enough for."""
+        return too_short(self.orders, "ngram_entropy_{}", "sample", inputs.samples)
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """Some sample must hold an n-gram."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
+from metrics.common.base import TOO_LITTLE_REAL, Aspect, Better, Bounds, Estimate, MetricInputs, too_short
 from metrics.common.characters import characters, not_spelled
 from metrics.common.joint_counts import JointCounts, joint_counts
 from metrics.common.tokens import Tokens
@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 _PARTS = ("", "_floor", "_first", "_first_floor")
 """What a key ends with."""
+_UNITS = {"word": "token", "character": "character"}
+"""Of a sentence's length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class NgramJsd(EstimatedMetric):
     `ngram_jsd_1_floor` .. `ngram_jsd_4_floor`: what as many real sentences as there are samples get; absent where there
     are too few. `ngram_jsd_1_first` .. and `ngram_jsd_1_first_floor` ..: the same of the first `first` samples and of
     as many real sentences; absent where there are no more samples than that. An order that one of the two sides is too
-    short for has no key.
+    short for is absent.
     """
 
     version: ClassVar[int] = 1
@@ -65,11 +67,33 @@ class NgramJsd(EstimatedMetric):
         """The samples' divergence from the references, and that of real text: the floor, which has no error here."""
         scores = self._scores(inputs)
         if self.first < len(inputs.samples):
-            few = replace(inputs, samples=inputs.samples.select(np.arange(self.first)))
-            for key, estimate in self._scores(few).items():
+            for key, estimate in self._scores(self._few(inputs)).items():
                 base, floor, _ = key.partition("_floor")
                 scores[f"{base}_first{floor}"] = estimate
         return scores
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """Orders that a side is too short for, floors of too little real text, the first few where they are all."""
+        found = self._absent(inputs, "ngram_jsd_{}")
+        if self.first < len(inputs.samples):
+            return found | self._absent(self._few(inputs), "ngram_jsd_{}_first")
+        first = [f"ngram_jsd_{n}{part}" for part in _PARTS[2:] for n in self.orders]
+        return found | dict.fromkeys(first, f"there are no more than {self.first} samples")
+
+    def _absent(self, inputs: MetricInputs, key: str) -> dict[str, str]:
+        assert inputs.references is not None
+        floor, unit = f"{key}_floor", _UNITS[self.level]
+        found: dict[str, str] = {}
+        for what, corpus in {"sample": inputs.samples, "reference sentence": inputs.references}.items():
+            for name in (key, floor):
+                found |= too_short(self.orders, name, what, self._cut(corpus, inputs), unit=unit)
+        real = inputs.as_many_real
+        if real is None:
+            return found | dict.fromkeys(map(floor.format, self.orders), TOO_LITTLE_REAL)
+        return found | too_short(self.orders, floor, "real sentence", self._cut(real, inputs), unit=unit)
+
+    def _few(self, inputs: MetricInputs) -> MetricInputs:
+        return replace(inputs, samples=inputs.samples.select(np.arange(self.first)))
 
     def _scores(self, inputs: MetricInputs) -> dict[str, Estimate]:
         assert inputs.references is not None

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Aspect, Better, Bounds, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs, too_short
 from metrics.common.ngrams import ngrams_by_sentence, reference_index
 from metrics.common.sentences import sentence_keys
 from metrics.common.uncertainty import MeanMetric, PerSentence
@@ -19,7 +19,7 @@ __all__ = ["Novelty"]
 class Novelty(MeanMetric):
     """Share of samples, and of their n-grams, that the training text does not hold.
 
-    Keys `novelty` and `novelty_ngram_2` .. `novelty_ngram_4`; an order that no sample is long enough for has no key.
+    Keys `novelty` and `novelty_ngram_2` .. `novelty_ngram_4`; an order that no sample is long enough for is absent.
     """
 
     version: ClassVar[int] = 1
@@ -36,6 +36,10 @@ class Novelty(MeanMetric):
     def keys(self) -> dict[str, Better]:
         """Of whole sentences, and of n-grams."""
         return dict.fromkeys(["novelty", *(f"novelty_ngram_{n}" for n in self.orders)], self.better)
+
+    def absent(self, inputs: MetricInputs) -> dict[str, str]:
+        """The orders that no sample is long enough for."""
+        return too_short(self.orders, "novelty_ngram_{}", "sample", inputs.samples)
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Whether each sample is new, and its new n-grams; repetitions count as often as they occur."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 from collections.abc import Iterator
@@ -31,6 +32,16 @@ STABILISED: dict[str, tuple[str, dict[str, Any]]] = {
         "maligan",
         {"d_norm": "weight", "gradient_penalty": 1.0, "feature_matching": 1.0, "historical_averaging": 1.0}
         | {"d_keep": 0.5, "ema_decay": 0.5, "prefix": 0},
+    ),
+    "rankgan, weight": (
+        "rankgan",
+        {"d_norm": "weight", "feature_matching": 1.0, "historical_averaging": 1.0, "ema_decay": 0.9}
+        | {"d_dropout": "always", "reward": "log_rank"},
+    ),
+    "sentigan, two kinds": (
+        "sentigan",
+        {"generators": 2, "d_norm": "batch", "historical_averaging": 1.0, "label_smoothing": 0.1, "ema_decay": 0.9}
+        | {"penalised": "drawn"},
     ),
     "leakgan, spectral": (
         "leakgan",
@@ -95,7 +106,9 @@ def advance(model: TextGenerator, stream: Stream, first: int = 0, last: int | No
         step(stream)
 
 
+@functools.cache
 def trained(name: str, spec: SequenceSpec) -> TextGenerator:
+    """Of whoever only draws from it and asks it: trained once."""
     model = build(name, spec)
     advance(model, Stream(spec, model.config.batch_size))
     return model
@@ -181,10 +194,33 @@ def test_temperature(name: str) -> None:
         return
     with pytest.raises(ValueError, match="temperature"):
         model.sample(1, temperature=0.0)
+    if getattr(model.config, "generators", 1) > 1:
+        pytest.skip("the temperature of a mixture is that of each generator")
     expected = (model.log_prob(torch.arange(5)[:, None]).double() / 0.5).softmax(0)
     torch.manual_seed(5)
     observed = model.sample(20_000, temperature=0.5).flatten().bincount(minlength=5)
     assert chisquare(observed, expected * 20_000).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 1.7])
+@pytest.mark.parametrize("name", MODELS)
+def test_log_prob_at_a_temperature_is_that_of_the_samples(name: str, temperature: float) -> None:
+    """Probabilities of all sentences sum to 1, and sentences of several words are drawn with them."""
+    model = trained(name, ENDING)
+    if not isinstance(model, HasLogProb):
+        pytest.skip("no likelihood")
+    sentences = all_sentences(ENDING)
+    log_prob = model.log_prob(sentences, temperature=temperature)  # type: ignore[call-arg]
+    if temperature == 1:
+        assert torch.equal(log_prob, model.log_prob(sentences))
+    probability = log_prob.double().exp()
+    assert probability.sum().item() == pytest.approx(1, abs=1e-5)
+    torch.manual_seed(6)
+    n = 20_000
+    drawn = model.sample(n, temperature=temperature)
+    entropy = -(probability * log_prob).sum().item()
+    costs = -model.log_prob(drawn, temperature=temperature)  # type: ignore[call-arg]
+    assert abs(costs.mean().item() - entropy) < 4 * costs.std().item() / n**0.5
 
 
 @pytest.mark.parametrize("name", MODELS)

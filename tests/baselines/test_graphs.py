@@ -32,6 +32,10 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "constant_reward": {"mle_steps": STEPS},
     "seqgan": {"mle_steps": STEPS, "d_pretrain_steps": STEPS, "pool_batches": 2, "d_steps": 3},
     "maligan": {"mle_steps": STEPS, "d_pretrain_steps": STEPS, "pool_batches": 2, "d_steps": 3},
+    "rankgan": {"mle_steps": STEPS, "d_pretrain_steps": STEPS, "pool_batches": 2, "d_steps": 3},
+    "sentigan": {"mle_steps": STEPS, "d_pretrain_steps": STEPS, "pool_batches": 2, "d_steps": 3},
+    "scheduled_sampling": {"steps": STEPS, "epoch_steps": 2},
+    "pg_bleu": {"mle_steps": STEPS, "reference_batches": 2},
     "leakgan": {"d_pretrain_steps": STEPS - 1, "mle_steps": 1, "rounds": 1},
     "relgan": {"mle_steps": STEPS, "iterations": 2},
     "wgan_gp": {"critic_steps": 8},
@@ -41,6 +45,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("seqgan", {"d_norm": "spectral", "label_smoothing": 0.1}),
     ("seqgan", {"d_norm": "weight", "feature_matching": 1.0}),
     ("maligan", {"d_norm": "batch"}),
+    ("rankgan", {"d_norm": "spectral"}),
+    ("sentigan", {"generators": 2, "label_smoothing": 0.1}),
     ("wgan_gp", {"d_norm": "spectral", "d_keep": 0.8}),
 ]
 
@@ -137,7 +143,7 @@ def test_replays_are_the_steps(name: str, settings: dict[str, Any]) -> None:
         assert ours.keys() == slow.keys()
         assert all(torch.equal(ours[key], slow[key]) for key in slow)
     assert all(torch.equal(x, y) for x, y in zip(state_of(replaying), state_of(plain), strict=True))
-    assert tape.recorded == {"seqgan": 2, "maligan": 2}.get(name, 1)
+    assert tape.recorded == (2 if name in ("seqgan", "maligan", "rankgan", "sentigan") else 1)
     assert tape.warm == 3 * tape.recorded
     assert tape.replays >= 4 * tape.recorded
     groups = [group for o in replaying.optimizers.values() for group in o.param_groups]

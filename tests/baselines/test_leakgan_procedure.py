@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,39 @@ def test_the_order_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
             phase.step(iter([]))
         done.append(" ")
     assert "".join(done) == "dddmmdddmm 0dd1ddm2dd3ddm4dd "
+
+
+def test_pretraining_may_read_the_same_few_batches_while_the_discriminator_reads_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gan = slow.gan_of(
+        slow.FIXED, rounds=2, d_pretrain_steps=2, mle_steps=3, iterations=2, d_steps=2, mle_every=1, mle_interleaved=2,
+        mle_batches=2, pool_batches=1, pool_epochs=1, rollouts=1,
+    )  # fmt: skip
+    read: list[Tensor] = []
+    find = gan._read
+
+    def spy(tokens: Tensor, *, all_features: bool) -> Any:
+        if not all_features:  # of mle_step alone
+            read.append(tokens)
+        return find(tokens, all_features=all_features)
+
+    monkeypatch.setattr(gan, "_read", spy)
+    taken: list[Tensor] = []
+
+    def batches() -> Iterator[Tensor]:
+        for batch in slow.stream(gan):
+            taken.append(batch)
+            yield batch
+
+    stream = batches()
+    for phase in gan.phases():
+        for _ in range(phase.steps):
+            phase.step(stream)
+    assert len(read) == 2 * 3 + 2 * 2
+    assert all(torch.equal(tokens, read[i % 2]) for i, tokens in enumerate(read))
+    assert not torch.equal(read[0], read[1])
+    assert len(taken) == 2 + 2 + 2  # those two, and one for each pool of two steps
 
 
 def test_each_step_moves_its_own_parts_with_its_own_optimisers() -> None:

@@ -31,6 +31,17 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "constant_reward": {"reward": "noise"},
     "seqgan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 1, "pool_batches": 1, "d_steps": 1, "rollouts": 2},
     "maligan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 3, "g_steps": 1, "d_steps": 1},
+    "rankgan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 1, "pool_batches": 1, "d_steps": 1, "rollouts": 2},
+    "sentigan": {
+        "mle_steps": 1,
+        "d_pretrain_steps": 1,
+        "iterations": 1,
+        "pool_batches": 1,
+        "d_steps": 1,
+        "rollouts": 2,
+    },
+    "scheduled_sampling": {"epoch_steps": 1},
+    "pg_bleu": {"mle_steps": 3, "reference_batches": 2, "g_steps": 1},
     "leakgan": {"d_pretrain_steps": 1, "mle_steps": 1, "d_steps": 1, "iterations": 2, "pool_batches": 1},
     "relgan": {"mle_steps": 1, "d_steps": 1, "iterations": 2},
     "wgan_gp": {"critic_steps": 1, "iterations": 2},
@@ -158,13 +169,17 @@ def test_on_sentences_of_one_length_nothing_waits(model: str) -> None:
     assert waits(model, FIXED) == set()
 
 
+ROLLOUTS = {
+    "common/fast/sampling.py:write_words",
+    "common/training/rollout.py:_prefixes",
+    "common/training/rollout.py:_complete",
+}
 ENDS: Mapping[str, set[str]] = {
     "constant_reward": {"common/fast/sampling.py:write_words"},
-    "seqgan": {
-        "common/fast/sampling.py:write_words",
-        "common/training/rollout.py:_prefixes",
-        "common/training/rollout.py:_complete",
-    },
+    "seqgan": ROLLOUTS,
+    "rankgan": ROLLOUTS,
+    "sentigan": ROLLOUTS,
+    "pg_bleu": ROLLOUTS,
     "maligan": {"common/fast/sampling.py:write_words"},
     "leakgan": {"common/fast/sampling.py:write_words"},
 }
@@ -182,6 +197,8 @@ STABILISED = [
     ("seqgan", {"d_norm": "spectral", "ema_decay": 0.9, "historical_averaging": 0.1, "label_smoothing": 0.1}),
     ("seqgan", {"feature_matching": 1.0, "d_norm": "weight"}),
     ("maligan", {"d_norm": "batch", "prefix": 0}),
+    ("rankgan", {"d_norm": "spectral", "feature_matching": 1.0, "d_dropout": "always", "reward": "log_rank"}),
+    ("sentigan", {"generators": 2, "penalised": "drawn", "label_smoothing": 0.1, "d_norm": "weight"}),
     ("leakgan", {"rank": "sorted", "cosine": "per_sample", "goals": "aligned", "rank_with_real": True}),
     ("leakgan", {"feature_matching": 1.0, "d_norm": "spectral"}),
     ("relgan", {"generator": "lstm", "gradient_penalty": 1.0, "loss": "hinge"}),

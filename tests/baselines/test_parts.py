@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from baselines.common.networks.cnn import FILTERS, CNNClassifier
 from baselines.common.networks.lstm import Decoder, LSTMLanguageModel
 from baselines.common.spec import SequenceSpec
 from baselines.common.training.optimizer import adam, update
-from baselines.common.training.state import Counter, SentenceStore
+from baselines.common.training.state import Counter, DiscriminatorPool, RepeatedBatches, SentenceStore
 
 WORDS = SequenceSpec(vocab_size=50, max_len=20, bos_id=0, pad_id=None, eos_id=None)
 ENDING = SequenceSpec(vocab_size=7, max_len=6, bos_id=1, pad_id=2, eos_id=3)
@@ -241,3 +243,58 @@ def test_store_keeps_one_epoch_of_a_stream_in_fixed_order() -> None:
     for batch in [*epoch, epoch[0], epoch[2]]:  # a repeated batch that is no new epoch
         other.add(batch)
     assert len(other.sentences()) == 10
+
+
+def numbered(start: int, batch_size: int) -> Iterator[Tensor]:
+    """Endless batches of sentences whose words are all their number."""
+    for first in itertools.count(start, batch_size):
+        yield torch.arange(first, first + batch_size)[:, None].expand(-1, WORDS.max_len)
+
+
+def epochs_of(pool: DiscriminatorPool, n: int, per_epoch: int) -> list[list[tuple[list[int], list[int]]]]:
+    """For each pass over pools of generated sentences -1, the batches as (numbers, labels)."""
+    stream = numbered(1, 4)
+
+    def batch() -> tuple[list[int], list[int]]:
+        tokens, real = pool.next(stream, lambda k: torch.full((k, WORDS.max_len), -1))
+        return tokens[:, 0].tolist(), real.tolist()
+
+    return [[batch() for _ in range(per_epoch)] for _ in range(n)]
+
+
+def test_a_pool_may_hold_more_real_sentences_than_generated_ones() -> None:
+    """Five batches real, one generated, each sentence once in a pass; the next pool has the next real ones."""
+    torch.manual_seed(0)
+    pool = DiscriminatorPool(WORDS, batches=1, batch_size=4, epochs=2, real_share=5)
+    passes = epochs_of(pool, 4, 6)
+    assert passes[0] == passes[1]
+    assert passes[2] == passes[3]
+    for number, found in enumerate((passes[0], passes[2])):
+        pairs = [pair for numbers, labels in found for pair in zip(numbers, labels, strict=True)]
+        real = range(1 + 20 * number, 21 + 20 * number)
+        assert sorted(pairs) == sorted([(-1, 0)] * 4 + [(k, 1) for k in real])
+        assert any({0, 1} == set(labels) for _, labels in found)  # shuffled together
+
+
+def test_a_reshuffled_pool_has_other_batches_in_each_pass() -> None:
+    torch.manual_seed(0)
+    pool = DiscriminatorPool(WORDS, batches=3, batch_size=4, epochs=3, reshuffled=True)
+    passes = epochs_of(pool, 6, 6)
+    for first in (0, 3):
+        contents = [
+            sorted(p for ns, ls in found for p in zip(ns, ls, strict=True)) for found in passes[first : first + 3]
+        ]
+        assert contents[0] == contents[1] == contents[2]
+        assert all(label == (number > 0) for number, label in contents[0])
+        assert passes[first] != passes[first + 1] != passes[first + 2]
+    assert passes[0] != passes[3]
+
+
+def test_repeated_batches_are_the_first_ones_also_after_a_checkpoint() -> None:
+    stream, repeated = numbered(1, 2), RepeatedBatches(WORDS, batches=3, batch_size=2)
+    found = [repeated.next(stream)[0, 0].item() for _ in range(8)]
+    assert found == [1, 3, 5, 1, 3, 5, 1, 3]
+    assert next(stream)[0, 0].item() == 7  # the others are left to whoever reads the stream too
+    resumed = RepeatedBatches(WORDS, batches=3, batch_size=2)
+    resumed.load_state_dict(repeated.state_dict())
+    assert [resumed.next(stream)[0, 0].item() for _ in range(2)] == [5, 1]

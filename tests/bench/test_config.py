@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_set_refuses_an_unknown_name_with_the_nearest() -> None:
         parse_settings(["lr"])
 
 
+@pytest.mark.parametrize("key", ["seed", "run.seed", "model", "task"])
+def test_what_makes_the_run_is_no_setting(key: str) -> None:
+    with pytest.raises(KeyError, match="is no setting: give it as"):
+        assign({key: 5}, {"model": "mle", "task": "grammar"})
+
+
 def test_a_metric_is_set_by_its_name() -> None:
     values = parse_settings(["lm_score.order=3", "lr=0.5", "lm_score.corpus=training"])
     found = assign(values, {"model": TOY, "task": "grammar", "scale": "smoke"})
@@ -121,26 +128,65 @@ def test_a_suite_is_the_product_of_its_lists(tmp_path: Path) -> None:
     assert {c.n_samples for c in configs} == {50}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("seeds = [1]\n", "no [[runs]]"),
-        ("= 3", "is not a suite"),
-        ('[[runs]]\nmodel = "mle"\n', "lacks 'task'"),
-        (
-            '[models.mlee]\nsteps = 3\n[[runs]]\nmodel = "mle"\ntask = "grammar"\n',
-            "no run of model 'mlee'; did you mean 'mle'",
-        ),
-        ('sampels = 3\n[[runs]]\nmodel = "T"\ntask = "oracle_lstm"\n', "sampels is not a setting"),
-    ],
-)
-def test_a_wrong_suite_is_named(tmp_path: Path, text: str, expected: str) -> None:
+MLE = '[[runs]]\nmodel = "mle"\ntask = "grammar"\n'
+WRONG_SUITES = [
+    ("seeds = [1]\n", "no [[runs]]"),
+    ("= 3", "is not a suite"),
+    ('[[runs]]\nmodel = "mle"\n', "runs[0]: it lacks 'task'"),
+    (f"[models.mlee]\nsteps = 3\n{MLE}", "no run of model 'mlee'; did you mean 'mle'"),
+    (f"sampels = 3\n{MLE}", "sampels is not a setting; did you mean 'samples'?"),
+    (f"[[samples]]\nnmae = 1\n{MLE}", "samples[0].nmae is not a setting; did you mean 'name'?"),
+    (f"{MLE}seed = 3\n", "runs[0].seed is not a setting; did you mean 'seeds'?"),
+    (f'{MLE}[[runs.expected]]\npublishd = "x"\n', "runs[0].expected[0].publishd is not a setting; did you mean"),
+    (f"seeds = 5\n{MLE}", "seeds takes a list, got 5"),
+    (f'{MLE}seeds = "012"\n', "runs[0].seeds takes a list, got '012'"),
+    (f"{MLE}seeds = [0, true]\n", "runs[0].seeds[1] takes an integer, got True"),
+    (f"{MLE}seeds = []\n", "runs[0].seeds: the list is empty"),
+    (f"model = 1\n{MLE}", "model: a name is expected, or a list of names, got 1"),
+    ('[[runs]]\nmodel = [["mle"]]\ntask = "grammar"\n', "runs[0].model[0] takes text, got ['mle']"),
+    ('[[runs]]\nmodel = "mle"\ntask = {}\n', "runs[0].task: a name is expected, or a list of names, got {}"),
+    ('[[runs]]\nmodel = 1.5\ntask = "grammar"\n', "runs[0].model: a name is expected, or a list of names, got 1.5"),
+    (f'[["mle"]]\n{MLE}', "mle is not a setting"),
+    (f"{MLE}n_samples = 2020-01-01\n", "runs[0].n_samples takes an integer, got 2020-01-01"),
+    (f"{MLE}n_samples = true\n", "runs[0].n_samples takes a number, got True"),
+    (f"metric_settings = inf\n{MLE}", "metric_settings takes a table, got inf"),
+    (f"{MLE}metric_settings = {{bleu = 1}}\n", "runs[0].metric_settings.bleu takes a table, got 1"),
+    (f"{MLE}model_settings = 1\n", "runs[0].model_settings takes a table, got 1"),
+    (f"{MLE}model_settings = {{lr = true}}\n", "runs[0]: mle: lr takes a number, got True"),
+    (
+        f"{MLE}model_settings = {{lr = {'[' * 30}{']' * 30}}}\n",
+        "runs[0].model_settings: lists or tables in",
+    ),
+    (f"{MLE}metrics = ['bleuu']\n", "runs[0]: no 'bleuu' in metrics; did you mean 'bleu'?"),
+    (f"models = {{mle = 1}}\n{MLE}", "models.mle takes a table, got 1"),
+    (f"[samples]\n{MLE}", "samples takes a list, got {}"),
+    (f"a = 1\na = 2\n{MLE}", "is not a suite: Cannot overwrite a value (at line 2"),
+    (f"x = {'[' * 5_000}", "is not a suite: lists or tables in one another without end"),
+    (f"#{'x' * (1 << 20)}", "at most 1048576 are read"),
+    (f"[[runs]]\nmodel = '{'x' * 300}.py:A'\ntask = 'grammar'\n", "runs[0]: no file 'xxx"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG_SUITES, ids=range(len(WRONG_SUITES)))
+def test_a_wrong_suite_is_named_with_the_key_and_what_would_be_right(tmp_path: Path, text: str, expected: str) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(text.replace('"T"', f'"{TOY}"'))
+    path.write_text(text)
     with pytest.raises(ValueError) as caught:
         read_suite(path)
     assert str(path) in str(caught.value)
     assert expected in str(caught.value)
+
+
+def test_true_is_no_number_and_a_name_is_text() -> None:
+    with pytest.raises(ValueError, match="mle: lr takes a number, got True"):
+        resolve(model="mle", task="grammar", model_settings={"lr": True})
+    with pytest.raises(ValueError, match="n_samples takes a number, got True"):
+        make_runs({"model": TOY, "task": "oracle_lstm", "n_samples": True}, [0])
+    with pytest.raises(ValueError, match="seed takes an integer, got '0'"):
+        make_runs({"model": TOY, "task": "oracle_lstm"}, "012")  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="is text, got 3"):
+        find("models", 3)  # type: ignore[arg-type]
+    assert make_runs({"model": TOY, "task": "oracle_lstm", "cuda_graphs": True}, [0])[0].cuda_graphs
 
 
 def test_seeds_must_not_be_negative() -> None:
@@ -194,6 +240,60 @@ def test_a_model_of_a_file_is_its_class_and_its_source(tmp_path: Path, monkeypat
     assert edited.model_source == file.read_bytes()
 
 
+def test_what_a_model_of_a_file_imports_of_the_users_is_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my_parts"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from .deeper_parts import WIDTH\n")
+    (folder / "deeper_parts.py").write_text("import numpy, torch\nWIDTH = 3\n")
+    file = tmp_path / "model_of_parts.py"
+    source = Path(TOY.partition(":")[0]).read_text()
+    file.write_text(source.replace("\nclass ", "\nfrom my_parts import WIDTH\n\nclass ", 1))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    first = resolve(model="model_of_parts.py:ToyGAN")
+    before = first.config_hash
+    assert list(first.sources) == ["model", "task", "model.py", "import my_parts", "import my_parts.deeper_parts"]
+    assert resolve(model="model_of_parts.py:ToyGAN").model_class is first.model_class
+    (folder / "deeper_parts.py").write_text("import numpy, torch\nWIDTH = 33\n")
+    edited = resolve(model="model_of_parts.py:ToyGAN")
+    assert edited.config_hash != before
+    assert sys.modules[edited.model_class.__module__].WIDTH == 33  # in the same process: loaded anew
+    assert list(resolve(model=TOY).sources) == ["model", "task", "model.py"]  # ours, and what is installed, is none
+
+
+def test_a_text_is_what_is_in_the_file_not_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("a b c\n" * 20)
+    (tmp_path / "copy.txt").write_text("a b c\n" * 20)
+
+    def ids(path: object) -> set[tuple[str, str]]:
+        text = resolve(task="text_file", task_settings={"path": str(path)})
+        rows = resolve(task="characters", task_settings={"source": str(path)})
+        assert text.task_settings["path"] == rows.task_settings["source"] == str(path)  # as it was given, to run again
+        return {(text.config_hash, text.run_id), (rows.config_hash, rows.run_id)}
+
+    first = ids("x.txt")
+    assert len(first) == 2
+    assert first == ids("./x.txt") == ids(tmp_path / "x.txt") == ids("copy.txt")
+    (tmp_path / "x.txt").write_text("a b d\n" * 20)
+    assert not first & ids("x.txt")
+
+
 def test_a_setting_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="--set x: lists or tables in one another, more than 20 deep"):
+        parse_settings([f"x={'[' * 30}{']' * 30}"])
     with pytest.raises(ValueError, match="--set x: lists or tables in one another without end"):
         parse_settings([f"x={'[' * 3_000}"])
+
+
+def test_a_setting_that_was_added_later_makes_no_new_row_at_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the model did not have it; another value is another row."""
+    usual = RunConfig(model="seqgan", task="grammar").resolve()
+    assert "pool_order" in usual.model_settings
+    spelled = RunConfig(model="seqgan", task="grammar", model_settings={"pool_order": "fixed"}).resolve()
+    other = RunConfig(model="seqgan", task="grammar", model_settings={"pool_order": "shuffled"}).resolve()
+    assert usual.config_hash == spelled.config_hash != other.config_hash
+    monkeypatch.setattr(config, "_without_added", plain)
+    assert RunConfig(model="seqgan", task="grammar").resolve().config_hash != usual.config_hash

@@ -56,9 +56,9 @@ def test_what_add_will_refuse_is_said_before_the_training(
     monkeypatch.setattr(starting, "launch", lambda *_, **__: [])
     monkeypatch.setattr(starting, "record_real_text", lambda *_: None)
 
-    def said(scale: str) -> str:
+    def said(scale: str, model: str = TOY) -> str:
         settings = {"n_train": 200, "n_valid": 20, "n_test": 60}
-        run = RunConfig.model_validate({"model": TOY, "task": "grammar", "scale": scale, "task_settings": settings})
+        run = RunConfig.model_validate({"model": model, "task": "grammar", "scale": scale, "task_settings": settings})
         file = io.StringIO()
         starting.start([run.resolve()], LaunchOptions(runs=tmp_path / "runs"), console=Console(file=file, width=500))
         return file.getvalue()
@@ -67,3 +67,9 @@ def test_what_add_will_refuse_is_said_before_the_training(
     (checkout / "bench" / "run.py").write_text("other code\n")
     assert "uncommitted changes (bench/run.py), so `leaderboards add` will refuse" in said("small")
     assert said("smoke") == ""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "toy_layers.py").write_text("WIDTH = 3\n")
+    source = Path(TOY.partition(":")[0]).read_text()
+    (tmp_path / "toy_in_parts.py").write_text(source.replace("\nclass ", "\nimport toy_layers\n\n\nclass ", 1))
+    parts = said("small", f"{tmp_path / 'toy_in_parts.py'}:ToyGAN")
+    assert "toy_in_parts.py:ToyGAN imports toy_layers, a file of its own" in parts

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.records import as_schema_1, evaluation, record
+from helpers.records import as_schema_1, evaluation, example, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.record import RunRecord, Score, read_evaluation, read_record
+import bench.record
+from bench.config import RunConfig
+from bench.record import RunRecord, Score, read_document, read_evaluation, read_record
 from bench.record_upgrade import upgrade_evaluation
 from bench.registry import find, names
 from bench.run_settings import RunSettings
@@ -122,3 +125,103 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
             {**json.loads(trained().to_json())["evaluations"][0], "scores": {"a": {"value": None, "metric": "a"}}}
         )
     assert math.isfinite(Score(value=1.0, metric="a", settings={}, better="real").value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"evaluations": 5}, {"evaluations": None}, {"environment": []}, {"origin": ["run"]}]
+)
+def test_an_older_record_of_other_types_is_refused_by_name(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(as_schema_1(example()[0]) | change))
+    with pytest.raises(ValueError, match=rf"record\.json: record.{next(iter(change))} must be"):
+        read_record(path)
+
+
+def test_an_older_record_whose_temperature_is_a_list_is_refused_by_name(tmp_path: Path) -> None:
+    document = as_schema_1(example()[0])
+    document["evaluations"][-1]["temperature"] = [1.0]
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="temperature must be float"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "m" * 1_000_000}, "has a name of 1,000,000 characters; at most 1,000 are read"),
+        (
+            {"model_config": {"a": list(range(100_000))}},
+            "record.model_config takes .* characters as JSON; at most 100,0",
+        ),
+        ({"task_config": {"a" * 200_000: 1}}, "record.task_config takes .* characters as JSON"),
+        ({"environment": {"a": "b" * 200_000}}, "record.environment takes .* characters as JSON"),
+        ({"evaluations": (evaluation(**{f"bleu_{i}": 0.5 for i in range(1_100)}),)}, "1,100 scores of different names"),
+        ({"evaluations": (evaluation(phase="p" * 2_000),)}, "a name of 2,000 characters"),
+    ],
+)
+def test_a_record_that_no_table_can_show_is_refused_at_once(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    path = tmp_path / "record.json"
+    replace(example()[0], **change).write(path)
+    with pytest.raises(ValueError, match=said):
+        read_record(path)
+
+
+def test_a_run_with_settings_that_no_record_keeps_is_refused_before_it_starts() -> None:
+    with pytest.raises(
+        ValueError, match=r"text_file takes .* characters as JSON; at most 100,000 can be kept of a run"
+    ):
+        RunConfig(model="mle", task="text_file", task_settings={"path": "x" * 200_000}).resolve()
+
+
+def slowly(content: bytes, monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, Any] | None:
+    """What the careful reader makes of a document; None: it refuses."""
+    (folder / "d.json").write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.record, "_read_quickly", lambda _: None)
+        try:
+            return read_document(folder / "d.json")
+        except ValueError:
+            return None
+
+
+DOUBTFUL = [
+    b'{"a":1,"a":2}', b'{"a":{"b":1,"b":1}}', b'{"a":1e51}', b'{"a":1e400}', b'{"a":NaN}', b'{"a":-Infinity}',
+    b'{"a":"\\ud800"}', b'{"a":01}', b'{"a":[1,]}', b'{"a":1} x', b'[1]', b"", b'{"a":tru}', b'{"a":"\xff"}',
+    b'{"a":"\x01"}', b"\xef\xbb\xbf{}", b'{"a":' + b"[" * 60 + b"]" * 60 + b"}", b'{"a":' + b"9" * 401 + b"}",
+]  # fmt: skip
+FINE = [b"{}", b' {"a" : -0.0, "b":[1, 2.5e-7, true, null]}\n', b'{"a":{"b":"x"},"c":123456789012345678901234567890}']
+
+
+def test_the_quick_reader_takes_nothing_that_the_careful_one_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in DOUBTFUL:
+        assert slowly(content, monkeypatch, tmp_path) is None, content
+        assert bench.record._read_quickly(content) is None, content
+    for content in FINE:
+        assert repr(bench.record._read_quickly(content)) == repr(slowly(content, monkeypatch, tmp_path)), content
+    assert bench.record._read_quickly(b'{"a":"x\\":y"}') is None, "in doubt"
+    assert read_record_of(b'{"a":"x\\":y"}', tmp_path) == {"a": 'x":y'}
+    numbers = random.Random(0)
+    whole = b'{"a":{"value":0.1234567890123,"n":12,"s":"x","l":[1,2.5e-7,"q",null,true]},"b":"t"}'
+    taken = 0
+    for _ in range(3000):
+        content = bytearray(whole)
+        for _ in range(numbers.randint(1, 3)):
+            content[numbers.randrange(len(content))] = numbers.choice(b'{}[]":,.0123456789eE+-\\ \nabnu\xc3truefals')
+        quick = bench.record._read_quickly(bytes(content))
+        if quick is not None:
+            taken += 1
+            assert repr(quick) == repr(slowly(bytes(content), monkeypatch, tmp_path)), bytes(content)
+    assert taken > 100
+
+
+def read_record_of(content: bytes, folder: Path) -> dict[str, Any]:
+    (folder / "d.json").write_bytes(content)
+    return read_document(folder / "d.json")
+
+
+def test_equal_settings_of_other_types_have_other_signatures() -> None:
+    texts = [Score(value=0.5, metric="m", settings={"a": a}, better="lower").signature for a in (1, 1.0, True, "1")]
+    assert texts == ["m|a:1", "m|a:1.0", "m|a:True", "m|a:1"]

@@ -38,7 +38,7 @@ def test_a_model_of_an_installed_package_is_run_by_its_name(tmp_path: Path) -> N
     (path,) = (tmp_path / "runs").glob("*tiny_gan*/record.json")
     record = read_record(path)
     assert (record.model, record.status) == ("tiny_gan", "completed")
-    assert bench(tmp_path / "site", "list", "models").stdout.count(" tiny_gan,") == 1
+    assert bench(tmp_path / "site", "list", "models").stdout.count("  tiny_gan  ") == 1
 
 
 def test_it_takes_no_name_of_ours_and_must_be_a_model(tmp_path: Path) -> None:

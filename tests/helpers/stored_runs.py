@@ -46,11 +46,11 @@ def as_from_a_clean_checkout(record: RunRecord) -> RunRecord:
     return replace(record, environment={**record.environment, "git.sha": head(), "git.dirty": False})
 
 
-def train(runs: Path, **settings: Any) -> Path:
-    """A run of the toy GAN: cadence, end of pre-training, end at two temperatures."""
-    toy, grammar = find("models", TOY), find("tasks", "grammar")
-    model, task = (dict(kind.scales.get("smoke", {})) for kind in (toy, grammar))  # as quick, and fit for a row
-    values = {"model": TOY, "task": "grammar", "scale": "small", "n_samples": 60, "temperatures": [0.5]}
+def train(runs: Path, name: str = TOY, **settings: Any) -> Path:
+    """A run, of the toy GAN: cadence, end of pre-training, end at two temperatures."""
+    kinds = find("models", name), find("tasks", "grammar")
+    model, task = (dict(kind.scales.get("smoke", {})) for kind in kinds)  # as quick, and fit for a row
+    values = {"model": name, "task": "grammar", "scale": "small", "n_samples": 60, "temperatures": [0.5]}
     values |= {"model_settings": model | settings.pop("model_settings", {}), "task_settings": task}
     resolved = RunConfig.model_validate({**values, "evaluate_every": 22, **settings}).resolve()
     run(resolved, runs)

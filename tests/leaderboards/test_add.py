@@ -23,14 +23,12 @@ from leaderboards.repository.verify import verify
 LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return runs.train(tmp_path_factory.mktemp("add"))
+LOG_PROBS = {"log-probs-samples.npz", "log-probs-samples-after-mle.npz"}
 
 
 @pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    return runs.copy(trained, tmp_path / "run")
+def run(toy_run: Path, tmp_path: Path) -> Path:
+    return runs.copy(toy_run, tmp_path / "run")
 
 
 @pytest.fixture
@@ -54,10 +52,11 @@ def test_record_and_samples_are_copied(run: Path, tmp_path: Path) -> None:
     assert told.bytes == sum(path.stat().st_size for path in folder.iterdir())
     assert (folder / "record.json").read_bytes() == (run / "record.json").read_bytes()
     kept = {path.name for path in folder.iterdir()} - {"record.json"}
-    assert kept == {"samples.txt.bz2", "samples-after-mle.txt.bz2", "model.py.bz2"}, (
-        "the end, that of pre-training, the code"
-    )
-    for name in kept:
+    sentences = {"samples.txt.bz2", "samples-after-mle.txt.bz2", "model.py.bz2"}
+    assert kept == sentences | LOG_PROBS, "the end, that of pre-training, the code"
+    for name in LOG_PROBS:
+        assert (folder / name).read_bytes() == (run / name).read_bytes()
+    for name in sentences:
         assert bz2.decompress((folder / name).read_bytes()) == (run / name.removesuffix(".bz2")).read_bytes()
 
 
@@ -117,6 +116,7 @@ def environment(**changes: Any) -> Change:
         (lambda r: replace(r, data_sha256="0" * 64), "the data are 000000000000, grammar gives"),
         (lambda r: replace(r, evaluations=r.evaluations[:2]), "without an evaluation at its end"),
         (lambda r: replace(r, model="<script>alert(1)</script>"), "without <, >"),
+        (lambda r: replace(r, sources={**(r.sources or {}), "import layers": "0" * 64}), "imports layers, a file of"),
     ],
 )
 def test_refused_is_what_nobody_could_check(run: Path, tmp_path: Path, change: Change, said: str) -> None:
@@ -159,7 +159,7 @@ def test_a_failed_run_is_a_row_too(tmp_path: Path) -> None:
     folder = runs.train(tmp_path, model_settings={"break_at": 3})
     assert read_record(folder / "record.json").status == "failed"
     told = add(folder / "record.json", tmp_path / "results")
-    assert told.files == ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2"]
+    assert told.files == [min(LOG_PROBS), "model.py.bz2", "record.json", "samples-after-mle.txt.bz2"]
 
 
 def test_nothing_is_left_of_a_write_that_broke_off(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_of_somebody_elses_samples_hash_and_address_are_kept(handed_in: Path, ru
 def test_an_unfinished_run_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "run.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match=r"not the folder of a finished run"):
+    with pytest.raises(FileNotFoundError, match=r"the runs below it have not ended"):
         find_runs([tmp_path / "begun"])
     assert "error: " in command("add", tmp_path / "begun", "--results", tmp_path / "results", code=2)
 
@@ -218,7 +218,8 @@ def test_command_adds_the_good_and_names_the_bad(run: Path, handed_in: Path, tmp
     done = CliRunner().invoke(app, ["add", str(run), "--results", str(tmp_path / "again"), "--json"])
     (one,) = json.loads(done.stdout)["added"]
     assert one["new"]
-    assert one["files"] == ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]
+    expected = ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]
+    assert one["files"] == [*sorted(LOG_PROBS), *expected]
     assert "go together" in command("add", run, "--source-url", "https://example.org", code=2)
 
 

@@ -16,6 +16,7 @@ from helpers import stored_runs as runs
 from bench.record import read_record
 from bench.run_folder import is_regular, read_regular
 from leaderboards.records import read_store
+from leaderboards.render.page.files import read_diary
 from leaderboards.repository.add import add
 from leaderboards.repository.verify import verify
 
@@ -304,3 +305,10 @@ def test_only_files_of_a_run_are_opened(tmp_path: Path) -> None:
             read_regular(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         read_regular(tmp_path / "nothing")
+
+
+def test_a_diary_of_sixty_thousand_names_is_shown_in_part(tmp_path: Path) -> None:
+    line = '{{"kind": "train", "phase": "mle", "step": 1, "values": {{"k{}": 1.0}}}}\n'
+    (tmp_path / "train.jsonl").write_text("".join(line.format(number) for number in range(60_000)))
+    curves = read_diary(tmp_path, 10)
+    assert list(curves) == [f"k{number}" for number in range(200)]

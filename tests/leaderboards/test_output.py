@@ -191,7 +191,7 @@ def test_command_without_records(tmp_path: Path) -> None:
     blocked.write_text("")
     tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7)))
     unwritable = command("build", tmp_path / "runs", "--out", blocked)
-    assert unwritable.exit_code == 1
+    assert unwritable.exit_code == 2
     assert "--out" in unwritable.stderr
 
 

@@ -17,29 +17,27 @@ from typer.testing import CliRunner
 from bench.record import read_record
 from bench.run_folder import temporary_prefix
 from leaderboards.__main__ import app
-from leaderboards.records import VERIFIED, read_store
+from leaderboards.evidence import VERIFIED, outcomes
+from leaderboards.records import read_store
 from leaderboards.repository import rescore
 from leaderboards.repository.add import PublishedFile, add
 from leaderboards.repository.verify import Verification, verify, write_verified
 
 LINES = [*["the dog sleeps", "a cat sees the dog", "the zorp sleeps", ""] * 3, "the dogs see a cat"]
 Document = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return runs.train(tmp_path_factory.mktemp("verify"))
+OF_THE_MODEL = {"kl_from_oracle", "nll_gen", "nll_gen_padded", "nll_own"}
+"""Scores of the toy's record that only the model can give, and of a text's true distribution."""
 
 
 @pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    return runs.copy(trained, tmp_path / "run")
+def run(toy_run: Path, tmp_path: Path) -> Path:
+    return runs.copy(toy_run, tmp_path / "run")
 
 
 @pytest.fixture
-def results(trained: Path, tmp_path: Path) -> Path:
-    add(trained / "record.json", tmp_path / "results")
-    add(next(trained.parent.glob("*real_text*"), hand_in(tmp_path)) / "record.json", tmp_path / "results")
+def results(toy_run: Path, tmp_path: Path) -> Path:
+    add(toy_run / "record.json", tmp_path / "results")
+    add(next(toy_run.parent.glob("*real_text*"), hand_in(tmp_path)) / "record.json", tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -51,6 +49,15 @@ def hand_in(folder: Path) -> Path:
 def only(reports: list[Verification]) -> Verification:
     assert len(reports) == 1
     return reports[0]
+
+
+def as_recorded(report: Verification) -> dict[str, set[str]]:
+    """Evaluation in words -> the scores of it that were not computed again."""
+    found: dict[str, set[str]] = {}
+    for (place, key), (how, _) in outcomes(report.checks).items():
+        if how == "recorded":
+            found.setdefault(report.evaluations[place], set()).add(key)
+    return found
 
 
 def command(*arguments: object, code: int = 0) -> str:
@@ -69,15 +76,21 @@ def test_a_run_is_verified_and_its_gaps_are_named(run: Path) -> None:
     scored = [e for e in record.evaluations if e.samples_file]
     assert (report.state, report.reasons) == ("verified", [])
     assert report.files == len(scored) == 3
-    needs_model = {"nll_gen", "nll_gen_padded"}
-    assert report.scores == sum(len(e.scores.keys() - needs_model) for e in scored)
+    assert report.scores == sum(len(e.scores) for e in scored)
     assert report.largest_difference == 0.0
     cadence = [e for e in record.evaluations if e.at == "cadence"]
     assert len(cadence) == 2
-    assert report.recorded_only == {
-        **{f"{e.phase}, step {e.step}, temperature 1": "these samples are not kept" for e in cadence},
-        **dict.fromkeys(needs_model, "needs the model's weights"),
-    }
+    assert as_recorded(report) == {f"{e.phase}, step {e.step}, temperature 1": set(e.scores) for e in cadence}
+    assert {why for how, why in outcomes(report.checks).values() if how == "recorded"} == {"these samples are not kept"}
+    by_the_model = {key for (_, key), (how, _) in outcomes(report.checks).items() if how == "log_probabilities"}
+    assert by_the_model == OF_THE_MODEL
+    for path in run.glob("log-probs-*.npz"):
+        path.unlink()
+    poorer = only(verify([run]))
+    needs_model = {key for (_, key), (_, why) in outcomes(poorer.checks).items() if "weights" in why}
+    assert needs_model == OF_THE_MODEL
+    n = sum(key in OF_THE_MODEL for e in scored for key in e.scores)
+    assert (poorer.state, poorer.scores) == ("verified", report.scores - n)
 
 
 def test_stored_rows_are_verified_without_the_other_temperatures(results: Path) -> None:
@@ -85,18 +98,19 @@ def test_stored_rows_are_verified_without_the_other_temperatures(results: Path) 
     assert [r.state for r in reports] == ["verified", "verified"]
     toy = next(r for r in reports if "ToyGAN" in r.model)
     assert toy.files == 2
-    assert toy.recorded_only["adversarial, step 50, temperature 0.5"] == "these samples are not kept"
+    assert "bleu_2" in as_recorded(toy)["adversarial, step 50, temperature 0.5"]
+    assert "adversarial, step 50, temperature 1" not in as_recorded(toy)
 
 
 def test_every_score_that_is_not_true_is_found(run: Path) -> None:
     def lie(document: Document) -> None:
         for evaluation in document["evaluations"]:
             for score in evaluation["scores"].values():
-                apart = 3e-7 if score["metric"] == "nll_oracle_valid" else 3e-9
+                apart = 3e-7 if score["metric"].startswith("nll_") else 3e-9
                 score["value"] += apart * max(1.0, abs(score["value"]))
 
     record = read_record(run / "record.json")
-    expected = sum(s.metric != "nll_gen" for e in record.evaluations if e.samples_file for s in e.scores.values())
+    expected = sum(len(e.scores) for e in record.evaluations if e.samples_file)
     runs.change_json(run, lie)
     report = only(verify([run]))
     assert (report.state, report.scores) == ("different", 0)
@@ -233,11 +247,11 @@ def test_what_was_verified_is_kept_for_the_tables(results: Path) -> None:
     assert all(entry.verified for entry in read_store([results]).entries)
     kept = json.loads((results / VERIFIED).read_text())["records"]
     toy = next(e for e in kept.values() if "toy_gan" in e["record"])
-    assert toy["files"] == 2
-    assert toy["recorded_only"]["adversarial, step 50, temperature 0.5"] == "these samples are not kept"
+    recorded = [check for check in toy["checks"] if check["how"] == "recorded"]
+    assert {check["why"] for check in recorded} == {"these samples are not kept"}
     before = (results / VERIFIED).read_bytes().replace(toy["date"].encode(), b"2026-01-01")
     (results / VERIFIED).write_bytes(before)
-    write_verified([results], verify([results]))
+    write_verified([results], verify([results], everything=True))
     assert (results / VERIFIED).read_bytes() == before, "only a day passed"
     (row,) = results.glob("*/Somebody*/*")
     runs.change_json(row, lambda d: d.update(created_at="2026-01-01T00:00:00Z"))
@@ -256,7 +270,7 @@ def test_a_part_keeps_what_is_known_of_the_rest(results: Path) -> None:
 
 
 def test_command(results: Path, run: Path, tmp_path: Path) -> None:
-    assert "as recorded, needs the model's weights: nll_gen; nll_gen_padded" in command(results)
+    assert f"averaged from stored log-probabilities: {'; '.join(sorted(OF_THE_MODEL))}" in command(results)
     runs.change_json(run, change("bleu_2", "value", 0.99))
     told = command(run, code=1)
     assert "bleu_2 is recorded as 0.99, computed as" in told, told
@@ -264,7 +278,7 @@ def test_command(results: Path, run: Path, tmp_path: Path) -> None:
     (report,) = json.loads(document.stdout)
     assert report["state"] == "different"
     (tmp_path / "empty").mkdir()
-    assert "holds no record.json" in command(tmp_path / "empty", code=1)
+    assert "holds no record.json" in command(tmp_path / "empty", code=2)
     assert "does not exist" in command(tmp_path / "nowhere", code=2)
 
 

@@ -1,4 +1,4 @@
-"""NLL-oracle, NLL-oracle of the valid samples, and NLL-gen: what is counted, and when there is no score."""
+"""NLL-oracle, also of the valid samples, NLL-gen, and NLL of the training text: what is counted, and when not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from metrics.common.tokens import Tokens
 from metrics.nll_gen import NllGen
 from metrics.nll_oracle import NllOracle
 from metrics.nll_oracle_valid import NllOracleValid
+from metrics.nll_train_padded import NllTrainPadded
 
 EOS = 0
 ROWS = np.array([[1, 2, 3, 1], [1, EOS, EOS, EOS], [2, 2, EOS, 9], [EOS, EOS, EOS, EOS]])
@@ -57,6 +58,16 @@ def test_nll_gen_leaves_padding_out_and_the_papers_way_has_its_own_name():
     expected = {"nll_gen": 14.0 / 9, "nll_gen_padded": 14.0 / 12}
     assert score(NllGen(), given) == pytest.approx(expected, abs=1e-15)
     assert NllGen().signature(given) == "nll_gen|sentences:3|v:1"
+
+
+def test_nll_of_the_training_text_counts_padding_as_relgans_tables():
+    """Of the training text alone, by all positions; asked for once."""
+    model = log_prob_of(NATS)
+    given = inputs(training_ids=ROWS, reference_ids=ROWS[:2], model_log_prob=model)
+    assert score(NllTrainPadded(), given) == {"nll_train_padded": NATS.sum() / ROWS.size}
+    assert NllTrainPadded().signature(given) == "nll_train_padded|sentences:4|v:1"
+    assert len(model.calls) == 1
+    assert np.array_equal(model.calls[0], ROWS)
 
 
 def test_nll_gen_at_a_fixed_length_has_no_padding():
@@ -124,6 +135,22 @@ def all_are_valid(samples):
             NllGen(),
             inputs(reference_ids=ROWS, model_log_prob=log_prob_of([1, np.inf, 1, 1])),
             "the model gives 1 of 4 test sentences no finite log-probability",
+        ),
+        (NllTrainPadded(), inputs(training_ids=ROWS), "nll_train_padded needs a model with a likelihood"),
+        (
+            NllTrainPadded(),
+            inputs(model_log_prob=log_prob_of(NATS)),
+            "nll_train_padded needs training sentences written in the task's vocabulary",
+        ),
+        (
+            NllTrainPadded(),
+            inputs(training_ids=ROWS[:0], model_log_prob=log_prob_of([])),
+            "nll_train_padded needs at least one training sentence",
+        ),
+        (
+            NllTrainPadded(),
+            inputs(training_ids=ROWS, model_log_prob=log_prob_of([1, np.inf, 1, 1])),
+            "the model gives 1 of 4 training sentences no finite log-probability",
         ),
         (
             NllOracleValid(),

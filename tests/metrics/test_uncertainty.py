@@ -28,6 +28,7 @@ from metrics.ngram_jsd import NgramJsd
 from metrics.nll_gen import NllGen
 from metrics.nll_oracle import NllOracle
 from metrics.nll_oracle_valid import NllOracleValid
+from metrics.nll_train_padded import NllTrainPadded
 from metrics.novelty import Novelty
 from metrics.self_bleu import SelfBleu
 from metrics.train_overlap import TrainOverlap
@@ -108,6 +109,7 @@ def likelihoods(rng: np.random.RandomState, n: int) -> MetricInputs:
         training=tokens([[1, 1], [1]]),
         sample_ids=ids,
         reference_ids=ids,
+        training_ids=ids,
         eos_id=0,
         oracle_log_prob=lambda _: -cost,
         model_log_prob=lambda _: -cost,
@@ -117,7 +119,7 @@ def likelihoods(rng: np.random.RandomState, n: int) -> MetricInputs:
 
 @pytest.mark.parametrize(
     "metric",
-    [NllOracle(), NllGen(), NllOracleValid(), Novelty(), Validity()],
+    [NllOracle(), NllGen(), NllTrainPadded(), NllOracleValid(), Novelty(), Validity()],
     ids=lambda metric: metric.name,
 )
 def test_ratios_have_an_error_as_large_as_their_spread(metric):

@@ -25,7 +25,10 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
         "metrics.common.signature",
         *(
             f"bench.{name}"
-            for name in ("places", "published", "record", "registry", "run_folder", "run_settings", "seeds", "streams")
+            for name in (
+                *("interrupts", "places", "published", "record", "registry", "run_folder", "run_settings", "seeds"),
+                *("streams", "text.escapes"),
+            )
         ),
     },
 }

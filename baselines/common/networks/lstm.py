@@ -44,11 +44,14 @@ class LSTMLanguageModel(nn.Module):
         hidden: Tensor = self.lstm(self.embedding(inputs))[0]
         return hidden
 
-    def weighted_nll(self, tokens: Tensor, weights: Tensor) -> Tensor:
-        """Tokens and weights (B, T) -> -sum_{b,t} weights log p(x_t | x_<t), a scalar with gradient."""
+    def weighted_nll(self, tokens: Tensor, weights: Tensor, *, words: Tensor | None = None) -> Tensor:
+        """Tokens and weights (B, T) -> -sum_{b,t} weights log p(x_t | x_<t), a scalar with gradient.
+
+        `words` (B, T) are what is predicted after the tokens before them, where that is not the tokens themselves.
+        """
         hidden = self.hidden(tokens).flatten(0, 1)
-        weights = weights.flatten().to(hidden.dtype)
-        return weighted_nll(hidden, self.output.weight, self.output.bias, tokens.flatten(), weights)
+        words, weights = (tokens if words is None else words).flatten(), weights.flatten().to(hidden.dtype)
+        return weighted_nll(hidden, self.output.weight, self.output.bias, words, weights)
 
     def mean_nll(self, tokens: Tensor) -> Tensor:
         """(B, T) -> the mean over tokens of -log p, nats; what follows the end token does not count."""
@@ -56,11 +59,15 @@ class LSTMLanguageModel(nn.Module):
         return self.weighted_nll(tokens, inside / inside.sum())
 
     @torch.no_grad()
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """(B, T) -> (B,): log-probability of each sentence, nats."""
-        hidden = self.hidden(tokens).flatten(0, 1)
-        log_p = log_likelihood(hidden, self.output.weight, self.output.bias, tokens.flatten())
-        return (log_p.view(tokens.shape) * counted(tokens, self.spec.eos_id)).sum(1)
+        return (self.word_log_prob(tokens, tokens, temperature=temperature) * counted(tokens, self.spec.eos_id)).sum(1)
+
+    @torch.no_grad()
+    def word_log_prob(self, tokens: Tensor, words: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """(B, T), (B, T) -> (B, T): log p(words_t | x_<t) at each position, nats."""
+        hidden, output = self.hidden(tokens).flatten(0, 1) / temperature, self.output
+        return log_likelihood(hidden, output.weight, output.bias / temperature, words.flatten()).view(tokens.shape)
 
     @torch.no_grad()
     def entropy(self, tokens: Tensor) -> Tensor:

@@ -96,13 +96,13 @@ class RecurrentLanguageModel(nn.Module):
         return weighted_nll(hidden, self.output.weight, self.output.bias, tokens.flatten(), inside / inside.sum())
 
     @torch.no_grad()
-    def log_prob(self, tokens: Tensor) -> Tensor:
+    def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """(B, T) -> (B,): log-probability of each sentence, nats; what follows the end token counts nothing."""
-        return torch.cat([self._log_prob(part) for part in tokens.split(_AT_ONCE)])
+        return torch.cat([self._log_prob(part, temperature) for part in tokens.split(_AT_ONCE)])
 
-    def _log_prob(self, tokens: Tensor) -> Tensor:
-        hidden = self.hidden(tokens).flatten(0, 1)
-        log_p = log_likelihood(hidden, self.output.weight, self.output.bias, tokens.flatten())
+    def _log_prob(self, tokens: Tensor, temperature: float) -> Tensor:
+        hidden = self.hidden(tokens).flatten(0, 1) / temperature
+        log_p = log_likelihood(hidden, self.output.weight, self.output.bias / temperature, tokens.flatten())
         return (log_p.view(tokens.shape) * counted(tokens, self.spec.eos_id)).sum(1)
 
     @torch.no_grad()

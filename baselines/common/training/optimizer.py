@@ -1,16 +1,17 @@
-"""Adam as the released codes of the SeqGAN line use it, and one update of it."""
+"""Adam and RMSProp as the released codes of the SeqGAN line use them, and one update of either."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from baselines.common.networks.normalisation import iterate_after
 
-__all__ = ["adam", "frozen", "update"]
+__all__ = ["RMSProp", "adam", "frozen", "update"]
 
 _FUSED = {"cpu", "cuda"}
 
@@ -45,3 +46,30 @@ def frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
+
+
+class RMSProp(Optimizer):
+    """RMSProp as TensorFlow 1 has it: g / sqrt(mean of g^2 + epsilon), the mean 1 at first, with a decay of 0.9.
+
+    `torch.optim.RMSprop` starts from 0 and adds epsilon outside of the root. The start matters: where gradients are
+    small, the first hundred steps are small. What has a gradient of 0 keeps its mean, as the rows of an embedding that
+    no sentence of a batch has; TensorFlow updates those that it has alone.
+    """
+
+    def __init__(self, module: nn.Module, lr: float, *, decay: float = 0.9, epsilon: float = 1e-10) -> None:
+        super().__init__([p for p in module.parameters() if p.requires_grad], {"lr": lr})
+        self._decay, self._epsilon = decay, epsilon
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of everything that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if (gradient := parameter.grad) is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["mean_square"] = torch.ones_like(parameter)
+                mean = state["mean_square"]
+                mean.lerp_(gradient.square(), (gradient != 0).to(gradient.dtype) * (1 - self._decay))
+                parameter.sub_(group["lr"] * gradient * (mean + self._epsilon).rsqrt())

@@ -10,7 +10,7 @@ from torch import Tensor
 from baselines.common.fast.likelihood import counted
 from baselines.common.networks.lstm import Decoder, LSTMLanguageModel
 
-__all__ = ["rollout_rewards"]
+__all__ = ["rollout_rewards", "rollout_scores"]
 
 Score = Callable[[Tensor], Tensor]
 """(N, T) -> (N,): the reward of complete sentences."""
@@ -40,14 +40,38 @@ def rollout_rewards(
     rewards.scatter_(1, last[:, None], score(tokens)[:, None])
     position, sentence, sizes = _prefixes(tokens, last, always_full=model.spec.eos_id is None)
     if len(sentence):
-        completed = _complete(model, tokens, position, sentence, sizes, n)  # (n, K, T)
-        if score_completions and tokens.device.type == "cpu":
-            groups = completed.split(sizes, 1)
-            scores = torch.cat([score_completions(group, s) for s, group in enumerate(groups, 1) if group.numel()], 1)
-        else:
-            scores = score(completed.flatten(0, 1)).view(n, -1)
-        rewards[sentence, position] = scores.mean(0)
+        completed = _complete(model, tokens, position, sentence, sizes, n)
+        rewards[sentence, position] = _scored(completed, sizes, score, score_completions).mean(0)
     return rewards
+
+
+@torch.no_grad()
+def rollout_scores(
+    model: LSTMLanguageModel,
+    tokens: Tensor,
+    score: Score,
+    n: int,
+    score_completions: ScoreCompletions | None = None,
+) -> Tensor:
+    """(B, T) -> (n, B, T): as `rollout_rewards`, each roll-out by itself, for rewards that compare sentences.
+
+    From its last token on, a sentence has its own score.
+    """
+    last = counted(tokens, model.spec.eos_id).sum(1) - 1
+    scores = score(tokens)[:, None].expand(tokens.shape).repeat(n, 1, 1)
+    position, sentence, sizes = _prefixes(tokens, last, always_full=model.spec.eos_id is None)
+    if len(sentence):
+        completed = _complete(model, tokens, position, sentence, sizes, n)
+        scores[:, sentence, position] = _scored(completed, sizes, score, score_completions)
+    return scores
+
+
+def _scored(completed: Tensor, sizes: list[int], score: Score, score_completions: ScoreCompletions | None) -> Tensor:
+    """Completions (n, K, T) -> (n, K)."""
+    if score_completions and completed.device.type == "cpu":
+        groups = completed.split(sizes, 1)
+        return torch.cat([score_completions(group, s) for s, group in enumerate(groups, 1) if group.numel()], 1)
+    return score(completed.flatten(0, 1)).view(completed.shape[:2])
 
 
 def _prefixes(tokens: Tensor, last: Tensor, *, always_full: bool) -> tuple[Tensor, Tensor, list[int]]:

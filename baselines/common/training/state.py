@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from baselines.common.interface import Batches
 from baselines.common.spec import SequenceSpec
 
-__all__ = ["Counter", "DiscriminatorPool", "SentenceStore"]
+__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "deal"]
 
 
 class Counter(nn.Module):
@@ -60,38 +60,89 @@ class SentenceStore(nn.Module):
         return stored.flatten(0, 1)
 
 
+class RepeatedBatches(nn.Module):
+    """The first batches that are taken of the stream, again and again."""
+
+    def __init__(self, spec: SequenceSpec, *, batches: int, batch_size: int) -> None:
+        super().__init__()
+        self.store = SentenceStore(spec, batches=batches, batch_size=batch_size)
+        self.taken = Counter()
+
+    def next(self, stream: Batches) -> Tensor:
+        """The next batch (B, T): of the stream until there are enough, then of those that are kept."""
+        position = self.taken.value % len(self.store.rows)
+        if self.store.filled.value < len(self.store.rows):
+            self.store.add(next(stream))
+        self.taken.advance()
+        return self.store.rows[position]
+
+
+def deal(n: int, kinds: int, device: torch.device) -> Tensor:
+    """(n,): the kinds 1 .. `kinds` in turn, for real sentences that come without a label."""
+    return torch.arange(n, device=device) % kinds + 1
+
+
 class DiscriminatorPool(nn.Module):
     """The training set of a discriminator in the SeqGAN line: drawn anew from time to time, used several times.
 
-    Real and freshly generated sentences, half and half, shuffled once; each epoch has the same batches. `batches`
-    counts those of real sentences in a pool: `2 batches epochs` training batches come from one pool.
+    Freshly generated sentences, `batches` batches of them, and `real_share` times as many real ones, shuffled once.
+    Each epoch has the same batches, or is shuffled anew where the pool is `reshuffled`: `(1 + real_share) batches
+    epochs` training batches come from one pool.
     """
 
-    def __init__(self, spec: SequenceSpec, *, batches: int, batch_size: int, epochs: int) -> None:
+    def __init__(
+        self,
+        spec: SequenceSpec,
+        *,
+        batches: int,
+        batch_size: int,
+        epochs: int,
+        real_share: int = 1,
+        reshuffled: bool = False,
+        kinds: int = 1,
+    ) -> None:
         super().__init__()
-        self._batches = batches
+        self._kinds = kinds
+        self._real_batches = real_share * batches
+        self._generated = batches * batch_size
         self._batch_size = batch_size
         self._epochs = epochs
+        self._reshuffled = reshuffled
+        self._per_epoch = self._real_batches + batches
         self.tokens: Tensor
         self.real: Tensor
-        n = 2 * batches * batch_size
+        n = self._per_epoch * batch_size
         self.register_buffer("tokens", torch.zeros(n, spec.max_len, dtype=torch.int64))
         self.register_buffer("real", torch.zeros(n, dtype=torch.int64))
         self.taken = Counter()
 
-    def next(self, stream: Batches, sample: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
-        """The next sentences (B, T) and their labels (B,), 1 for real; where the pool is used up, of a new one."""
-        per_epoch = 2 * self._batches
-        if self.taken.value % (per_epoch * self._epochs) == 0:
+    def next(
+        self, stream: Batches, sample: Callable[[int], Tensor], *, epochs: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The next sentences (B, T) and their labels (B,); where the pool is used up, of a new one.
+
+        Labels are 0 for generated sentences, for real ones their kind, which is 1 where there is one kind. `epochs`
+        says after how many passes this pool is used up, where that is not as usual.
+        """
+        epoch, position = divmod(self.taken.value, self._per_epoch)
+        if position == 0 and epoch % (epochs or self._epochs) == 0:
             self._fill(stream, sample)
-        start = self.taken.value % per_epoch * self._batch_size
+        elif position == 0 and self._reshuffled:
+            order = torch.randperm(len(self.tokens), device=self.tokens.device)
+            self.tokens.copy_(self.tokens[order])
+            self.real.copy_(self.real[order])
+        start = position * self._batch_size
         self.taken.advance()
         batch = slice(start, start + self._batch_size)
         return self.tokens[batch], self.real[batch]
 
     def _fill(self, stream: Batches, sample: Callable[[int], Tensor]) -> None:
-        real = torch.cat([next(stream) for _ in range(self._batches)])
-        sentences = torch.cat([real, sample(len(real))])
+        real = torch.cat([next(stream) for _ in range(self._real_batches)])
+        sentences = torch.cat([real, sample(self._generated)])
         order = torch.randperm(len(sentences), device=real.device)
         self.tokens.copy_(sentences[order])
-        self.real.copy_(order < len(real))
+        self.real.copy_((order < len(real)) * deal(len(sentences), self._kinds, real.device)[order])
+
+    def draw_real(self, n: int) -> Tensor:
+        """(n, T): real sentences of the pool, drawn with replacement."""
+        return self.tokens[(self.real > 0).float().multinomial(n, replacement=True)]

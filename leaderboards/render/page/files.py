@@ -18,6 +18,8 @@ __all__ = ["first_sentences", "read_diary"]
 
 _LIMIT = 4 << 20
 """Bytes read of a file, and bytes that these may become."""
+_MOST_CURVES = 200
+"""Names of values; a training has about ten."""
 _WIDTH = 400
 """Characters of a line that are shown."""
 
@@ -37,7 +39,8 @@ def first_sentences(folder: Path, name: str, n: int) -> list[str] | None:
 def read_diary(folder: Path, n: int) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """What was logged in training: key -> phase -> (step, value), at most `n` points of each, evenly taken.
 
-    Read from `train.jsonl`; lines that are no finite values of a step are passed over. Empty where there is no file.
+    Read from `train.jsonl`; lines that are no finite values of a step are passed over, and names after the first
+    `_MOST_CURVES`. Empty where there is no file.
     """
     path = _inside(folder, "train.jsonl")
     curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
@@ -47,7 +50,7 @@ def read_diary(folder: Path, n: int) -> dict[str, dict[str, list[tuple[int, floa
         if event.get("kind") != "train" or not isinstance(values, dict) or type(step) is not int:
             continue
         for key, value in values.items():
-            if type(value) is float and math.isfinite(value):
+            if type(value) is float and math.isfinite(value) and (key in curves or len(curves) < _MOST_CURVES):
                 curves.setdefault(key, {}).setdefault(str(event.get("phase")), []).append((step, value))
     return {key: {phase: _thin(points, n) for phase, points in found.items()} for key, found in curves.items()}
 

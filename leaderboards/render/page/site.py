@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import jinja2
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
+from leaderboards.evidence import How, Outcome
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
 from leaderboards.formats import ARROWS, plain, value_text
 from leaderboards.legend import legend, signatures
@@ -226,6 +227,7 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
         seed=_seed,
         evaluation_name=_evaluation_name,
         scored=_scored(record),
+        checks=_checks(run.view),
         metrics=site.definitions(board),
     )
 
@@ -310,8 +312,29 @@ def _scored(record: RunRecord) -> dict[str, Any]:
         scores = [e.scores.get(key) for e in evaluations]
         first = next(score for score in scores if score is not None)
         lines.append({"key": key, "first": first, "scores": scores})
-    skipped = {(name, reason) for e in evaluations for name, reason in e.skipped.items()}
+    skipped = {line for e in evaluations for line in e.absent().items()}
     return {"evaluations": evaluations, "lines": lines, "skipped": sorted(skipped)}
+
+
+def _checks(view: RunView) -> list[str]:
+    """How the scores of a verified run were checked: a line for each way, with its scores where not all are of it."""
+    found: dict[Outcome, dict[str, None]] = {}
+    for scores in (view.checked.get(1.0, {}), view.checked_before):
+        for key, outcome in scores.items():
+            found.setdefault(outcome, {})[key] = None
+    lines = [_CHECKED[how].format(why=why, scores=", ".join(keys)) for (how, why), keys in sorted(found.items())]
+    others = {
+        why for t, scores in view.checked.items() if t != 1.0 for how, why in scores.values() if how == "recorded"
+    }
+    return [*lines, *(f"As recorded, at other temperatures than 1: {why}." for why in sorted(others))]
+
+
+_CHECKED: Mapping[How, str] = {
+    "samples": "Recomputed from the stored samples at temperature 1 and found equal: all other scores.",
+    "weights": "Recomputed from the stored weights: {scores}.",
+    "log_probabilities": "Averaged again from stored log-probabilities, which shows the arithmetic alone: {scores}.",
+    "recorded": "As recorded, {why}: {scores}.",
+}
 
 
 def _seed(view: RunView) -> str:

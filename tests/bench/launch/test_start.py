@@ -40,3 +40,27 @@ def test_long_lines_and_repeated_ones_are_said_once_with_what_helps(
     task["task_settings"] |= {"max_len": 5, "distinct": True}  # type: ignore[operator]
     assert said(task, tmp_path / "runs", monkeypatch) == ""
     assert said({"task": "grammar"}, tmp_path / "runs", monkeypatch) == ""
+
+
+def test_a_run_goes_on_with_the_data_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task of a user's own may read what it likes."""
+    task = tmp_path / "own_task.py"
+    task.write_text(
+        "from typing import ClassVar\n\nfrom bench.task import TextData\n"
+        "from bench.tasks.text_file import TextFile\n\n\n"
+        "class Own(TextFile):\n    path: str = ''\n    version: ClassVar[int] = 1\n\n"
+        f"    def load(self) -> TextData:\n        return TextFile(path={str(tmp_path / 'mine.txt')!r}).load()\n\n"
+        "    def files(self):\n        return {}\n"
+    )
+    settings = {"task": f"{task}:Own", "task_settings": {"path": "none"}, "seed": 3, "model_settings": {"steps": 2}}
+    lines = [f"the dog sees cat{i % 17} now" for i in range(200)]
+    (tmp_path / "mine.txt").write_text("\n".join(lines) + "\n")
+    config = RunConfig.model_validate(
+        {"model": "mle", "scale": "smoke", "n_samples": 20, "metrics": ["unique"], **settings}
+    )
+    tracking = TrackingOptions(TrackerName.none, "", EXPERIMENT)
+    for _ in range(2):
+        start.start([config.resolve()], LaunchOptions(runs=tmp_path / "runs", tracking=tracking), console=Console())
+    (tmp_path / "mine.txt").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(ValueError, match="is a run of other data"):
+        start.start([config.resolve()], LaunchOptions(runs=tmp_path / "runs", tracking=tracking), console=Console())

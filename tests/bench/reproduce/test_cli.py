@@ -32,8 +32,8 @@ from bench.run.runner import run
 from bench.tracking.options import TrackerName
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
-SMOKE = ("seqgan-oracle20", "--scale", "smoke", "--seed", "0", "--tracker", "none")
-SMOKE += ("--set", "n_samples=200", "log_every=1", "iterations=6")
+SMOKE = ("seqgan-oracle20", "--row", "released setting", "--scale", "smoke", "--seed", "0", "--tracker", "none")
+SMOKE += ("--set", "n_samples=200", "log_every=1", "iterations=4")
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -94,7 +94,7 @@ def test_stopped_and_continued_it_gives_the_record_of_an_uninterrupted_run(tmp_p
     while not any('"adversarial"' in path.read_text() for path in (tmp_path / "cut").glob("*seqgan*/train.jsonl")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=120)
     assert process.returncode in (130, 0)  # 0: it had just finished
@@ -116,8 +116,23 @@ def test_stopped_and_continued_it_gives_the_record_of_an_uninterrupted_run(tmp_p
 def test_a_budget_that_is_used_up_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     code, out, err = command(*SMOKE, "--runs", tmp_path, "--budget", "0.1s")
     assert code == 75, err
-    assert "The budget is used up, the state is saved; the same command goes on." in out
-    assert "not started" in out
+    assert "The budget is used up before the first step; it took" in out
+    assert "the state is saved" not in out, "there is none"
+
+
+def test_a_budget_holds_and_what_does_not_fit_is_said_before(tmp_path: Path) -> None:
+    """The time of 150 runs is known by the record of one."""
+    small = ("seqgan-oracle20", "--scale", "smoke", "--set", "n_samples=200", "mle_steps=400", "--tracker", "none")
+    assert command(*small, "--seed", "0", "--runs", tmp_path)[0] == 0
+    begun = time.monotonic()
+    code, out, err = command(*small, "--seed", "0-149", "--runs", tmp_path, "--budget", "30s")
+    took = time.monotonic() - begun
+    assert code == 75, err
+    assert took < 32
+    found = re.search(r"budget: \d+ s are left, and .+ of training are expected: it will stop", out)
+    assert found is not None, out
+    assert found.start() < out.index("already there, not trained again")
+    assert re.search(r"150 runs in .*: 1 already there, .*\d+ not started", out), out
 
 
 def test_json_is_one_document(tmp_path: Path) -> None:
@@ -127,8 +142,8 @@ def test_json_is_one_document(tmp_path: Path) -> None:
     (preset,) = document["presets"]
     assert preset["name"] == "seqgan-oracle20"
     first = preset["rows"][0]["numbers"][0]
-    assert (first["key"], first["published"], first["verdict"]) == ("nll_oracle", 8.736, "not comparable")
-    assert first["values"].keys() == {"0"}
+    assert (first["key"], first["published"], first["verdict"]) == ("nll_oracle", 8.6832, "not comparable")
+    assert preset["rows"][0]["numbers"][-1]["values"].keys() == {"0"}
     assert [phase["name"] for phase in document["plan"][0]["phases"]] == ["mle", "discriminator", "adversarial"]
 
 

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from helpers.published import write_published
 
-from bench.config import find
+from baselines.common.spec import SequenceSpec
+from bench.config import RunConfig, find
+from bench.places import RESULTS
 from bench.published import find_published
 from bench.reproduce import presets
 from bench.reproduce.presets import PAPER, Preset, preset_names, read_preset
+from bench.reproduce.state import read_found
+from bench.reproduce.verdict import Reported
 from bench.suite import SamplesFile, SuiteConfig, read_suite
 
 MODELS, DATA = ("mle", "seqgan", "maligan", "leakgan", "relgan"), ("oracle20", "oracle40", "image_coco", "emnlp_news")
@@ -37,28 +41,96 @@ def test_it_resolves_and_its_scores_exist(name: str) -> None:
         assert len({config.seed for config in row.configs}) == len(row.configs) >= 3
 
 
-def test_presets_name_published_numbers_and_judge_them() -> None:
-    numbers = [number for name in preset_names() for row in read_preset(name).rows for number in row.numbers]
-    published = [number for number in numbers if number.published]
-    assert len(published) == 142
-    for number in published:
-        assert number.published in find_published(number.published.id)
-        assert number.tolerance
-        assert number.value == float(number.published.value)
+def test_presets_name_published_numbers() -> None:
+    rows = [row for name in preset_names() for row in read_preset(name).rows]
+    published = [(row, number) for row in rows for number in row.numbers if number.published]
+    assert len(published) > 150
+    for row, number in published:
+        for each in number.published:
+            assert each in find_published(each.id)
+        assert (number.tolerance is None) == row.seeded
+        assert number.minus is None or (row.control is not None and number.minus.key == number.key)
     first = read_preset("seqgan-oracle20").rows[0].numbers[0]
-    assert (first.value, first.tolerance, first.where) == (8.736, 0.16, "end")
+    assert (first.reported, first.where) == (Reported(8.6832), "step:767671")
 
 
-def test_a_tolerance_of_a_published_interval_is_that_interval() -> None:
-    """t(5) x sd / sqrt(6), rounded up in the last place."""
+def test_a_published_deviation_is_that_of_its_seeds() -> None:
     for name in preset_names():
         for row in read_preset(name).rows:
             for number in row.numbers:
-                if number.std is not None:
-                    assert number.published is not None
-                    assert number.published.n_seeds == 6
-                    assert number.tolerance is not None
-                    assert 0 <= number.tolerance - 2.570582 * number.std / 6**0.5 < 0.001
+                if number.published and number.published[0].std:
+                    assert number.reported is not None
+                    assert (number.reported.n, number.reported.std) == (6, float(number.published[0].std))
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_it_says_which_commit_it_follows_and_why(name: str) -> None:
+    """A commit with its date, or that nobody has one."""
+    lines = read_preset(name).follows
+    assert lines
+    assert any(re.search(r"\b[0-9a-f]{7}\b.*\(20\d\d-\d\d-\d\d", line) for line in lines)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_number_at_a_step_is_evaluated_there(name: str) -> None:
+    """The step lies inside the training, and the runs of the row stop there for an evaluation."""
+    for row in read_preset(name).trained:
+        steps = [int(number.where.removeprefix("step:")) for number in row.numbers if number.where.startswith("step:")]
+        assert set(steps) <= set(row.configs[0].evaluate_at)
+        if steps:
+            spec = SequenceSpec(vocab_size=50, max_len=40, bos_id=0, pad_id=0, eos_id=0)
+            model = row.resolved.model_class(row.resolved.model_config, spec)
+            assert max(steps) <= sum(phase.steps for phase in model.phases())
+        if any(number.where == "best" for number in row.numbers):
+            assert row.configs[0].evaluate_every
+
+
+def test_news_is_trained_on_all_its_sentences() -> None:
+    """4,218 batches of 64 in an epoch, and for the discriminators of Texygen 27 real sentences to a generated one."""
+    epochs = {"mle": ("steps", 80), "seqgan": ("mle_steps", 80), "maligan": ("mle_steps", 80)}
+    epochs["relgan"] = ("mle_steps", 150)
+    for name in preset_names():
+        for row in read_preset(name).trained:
+            if row.task_name == "emnlp_news":
+                assert (row.task.n_train, row.task.n_valid) == (None, 1)
+                settings = row.resolved.model_settings
+                if row.model in epochs:
+                    setting, n = epochs[row.model]
+                    assert settings[setting] == n * (270_000 // 64)
+                if row.model in ("seqgan", "maligan"):
+                    assert settings["pool_real"] == round(270_000 / 9_984)
+
+
+def test_seqgans_paper_is_compared_with_its_first_release() -> None:
+    rows = {row.label: row for row in read_preset("seqgan-oracle20").trained}
+    (number, _) = rows["first release"].numbers
+    assert (number.reported, number.where) == (Reported(8.736), "best")
+    settings = rows["first release"].resolved.model_settings
+    expected = {"lr": 1e-3, "mle_steps": 240 * 156, "iterations": 800, "pool_order": "shuffled"}
+    assert {name: settings[name] for name in expected} == expected
+    config = rows["first release"].configs[0]
+    pretraining, a_round = 240 * 156 + 46_800, 1 + 4_680
+    evaluated = {step for step in range(0, pretraining + 800 * a_round, config.evaluate_every) if step > pretraining}
+    assert {(step - pretraining - 1) // a_round for step in evaluated} == set(range(800))  # each round, once
+    mle = {row.label: row for row in read_preset("mle-oracle20").trained}["first release"]
+    assert mle.numbers[0].reported == Reported(9.038)
+    assert (mle.resolved.model_settings["steps"], mle.resolved.model_settings["lr"]) == (350 * 156, 1e-3)
+    assert mle.config_hash == rows["MLE, first release"].config_hash
+    four = read_preset("mle-oracle20").rows[0].numbers[0].reported
+    assert four == Reported.of_runs([9.07058, 9.0909, 9.1100, 9.0941])
+
+
+def test_rows_with_records_keep_their_hash() -> None:
+    """A new setting of a model, at its default, makes no new row."""
+    found = read_found([RESULTS])
+    rows = [row for name in preset_names() for row in read_preset(name).trained]
+    kept = {}
+    for row in rows:
+        hashes = {record.config_hash for record in found.records if row.matches(record)}
+        if hashes and row.task.metrics == tuple(metric.name for metric in row.metrics):
+            kept[row.config_hash] = hashes
+    assert len(kept) > 15
+    assert all(hashes == {own} for own, hashes in kept.items())
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -107,9 +179,15 @@ def test_what_trains_nothing_has_no_scale() -> None:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write a preset `mine` and read it."""
-    bleu, nll = {"id": "a/b/c", "key": "bleu_2", "value": "0.7"}, {"key": "nll_gen", "value": "2", "std": "0.2"}
+    bleu, nll = (
+        {"id": "a/b/c", "key": "bleu_2", "value": "0.7"},
+        {"key": "nll_gen", "value": "2", "std": "0.2", "n_seeds": "6"},
+    )
     bare = {"id": "a/bare", "key": "nll_gen", "protocol": ""}
-    write_published(tmp_path / "published", bleu, {"id": "a/b/c", **nll}, bare, patch=monkeypatch)
+    singles = [{"id": "a/b/one", "value": "8"}, {"id": "a/b/two", "value": "9"}]
+    six = {"id": "a/b/six", "key": "bleu_2", "value": "0.7", "std": "0.1", "n_seeds": "6"}
+    loose = {**six, "id": "a/b/loose", "n_seeds": ""}
+    write_published(tmp_path / "published", bleu, {"id": "a/b/c", **nll}, bare, *singles, six, loose, patch=monkeypatch)
     monkeypatch.setattr(presets, "PAPER", tmp_path)
 
     def read(text: str) -> Preset:
@@ -119,25 +197,30 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return read
 
 
+REAL = '[[real_text]]\ntask = "grammar"\n'
 RUN = '[[runs]]\nmodel = "mle"\ntask = "grammar"\n'
-ENTRY = '[[runs.expected]]\npublished = "a/b/c"\ntolerance = 0.1\n'
+ENTRY = '[[runs.expected]]\npublished = "a/b/c"\n'
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (RUN + ENTRY.replace("tolerance = 0.1", ""), "tolerance must be set"),
-        (RUN + ENTRY.replace("0.1", "0"), "greater than 0"),
-        (RUN + ENTRY.replace("0.1", "{}"), "takes a number, got {}"),
+        (RUN + ENTRY + "tolerance = 0.1\n", "tolerance is for files, got 0.1: seeds have a spread of their own"),
+        (REAL + ENTRY.replace("runs", "real_text"), "tolerance must be set for a/b/c"),
+        (REAL + ENTRY.replace("runs", "real_text") + "tolerance = 0\n", "greater than 0"),
+        (RUN + ENTRY.replace('"a/b/c"', '["a/b/c"]'), "published"),
         (
-            RUN + ENTRY.replace("0.1", "{nll_gen = 0.1, bleu_3 = 0.1}"),
-            "a/b/c has no number 'bleu_3'; did you mean 'bleu_2'",
+            RUN + ENTRY.replace('"a/b/c"', '["a/b/six", "a/b/c"]'),
+            "a/b/six is of 6 seeds: published takes several single",
         ),
-        (
-            RUN + ENTRY.replace("0.1", "{bleu_2 = 0.1}") + 'keys = ["nll_gen"]\n',
-            "tolerance of 'bleu_2', which is not among",
-        ),
-        (RUN + ENTRY.replace("0.1", "{bleu_2 = 0.1}") + 'keys = ["bleu_2", "nll_gen"]\n', "no tolerance for 'nll_gen'"),
+        (RUN + ENTRY.replace('"a/b/c"', '["a/b/c", "a/b/c"]'), "published has 'a/b/c' twice"),
+        (RUN + 'control = "mle"\n', "mle: a row is not its own control"),
+        (RUN + ENTRY.replace("a/b/c", "a/b/loose"), "a/b/loose does not say over how many seeds the deviation of"),
+        (RUN + ENTRY + 'minus = "a/b/c"\n', "minus takes a control to be subtracted: set control to a row's label"),
+        (RUN + 'control = "mle"\n' + ENTRY + 'minus = "a/b/x"\n', "nothing published has the id 'a/b/x'"),
+        (RUN + 'control = "mlee"\n', "mle: no row 'mlee' for a control; did you mean 'mle'"),
+        (RUN + "added_seeds = [7]\n", "added_seeds has 7, which is not among the seeds [0]"),
+        (RUN + ENTRY + 'keys = ["bleu_3"]\n', "a/b/c has no number 'bleu_3'; did you mean 'bleu_2'"),
         (RUN + ENTRY + 'keys = ["nll"]\n', "a/b/c has no number 'nll'; did you mean 'nll_gen'"),
         (RUN + ENTRY + 'keys = ["nll_gen", "nll_gen"]\n', "keys has 'nll_gen' twice"),
         (RUN + ENTRY + 'keys = "nll_gen"\n', "keys takes a list, got 'nll_gen'"),
@@ -149,7 +232,7 @@ ENTRY = '[[runs.expected]]\npublished = "a/b/c"\ntolerance = 0.1\n'
         (RUN + RUN, "two rows are labelled 'mle'"),
         (RUN.replace('"mle"', '["mle", "seqgan"]') + ENTRY, "belongs to one model on one task"),
         (RUN + "model_settings = {stepps = 3}\n", "mle has no setting 'stepps'; did you mean 'steps'"),
-        ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples.0.file must be set"),
+        ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples[0].file must be set"),
         ('[[samples]]\nname = "x"\ntask = "grammar"\nfile = "f"\nurl = "u"\nsha256 = "12"\n', "sha256"),
         ('[[real_text]]\ntask = "gramar"\n', "no 'gramar' in bench/tasks; did you mean 'grammar'"),
     ],
@@ -166,14 +249,43 @@ def test_a_score_that_no_metric_gives_is_refused(write: Any) -> None:
         write(RUN.replace("grammar", "oracle_lstm") + 'shown = ["nll_oracl"]\n').check()
 
 
-def test_a_preset_says_which_numbers_and_how_near_is_the_same(write: Any) -> None:
-    entry = ENTRY.replace("0.1", "{nll_gen = 0.3, bleu_2 = 0.1}") + 'where = "phase:mle"\nproblems = "one run"\n'
+def test_a_preset_says_which_numbers(write: Any) -> None:
+    entry = ENTRY + 'keys = ["nll_gen", "bleu_2"]\nwhere = "phase:mle"\nproblems = "one run"\n'
     first, second = write(RUN + entry).rows[0].numbers
-    assert (first.key, first.value, first.tolerance, first.std) == ("nll_gen", 2.0, 0.3, 0.2)
-    assert (second.key, second.value, second.tolerance, second.std) == ("bleu_2", 0.7, 0.1, None)
+    assert (first.key, first.reported) == ("nll_gen", Reported(2.0, 6, 0.2))
+    assert (second.key, second.reported) == ("bleu_2", Reported(0.7))
     assert {(each.where, each.problems) for each in (first, second)} == {("phase:mle", "one run")}
     assert [each.key for each in write(RUN + ENTRY).rows[0].numbers] == ["bleu_2", "nll_gen"]
     assert [each.key for each in write(RUN + ENTRY + 'keys = ["nll_gen"]\n').rows[0].numbers] == ["nll_gen"]
+    runs = ENTRY.replace('"a/b/c"', '["a/b/one", "a/b/two"]')
+    (several,) = write(RUN + runs).rows[0].numbers
+    assert several.reported == Reported.of_runs([8.0, 9.0])
+
+
+def test_a_number_at_a_step_makes_its_runs_evaluate_there(write: Any) -> None:
+    entry = ENTRY + 'where = "step:40"\n'
+    (row,) = write(RUN + "evaluate_at = [30]\n" + entry).rows
+    assert row.configs[0].evaluate_at == (30, 40)
+    assert row.at("smoke", [], {}, {}).configs[0].evaluate_at == ()
+    (plain,) = write(RUN + "evaluate_at = []\n").rows
+    assert plain.configs[0].resolve().run_id == RunConfig(model="mle", task="grammar").resolve().run_id
+    assert row.configs[0].resolve().run_id != plain.configs[0].resolve().run_id
+    assert row.config_hash == plain.config_hash
+
+
+def test_other_seeds_than_the_presets_do_not_enter_a_verdict(write: Any) -> None:
+    (row,) = write(RUN + "seeds = [0, 1, 2]\nadded_seeds = [2]\n" + ENTRY).rows
+    other = row.at("paper", [7, 8, 9], {}, {})
+    assert [config.seed for config in other.configs] == [7, 8, 9]
+    assert (other.seeds, other.added_seeds) == ((0, 1, 2), (2,))
+
+
+def test_a_control_is_a_row_of_the_same_file(write: Any) -> None:
+    text = RUN + 'label = "gan"\ncontrol = "mle"\n' + ENTRY + 'minus = "a/b/c"\n' + RUN
+    gan, control = write(text).rows
+    assert gan.control == control
+    assert gan.numbers[0].reported_difference == (Reported(0.7), Reported(0.7))
+    assert write(text).only(["gan"]).rows[0].control == control  # also where it is not shown
 
 
 def test_files_of_samples_are_found_by_name_and_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,8 +301,10 @@ def test_files_of_samples_are_found_by_name_and_hash(tmp_path: Path, monkeypatch
         assert part in str(caught.value)
 
 
-def test_every_published_samples_file_is_expected_to_give_eight_numbers() -> None:
+def test_every_published_samples_file_is_expected_to_give_twelve_numbers() -> None:
     preset = read_preset("texygen-image_coco")
-    assert [len(row.numbers) for row in preset.rows] == [8] * 6
+    assert [len(row.numbers) for row in preset.rows] == [8] * 6 + [4] * 6  # the latter against the training text
+    assert all(row.task.n_valid == 0 for row in preset.rows[6:])  # all of it
     suite = SuiteConfig.read(PAPER / "texygen-image_coco.toml")
+    assert [each.sha256 for each in suite.samples[:6]] == [each.sha256 for each in suite.samples[6:]]
     assert len({each.sha256 for each in suite.samples}) == 6

@@ -41,18 +41,14 @@ evaluate_every = 10
 shown = ["unique"]
 [[runs.expected]]
 published = "paper/toy/a"
-tolerance = 0.5
 [[runs.expected]]
 published = "log/toy/a"
-tolerance = 0.5
 where = "best"
 [[runs.expected]]
 published = "log/toy/a"
-tolerance = 0.5
 where = "phase:mle"
 [[runs.expected]]
 published = "log/toy/a"
-tolerance = 0.5
 where = "step:40"
 [[real_text]]
 label = "its own text"
@@ -134,15 +130,103 @@ def test_each_number_is_compared_with_the_state_it_speaks_of(toy: Preset) -> Non
     assert list(best.values.values()) == pytest.approx([3.8, 3.81, 3.82])
     assert list(after.values.values()) == pytest.approx([4.5, 4.51, 4.52])
     assert list(step.values.values()) == pytest.approx([3.8, 3.81, 3.82])
-    assert [r.judgement.verdict for r in (end, best, step)] == ["reproduced"] * 3
-    assert after.judgement.verdict == "undecided"  # 4.51 +- .025 around the edge 4.5
-    assert shown.judgement.verdict == "not comparable"  # the record has no `unique`
-    assert "no unique" in shown.judgement.reason
+    assert end.judgement.verdict == "consistent"  # 4.01 +- 4.303 x .01 x sqrt(4 / 3)
+    assert (end.judgement.low, end.judgement.high) == pytest.approx((3.96032, 4.05968), abs=1e-5)
+    assert [r.judgement.verdict for r in (best, after, step)] == ["differs"] * 3
+    assert shown.judgement.verdict == "not run"  # the records were made before `unique` was asked for
+    assert shown.judgement.reason == "seed 0, 1, 2: no unique: it was not measured"
 
 
 def test_not_run_partly_run_and_too_few_seeds(toy: Preset) -> None:
     assert {verdict for verdict, _ in verdicts(toy)} == {"not run"}
-    assert verdicts(toy, made(toy, 0, 4.0), made(toy, 1, 4.0))[0] == ("not comparable", "2 seeds, fewer than 3")
+    assert verdicts(toy, made(toy, 0, 4.0), made(toy, 1, 4.0))[0] == ("undecided", "2 of 3 seeds")
+
+
+def test_seeds_that_the_preset_does_not_fix_change_nothing(toy: Preset) -> None:
+    """Also where they would have made the number consistent, and where their run failed."""
+    three = [made(toy, seed, 5.0 + 0.01 * seed) for seed in range(3)]
+    others = [made(toy, seed, 4.0) for seed in (3, 4)]
+    failed = made(toy, 5, 4.0, status="failed", error="E")
+    alone, more = (state_of_row(toy.rows[0], found(*records)) for records in (three, [*three, *others, failed]))
+    assert more.results == alone.results
+    assert alone.results[0].judgement.verdict == "differs"
+    assert (more.done, more.failed) == ((0, 1, 2, 3, 4), (5,))
+    lines = list(reproduce_report.list_lines([state_of(toy, found(*three, *others))]))
+    assert lines[1].startswith("  the toy: seeds 0, 1, 2 done; seeds 3, 4 not counted; ")
+
+
+def test_what_the_first_seeds_said_is_kept_beside_what_all_say(toy: Preset) -> None:
+    row = replace(toy.rows[0], seeds=(0, 1, 2, 3, 4, 5), added_seeds=(3, 4, 5))
+    values = [4.10, 4.11, 4.12, 3.9, 4.0, 3.95]
+    first = state_of_row(row, found(*(made(toy, seed, value) for seed, value in enumerate(values)))).results[0]
+    assert first.at_first is not None
+    assert (first.at_first.verdict, first.judgement.verdict) == ("differs", "consistent")
+    states = [
+        state_of(replace(toy, rows=(row, *toy.rows[1:])), found(*(made(toy, i, v) for i, v in enumerate(values))))
+    ]
+    text = reproduce_report.markdown(states)
+    assert "| toy | the toy | 0, 1, 2 | 3, 4, 5 | 4 differs | 3 consistent, 1 differs |" in text
+
+
+def control_of(toy: Preset, values: list[float]) -> tuple[Preset, list[RunRecord]]:
+    """The toy with a control, which is the toy with another learning rate, and the control's records."""
+    control = replace(toy.at(overrides={"lr": 0.2}).rows[0], departures=(), label="the control")
+    number = replace(toy.rows[0].numbers[0], minus=replace(toy.rows[0].numbers[0].published[0], value="4.5"))
+    row = replace(toy.rows[0], control=control, numbers=(number, *toy.rows[0].numbers[1:]))
+    records = [made(replace(toy, rows=(control,)), seed, value) for seed, value in enumerate(values)]
+    return replace(toy, rows=(row, control)), records
+
+
+def test_the_control_is_judged_in_the_models_place_and_subtracted(toy: Preset) -> None:
+    with_control, theirs = control_of(toy, [4.5, 4.51, 4.52])
+    ours = [made(toy, seed, 4.0 + 0.01 * seed) for seed in range(3)]
+    (first, *others) = state_of_row(with_control.rows[0], found(*ours, *theirs)).results
+    assert first.control is not None
+    assert (first.judgement.verdict, first.control.verdict) == ("consistent", "differs")
+    assert first.difference is not None
+    assert (first.difference.published, first.difference.measured) == pytest.approx((-0.5, -0.5))
+    assert first.difference.half_width == pytest.approx(2.776445 * 0.01 * (2 / 3) ** 0.5, abs=1e-6)  # t(4)
+    assert first.difference.judgement.verdict == "consistent"
+    assert all(each.difference is None for each in others)
+    lines = "\n".join(reproduce_report.result_lines(state_of(with_control, found(*ours, *theirs))))
+    assert (
+        "consistent; control the control: differs; minus control -0.5 published, -0.5000 ± 0.0227 here: cons" in lines
+    )
+
+
+def test_a_control_that_is_consistent_too_says_so(toy: Preset) -> None:
+    with_control, theirs = control_of(toy, [4.02, 4.0, 3.99])
+    ours = [made(toy, seed, 4.0 + 0.01 * seed) for seed in range(3)]
+    states = [state_of(with_control, found(*ours, *theirs))]
+    first = states[0].rows[0].results[0]
+    assert first.difference is not None
+    assert first.difference.judgement.verdict == "differs"  # -.5 was published
+    text = reproduce_report.markdown(states)
+    assert "| consistent | consistent too | -0.5 published, +0.0067 ± 0.0312 here: differs |" in text
+    assert "Of 1 consistent number of models with a control, 1 would be consistent with the control too." in text
+    document = json.loads(reproduce_report.as_json(states))["presets"][0]["rows"][0]["numbers"][0]
+    assert (document["control"]["verdict"], document["minus_control"]["verdict"]) == ("consistent", "differs")
+
+
+def test_a_control_that_is_not_run_or_lacks_seeds_decides_nothing(toy: Preset) -> None:
+    with_control, theirs = control_of(toy, [4.5, 4.51, 4.52])
+    ours = [made(toy, seed, 4.0) for seed in range(3)]
+    alone = state_of_row(with_control.rows[0], found(*ours)).results[0]
+    assert (alone.control, alone.difference) == (None, None)
+    few = state_of_row(with_control.rows[0], found(*ours, *theirs[:2])).results[0]
+    assert few.control is not None
+    assert few.difference is not None
+    assert (few.control.verdict, few.difference.judgement.verdict) == ("undecided", "undecided")
+
+
+def test_several_published_runs_are_one_mean(toy: Preset) -> None:
+    number = toy.rows[0].numbers[0]
+    runs = tuple(replace(number.published[0], value=value) for value in ("4.2", "4.3", "4.1"))
+    row = replace(toy.rows[0], numbers=(replace(number, published=runs),))
+    (result,) = state_of_row(row, found(*(made(toy, seed, 4.19 + 0.01 * seed) for seed in range(3)))).results
+    assert result.judgement.verdict == "consistent"
+    states = [state_of(replace(toy, rows=(row,)), found())]
+    assert "| nll_oracle | 4.2000, mean of 3 runs, sd 0.1000 |" in reproduce_report.markdown(states)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +321,7 @@ def test_real_text_is_one_score_without_seeds(toy: Preset, tmp_path: Path) -> No
     assert final is not None
     assert result.measured is not None
     assert (result.measured.mean, result.measured.half_width) == (final.scores["nll_oracle"].value, None)
-    assert result.judgement.verdict in ("reproduced", "not reproduced")
+    assert result.judgement.verdict in ("consistent", "differs")
     other = replace(row, n_samples=90)
     (fewer,) = state_of_row(other, found(record)).results
     assert "of 100 samples, asked for are 90" in fewer.judgement.reason
@@ -297,20 +381,22 @@ def test_the_list_in_three_forms(toy: Preset) -> None:
     lines = list(reproduce_report.list_lines(states))
     assert lines == [
         "toy",
-        "  the toy: seeds 0, 1, 2 done; 4 reproduced, 1 not comparable",
+        "  the toy: seeds 0, 1, 2 done; 1 consistent, 3 differs, 1 not run",
         "  its own text: not run",
     ]
     document = json.loads(reproduce_report.as_json(states))
     first = document["presets"][0]["rows"][0]["numbers"][0]
     assert first["published"] == 4.0
     assert first["interval"] == [4.0, 4.0]
-    assert (first["verdict"], first["source"], first["values"]) == (
-        "reproduced",
+    assert (first["verdict"], first["sources"][0]["source"], first["values"]) == (
+        "consistent",
         "A paper",
         {"0": 4.0, "1": 4.0, "2": 4.0},
     )
     text = reproduce_report.markdown(states)
-    assert "| reproduced | 4 |" in text
-    assert "| nll_oracle | 4 ± 0.5 | 4.0000 [4.0000, 4.0000] | 0, 1, 2 | reproduced |" in text
+    assert "| consistent | 1 | 0 | 0 |" in text
+    assert "| not run | 1 | 0 | 1 |" in text
+    assert "| nll_oracle | 4 | 4.0000 [4.0000, 4.0000] | 0, 1, 2 | 4.0000 to 4.0000 | consistent |" in text
+    assert "| nll_oracle | 3.5 ± 0.5 | – | not run |" in text
     assert "- A paper: nats." in text
     assert "| [toy](#toy) | its own text | not run | 1 not run |" in text

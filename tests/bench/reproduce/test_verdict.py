@@ -1,18 +1,30 @@
-"""When a published number counts as reproduced: golden cases, among them both sides of every edge."""
+"""When a published number and ours may be the same: golden cases, both sides of every edge, and how often it errs."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.reproduce.verdict import VERDICTS, judge
+from bench.reproduce.verdict import (
+    ODDS,
+    VERDICTS,
+    Odds,
+    Reported,
+    half_width_of_difference,
+    judge,
+    judge_difference,
+    judge_score,
+)
 from bench.seeds import MeanOverSeeds, mean_over_seeds
 
 SMALL = 1e-6
+ONE_RUN = MeanOverSeeds(9.0, 0.1, 0.1049, 6)
+"""Six seeds: one more run lies within 2.570582 x .1 x sqrt(7 / 6) = .2776546 of their mean, 95 times in 100."""
 
 
 def test_mean_and_interval_are_students() -> None:
@@ -27,87 +39,147 @@ def test_mean_and_interval_are_students() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "half", "expected"),
+    ("value", "expected"),
     [
-        (9.04, 0.00, "reproduced"),
-        (9.00, 0.10, "reproduced"),  # both ends of the interval are the ends of the tolerance
-        (9.00, 0.10 + SMALL, "undecided"),
-        (9.08, 0.02, "reproduced"),
-        (9.08, 0.02 + SMALL, "undecided"),
-        (8.92, 0.02 + SMALL, "undecided"),
-        (9.10, 0.01, "undecided"),
-        (9.12, 0.02, "undecided"),  # they share one point
-        (9.12, 0.02 - SMALL, "not reproduced"),
-        (8.88, 0.02, "undecided"),
-        (8.88, 0.02 - SMALL, "not reproduced"),
-        (9.50, 0.30, "not reproduced"),
-        (9.50, 0.60, "undecided"),
-        (9.00, 5.00, "undecided"),  # too wide to say anything
+        (9.0, "consistent"),
+        (9.2776546 - SMALL, "consistent"),
+        (9.2776546 + SMALL, "differs"),
+        (8.7223454 + SMALL, "consistent"),
+        (8.7223454 - SMALL, "differs"),
     ],
 )
-def test_the_interval_decides(mean: float, half: float, expected: str) -> None:
-    assert judge(9.0, 0.1, MeanOverSeeds(mean, None, half, 3), seeded=True).verdict == expected
+def test_a_single_run_is_asked_to_lie_in_the_prediction_interval(value: float, expected: str) -> None:
+    judgement = judge(Reported(value), ONE_RUN, n_fixed=6)
+    assert judgement.verdict == expected
+    assert (judgement.low, judgement.high) == pytest.approx((8.7223454, 9.2776546), abs=1e-6)
 
 
-def test_undecided_says_what_would_help() -> None:
-    assert judge(9.0, 0.1, MeanOverSeeds(9.1, None, 0.2, 3), seeded=True).reason == (
-        "the interval is 0.4 wide and reaches over an edge; more seeds narrow it"
-    )
+@given(st.lists(st.floats(8, 10), min_size=3, max_size=8), st.lists(st.floats(8, 10), min_size=2, max_size=8))
+def test_means_of_several_runs_are_compared_by_welch(ours: list[float], theirs: list[float]) -> None:
+    """Against scipy's test on the runs themselves."""
+    measured, reported = mean_over_seeds(ours), Reported.of_runs(theirs)
+    assert measured is not None
+    if np.ptp(ours) < 1e-3 or np.ptp(theirs) < 1e-3:
+        return
+    p = float(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
+    if abs(p - 0.05) > 1e-6:
+        verdict = judge(reported, measured, n_fixed=len(ours)).verdict
+        assert verdict == ("consistent" if p > 0.05 else "differs")
 
 
-@pytest.mark.parametrize(
-    ("mean", "expected"),
-    [
-        (0.7455, "reproduced"),
-        (0.7460, "reproduced"),
-        (0.7460 + SMALL, "not reproduced"),
-        (0.744 - SMALL, "not reproduced"),
-    ],
-)
-def test_without_seeds_the_value_itself_decides(mean: float, expected: str) -> None:
-    assert judge(0.745, 0.001, MeanOverSeeds(mean, None, None, 1), seeded=False).verdict == expected
+def test_runs_published_one_by_one_are_their_mean_and_spread() -> None:
+    assert Reported.of_runs([9.0, 9.2]) == Reported(9.1, 2, pytest.approx(math.sqrt(0.02)))
+    assert Reported.of_runs([9.0]) == Reported(9.0)
 
 
-@pytest.mark.parametrize("n", [1, 2])
-def test_fewer_than_three_seeds_decide_nothing(n: int) -> None:
-    judgement = judge(9.0, 0.1, MeanOverSeeds(9.0, None, 0.0 if n > 1 else None, n), seeded=True)
-    assert judgement.verdict == "not comparable"
-    assert judgement.reason == f"{n} seed{'s' if n > 1 else ''}, fewer than 3"
+def test_a_mean_without_its_spread_is_taken_to_vary_as_ours() -> None:
+    """m +- t(5) s sqrt(1/6 + 1/4)."""
+    judgement = judge(Reported(9.0, 4), ONE_RUN, n_fixed=6)
+    assert judgement.high == pytest.approx(9.0 + 2.570582 * 0.1 * math.sqrt(1 / 6 + 1 / 4), abs=1e-6)
+
+
+def test_seeds_without_any_spread_ask_for_the_very_number() -> None:
+    same = MeanOverSeeds(4.0, 0.0, 0.0, 3)
+    assert judge(Reported(4.0), same, n_fixed=3).verdict == "consistent"
+    assert judge(Reported(4.001), same, n_fixed=3).verdict == "differs"
+
+
+@pytest.mark.parametrize(("n", "n_fixed", "reason"), [(3, 6, "3 of 6 seeds"), (1, 3, "1 of 3 seeds")])
+def test_before_all_fixed_seeds_are_there_nothing_is_decided(n: int, n_fixed: int, reason: str) -> None:
+    measured = MeanOverSeeds(9.0, 0.1 if n > 1 else None, 0.1 if n > 1 else None, n)
+    for value in (9.0, 20.0):
+        judgement = judge(Reported(value), measured, n_fixed=n_fixed)
+        assert (judgement.verdict, judgement.reason) == ("undecided", reason)
+
+
+def test_fewer_than_three_seeds_decide_nothing_whatever_a_preset_fixes() -> None:
+    assert judge(Reported(9.0), MeanOverSeeds(9.0, 0.1, 0.1, 2), n_fixed=2).verdict == "undecided"
 
 
 def test_a_reason_outweighs_every_number() -> None:
-    judgement = judge(9.0, 0.1, MeanOverSeeds(9.0, None, 0.0, 3), seeded=True, against=["scale small", "seed 1 failed"])
+    judgement = judge(Reported(9.0), ONE_RUN, n_fixed=6, against=["scale small", "seed 1 failed"])
     assert (judgement.verdict, judgement.reason) == ("not comparable", "scale small; seed 1 failed")
-    assert (
-        judge(9.0, 0.1, MeanOverSeeds(12.0, None, 0.0, 3), seeded=True, against=["scale small"]).verdict
-        == "not comparable"
-    )
+    assert judge_score(Reported(9.0), 0.1, 12.0, against=["other data"]).verdict == "not comparable"
+    both = (ONE_RUN, ONE_RUN)
+    assert judge_difference((Reported(9.0), Reported(9.0)), both, n_fixed=(6, 6), against=["x"]).reason == "x"
 
 
 def test_nothing_measured_and_nothing_published() -> None:
-    assert judge(9.0, 0.1, None, seeded=True).verdict == "not run"
-    assert judge(None, None, MeanOverSeeds(9.0, None, 0.1, 3), seeded=True).verdict == "no published number"
-    assert judge(None, None, None, seeded=True).verdict == "not run"
+    assert judge(Reported(9.0), None, n_fixed=3).verdict == "not run"
+    assert judge(None, ONE_RUN, n_fixed=6).verdict == "no published number"
+    assert judge(None, None, n_fixed=3).verdict == "not run"
+    assert judge_score(None, None, 9.0).verdict == "no published number"
 
 
-@given(
-    st.lists(st.floats(8, 10), min_size=3, max_size=8),
-    st.floats(8, 10),
-    st.floats(0.01, 0.5),
-    st.floats(0, 1),
-    st.data(),
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (0.7455, "consistent"),
+        (0.7460, "consistent"),
+        (0.7460 + SMALL, "differs"),
+        (0.744 - SMALL, "differs"),
+    ],
 )
-def test_the_verdict_is_that_of_every_point_of_the_interval(
-    values: list[float], value: float, tolerance: float, share: float, data: st.DataObject
-) -> None:
-    """What is reproduced holds for each value that the mean may have; what is not, for none."""
-    measured = mean_over_seeds(values)
-    assert measured is not None
-    verdict = judge(value, tolerance, measured, seeded=True).verdict
-    assert verdict in VERDICTS
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=measured.mean, scale=stats.sem(values) or 1e-300)
-    point = low + share * (high - low)
-    if verdict == "reproduced":
-        assert abs(point - value) <= tolerance + 1e-6
-    if verdict == "not reproduced":
-        assert abs(point - value) >= tolerance - 1e-6
+def test_without_seeds_the_tolerance_decides(measured: float, expected: str) -> None:
+    assert judge_score(Reported(0.745), 0.001, measured).verdict == expected
+
+
+def test_the_difference_to_the_control_is_judged_with_both_variances() -> None:
+    """Of single runs with equal spread, twice the variance and twice the degrees of freedom: t(10) = 2.228139."""
+    control = MeanOverSeeds(9.5, 0.1, 0.1049, 6)
+    edge = 2.228139 * 0.1 * math.sqrt(2 * 7 / 6)
+    for gain, expected in ((-0.5 + edge - SMALL, "consistent"), (-0.5 + edge + SMALL, "differs")):
+        judgement = judge_difference((Reported(8.0 + gain), Reported(8.0)), (ONE_RUN, control), n_fixed=(6, 6))
+        assert judgement.verdict == expected
+    half = half_width_of_difference(ONE_RUN, control)
+    assert half == pytest.approx(2.228139 * 0.1 * math.sqrt(2 / 6), abs=1e-6)
+    assert half_width_of_difference(ONE_RUN, MeanOverSeeds(9.5, None, None, 1)) is None
+    few = judge_difference((Reported(8.0), Reported(8.0)), (ONE_RUN, control), n_fixed=(6, 12))
+    assert (few.verdict, few.reason) == ("undecided", "6 of 12 seeds")
+
+
+def shares(odds: Odds, draws: int, rng: np.random.Generator) -> list[float]:
+    """How often the rule says "consistent", by the true difference in standard deviations of one run."""
+
+    def reported(shift: float) -> Reported:
+        return Reported.of_runs((rng.standard_normal(odds.published) + shift).tolist())
+
+    def measured() -> MeanOverSeeds:
+        found = mean_over_seeds(rng.standard_normal(odds.ours).tolist())
+        assert found is not None
+        return found
+
+    def once(shift: float) -> str:
+        n = odds.ours
+        if odds.control:
+            both = (reported(shift), reported(0.0))
+            return judge_difference(both, (measured(), measured()), n_fixed=(n, n)).verdict
+        return judge(reported(shift), measured(), n_fixed=n).verdict
+
+    return [sum(once(shift) == "consistent" for _ in range(draws)) / draws for shift in range(len(odds.consistent))]
+
+
+@pytest.mark.parametrize("odds", ODDS, ids=lambda odds: f"{odds.ours}-{odds.published}-{odds.control}")
+def test_the_odds_are_those_of_the_table(odds: Odds) -> None:
+    """Within four standard errors of a share."""
+    draws = 1_000
+    found = shares(odds, draws, np.random.default_rng(7))
+    for share, expected in zip(found, odds.consistent, strict=True):
+        error = math.sqrt(max(expected * (1 - expected), 0.01) / draws)
+        assert abs(share - expected) < 4 * error + 0.005
+
+
+def test_what_the_table_promises() -> None:
+    """Equal truth is "consistent" nine times in ten; 3 standard deviations "differ" so often against four runs."""
+    assert all(odds.consistent[0] >= 0.9 for odds in ODDS)
+    several = [odds for odds in ODDS if odds.ours >= 6 and odds.published >= 4]
+    assert len(several) >= 3
+    assert all(odds.consistent[3] <= 0.1 for odds in several)
+    (one,) = [odds for odds in ODDS if (odds.ours, odds.published, odds.control) == (6, 1, False)]
+    assert one.consistent[5] <= 0.1 < one.consistent[4]
+    best = stats.norm.cdf(1.96 - 3) - stats.norm.cdf(-1.96 - 3)  # one run against a mean and spread known exactly
+    assert best == pytest.approx(0.15, abs=0.005)
+
+
+def test_the_verdicts_have_one_word_each() -> None:
+    assert len(set(VERDICTS)) == len(VERDICTS) == 6

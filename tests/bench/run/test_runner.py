@@ -70,11 +70,27 @@ def test_a_run_leaves_a_whole_record(tmp_path: Path) -> None:
     final = record.final()
     assert final is not None
     assert final.scores["nll_oracle"].signature.endswith("samples:200|v:1")
-    assert set(record.evaluations[-2].skipped) == {"nll_gen"}
-    assert "temperature 1" in record.evaluations[-2].skipped["nll_gen"]
+    other = record.evaluations[-2].skipped  # its log_prob has no temperature
+    assert set(other) == {"nll_gen", "nll_own", "kl_to_oracle"}
+    assert other["nll_gen"] == "nll_gen needs a model with a likelihood, at the temperature of the samples"
     for evaluation in record.evaluations:
         assert (evaluation.samples_file is None) == (evaluation.at == "cadence")
     assert not (folder / "checkpoint.pt").exists()
+
+
+def test_a_run_is_evaluated_at_single_steps_too(tmp_path: Path) -> None:
+    """30 is the end of a phase, and 44 one of `evaluate_every`: each is evaluated once."""
+    record = run(toy(evaluate_every=22, evaluate_at=[31, 30, 44, 7]), tmp_path)
+    assert [(e.at, e.step) for e in record.evaluations if e.temperature == 1] == [
+        ("cadence", 7),
+        ("cadence", 22),
+        ("phase_end", 30),
+        ("cadence", 31),
+        ("cadence", 44),
+        ("end", 50),
+    ]
+    assert record.run is not None
+    assert record.run.evaluate_at == (7, 30, 31, 44)
 
 
 def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
@@ -92,7 +108,7 @@ def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     again = record_samples("again", board, samples).evaluations[0]
     for key, score in again.scores.items():
         assert score == final.scores[key], key
-    assert set(again.skipped) == {"nll_gen"}
+    assert set(again.skipped) == {"nll_gen", "nll_own", "kl_to_oracle"}
 
 
 GPU_PARTS = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)

@@ -254,7 +254,10 @@ def test_csv_has_a_row_for_each_score_and_each_absence(write):
     assert [(row["name"], row["value"]) for row in rows if row["score"] == "unique"] == [("A", "0.8"), ("B", "0.8")]
     assert next(row["difference"] for row in rows if (row["name"], row["score"]) == ("B", "bleu_2")) == "0.0"
     absent = next(row for row in rows if row["score"] == "nll_gen")
-    assert (absent["value"], absent["absent"]) == ("", "nll_gen needs a model with a likelihood")
+    assert (absent["value"], absent["absent"]) == (
+        "",
+        "nll_gen needs a model with a likelihood, at the temperature of the samples",
+    )
 
 
 def test_any_file_as_references(write):
@@ -319,7 +322,7 @@ def test_the_wrong_task_is_noticed(write):
         (["FILE", "--references", "nothing.txt"], "no file 'nothing.txt'"),
         (["FILE", "--references", "FILE", "--set", "a=1"], "--set changes a task"),
         (["FILE", "--references", "FILE", "--format", "ids"], "there is no task"),
-        (["FILE", "grammar", "--name", "a", "--name", "b"], "1 files, 2 names"),
+        (["FILE", "grammar", "--name", "a", "--name", "b"], "1 file, 2 names"),
         (["FILE", "FILE", "grammar"], "is given twice"),
         (["FILE", "grammar", "--json", "--csv"], "exclude each other"),
     ],

@@ -1,11 +1,15 @@
 """The grammar's probabilities against NLTK's chart parser and against counting every sentence."""
 
+import dataclasses
 import itertools
 import math
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
 import pytest
+from helpers.paths import ROOT
 from nltk.grammar import PCFG
 from nltk.parse.pchart import InsideChartParser
 
@@ -51,6 +55,29 @@ def parsed(pcfg, words):
 def test_probabilities_of_all_sentences_sum_to_one(max_len):
     small = Grammar.read(SMALL, max_len)
     assert np.exp(small.log_prob(every_sentence(3, max_len))).sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("text", [SMALL, grammar._text_of_rules()])
+def test_a_kept_grammar_is_read_back_to_the_last_bit(text, tmp_path):
+    read = Grammar.read(text, 7)
+    np.savez(tmp_path / "kept.npz", **read.as_arrays())
+    with np.load(tmp_path / "kept.npz") as file:
+        again = Grammar.from_arrays(file, 7)
+    for field in dataclasses.fields(Grammar):
+        one, other = getattr(read, field.name), getattr(again, field.name)
+        assert type(one) is type(other)
+        assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    first, second = (g.sample(50, np.random.RandomState(1)) for g in (read, again))
+    assert np.array_equal(first.flat, second.flat)
+
+
+def test_nltk_is_loaded_once_on_a_machine():
+    grammar._english.cache_clear()
+    GrammarTask(n_train=9, n_valid=9, n_test=9).load()
+    code = "import sys; from bench.tasks.grammar import GrammarTask as T; T(n_train=9, n_valid=9, n_test=9).load(); "
+    code += "print('nltk' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told == "False\n"
 
 
 def test_probabilities_equal_nltks():

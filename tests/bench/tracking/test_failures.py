@@ -17,6 +17,7 @@ from helpers.paths import ROOT
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.places import command
 from bench.tracking import labels, mlflow_store
 from bench.tracking.mlflow import MlflowTracker, prepare, sync
 from bench.tracking.mlflow_store import default_uri
@@ -43,9 +44,9 @@ def test_an_mlflow_that_cannot_be_reached_is_a_warning_and_the_run_goes_on(
     assert (folder / "record.json").exists()
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 3
-    assert "the runs go on, later: python -m bench sync" in warnings[0]
+    assert warnings[0].endswith(f"the runs go on, later: {command('bench', 'sync', 'runs', '--tracking-uri', uri)}")
     assert "it is tried again when the run ends" in warnings[1]
-    assert f"python -m bench sync {folder}" in warnings[2]
+    assert warnings[2].endswith(f"later: {command('bench', 'sync', folder, '--tracking-uri', uri)}")
     assert all("\n" not in warning and "Traceback" not in warning for warning in warnings)
 
 
@@ -108,7 +109,7 @@ def test_a_server_that_answers_nonsense_costs_no_run(
         server.shutdown()
     assert (folder / "record.json").exists()
     assert error[0] == folder
-    assert f"python -m bench sync {folder}" in caplog.text
+    assert f"later: {command('bench', 'sync', folder, '--tracking-uri', uri)}" in caplog.text
 
 
 def test_import_loads_no_mlflow_and_writes_no_environment() -> None:

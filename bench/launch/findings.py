@@ -1,0 +1,149 @@
+"""What came out of the runs of a command: a table for each task, beside real text and MLE where these are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from bench.config import Resolved
+from bench.launch.workers import Outcome
+from bench.record import RunRecord, Score, read_record
+from bench.run_folder import RECORD, SAMPLES, folder_name
+from bench.seeds import mean_over_seeds, newest_of_each
+from bench.streams import shown
+
+__all__ = ["came_out"]
+
+_MOST_SCORES = 8
+_FEW_ROWS = 4
+"""As many rows have their samples shown."""
+_SAMPLES = 3
+_WIDTH = 110
+"""Characters of a sample."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Runs that differ in the seed."""
+
+    name: str
+    runs: Sequence[tuple[RunRecord, Path]]
+
+    def scores(self, key: str) -> list[Score]:
+        """At the end, at temperature 1, of every seed that has it."""
+        finals = [record.final() for record, _ in self.runs]
+        return [final.scores[key] for final in finals if final is not None and key in final.scores]
+
+
+def came_out(resolved: Sequence[Resolved], outcomes: Sequence[Outcome], runs: Path) -> Iterator[str]:
+    """Lines for the terminal; none where nothing is completed."""
+    tasks: dict[tuple[str, str], dict[str, list[tuple[Resolved, RunRecord, Path]]]] = {}
+    for each, outcome in zip(resolved, outcomes, strict=True):
+        if outcome.status == "completed":
+            record = read_record(outcome.folder / RECORD)
+            rows = tasks.setdefault((record.task, record.data_sha256), {})
+            rows.setdefault(record.config_hash, []).append((each, record, outcome.folder))
+    few = sum(map(len, tasks.values())) <= _FEW_ROWS
+    for (task, _), rows in tasks.items():
+        yield ""
+        yield from _of_task(task, rows, runs, with_folders=not few)
+        if few:
+            for members in rows.values():
+                yield ""
+                yield from _samples(*members[0])
+
+
+def _of_task(
+    task: str, rows: Mapping[str, Sequence[tuple[Resolved, RunRecord, Path]]], runs: Path, *, with_folders: bool
+) -> Iterator[str]:
+    first, record, _ = next(iter(rows.values()))[0]
+    known = [
+        _Row(_name(members[0][1]), [(record, folder) for _, record, folder in members]) for members in rows.values()
+    ]
+    keys = _main_keys(first, record)
+    beside = [*_beside(record, "real_text", runs), *_beside(record, "mle", runs, but=set(rows))]
+    better = {key: score.better for row in known for key in keys for score in row.scores(key)}
+    head = ["", *keys]
+    lines = [["better", *({"real": "as real"}.get(better.get(key, ""), better.get(key, "")) for key in keys)]]
+    reference = {key: known[0].scores(key) for key in keys}
+    lines += [[row.name, *(_cell(row.scores(key), reference[key]) for key in keys)] for row in [*beside, *known]]
+    if with_folders:
+        head.append("folder of the first")
+        lines = [[*line, str(_folder_of(line[0], known))] for line in lines]
+    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
+    yield f"{task}: scores at the end" + (", mean ± 95% over seeds" if any(len(r.runs) > 1 for r in known) else "")
+    for line in (head, *lines):
+        yield shown("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _folder_of(name: str, rows: Sequence[_Row]) -> Path | str:
+    return next((row.runs[0][1] for row in rows if row.name == name), "")
+
+
+def _name(record: RunRecord) -> str:
+    """`mle · small`, and what was changed."""
+    return record.shown_model if record.scale == "paper" else f"{record.shown_model} · {record.shown_scale}"
+
+
+def _main_keys(resolved: Resolved, record: RunRecord) -> list[str]:
+    """A score of each metric of the run: that of its name, else the last, which of n-grams is of the highest order."""
+    final = record.final()
+    last: dict[str, str] = {}
+    for key, score in (final.scores if final else {}).items():
+        if last.get(score.metric) != score.metric:
+            last[score.metric] = key
+    return [last[metric.name] for metric in resolved.metrics if metric.name in last][:_MOST_SCORES]
+
+
+def _cell(scores: Sequence[Score], reference: Sequence[Score]) -> str:
+    """A mean over seeds; a dash where there is no score of this kind."""
+    same = [score for score in scores if not reference or _kind(score) == _kind(reference[0])]
+    found = mean_over_seeds([score.value for score in same])
+    if found is None:
+        return "–"
+    return f"{found.mean:.4g}" + ("" if found.half_width is None else f" ± {found.half_width:.2g}")
+
+
+def _kind(score: Score) -> dict[str, object]:
+    """What makes scores comparable; of fewer real sentences there may be no more."""
+    return {name: value for name, value in score.settings.items() if name not in ("samples", "real")}
+
+
+def _beside(record: RunRecord, model: str, runs: Path, but: set[str] | None = None) -> Iterator[_Row]:
+    """A row of the same text below `runs`, with the settings of its scale, which is none of the command's own."""
+    found: dict[str, list[tuple[RunRecord, Path]]] = {}
+    for path in sorted(runs.glob(f"{folder_name(record.task, model)}-*/{RECORD}")):
+        try:
+            other = read_record(path)
+        except (ValueError, OSError):  # the table says which cannot be read
+            continue
+        same = (other.model, other.task, other.data_sha256) == (model, record.task, record.data_sha256)
+        of_scale = other.origin == "samples" or (other.scale == record.scale and not other.changed)
+        if same and of_scale and other.status == "completed" and other.config_hash not in (but or ()):
+            found.setdefault(other.config_hash, []).append((other, path.parent))
+    if found:
+        most = max(found.values(), key=len)
+        counted, _ = newest_of_each(most, key=lambda one: one[0].seed, record=lambda one: one[0])
+        n = next((score.settings.get("samples") for score in _final_scores(most[0][0])), None)
+        asked = next((score.settings.get("samples") for score in _final_scores(record)), None)
+        fewer = f" ({n} sentences)" if n != asked else ""
+        name = f"real text{fewer}" if model == "real_text" else f"{_name(most[0][0])}, trained before"
+        yield _Row(name, counted)
+
+
+def _final_scores(record: RunRecord) -> Iterable[Score]:
+    final = record.final()
+    return final.scores.values() if final else ()
+
+
+def _samples(resolved: Resolved, record: RunRecord, folder: Path) -> Iterator[str]:
+    """The folder of a run, and the first sentences that it wrote."""
+    yield f"{resolved.title()}: {folder}"
+    path = folder / SAMPLES
+    if path.is_file():
+        with path.open(encoding="utf-8") as lines:
+            for line in islice(lines, _SAMPLES):
+                text = resolved.task.detokenize(line.rstrip("\n")) or "(an empty sentence)"
+                yield shown("  " + (text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"))

@@ -1,0 +1,216 @@
+"""A model that is not what `baselines/common/interface.py` asks for: told in words, with the place and the right form.
+
+What a class shows is checked when its name is looked up; what needs data, before the first run of a command; what a
+step returns, at every step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # torch: not where names are only looked up
+    from baselines.common.interface import Phase, TextGenerator
+    from baselines.common.spec import SequenceSpec
+    from bench.config import Resolved
+    from bench.task import TextData
+
+__all__ = ["ContractError", "built", "check_class", "check_values", "checked_phases", "steps_of"]
+
+_PHASES = 'phases() returns a list, as [Phase("mle", self.config.steps, self.step)]'
+_RETURNED = 'a step returns what is to be logged, as {"loss": loss.detach()}'
+
+
+class ContractError(ValueError):
+    """A model breaks the contract between models and the harness."""
+
+
+def _place(thing: Any) -> str:
+    """`my_gan.py, line 12` of a class or a function; the name alone, where its source is not there."""
+    thing = inspect.unwrap(getattr(thing, "func", thing))  # of a partial, what it calls
+    try:
+        return f"{Path(inspect.getfile(thing)).name}, line {inspect.getsourcelines(thing)[1]}"
+    except (OSError, TypeError):
+        return str(getattr(thing, "__qualname__", thing))
+
+
+def _takes(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
+    """Whether it can be called so."""
+    try:
+        inspect.signature(function).bind(*arguments, **named)
+    except TypeError:
+        return False
+    except ValueError:  # no signature is known
+        return True
+    return True
+
+
+def check_class(model: type[Any]) -> None:
+    """Raise ContractError for what the class alone shows."""
+    name = model.__name__
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
+        ("__init__", (None, None, None), {}, "def __init__(self, config, spec)"),
+        ("phases", (None,), {}, "def phases(self)"),
+        ("sample", (None, 1), {"temperature": 1.0}, "def sample(self, n, *, temperature=1.0)"),
+        ("log_prob", (None, None), {}, "def log_prob(self, tokens)"),
+    ]
+    for method, arguments, named, right in calls:
+        function = getattr(model, method, None)
+        if function is not None and not _takes(function, *arguments, **named):
+            raise ContractError(f"{_place(function)}: {name}.{method} is called as `{right}`, and cannot be")
+    _check_config(model, name)
+
+
+def _check_config(model: type[Any], name: str) -> None:
+    from baselines.common.interface import BaseConfig
+
+    config = model.Config
+    if not inspect.isclass(config) or not issubclass(config, BaseConfig):
+        raise ContractError(
+            f"{_place(config)}: {name}.Config must extend BaseConfig, which has batch_size and shuffle: "
+            "`class Config(BaseConfig)`"
+        )
+    fields = {field.name for field in dataclasses.fields(config)}
+    own = [key for key, hint in vars(config).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
+    if left_out := [key for key in own if key not in fields]:
+        raise ContractError(
+            f"{_place(config)}: {left_out[0]} is no setting, because {name}.Config is no dataclass of its own: write "
+            "@dataclass(frozen=True, kw_only=True) above it"
+        )
+
+
+def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
+    """The model. Raises ContractError where its `__init__` does not begin as it must, and what else that raises."""
+    create: Any = model.__new__
+    made = create(model)
+    first = f"{_place(model.__init__)}: __init__ of {model.__name__} must begin with super().__init__(config, spec)"
+    try:
+        made.__init__(config, spec)
+    except Exception as error:
+        if "_modules" not in vars(made):  # of torch's Module, which was not there yet
+            raise ContractError(first) from error
+        raise
+    if any(name not in vars(made) for name in ("_modules", "config", "spec", "optimizers")):
+        raise ContractError(first)
+    generator: TextGenerator = made
+    return generator
+
+
+def checked_phases(model: TextGenerator) -> list[Phase]:
+    """Its phases. Raises ContractError where they are none."""
+    from baselines.common.interface import Phase
+
+    place = _place(type(model).phases)
+    try:
+        phases = model.phases()
+    except Exception as error:
+        raise ContractError(f"{place}: phases() must name the steps and do none; it raised {_error(error)}") from error
+    if not isinstance(phases, Sequence) or isinstance(phases, str):
+        raise ContractError(f"{place}: {_PHASES}; got {_told(phases)}")
+    if not phases:
+        raise ContractError(f"{place}: {_PHASES}; got an empty list, so that nothing would be trained")
+    for number, phase in enumerate(phases):
+        what = f"phases()[{number}]"
+        if not isinstance(phase, Phase):
+            raise ContractError(f"{place}: {what} is {_told(phase)}, not a Phase: {_PHASES}")
+        if not isinstance(phase.name, str) or not re.fullmatch(r"[^\W_][^/\\\x00-\x1f]*", phase.name):
+            raise ContractError(f"{place}: {what} is named {phase.name!r}; a name is a word, for it names files too")
+        if type(phase.steps) is not int or phase.steps < 0:
+            raise ContractError(f"{place}: {what}.steps is {phase.steps!r}; a whole number from 0 on is needed")
+        if not callable(phase.step):
+            raise ContractError(
+                f"{place}: {what}.step is {_told(phase.step)}: name the method, self.step, and do not call it"
+            )
+        if not _takes(phase.step, None):
+            raise ContractError(
+                f"{_place(phase.step)}: the step of phase {phase.name!r} is called with the stream of batches: "
+                "def step(self, batches)"
+            )
+    names = [phase.name for phase in phases]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ContractError(f"{place}: two phases are named {twice[0]!r}; records and tables tell them by name")
+    return list(phases)
+
+
+def check_values(values: Any, phase: Phase) -> None:
+    """Raise ContractError for what a step returned, if it cannot be logged. Reads no tensor, so that no step waits."""
+    from torch import Tensor
+
+    if isinstance(values, Mapping):
+        wrong = next((item for item in values.items() if not _can_be_logged(*item, Tensor)), None)
+        if wrong is None:
+            return
+        what = f"its {wrong[0]!r} is {_told(wrong[1])}"
+        what += {
+            float: ": leave out .item()",
+            int: ": write torch.tensor(…)",
+        }.get(type(wrong[1]), ": a 0-d tensor is needed, as loss.mean().detach()")
+    else:
+        what = f"it returned {_told(values)}"
+        what += {type(None): ": is `return` missing?"}.get(type(values), "")
+    raise ContractError(f"{_place(phase.step)}: phase {phase.name!r}: {_RETURNED}; {what}")
+
+
+def _can_be_logged(name: Any, value: Any, tensor: type[Any]) -> bool:
+    return isinstance(name, str) and isinstance(value, tensor) and value.ndim == 0
+
+
+def _error(error: Exception) -> str:
+    """With the line that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} ({error}) in {Path(frame.filename).name}, line {frame.lineno}: `{frame.line}`"
+
+
+def _told(value: Any) -> str:
+    """What a value is, in words."""
+    if value is None:
+        return "None"
+    if hasattr(value, "shape"):
+        return f"a {type(value).__name__} of shape {tuple(value.shape)}"
+    return f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}"
+
+
+def steps_of(resolved: Resolved, data: TextData) -> dict[str, int]:
+    """The steps of each phase of a run. Raises ContractError.
+
+    Nothing where the model cannot be built for another reason: its run meets that too, and records it.
+    """
+    broken: ContractError | None = None
+    with suppress(Exception):
+        try:
+            model = built(resolved.model_class, resolved.model_config, data.spec)
+            phases = checked_phases(model)
+            if resolved.model_source is not None and resolved.device_kind == "cpu":
+                _try_a_step(phases, resolved, data)
+            return {phase.name: phase.steps for phase in phases}
+        except ContractError as error:
+            broken = error
+    if broken is not None:
+        raise broken
+    return {}
+
+
+def _try_a_step(phases: Sequence[Phase], resolved: Resolved, data: TextData) -> None:
+    """One step of a user's own model, thrown away: what it returns is known before anything is set up."""
+    import torch
+
+    from bench.batches import BatchStream
+    from bench.randomness import isolated
+
+    phase = next((phase for phase in phases if phase.steps), None)
+    if phase is None:
+        return
+    config = resolved.model_config
+    returned: list[Any] = []
+    with isolated(0), suppress(Exception):  # an error of the step itself is met by the run too, which records it
+        device = torch.device("cpu")
+        stream = BatchStream(data.train, config.batch_size, shuffle=config.shuffle, seed=0, device=device)
+        returned.append(phase.step(stream))
+    for values in returned:
+        check_values(values, phase)

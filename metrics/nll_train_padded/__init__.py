@@ -1,0 +1,3 @@
+from metrics.nll_train_padded.metric import NllTrainPadded
+
+__all__ = ["NllTrainPadded"]

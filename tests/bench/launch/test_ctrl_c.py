@@ -1,0 +1,109 @@
+"""Ctrl-C, once and twice, to the whole group of processes as a terminal sends it: no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.paths import ROOT, TOY
+
+from bench.record import read_record
+
+NOISE = ("Traceback", "KeyboardInterrupt", "Exception ignored", "Error in")
+TOY_RUN = ("bench", "run", TOY, "oracle_lstm", "--scale", "smoke", "--tracker", "none", "--save-every", "0")
+TOY_RUN += ("--set", "mle_steps=400", "n_samples=50", "log_every=1")
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *map(str, words)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ctrl_c(process: subprocess.Popen[str], times: int, gap: float = 0.0) -> str:
+    for _ in range(times):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(gap)
+    output, _ = process.communicate(timeout=60)
+    assert not [line for line in output.splitlines() if any(word in line for word in NOISE)], output
+    return output
+
+
+def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def maps(process: subprocess.Popen[str], library: str) -> bool:
+    return library in Path(f"/proc/{process.pid}/maps").read_text()
+
+
+def has(runs: Path, text: str) -> bool:
+    return any(text in path.read_text(errors="replace") for path in runs.glob("*toy_gan*/train.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("whole")
+    process = start(*TOY_RUN, "--runs", runs)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return next(runs.glob("*toy_gan*"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("moment", "jobs"), [("imports", 1), ("torch", 1), ("training", 1), ("training", 2), ("the end", 1)]
+)
+def test_twice_at_every_moment_then_the_same_record(moment: str, jobs: int, tmp_path: Path, whole: Path) -> None:
+    process = start(*TOY_RUN, "--runs", tmp_path, "--seed", 0, *([1] if jobs == 2 else []), "--jobs", jobs)
+    happened: dict[str, Callable[[], bool]] = {
+        "imports": lambda: maps(process, "_pydantic_core"),
+        "torch": lambda: maps(process, "libtorch_cpu"),
+        "training": lambda: has(tmp_path, '"phase":"mle"'),
+        "the end": lambda: bool(list(tmp_path.glob("*toy_gan*/weights.safetensors"))),
+    }
+    wait_until(process, happened[moment])
+    ctrl_c(process, 2, gap=0.05 * (jobs == 2))
+    assert process.returncode in (0, 130, -signal.SIGINT)
+    if moment == "training" and jobs == 1:
+        again = start(*TOY_RUN, "--runs", tmp_path)
+        output, _ = again.communicate(timeout=120)
+        assert again.returncode == 0, output
+        folder = next(tmp_path.glob("*toy_gan-0*"))
+        assert read_record(folder / "record.json").content() == read_record(whole / "record.json").content()
+        assert (folder / "samples.txt").read_bytes() == (whole / "samples.txt").read_bytes()
+        assert not list(folder.glob(".*.tmp"))
+
+
+def test_workers_that_are_still_importing_stop_in_order(tmp_path: Path) -> None:
+    """SIGINT once, when there are processes that know of no run yet."""
+    process = start(*TOY_RUN, "--runs", tmp_path, "--seed", 0, 1, "--jobs", 2)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(process, lambda: len(children.read_text().split()) >= 3)  # one of them keeps the semaphores
+    output = ctrl_c(process, 1)
+    assert process.returncode == 130
+    assert "its process died" not in output
+    assert "The same command goes on where it stopped" in output
+
+
+def test_tables_and_verification(tmp_path: Path, whole: Path) -> None:
+    for words in (["build", whole, "--out", tmp_path], ["verify", whole.parent, "--jobs", "2"]):
+        process = start("leaderboards", *words)
+        time.sleep(0.5)
+        if process.poll() is None:
+            ctrl_c(process, 2)
