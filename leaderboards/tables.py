@@ -254,7 +254,7 @@ def _cost_table(board: Board) -> list[Table]:
     if len({device for row in rows for device in row.devices}) > 1:
         notes.append("Times on different devices do not compare.")
     by_phase = Column(title="by phase", kind="words"), lambda row, _: Cell(phases(row.seconds))
-    fields = [_seeds(), _parameters(), _real_sentences(), _training("training"), by_phase, _device()]
+    fields = [_parameters(), _real_sentences(), _training("training"), by_phase, _device()]
     return [_table("Cost", _at_end(rows), fields, notes=notes)] if rows else []
 
 

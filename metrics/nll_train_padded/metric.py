@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from metrics.common.base import Better, MetricInputs
+from metrics.common.base import Aspect, Better, Bounds, MetricInputs
 from metrics.common.likelihood import nats, without_probability
 from metrics.common.uncertainty import MeanMetric, PerSentence
 
@@ -20,7 +20,13 @@ class NllTrainPadded(MeanMetric):
 
     version: ClassVar[int] = 1
     better: ClassVar[Better] = "real"
+    aspect: ClassVar[Aspect] = "memorisation"
+    bounds: ClassVar[Bounds] = (0.0, None)
     needs: ClassVar[tuple[str, ...]] = ("model_log_prob", "training_ids")
+
+    def is_ranked(self, key: str) -> bool:
+        """Never: real text has no likelihood, so there is no value to be near to."""
+        return False
 
     def by_sentence(self, inputs: MetricInputs) -> dict[str, PerSentence]:
         """Nats of each training sentence, and T positions for each."""

@@ -26,7 +26,9 @@ LOWER = (
     "frechet_embedding_distance kl_from_oracle kl_to_oracle nll_gen nll_gen_calibrated nll_gen_padded reverse_lm_score"
 )
 LOWER += "".join(f" ngram_jsd_{n}{part}" for n in range(1, 5) for part in ("", "_floor", "_first", "_first_floor"))
-REAL = "bleu_train_2 bleu_train_3 bleu_train_4 bleu_train_5 distinct_1 distinct_2 distinct_3 distinct_4"
+REAL = (
+    "nll_train_padded bleu_train_2 bleu_train_3 bleu_train_4 bleu_train_5 distinct_1 distinct_2 distinct_3 distinct_4"
+)
 REAL += (
     " lm_score nll_gen_temperature nll_oracle nll_oracle_valid nll_own self_bleu_2 self_bleu_3 self_bleu_4 self_bleu_5"
 )
@@ -176,3 +178,23 @@ def test_a_metric_from_elsewhere_gets_a_reason_too() -> None:
     scores, skipped = score([Elsewhere()], given_inputs([[0]], [[0]], more=1, ids=True))
     assert scores["elsewhere"].better == "higher"
     assert skipped == {"elsewhere_share": "elsewhere has no value for these samples"}
+
+
+def test_every_ranked_key_says_what_it_can_see_and_where_its_target_lies() -> None:
+    metrics = [find("metrics", name)() for name in names("metrics")]
+    meanings = {key: metric.meaning(key) for metric in metrics for key in list(metric.keys())}
+    assert [key for key, meaning in meanings.items() if meaning.ranked and not meaning.aspect] == []
+    assert {key for key, meaning in meanings.items() if meaning.held_out} == {
+        key for key in meanings if key.startswith(("novelty", "bleu_train", "train_overlap", "nearest_train"))
+    }
+    beyond = {key for key, meaning in meanings.items() if meaning.better == "real" and meaning.side == "lower"}
+    assert beyond == {"lm_score", "nll_oracle", "nll_oracle_valid", *(f"self_bleu_{n}" for n in (2, 3, 4, 5))}
+    assert {meanings[key].aspect for key in ("nll_gen", "reverse_lm_score")} == {"both"}
+    unranked = {
+        "nll_oracle_valid",
+        "mauve_spread",
+        "mauve_ceiling",
+        "ngram_jsd_2_floor",
+        "frechet_embedding_distance_floor",
+    }
+    assert not any(meanings[key].ranked for key in unranked)
