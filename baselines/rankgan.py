@@ -3,16 +3,16 @@
 **Paper**: Adversarial Ranking for Language Generation, Lin et al., NIPS 2017, https://arxiv.org/abs/1705.11001
 
 **Equations** (G the generator, y_s the ranker's features of sentence s, U a set of real references, C the sentences
-that s is compared with; numbers in brackets are the paper's)
+that s is compared with)
 
 1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
-2. relevance (2): a(s | U) = sum_{u in U} y_s . y_u / (||y_s|| ||y_u||)
-3. rank (3, 4): R(s | U, C) = exp(gamma a(s | U)) / sum_{s' in C} exp(gamma a(s' | U)), s one of C
-4. ranker (8): loss = -mean_real log R(s | U, C) + mean_generated log R(s | U, C), C a batch of both kinds. The sum of
+2. relevance: a(s | U) = sum_{u in U} y_s . y_u / (||y_s|| ||y_u||)
+3. rank: R(s | U, C) = exp(gamma a(s | U)) / sum_{s' in C} exp(gamma a(s' | U)), s one of C
+4. ranker: loss = -mean_real log R(s | U, C) + mean_generated log R(s | U, C), C a batch of both kinds. The sum of
    equation 3 is the same for both means and cancels: loss = -gamma (mean_real a - mean_generated a)
-5. reward (5): Q(x_<t, x_t) = (1 / N) sum_n R(x^n | U, C^n), x^n a completion of x_1..x_t by G, C^n the n-th completions
+5. reward: Q(x_<t, x_t) = (1 / N) sum_n R(x^n | U, C^n), x^n a completion of x_1..x_t by G, C^n the n-th completions
    after t words of all sentences of the batch; at the end x itself
-6. policy gradient (7): loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) Q(x_{b,<t}, x_{b,t}) on own samples x
+6. policy gradient: loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) Q(x_{b,<t}, x_{b,t}) on own samples x
 
 **Differences** (released code: cookielee77/RankGan-NIPS2017 at 912b3b3, 2018, after the paper, with the logs of three
 runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of captions quote)

@@ -39,13 +39,13 @@ RUN = ("run", "mle", "grammar", "--tracker", "none", "--scale", "smoke")
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("lr=inf", "mle: lr takes a finite number, got inf"),
+        ("lr=inf", "mle: lr takes a finite number of at most 1e+50, got inf"),
         ("lr=-inf", "mle: lr: input should be greater than 0, got -inf"),
-        ("lr=Infinity", "mle: lr takes a finite number, got inf"),
+        ("lr=Infinity", "mle: lr takes a finite number of at most 1e+50, got 'Infinity'"),
         ("lr=nan", "mle: lr: input should be greater than 0, got nan"),
         ("alarm_unique=nan", "alarm_unique: input should be a finite number, got nan"),
         ("temperatures=[0.5, inf]", "temperatures (--temperature): input should be a finite number, got inf"),
-        ("seed=3", "a seed is no setting: write --seed 3"),
+        ("seed=3", "seed is no setting: give it as --seed, or `seeds` of a suite"),
     ],
 )
 def test_a_setting_that_is_no_number_is_named(setting: str, expected: str) -> None:
@@ -96,12 +96,14 @@ def test_wrong_seeds_say_how_seeds_are_written_in_every_command(seed: str, expec
 def test_a_suite_takes_seeds_too_and_its_own_are_a_list(folder: Path) -> None:
     suite = folder / "mine.toml"
     text = 'task = "grammar"\nmodel = "mle"\nscale = "smoke"\n'
-    suite.write_text(text + 'seeds = ["0-2"]\n[[runs]]\n')
+    suite.write_text(text + "seeds = [0, 1, 2]\n[[runs]]\n")
     assert [config.seed for config in read_suite(suite)] == [0, 1, 2]
     assert [config.seed for config in read_suite(suite, seeds=[5, 6])] == [5, 6]
+    suite.write_text(text + 'seeds = ["0-2"]\n[[runs]]\n')
+    assert "seeds[0] takes an integer, got '0-2'" in said("suite", "mine.toml")
     suite.write_text(text + "seed = 3\n[[runs]]\n")
-    assert "seeds are a list: write seeds = [3]" in said("suite", "mine.toml")
-    assert "a seed is no setting: write --seed 4" in said("suite", "demo", "--set", "seed=4")
+    assert "seed is not a setting; did you mean 'seeds'?" in said("suite", "mine.toml")
+    assert "seed is no setting: give it as --seed" in said("suite", "demo", "--set", "seed=4")
 
 
 FOLDER = "'inside' is a folder, and a file is expected: such as 'inside/three.txt'"
@@ -162,13 +164,13 @@ def test_the_tables_say_the_same(arguments: tuple[str, ...], expected: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("score", "grammar", "one.txt"), "the task comes last, as in `python -m bench score one.txt grammar`"),
-        (("score", "grammar", "one.txt", "two.txt"), "`python -m bench score one.txt two.txt grammar`"),
-        (("score", "one.txt", "grammar", "two.txt"), "`python -m bench score one.txt two.txt grammar`"),
+        (("score", "grammar", "one.txt"), "bench score one.txt grammar`"),
+        (("score", "grammar", "one.txt", "two.txt"), "-m bench score one.txt two.txt grammar`"),
+        (("score", "one.txt", "grammar", "two.txt"), "-m bench score one.txt two.txt grammar`"),
         (("score", "grammar", "inside"), "'inside' is a folder: the task comes last"),
-        (("score", "one.txt"), "`python -m bench score one.txt image_coco`, or --references FILE"),
-        (("explain-score", "grammar", "one.txt"), "`python -m bench explain-score one.txt grammar`"),
-        (("run", "grammar", "mle"), "the model comes first: python -m bench run mle grammar"),
+        (("score", "one.txt"), "-m bench score one.txt image_coco`, or --references FILE"),
+        (("explain-score", "grammar", "one.txt"), "-m bench explain-score one.txt grammar`"),
+        (("run", "grammar", "mle"), "-m bench run mle grammar"),
         (("run", "grammar", "grammar"), "'grammar' is among the tasks, not the models; Known: constant_reward"),
         (("run", "bleu", "grammar"), "'bleu' is among the metrics, not the models"),
         (("run", "mle", "seqgan"), "'seqgan' is among the models, not the tasks"),
@@ -241,5 +243,5 @@ def test_explain_score_tells_of_its_own_references() -> None:
 
 
 def test_a_preset_goes_by_its_short_name_as_a_suite_too() -> None:
-    assert "a seed is no setting" in said("suite", "seqgan-oracle20", "--set", "seed=1")
+    assert "seed is no setting" in said("suite", "seqgan-oracle20", "--set", "seed=1")
     assert "did you mean 'paper/seqgan-oracle20'?" in said("suite", "seqgan-oracle2")
