@@ -262,6 +262,8 @@ def recompute(
             unknown = [key for key in of_model if key not in scores]
             result.outcomes |= dict.fromkeys(unknown, ("recorded", NO_WEIGHTS))
             keys = {key: old for key, old in keys.items() if key not in unknown}
+        # What only the model gives came later than the rest: a record of before lacks it.
+        scores = {key: found for key, found in scores.items() if key in keys or not metric.needs_model(key)}
         _compare(keys, scores, skipped, checks, result)
     return result
 

@@ -102,6 +102,18 @@ def test_a_lie_about_the_likelihood_is_found(run: Path, tmp_path: Path) -> None:
         assert any("nll_gen is recorded as" in reason for reason in reasons), reasons
 
 
+def test_a_record_from_before_the_divergences_is_verified_all_the_same(run: Path, tmp_path: Path) -> None:
+    def older(document: dict[str, Any]) -> None:
+        for e in document["evaluations"]:
+            for key in ("nll_own", "kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", "nll_gen_temperature"):
+                e["scores"].pop(key, None)
+
+    runs.change_json(run, older)
+    report = only(verify([added(run, tmp_path / "results")]))
+    assert report.state == "verified", report.reasons
+    assert likelihoods(report)
+
+
 def test_other_weights_and_other_log_probabilities_are_found(run: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     folder = added(run, results)
