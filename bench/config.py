@@ -21,7 +21,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.environment import package_version
-from bench.record import CUSTOM, LARGEST_NUMBER, check_size, code_hash, deeper_than, short_hash, with_settings
+from bench.record import (
+    CUSTOM,
+    LARGEST_NUMBER,
+    check_size,
+    code_hash,
+    deeper_than,
+    named_files,
+    short_hash,
+    with_settings,
+)
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
 from bench.run.contract import check_class
 from bench.run_folder import MODEL_SOURCE, folder_name
@@ -118,6 +127,11 @@ class Resolved:
         return plain(self.task)
 
     @cached_property
+    def file_hashes(self) -> dict[str, str]:
+        """Setting of the task that names a file of the user's -> SHA-256 of it."""
+        return self.task.file_hashes()
+
+    @cached_property
     def config_hash(self) -> str:
         """What makes a row of a table: all that can move a score, but the seed, the code and the machine."""
         row = {
@@ -125,7 +139,7 @@ class Resolved:
             "model": _identity(self.run.model, self.model_class),
             "model_settings": _without_added(self.model_config),
             "task": f"{_identity(self.run.task, type(self.task))}@{self.task.version}",
-            "task_settings": self.task_settings | {name: _sha256(path) for name, path in self.task.files().items()},
+            "task_settings": self.task_settings | self.file_hashes,
             "scale": self.run.scale,
             "n_samples": self.run.n_samples,
             "metrics": [[m.name, m.version, plain(m)] for m in self.metrics],
@@ -155,7 +169,7 @@ class Resolved:
     def sources(self) -> dict[str, str]:
         """SHA-256 of the code of model and task, with the parts that they share, and of each of a user's own files."""
         found = {"model": source_hash(self.model_class), "task": source_hash(type(self.task))}
-        return found | own_hashes(self.run.model, self.model_class)
+        return found | own_hashes(self.run.model, self.model_class) | named_files(self.file_hashes)
 
     @cached_property
     def run_id(self) -> str:
@@ -466,11 +480,6 @@ def own_hashes(name: str, member: type[Any]) -> dict[str, str]:
         return {}
     beside = {f"import {module}": path.read_bytes() for module, path in own_modules(name, member).items()}
     return {n: hashlib.sha256(content).hexdigest() for n, content in {MODEL_SOURCE: source, **beside}.items()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def source_hash(member: type[Any]) -> str:

@@ -52,6 +52,7 @@ __all__ = [
     "decode",
     "deeper_than",
     "is_altered",
+    "named_files",
     "read_document",
     "read_evaluation",
     "read_record",
@@ -70,6 +71,7 @@ REAL_TEXT = "real_text"
 HELD_OUT_TEXT = "real_text_test"
 """Model of the row of the test sentences themselves: what real text gets that nobody trained on."""
 
+_FILE_OF = "file of "
 CHECKSUM = "checksum"
 """Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
 _LABEL = 60
@@ -206,8 +208,8 @@ class RunStart:
     """Every setting of the task, resolved."""
     sources: Mapping[str, str] | None = None
     """SHA-256 of the code of `model` and `task`, each with the parts that it shares; of `model.py`, a user's own model,
-    whose file is kept beside the record; of `import layers`, another file of the user's that it imports. None: not
-    known, as of samples and in records of before this field."""
+    whose file is kept beside the record; of `import layers`, another file of the user's that it imports; of `file of
+    path`, the text that the task's setting `path` names, of samples too. None: not known."""
     run: RunSettings | None = None
     """The run's own settings, as they took effect; None for samples that were handed in."""
     data_sha256: str
@@ -225,7 +227,13 @@ class RunStart:
     @property
     def model_code(self) -> str | None:
         """Hash of all files of a user's own model; None for a registered one, or if it is not known."""
-        return code_hash({name: sha for name, sha in (self.sources or {}).items() if name not in ("model", "task")})
+        own = {n: sha for n, sha in (self.sources or {}).items() if n == MODEL_SOURCE or n.startswith("import ")}
+        return code_hash(own)
+
+    @property
+    def settings_of_text(self) -> dict[str, Any]:
+        """The task's settings but for those that name a file, of which the data's hash says what is in it."""
+        return {n: v for n, v in self.task_config.items() if f"{_FILE_OF}{n}" not in (self.sources or {})}
 
     @property
     def model_source(self) -> str | None:
@@ -539,6 +547,11 @@ def canonical_json(value: Any) -> str:
 def short_hash(value: Any) -> str:
     """12 hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
+
+
+def named_files(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Setting of a task -> SHA-256 of the file that it names, as they stand in `sources`."""
+    return {f"{_FILE_OF}{name}": sha for name, sha in hashes.items()}
 
 
 def code_hash(files: Mapping[str, str]) -> str | None:

@@ -161,6 +161,14 @@ class Task(ABC):
         """Setting -> the user's file that it names: what is in it, not where it lies, makes a run. Default: none."""
         return {}
 
+    def file_hashes(self) -> dict[str, str]:
+        """Of `files`, by setting: SHA-256 of what is in them."""
+        found = {}
+        for name, path in self.files().items():
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        return found
+
     def reference_file(self) -> Path | None:
         """The file that the references come from, one a line, as published. Default: there is none.
 

@@ -43,10 +43,6 @@ __all__ = ["Group", "build", "final_signatures", "reasons", "split"]
 _REAL = (REAL_TEXT, HELD_OUT_TEXT)
 
 
-_WHERE = ("path", "source")
-"""Settings of tasks that say where a text lies: which text it is, the data's hash says."""
-
-
 def build(paths: Iterable[Path]) -> Boards:
     """Read every record below `paths` and make the boards. Raises FileNotFoundError for a path that does not exist."""
     with _without_collector():
@@ -205,8 +201,7 @@ def split(entries: Iterable[Entry]) -> list[Group]:
     bases: dict[tuple[str, int, str, str], list[Entry]] = {}
     for entry in entries:
         record = entry.record
-        settings = {name: value for name, value in record.task_config.items() if name not in _WHERE}
-        base = (record.task, record.task_version, canonical_json(settings), record.data_sha256)
+        base = (record.task, record.task_version, canonical_json(record.settings_of_text), record.data_sha256)
         bases.setdefault(base, []).append(entry)
     groups: list[Group] = []
     for base in sorted(bases):

@@ -147,7 +147,7 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
     if len(commits := sorted({commit for e in entries if (commit := _commit(e.record))})) > 1:
         told = (commit[:12] + commit[40:] for commit in commits)
         lacks.append(f"one state of the code: its runs are of commits {', '.join(told)}")
-    if len(sources := sorted({r.sources["model"] for e in entries if (r := e.record).sources})) > 1:
+    if len(sources := sorted({s for e in entries if (s := (e.record.sources or {}).get("model"))})) > 1:
         lacks.append(f"one state of the model's code: its runs are of sources {', '.join(s[:6] for s in sources)}")
     if diverged := [str(e.record.seed) for e in entries if any(a.kind == "non_finite" for a in e.record.alarms)]:
         lacks.append(f"finite losses (alarm non_finite): seed {', '.join(diverged)}")

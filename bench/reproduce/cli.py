@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 
 from bench.config import Scale, parse_settings, read_seeds
-from bench.durations import duration_text, read_duration
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS, check_target
 from bench.record import write_atomic
+from bench.reproduce.durations import duration_text, read_duration
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
 from bench.streams import shown
 from bench.suite import RealText, SamplesFile

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from bench.durations import duration_text
+from bench.reproduce.durations import duration_text
 from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
 from bench.reproduce.presets import Number
 from bench.reproduce.state import Difference, PresetState, Result, RowState

@@ -25,9 +25,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from baselines.common.interface import TextGenerator
-from bench.batches import BatchStream
 from bench.randomness import random_state, restore_random_state
 from bench.record import Alarm, Evaluation, PhaseCost, as_json, decode, write_atomic
+from bench.run.batches import BatchStream
 from bench.run_folder import open_regular
 
 __all__ = [

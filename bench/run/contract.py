@@ -200,8 +200,8 @@ def _try_a_step(phases: Sequence[Phase], resolved: Resolved, data: TextData) -> 
     """One step of a user's own model, thrown away: what it returns is known before anything is set up."""
     import torch
 
-    from bench.batches import BatchStream
     from bench.randomness import isolated
+    from bench.run.batches import BatchStream
 
     phase = next((phase for phase in phases if phase.steps), None)
     if phase is None:

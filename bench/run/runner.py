@@ -17,12 +17,12 @@ from filelock import FileLock, Timeout
 from baselines.common.fast.graphs import Graphs, Recorder
 from baselines.common.interface import TextGenerator
 from baselines.common.spec import SequenceSpec
-from bench.batches import BatchStream
 from bench.config import Resolved, build, own_hashes, plain
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
 from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
 from bench.registry import find_recorded
+from bench.run.batches import BatchStream
 from bench.run.checkpoint import (
     CheckpointError,
     TrainingState,

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from baselines.common.interface import Phase, TextGenerator
-from bench.batches import BatchStream
 from bench.config import RunConfig
 from bench.record import Alarm, PhaseCost
+from bench.run.batches import BatchStream
 from bench.run.checkpoint import Selected, TrainingState, Weights, save_checkpoint, weights_of
 from bench.run.contract import check_values, checked_phases
 from bench.run.evaluator import At, Evaluating, Evaluator
@@ -167,11 +167,11 @@ class Trainer:
         self._spend(steps=1)
         if self.state.step % self.settings.log_every == 0 or self._cost.steps in (1, phase.steps):
             self._log(phase.name)
+        self._spend(seconds=time.perf_counter() - started, real_sentences=self.stream.sentences_taken - taken)
         if self.settings.selection == "validation" and (
             self.state.step % self.settings.select_every == 0 or self._cost.steps == phase.steps
         ):
             self._consider(phase.name)
-        self._spend(seconds=time.perf_counter() - started, real_sentences=self.stream.sentences_taken - taken)
 
     @property
     def _cost(self) -> PhaseCost:

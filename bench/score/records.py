@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.config import plain
 from bench.environment import describe_environment
-from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, read_record, short_hash
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, named_files, read_record, short_hash
 from bench.registry import public_name
 from bench.run_folder import RECORD, SAMPLES, folder_name
 from bench.score.scoring import held_out_text, metric_inputs, real_text, score, write_samples
@@ -71,6 +71,7 @@ def record_samples(
         task=task,
         task_version=loaded.task.version,
         task_config=settings,
+        sources=named_files(loaded.task.file_hashes()) or None,
         data_sha256=loaded.data.sha256,
         data_facts=loaded.data.facts,
         seed=None,

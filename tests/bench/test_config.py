@@ -272,6 +272,7 @@ def test_a_text_is_what_is_in_the_file_not_where_it_lies(tmp_path: Path, monkeyp
         text = resolve(task="text_file", task_settings={"path": str(path)})
         rows = resolve(task="characters", task_settings={"source": str(path)})
         assert text.task_settings["path"] == rows.task_settings["source"] == str(path)  # as it was given, to run again
+        assert {list(each.sources)[-1] for each in (text, rows)} == {"file of path", "file of source"}
         return {(text.config_hash, text.run_id), (rows.config_hash, rows.run_id)}
 
     first = ids("x.txt")

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from bench import places, published
 from bench.cli import spread
 from bench.config import assign, build, make_runs, parse_settings, setting_names
-from bench.durations import read_duration
 from bench.registry import find, names
 from bench.reproduce import presets
+from bench.reproduce.durations import read_duration
 from bench.score.references import References
 from bench.suite import read_suite
 from bench.task import Vocabulary

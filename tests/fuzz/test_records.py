@@ -19,11 +19,11 @@ from helpers.records import as_schema_1, example
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.batches import BatchStream
 from bench.config import RunConfig
 from bench.data import RemoteFile
 from bench.record import Alarm, Evaluation, PhaseCost, RunStart, is_altered, read_record, read_start
 from bench.run import checkpoint
+from bench.run.batches import BatchStream
 from bench.run.checkpoint import TrainingState, load_latest, load_weights, read_state, save_checkpoint, save_weights
 from bench.run.runner import load_run
 from bench.run_folder import find_begun

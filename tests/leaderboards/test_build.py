@@ -292,7 +292,7 @@ def test_changed_code_of_a_file_is_another_row_and_one_file_is_one_row(tmp_path:
 
 
 def test_one_text_by_two_paths_is_one_board(tmp_path: Path) -> None:
-    same = {"task": "text_file", "config_hash": "c"}
+    same = {"task": "text_file", "config_hash": "c", "sources": {"model": "m", "task": "t", "file of path": "0" * 64}}
     runs = [
         record("mle", s, evaluation(bleu_2=0.5), task_config={"path": path, "by": "word"}, **same)
         for s, path in enumerate(("x.txt", "./x.txt", "/there/x.txt"))
@@ -300,6 +300,8 @@ def test_one_text_by_two_paths_is_one_board(tmp_path: Path) -> None:
     assert [(r.label, r.n_completed) for r in only(tables(tmp_path, *runs)).rows] == [("mle", 3)]
     other = replace(runs[0], task_config={"path": "x.txt", "by": "character"})
     assert len(tables(tmp_path / "other", *runs, other).boards) == 2
+    no_file = [replace(run, sources={"model": "m", "task": "t"}) for run in runs]
+    assert len(tables(tmp_path / "no file", *no_file).boards) == 3
 
 
 def test_runs_of_two_states_of_the_projects_own_model_are_not_pooled_silently(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 
 import bench.run.evaluator
 import bench.run.runner
-from bench.batches import BatchStream
 from bench.config import Resolved, RunConfig
 from bench.randomness import derive, isolated
 from bench.record import RunRecord, read_record
+from bench.run.batches import BatchStream
 from bench.run.checkpoint import (
     CheckpointError,
     DamagedError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.durations import duration_text, read_duration
+from bench.reproduce.durations import duration_text, read_duration
 
 
 @pytest.mark.parametrize(
