@@ -17,6 +17,7 @@ that s is compared with)
 **Differences** (released code: cookielee77/RankGan-NIPS2017 at 912b3b3, 2018, after the paper, with the logs of three
 runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of captions quote)
 
+- What is said of the paper is from memory and from papers that quote it: its text could not be had.
 - Rank. Paper: the mean over references of one softmax for each. Code: one softmax of the sum over references
   (ranker.py:141-143), gamma 1 (opt.py:22). Texygen's samples: the sum as well; its code of today, the mean. Ours: the
   sum; `gamma = 0.0625` with 16 references is the mean.
