@@ -375,6 +375,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 _KEY = re.compile(rb'"\s*:')
+_LONG_NUMBER = re.compile(rb"\d{50}")
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -384,6 +385,8 @@ def _read_quickly(content: bytes) -> dict[str, Any] | None:
     A string can hold a key's end, `":`, only behind a backslash. So there are at least as many of them as keys, and
     exactly as many where no key stands twice in one object and no string has one.
     """
+    if _LONG_NUMBER.search(content):
+        return None
     try:
         document = _ANYTHING.validate_json(content)
     except ValueError:

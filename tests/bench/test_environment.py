@@ -54,7 +54,7 @@ def test_what_add_will_refuse_is_said_before_the_training(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starting, "launch", lambda *_, **__: [])
-    monkeypatch.setattr(starting, "record_real_text", lambda *_: None)
+    monkeypatch.setattr(starting, "record_real_text", lambda *_, **__: None)
 
     def said(scale: str, model: str = TOY) -> str:
         settings = {"n_train": 200, "n_valid": 20, "n_test": 60}

@@ -160,7 +160,11 @@ def test_different_numbers_of_seeds_and_commits_are_said(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("model", "task"), [("ngram", "text_file"), ("seqgan", "grammar"), ("leakgan", "oracle_lstm")])
-def test_the_command_of_a_row_resolves_to_the_same_row(tmp_path: Path, model: str, task: str) -> None:
+def test_the_command_of_a_row_resolves_to_the_same_row(
+    tmp_path: Path, model: str, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "it's 1.txt").write_text("a b c\n" * 20)
     given_ = {"path": "it's 1.txt"} if task == "text_file" else {}
     own: dict[str, Any] = {
         "n_samples": 1000,
@@ -181,7 +185,7 @@ def test_the_command_of_a_row_resolves_to_the_same_row(tmp_path: Path, model: st
         "run": resolved.run_settings,
     }
     ends = [evaluation("cadence", bleu_2=1), evaluation(temperature=0.8, bleu_2=1), evaluation(bleu_2=1)]
-    boards = tables(tmp_path, *(record(model, seed, *ends, **changes) for seed in (1, 2)))
+    boards = tables(tmp_path / "runs", *(record(model, seed, *ends, **changes) for seed in (1, 2)))
     words = spread(shlex.split(only(boards).rows[0].command))
     assert words[:6] == ["python", "-m", "bench", "run", model, task]
     options: dict[str, list[str]] = {}

@@ -122,7 +122,8 @@ def test_a_budget_that_is_used_up_has_an_exit_code_of_its_own(tmp_path: Path) ->
 
 def test_a_budget_holds_and_what_does_not_fit_is_said_before(tmp_path: Path) -> None:
     """The time of 150 runs is known by the record of one."""
-    small = ("seqgan-oracle20", "--scale", "smoke", "--set", "n_samples=200", "mle_steps=400", "--tracker", "none")
+    small = ("seqgan-oracle20", "--row", "released setting", "--scale", "smoke", "--tracker", "none")
+    small += ("--set", "n_samples=200", "mle_steps=400")
     assert command(*small, "--seed", "0", "--runs", tmp_path)[0] == 0
     begun = time.monotonic()
     code, out, err = command(*small, "--seed", "0-149", "--runs", tmp_path, "--budget", "30s")

@@ -93,7 +93,7 @@ def test_a_cut_row_of_real_text_says_what_to_do(tmp_path: Path) -> None:
     resolved = resolve()
     loaded = LoadedTask(name="grammar", task=resolved.task, data=resolved.task.load(), metrics=resolved.metrics)
     record_real_text(loaded, 50, tmp_path)
-    (path,) = tmp_path.glob("*/record.json")
+    (path,) = tmp_path.glob("grammar-real_text-*/record.json")
     path.write_text(path.read_text()[:80])
     with pytest.raises(ValueError, match="remove it and give the command that made it again"):
         record_real_text(loaded, 50, tmp_path)

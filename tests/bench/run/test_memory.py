@@ -77,17 +77,12 @@ def test_where_nothing_is_measured_nothing_is_said(monkeypatch: pytest.MonkeyPat
 @can_measure
 def test_a_record_has_the_peaks_of_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a run that was stopped, and went on with less memory than before."""
-    resolved, left = toy(evaluate_every=10), 37
+    resolved = toy(evaluate_every=10)
     whole = run(resolved, tmp_path / "whole")
-
-    def stop() -> bool:
-        nonlocal left
-        left -= 1
-        return left == 0
-
+    taken: list[int] = []
     monkeypatch.setattr("bench.run.hardware._peak_resident", lambda: 1 << 40)
     with pytest.raises(Interrupted):
-        run(resolved, tmp_path / "cut", should_stop=stop)
+        run(resolved, tmp_path / "cut", on_step=lambda *_: taken.append(1), should_stop=lambda: len(taken) == 37)
     saved = read_state(resolved.folder(tmp_path / "cut") / "checkpoint.pt")
     assert [phase.peak_resident_bytes for phase in saved.phases] == [1 << 40, 1 << 40]
     monkeypatch.setattr("bench.run.hardware._peak_resident", lambda: 1 << 30)

@@ -101,7 +101,7 @@ def test_what_it_needs_is_said_before_training(
     settings: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starting, "launch", lambda *_, **__: pytest.fail("launched"))
-    monkeypatch.setattr(starting, "record_real_text", lambda *_: None)
+    monkeypatch.setattr(starting, "record_real_text", lambda *_, **__: None)
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
         starting.start([overfitting(**settings)], LaunchOptions(runs=tmp_path), console=Console(file=io.StringIO()))
     if isinstance(caught.value, FileNotFoundError):

@@ -194,10 +194,10 @@ def test_the_environment_says_where_unless_an_option_does(tmp_path: Path, monkey
     monkeypatch.setenv("MLFLOW_TRACKING_URI", default_uri(tmp_path / "named"))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
     said = CliRunner().invoke(app, ["sync", str(folder)]).stdout
-    assert said == f"1 runs in {default_uri(tmp_path / 'named')}, experiment theirs\n"
+    assert said == f"1 run in {default_uri(tmp_path / 'named')}, experiment theirs\n"
     options = ["--tracking-uri", default_uri(tmp_path / "option"), "--experiment", "mine"]
     said = CliRunner().invoke(app, ["sync", str(folder), *options]).stdout
-    assert said == f"1 runs in {default_uri(tmp_path / 'option')}, experiment mine\n"
+    assert said == f"1 run in {default_uri(tmp_path / 'option')}, experiment mine\n"
     assert not (folder / "mlflow.db").exists()
 
 
