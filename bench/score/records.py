@@ -59,7 +59,8 @@ def record_samples(
         samples_sha256=write_samples(folder / SAMPLES, samples.sentences) if folder else samples.sha256,
     )
     settings, task = plain(loaded.task), public_name(loaded.name, type(loaded.task))
-    identity = [name, task, loaded.task.version, settings, loaded.data.sha256]
+    files = loaded.task.file_hashes()
+    identity = [name, task, loaded.task.version, settings | files, loaded.data.sha256]
     record = RunRecord(
         run_id=short_hash([*identity, samples.sha256, [metric.signature(inputs) for metric in loaded.metrics]]),
         config_hash=short_hash(identity),
@@ -71,7 +72,7 @@ def record_samples(
         task=task,
         task_version=loaded.task.version,
         task_config=settings,
-        sources=named_files(loaded.task.file_hashes()) or None,
+        sources=named_files(files) or None,
         data_sha256=loaded.data.sha256,
         data_facts=loaded.data.facts,
         seed=None,
@@ -114,7 +115,8 @@ def _record_real(
         if not loaded.metrics:
             return None
     metrics = [[metric.name, metric.version, plain(metric)] for metric in loaded.metrics]
-    identity = short_hash([plain(loaded.task), loaded.data.sha256, n, metrics])
+    settings = plain(loaded.task) | loaded.task.file_hashes()
+    identity = short_hash([settings, loaded.data.sha256, n, metrics])
     folder = runs / folder_name(loaded.name, model, identity)
     if (folder / RECORD).exists():
         return read_record(folder / RECORD)

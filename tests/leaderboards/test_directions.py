@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.records import record
 
-from bench.record import Evaluation, RunRecord
+from bench.record import Evaluation, RunRecord, named_files
 from bench.registry import find, names
 from bench.score.records import LoadedTask, record_real_text
 from bench.score.scoring import metric_inputs, score
@@ -64,6 +64,7 @@ def of(data: TextData, task: Task) -> Iterator[RunRecord]:
             scores, skipped = score(METRICS, metric_inputs(data, samples))
             end = Evaluation(phase="adversarial", step=9, at="end", temperature=1.0, scores=scores, skipped=skipped)
             made = record(model, seed, end, task=task.name, task_version=task.version)
+            made = replace(made, sources=named_files(task.file_hashes()) or None)
             yield replace(made, task_config=settings_of(task), data_sha256=data.sha256, data_facts=data.facts)
 
 
