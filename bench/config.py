@@ -148,6 +148,8 @@ class Resolved:
             row["fp32_precision"] = self.run.fp32_precision
         if self.run.selection != "last":
             row["selection"] = [self.run.selection, self.run.select_every]
+        if self.run.last_phase:
+            row["last_phase"] = self.run.last_phase
         return short_hash(row)
 
     @property

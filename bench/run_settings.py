@@ -39,6 +39,9 @@ class RunSettings(BaseModel):
     (at most 2,000, spread evenly) cost least. It makes a row of its own, and needs a likelihood."""
     select_every: Annotated[int, Field(gt=0)] = 100
     """Steps between two looks at the validation text, where `selection` asks for them."""
+    last_phase: str = ""
+    """The phase to end with, empty: the last one. `last_phase=mle` of a GAN is its pre-training alone, with all that a
+    row has: what its adversarial phase has to improve on. It makes a row of its own."""
     metrics: tuple[str, ...] = ()
     """Names of metrics; empty: the task's own list."""
     metric_settings: dict[str, dict[str, Any]] = {}

@@ -49,7 +49,7 @@ def run_variant(record: RunRecord) -> dict[str, str]:
     if record.run is None:
         return {}
     usual = RunSettings()
-    named = ("fp32_precision", "selection")
+    named = ("fp32_precision", "selection", "last_phase")
     return {name: value for name in named if (value := getattr(record.run, name)) != getattr(usual, name)}
 
 

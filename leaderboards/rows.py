@@ -166,6 +166,7 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         n_started=len(entries) + unfinished.get(record.config_hash, 0),
         settings=dict(sorted(record.model_config.items())),
         changed=dict(record.changed or {}),
+        selected=record.run is not None and record.run.selection == "validation",
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],
         collapsed=sum(_collapsed(e.record) for e in entries if e.record.status == "completed"),
@@ -181,9 +182,20 @@ def _collapsed(record: RunRecord) -> bool:
 
 
 def _real_sentences(entries: Sequence[Entry]) -> float | None:
-    """What the completed runs took from the stream of real sentences in all phases, on average."""
-    phases = [e.record.phases for e in entries if e.record.status == "completed" and e.record.phases]
-    return sum(phase.real_sentences for run in phases for phase in run) / len(phases) if phases else None
+    """What the weights that were scored had taken from the stream of real sentences, on average over completed runs."""
+    found = [_read_by_the_scored(e.record) for e in entries if e.record.status == "completed" and e.record.phases]
+    return sum(found) / len(found) if found else None
+
+
+def _read_by_the_scored(record: RunRecord) -> float:
+    """In all phases, or up to the step that was selected; a step of a phase takes what its others take."""
+    final, done, read = record.final(), 0, 0.0
+    last = final.step if final is not None else sum(phase.steps for phase in record.phases)
+    for phase in record.phases:
+        if phase.steps:
+            read += phase.real_sentences * min(1.0, max(0, last - done) / phase.steps)
+        done += phase.steps
+    return read
 
 
 def mark_under_trained(rows: Iterable[Row], baseline: Row, scale: str) -> None:
@@ -216,9 +228,16 @@ def order(row: Row) -> tuple[int, int, bool, str]:
 
 
 def choose_baseline(rows: Iterable[Row]) -> Row | None:
-    """MLE's row, before changed ones that of the scale; then by completed seeds, by temperatures, by label."""
+    """MLE's row: before changed ones that of the scale, before the last weights those that validation selected, if as
+    many seeds have them; then by completed seeds, by temperatures, by label.
+    """
     found = [row for row in rows if row.model == BASELINE and row.status in ("ranked", "incomplete") and row.final]
-    return min(found, key=lambda row: (bool(row.changed), -row.n_completed, -len(row.sweep), row.label), default=None)
+
+    def place(row: Row) -> tuple[bool, bool, bool, int, int, str]:
+        few = row.n_completed < RANKED_SEEDS
+        return bool(row.changed), few, not row.selected, -row.n_completed, -len(row.sweep), row.label
+
+    return min(found, key=place, default=None)
 
 
 def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:

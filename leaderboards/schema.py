@@ -159,7 +159,7 @@ class Row:
     origin: str
     status: Status
     baseline: bool = False
-    """MLE, whose curve the others are compared with. One row of a board at most."""
+    """MLE, selected by validation where the board has that, whose curve others are compared with. One row at most."""
     evidence: Evidence = "unverified"
     verified: bool = False
     """Every counted run is."""
@@ -171,6 +171,8 @@ class Row:
     """The model's, resolved."""
     changed: dict[str, Any] = field(default_factory=dict)
     """Of them, those that are not the ones of the board's scale: the row is `custom` and says them in its label."""
+    selected: bool = False
+    """Its weights are those that cost the validation text least, not the last ones."""
     command: str = ""
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)
@@ -180,7 +182,8 @@ class Row:
     collapsed: int = 0
     """Completed runs with an alarm (collapse) in their last phase."""
     real_sentences: float | None = None
-    """Real sentences that training read, one read twice counted twice; mean over completed runs. None: not known."""
+    """Real sentences that the training of the scored weights read, one read twice counted twice; mean over completed
+    runs. None: not known."""
     n_parameters: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """Phase -> mean seconds of the completed runs."""

@@ -161,9 +161,9 @@ def load_checkpoint(
     with _readable(path):
         content = _content(path, device)
         state = _state(content)
-        n_phases = len(model.phases())
-        if state.phase > n_phases or len(state.phases) != n_phases:
-            raise ValueError(f"it is in phase {state.phase} of {len(state.phases)}, the model has {n_phases}")
+        theirs, ours = [phase.name for phase in state.phases], [phase.name for phase in model.phases()]
+        if not theirs or theirs != ours[: len(theirs)] or state.phase > len(theirs):  # a run may end with any phase
+            raise ValueError(f"it is in phase {state.phase} of {', '.join(theirs)}; the model has {', '.join(ours)}")
         model.load_state_dict(content["model"])
         for name, optimizer in model.optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])

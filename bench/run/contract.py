@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.registry import suggest
+
 if TYPE_CHECKING:  # torch: not where names are only looked up
     from baselines.common.interface import Phase, TextGenerator
     from baselines.common.spec import SequenceSpec
@@ -102,8 +104,8 @@ def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
     return generator
 
 
-def checked_phases(model: TextGenerator) -> list[Phase]:
-    """Its phases. Raises ContractError where they are none."""
+def checked_phases(model: TextGenerator, last: str = "") -> list[Phase]:
+    """Its phases, to the one named `last` if there is a name. Raises ContractError where they are none."""
     from baselines.common.interface import Phase
 
     place = _place(type(model).phases)
@@ -135,7 +137,9 @@ def checked_phases(model: TextGenerator) -> list[Phase]:
     names = [phase.name for phase in phases]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ContractError(f"{place}: two phases are named {twice[0]!r}; records and tables tell them by name")
-    return list(phases)
+    if last and last not in names:
+        raise ContractError(f"{type(model).__name__} has no phase {last!r} to end with; {suggest(last, names)}")
+    return list(phases)[: names.index(last) + 1] if last else list(phases)
 
 
 def check_values(values: Any, phase: Phase) -> None:
@@ -185,7 +189,7 @@ def steps_of(resolved: Resolved, data: TextData) -> dict[str, int]:
     with suppress(Exception):
         try:
             model = built(resolved.model_class, resolved.model_config, data.spec)
-            phases = checked_phases(model)
+            phases = checked_phases(model, resolved.run.last_phase)
             if resolved.model_source is not None and resolved.device_kind == "cpu":
                 _try_a_step(phases, resolved, data)
             return {phase.name: phase.steps for phase in phases}
