@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,8 +48,18 @@ UNKNOWN = "<unk>"
 _BLOCK = 1 << 16  # sentences at a time
 
 
-def nltk_tokens(files: Sequence[Path], *, lower: bool = True) -> tuple[list[Tokens], list[str]]:
-    """Files of one sentence per line -> `Tokens` of each and the words they number; from the cache when it can be."""
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
+
+
+def nltk_tokens(
+    files: Sequence[Path], *, lower: bool = True, sentences: Callable[[Path], Iterable[str]] = _lines
+) -> tuple[list[Tokens], list[str]]:
+    """Files of one sentence per line -> `Tokens` of each and the words they number; from the cache when it can be.
+
+    `sentences` reads a file that holds them otherwise; a task has one way to read a file.
+    """
     checksums = "\n".join(data.checksum(path, "sha256") for path in files)
     key = digest(checksums.encode(), f"nltk {version('nltk')} lower={lower} 3".encode())[:32]
 
@@ -58,8 +68,7 @@ def nltk_tokens(files: Sequence[Path], *, lower: bool = True) -> tuple[list[Toke
         numbering: dict[str, int] = {}
         arrays: dict[str, NDArray[np.generic]] = {}
         for i, path in enumerate(files):
-            with path.open(encoding="utf-8", newline="\n") as file:
-                tokens = Tokens.from_words(map(tokenize, file), numbering)
+            tokens = Tokens.from_words(map(tokenize, sentences(path)), numbering)
             arrays[f"flat{i}"], arrays[f"offsets{i}"] = tokens.flat.astype(np.int32), tokens.offsets
         # no word holds a line break, so one byte string keeps them all
         arrays["words"] = np.frombuffer("\n".join(numbering).encode(), np.uint8)

@@ -1,5 +1,6 @@
 """EMNLP News: the error without the training file, and the split on a stand-in for it."""
 
+import json
 import re
 
 import pytest
@@ -78,3 +79,22 @@ def test_case_is_a_setting_of_both_sides():
     assert {"He", "Number"} <= set(kept.vocabulary.words)
     assert "She" in kept.vocabulary.unseen
     assert EMNLPNews(lower=False).tokenize("He won .") == ["He", "won", "."]
+
+
+SMALL = STUDY / "corpora" / "emnlp_news" / "scratchgan_small"
+
+
+@pytest.mark.skipif(not SMALL.is_dir(), reason="needs the sample data of ScratchGAN")
+def test_the_small_split_has_three_files(monkeypatch):
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(STUDY))
+    loaded = EMNLPNews(split="scratchgan", n_valid=10_000).load()
+    assert (len(loaded.train), len(loaded.valid), len(loaded.references)) == (12_500, 9_735, 10_000)
+    assert loaded.facts["test_sentences_in_train"] == 4
+    first = json.loads((SMALL / "test.json").read_text(encoding="utf-8"))[0]["s"]
+    assert loaded.vocabulary.sentences(loaded.references)[0] == " ".join(EMNLPNews().tokenize(first))
+    part = EMNLPNews(split="scratchgan", n_train=10_000).load()
+    assert (len(part.train), len(part.valid)) == (10_000, 4_868)
+    assert part.vocabulary == loaded.vocabulary
+    for settings in ({"n_train": 12_501}, {"n_valid": 10_001}):
+        with pytest.raises(ValueError, match="asks for more than the 1"):
+            EMNLPNews(split="scratchgan", **settings).load()
