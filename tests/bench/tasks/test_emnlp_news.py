@@ -93,7 +93,7 @@ def test_the_small_split_has_three_files(monkeypatch):
     first = json.loads((SMALL / "test.json").read_text(encoding="utf-8"))[0]["s"]
     assert loaded.vocabulary.sentences(loaded.references)[0] == " ".join(EMNLPNews().tokenize(first))
     part = EMNLPNews(split="scratchgan", n_train=10_000).load()
-    assert (len(part.train), len(part.valid)) == (10_000, 4_868)
+    assert (len(part.train), len(part.valid)) == (10_000, 4_873)
     assert part.vocabulary == loaded.vocabulary
     for settings in ({"n_train": 12_501}, {"n_valid": 10_001}):
         with pytest.raises(ValueError, match="asks for more than the 1"):

@@ -1,0 +1,183 @@
+"""What the boards answer together: whether an adversarial phase brings a model nearer to the text it learns from.
+
+Four scores can tell learning from sharpening, all of them losses: the two exact divergences from the truth, held-out
+text's cost under the model at its best single temperature (`nll_gen_calibrated`), and the cost of real text under a
+language model of the samples (`reverse_lm_score`) at the temperature at which the model's samples are as plausible as
+the baseline's (`lm_score`). For each row that has an adversarial phase after pre-training, the change over that phase
+is paired by seed; the last score needs a temperature sweep of the end of pre-training, which is a row of its own
+(`last_phase`): it belongs to every row whose recorded scores at that point are its own, seed by seed.
+
+A change is *clear* if its t-test over seeds stays after Holm's correction over all changes of all boards at 5%. The
+control (a constant reward in the discriminator's place) has the same adversarial steps without a discriminator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scipy import special
+
+from bench.seeds import CONFIDENCE
+from leaderboards.curves import quality_at
+from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
+from leaderboards.statistics import better_than_first, seed_mean, targets
+
+__all__ = ["CONTROL", "LOSSES", "Change", "Finding", "changes", "finding"]
+
+CONTROL = "constant_reward"
+"""As many steps as an adversarial phase, the reward a constant."""
+_MATCH = ("lm_score", "reverse_lm_score")
+LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", _MATCH[1])
+"""Scores that fall only where a model comes nearer to the text; the last one at the baseline's `lm_score`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an adversarial phase does to one loss of one row."""
+
+    board: Board
+    row: Row
+    key: str
+    change: RankedMean
+    """End minus end of pre-training, paired by seed."""
+    p: float
+    """Two-sided, of Student's t; 0 or 1 where no seed differs from another."""
+    clear: bool = False
+    """Whether it is told from none after Holm's correction over all changes but the control's."""
+
+    @property
+    def control(self) -> bool:
+        """Whether no discriminator took part."""
+        return self.row.model == CONTROL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The answer, as counts and rows."""
+
+    changes: tuple[Change, ...]
+    """By board, by row, by loss."""
+    over_baseline: tuple[tuple[Board, Row, str], ...]
+    """Rows with an adversarial phase that are clearly better than the board's baseline in a loss."""
+    compared: int
+    """How many such comparisons with a baseline there are."""
+
+    @property
+    def measured(self) -> tuple[Change, ...]:
+        """Without the control's."""
+        return tuple(c for c in self.changes if not c.control)
+
+    @property
+    def lowered(self) -> tuple[Change, ...]:
+        """Losses that an adversarial phase clearly lowers."""
+        return tuple(c for c in self.measured if c.clear and c.change.mean < 0)
+
+    @property
+    def raised(self) -> tuple[Change, ...]:
+        """Losses that an adversarial phase clearly raises."""
+        return tuple(c for c in self.measured if c.clear and c.change.mean > 0)
+
+
+def finding(boards: Iterable[Board]) -> Finding | None:
+    """What the boards answer; None where no row of theirs can tell."""
+    boards = list(boards)
+    found = changes(boards)
+    if not any(not c.control for c in found):
+        return None
+    over = [(board, row, key, better) for board in boards for row, key, better in _against_baseline(board)]
+    return Finding(
+        changes=tuple(found),
+        over_baseline=tuple((board, row, key) for board, row, key, better in over if better),
+        compared=len(over),
+    )
+
+
+def changes(boards: Iterable[Board]) -> list[Change]:
+    """Every change that can be told, of rows with seeds enough for a rank."""
+    found = [c for board in boards for c in _changes(board)]
+    tested = sorted((i for i, c in enumerate(found) if not c.control), key=lambda i: found[i].p)
+    for place, i in enumerate(tested):
+        if found[i].p > (1 - CONFIDENCE) / (len(tested) - place):
+            break
+        found[i] = replace(found[i], clear=True)
+    return found
+
+
+def _changes(board: Board) -> Iterator[Change]:
+    for row in board.rows:
+        if not row.gain:
+            continue
+        for key in LOSSES:
+            change = _matched_change(board, row) if key == _MATCH[1] else row.gain.get(key)
+            if change is not None and change.n >= RANKED_SEEDS:
+                yield Change(board=board, row=row, key=key, change=change, p=_p_value(change))
+
+
+def _p_value(mean: RankedMean) -> float:
+    """Of Student's t against no change."""
+    if not mean.std:
+        return 1.0 if mean.mean == 0 else 0.0
+    return float(2 * special.stdtr(mean.n - 1, -abs(mean.mean) * math.sqrt(mean.n) / mean.std))
+
+
+def _matched_change(board: Board, row: Row) -> RankedMean | None:
+    """Of the loss at the baseline's plausibility, against the row that is this one's end of pre-training."""
+    curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
+    before = next((r for r in board.rows if r is not row and _begins(r, row)), None)
+    if curve is None or curve.diversity is None or before is None:
+        return None
+    ends, starts = _by_seed(curve, row), _by_seed(curve, before)
+    common = [seed for seed in ends if seed in starts]
+    return seed_mean([ends[seed] - starts[seed] for seed in common]) if common else None
+
+
+def _by_seed(curve: Curve, row: Row) -> dict[int | None, float]:
+    """Seed -> the loss where the row's line over temperature crosses the baseline's plausibility."""
+    points: dict[int | None, list[tuple[float, float]]] = {}
+    trace = next((t for t in curve.traces if t.label == row.label), None)
+    for point in trace.points if trace is not None else ():
+        for seed, x, y in point.seeds:
+            points.setdefault(seed, []).append((x, y))
+    assert curve.diversity is not None
+    found = {seed: quality_at(line, curve.diversity, curve.y_better) for seed, line in points.items() if len(line) > 1}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def _begins(before: Row, row: Row) -> bool:
+    """Whether one row holds the other's pre-training alone: equal scores at that point in every common seed."""
+    if before.gain:
+        return False
+    ends = {run.seed: run.values.get(1.0, {}) for run in before.runs if run.status == "completed"}
+    found = [(ends[run.seed], at_end) for run in row.runs if run.seed in ends and (at_end := _end_of_pretraining(run))]
+    keys = [set(a) & set(b) for a, b in found]
+    return bool(found) and all(
+        common and all(a[k] == b[k] for k in common) for (a, b), common in zip(found, keys, strict=True)
+    )
+
+
+def _end_of_pretraining(run: RunView) -> dict[str, float]:
+    return next((dict(point.values) for point in run.learning if point.at == "phase_end"), {})
+
+
+def _against_baseline(board: Board) -> Iterator[tuple[Row, str, bool]]:
+    """(row, loss, whether it is clearly better than the baseline) by the rule of the ranks."""
+    base = next((row for row in board.rows if row.baseline), None)
+    rows = [row for row in board.rows if row.gain and row.model != CONTROL]
+    known = targets(board.rows, board.meanings)
+    for key in LOSSES if base is not None else ():
+        assert base is not None
+        if key == _MATCH[1]:
+            curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
+            traces = {t.label: t for t in curve.traces} if curve is not None else {}
+            for row in rows:
+                over = traces[row.label].over_baseline if row.label in traces else None
+                if over is not None and over.n >= RANKED_SEEDS:
+                    yield row, key, over.clearly_better
+            continue
+        having = [row for row in rows if key in row.final and row.final[key].n >= RANKED_SEEDS]
+        if having and key in base.final and base.final[key].n >= RANKED_SEEDS:
+            means: Sequence[RankedMean] = [base.final[key], *(row.final[key] for row in having)]
+            better = better_than_first(means, board.meanings[key].better, known.get(key))[1:]
+            yield from ((row, key, each) for row, each in zip(having, better, strict=True))

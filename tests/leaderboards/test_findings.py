@@ -1,0 +1,114 @@
+"""What the boards answer together: changes over an adversarial phase, the control's beside them, and the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.records import evaluation, record, tables
+from scipy import stats
+
+from bench.record import RunRecord, Score
+from bench.run_settings import RunSettings
+from leaderboards.findings import Finding, finding
+
+METRICS = {
+    "kl_to_oracle": ("nll_oracle", "lower"),
+    "nll_gen_calibrated": ("nll_gen", "lower"),
+    "lm_score": ("lm_score", "real"),
+    "reverse_lm_score": ("reverse_lm_score", "lower"),
+}
+
+
+def at(at: str, temperature: float = 1.0, **values: float):
+    phase = "mle" if at == "phase_end" else "adversarial"
+    scores = {
+        key: Score(value=v, metric=METRICS[key][0], settings={"refs": 9, "samples": 9, "v": 1}, better=METRICS[key][1])
+        for key, v in values.items()
+    }
+    return replace(evaluation(at, temperature, phase), scores=scores)
+
+
+def gan(name: str, before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]) -> list[RunRecord]:
+    """Three seeds; the temperatures move the plausibility by 1 and its price by half."""
+    found = []
+    for seed in range(3):
+        start, end = ({key: values[seed] for key, values in part.items()} for part in (before, after))
+        found.append(record(name, seed, at("phase_end", **start), *sweep(end)))
+    return found
+
+
+def sweep(end: Mapping[str, float]):
+    warm = {k: v + {"lm_score": 1.0, "reverse_lm_score": 0.5}[k] for k, v in end.items() if "lm_score" in k}
+    return [at("end", **end), *([at("end", 1.2, **warm)] if warm else [])]
+
+
+def alone(name: str, values: Mapping[str, Sequence[float]], **run: str) -> list[RunRecord]:
+    """Three seeds of a row without an adversarial phase."""
+    found = []
+    for seed in range(3):
+        phases = record().phases[:1]
+        each = record(name, seed, *sweep({k: v[seed] for k, v in values.items()}), phases=phases)
+        told = "-".join([name, *run])
+        found.append(replace(each, config_hash=told, run_id=f"{told}-{seed}", run=RunSettings(**run)))
+    return found
+
+
+def found(folder: Path, *records: RunRecord) -> Finding:
+    answer = finding(tables(folder, *records).boards)
+    assert answer is not None
+    return answer
+
+
+def test_a_change_is_paired_and_told_from_none_after_holm(tmp_path: Path) -> None:
+    before = {"kl_to_oracle": [1.0, 2.0, 3.0]}  # seeds far apart: only the pairs tell
+    learns = gan("learns", before, {"kl_to_oracle": [0.9, 1.91, 2.9]})
+    noise = gan("noise", before, {"kl_to_oracle": [1.1, 1.9, 3.0]})
+    control = gan("constant_reward", before, {"kl_to_oracle": [1.2, 2.2, 3.2]})
+    answer = found(tmp_path, *learns, *noise, *control)
+    assert [(c.row.label, c.clear) for c in answer.measured] == [("learns", True), ("noise", False)]
+    (change,) = (c for c in answer.measured if c.row.label == "learns")
+    assert change.p == pytest.approx(stats.ttest_1samp([-0.1, -0.09, -0.1], 0).pvalue)
+    assert change.change.mean == pytest.approx(-0.29 / 3)
+    assert [c.row.label for c in answer.lowered] == ["learns"]
+    assert answer.raised == ()  # the control's change is shown, and is no finding
+    assert [c.row.label for c in answer.changes if c.control] == ["constant_reward"]
+
+
+def test_the_more_is_compared_the_less_is_clear(tmp_path: Path) -> None:
+    """p = .008: clear alone and of six, not of seven."""
+    before = {"kl_to_oracle": [1.0, 1.0, 1.0]}
+    one = gan("one", before, {"kl_to_oracle": [0.90, 0.91, 0.88]})
+    p = stats.ttest_1samp([-0.10, -0.09, -0.12], 0).pvalue
+    assert 0.05 / 7 < p < 0.05 / 6
+    others = [gan(f"other{i}", before, {"kl_to_oracle": [1.1, 0.9, 1.01]}) for i in range(6)]
+    assert found(tmp_path / "six", *one, *(r for other in others[:5] for r in other)).lowered != ()
+    assert found(tmp_path / "seven", *one, *(r for other in others for r in other)).lowered == ()
+
+
+def test_the_price_of_real_text_is_compared_at_the_baselines_plausibility(tmp_path: Path) -> None:
+    base = alone("mle", {"lm_score": [2.5, 2.5, 2.5], "reverse_lm_score": [3.0, 3.01, 2.99]})
+    start = {"lm_score": [2.4, 2.4, 2.4], "reverse_lm_score": [3.2, 3.1, 3.15]}
+    pretrained = alone("gan", start, last_phase="mle")
+    ended = gan("gan", start, {"lm_score": [2.2, 2.2, 2.2], "reverse_lm_score": [3.3, 3.2, 3.25]})
+    answer = found(tmp_path, *base, *pretrained, *ended)
+    (change,) = answer.measured
+    assert change.key == "reverse_lm_score"
+    # after: 3.3 + .3 of .5; before: 3.2 + .1 of .5; at 1 alone it would be .1
+    assert change.change.mean == pytest.approx(0.2)
+    assert [c.key for c in answer.raised] == ["reverse_lm_score"]
+    other = gan("other", {k: [v + 1e-9 for v in vs] for k, vs in start.items()}, start)
+    alone_again = finding(tables(tmp_path / "other", *base, *pretrained, *other).boards)
+    assert alone_again is None  # another pre-training: it cannot be told
+
+
+def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
+    base = alone("mle", {"nll_gen_calibrated": [3.0, 3.01, 2.99]})
+    before = {"nll_gen_calibrated": [3.1, 3.1, 3.1]}
+    better = gan("better", before, {"nll_gen_calibrated": [2.5, 2.51, 2.49]})
+    same = gan("same", before, {"nll_gen_calibrated": [3.0, 3.02, 2.98]})
+    answer = found(tmp_path, *base, *better, *same)
+    assert answer.compared == 2
+    assert [(row.label, key) for _, row, key in answer.over_baseline] == [("better", "nll_gen_calibrated")]
