@@ -1,9 +1,10 @@
 """What the boards answer together: whether an adversarial phase brings a model nearer to the text it learns from.
 
-Four scores can tell learning from sharpening, all of them losses: the two exact divergences from the truth, held-out
-text's cost under the model at its best single temperature (`nll_gen_calibrated`), and the cost of real text under a
-language model of the samples (`reverse_lm_score`) at the temperature at which the model's samples are as plausible as
-the baseline's (`lm_score`). For each row that has an adversarial phase after pre-training, the change over that phase
+Four losses are looked at, in which a narrower model does not win by being narrower: the two exact divergences from the
+truth, held-out text's cost under the model at its best single temperature (`nll_gen_calibrated`), and the cost of real
+text under a language model of the samples (`reverse_lm_score`) at the temperature at which the model's samples are as
+plausible as the baseline's (`lm_score`). The last two do not move with a model's temperature; a divergence, taken at
+temperature 1, does, so what it gains may be calibration. For each row that has an adversarial phase after pre-training, the change over that phase
 is paired by seed; the last score needs a temperature sweep of the end of pre-training, which is a row of its own
 (`last_phase`): it belongs to every row whose recorded scores at that point are its own, seed by seed.
 
@@ -14,7 +15,7 @@ control (a constant reward in the discriminator's place) has the same adversaria
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scipy import special
@@ -24,13 +25,13 @@ from leaderboards.curves import quality_at
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
 from leaderboards.statistics import better_than_first, seed_mean, targets
 
-__all__ = ["CONTROL", "LOSSES", "Change", "Finding", "changes", "finding"]
+__all__ = ["CONTROL", "LOSSES", "Change", "Finding", "changes", "finding", "sentences"]
 
 CONTROL = "constant_reward"
 """As many steps as an adversarial phase, the reward a constant."""
 _MATCH = ("lm_score", "reverse_lm_score")
 LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", _MATCH[1])
-"""Scores that fall only where a model comes nearer to the text; the last one at the baseline's `lm_score`."""
+"""Lower is nearer to the text; the last one at the baseline's `lm_score`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,3 +182,45 @@ def _against_baseline(board: Board) -> Iterator[tuple[Row, str, bool]]:
             means: Sequence[RankedMean] = [base.final[key], *(row.final[key] for row in having)]
             better = better_than_first(means, board.meanings[key].better, known.get(key))[1:]
             yield from ((row, key, each) for row, each in zip(having, better, strict=True))
+
+
+def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
+    """The answer in words, the control beside it. `name` says which board."""
+    measured, control = found.measured, [c for c in found.changes if c.control]
+    models = sorted({c.row.model for c in measured})
+    boards = list(dict.fromkeys(name(c.board) for c in measured))
+    lowered, raised = found.lowered, found.raised
+    answer = (
+        f"the adversarial phase brought the model nearer to its text in {len(lowered)} of {len(measured)} measurements"
+        if lowered
+        else f"in none of {len(measured)} measurements did the adversarial phase bring the model nearer to its text"
+    )
+    first = (
+        f"Do these GANs learn from their discriminator? On {_listed(boards)}, {answer}, and took it away in "
+        f"{len(raised)} ({_listed(models)}; {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}; "
+        "paired by seed, Holm's correction at 5%)."
+    )
+    lines = [first]
+    lines += [f"Lowered: {_of(c, name)}." for c in lowered]
+    if control:
+        down = sum(c.change.mean < 0 and c.p <= 1 - CONFIDENCE for c in control)
+        up = sum(c.change.mean > 0 and c.p <= 1 - CONFIDENCE for c in control)
+        lines.append(
+            f"The control, as many steps with a constant reward: lowered in {down} of {len(control)} measurements, "
+            f"raised in {up} (each alone at 5%)."
+        )
+    over = _listed([f"{row.label} in {key} on {name(board)}" for board, row, key in found.over_baseline])
+    lines.append(
+        f"Clearly better than the baseline in one of these losses: {over or 'none'}, of {found.compared} comparisons."
+    )
+    return lines
+
+
+def _of(change: Change, name: Callable[[Board], str]) -> str:
+    half = change.change.half_width
+    told = f" ± {half:.3f}" if half is not None else ""
+    return f"{change.row.label}, {change.key} on {name(change.board)}, by {-change.change.mean:.3f}{told}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1] if names else ""

@@ -12,7 +12,7 @@ from scipy import stats
 
 from bench.record import RunRecord, Score
 from bench.run_settings import RunSettings
-from leaderboards.findings import Finding, finding
+from leaderboards.findings import Finding, finding, sentences
 
 METRICS = {
     "kl_to_oracle": ("nll_oracle", "lower"),
@@ -112,3 +112,14 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     answer = found(tmp_path, *base, *better, *same)
     assert answer.compared == 2
     assert [(row.label, key) for _, row, key in answer.over_baseline] == [("better", "nll_gen_calibrated")]
+
+
+def test_the_sentences_say_the_counts_and_the_control(tmp_path: Path) -> None:
+    before = {"kl_to_oracle": [1.0, 2.0, 3.0]}
+    learns = gan("learns", before, {"kl_to_oracle": [0.9, 1.91, 2.9]})
+    control = gan("constant_reward", before, {"kl_to_oracle": [1.2, 2.21, 3.2]})
+    lines = sentences(found(tmp_path, *learns, *control), lambda board: "a task")
+    assert "On a task, the adversarial phase brought the model nearer to its text in 1 of 1 measurements" in lines[0]
+    assert lines[1] == "Lowered: learns, kl_to_oracle on a task, by 0.097 ± 0.014."
+    assert "lowered in 0 of 1 measurements, raised in 1" in lines[2]
+    assert lines[3] == "Clearly better than the baseline in one of these losses: none, of 0 comparisons."
