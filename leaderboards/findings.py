@@ -4,9 +4,11 @@ Four losses are looked at, in which a narrower model does not win by being narro
 truth, held-out text's cost under the model at its best single temperature (`nll_gen_calibrated`), and the cost of real
 text under a language model of the samples (`reverse_lm_score`) at the temperature at which the model's samples are as
 plausible as the baseline's (`lm_score`). The last two do not move with a model's temperature; a divergence, taken at
-temperature 1, does, so what it gains may be calibration. For each row that has an adversarial phase after pre-training, the change over that phase
-is paired by seed; the last score needs a temperature sweep of the end of pre-training, which is a row of its own
-(`last_phase`): it belongs to every row whose recorded scores at that point are its own, seed by seed.
+temperature 1, does, so what it gains may be calibration.
+
+For each row that has an adversarial phase after pre-training, the change over that phase is paired by seed. The last
+loss needs a temperature sweep of the end of pre-training, which is a row of its own (`last_phase`): it belongs to every
+row whose recorded scores at that point are its own, seed by seed.
 
 A change is *clear* if its t-test over seeds stays after Holm's correction over all changes of all boards at 5%. The
 control (a constant reward in the discriminator's place) has the same adversarial steps without a discriminator.
