@@ -164,14 +164,17 @@ def has_likelihood(record: RunRecord) -> bool:
 def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: Loaded) -> Likelihood | None:
     """What a model's log-probabilities at an evaluation are computed from; None if nothing of the kind is kept.
 
-    At the end of training from the weights, where they are kept and the model is an installed one; otherwise from the
-    log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
+    At the end of training from the weights, where they are kept and the model is an installed one with a likelihood;
+    otherwise from the log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
     """
+    from bench.registry import find
     from bench.score.log_probs import OWN, TEST, read_log_probs
 
     if not evaluation.samples_file:
         return None
     if evaluation.at in END and (weights := weights_of(record, folder)) is not None:
+        if not hasattr(find("models", record.model), "log_prob"):
+            return None
         return Likelihood("weights", _from_weights(record, weights, loaded))
     if evaluation.temperature != 1.0:
         return None
