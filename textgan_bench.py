@@ -8,8 +8,9 @@
     table = tgb.table_frame("runs")                                             # pandas: means over seeds, ranks
     tgb.load("runs/grammar-seqgan-0-…").sample(5, temperature=0.8)              # a finished run
 
-For the authors of models: `TextGenerator`, `BaseConfig`, `Phase`, `Batches`, `SequenceSpec`, `HasLogProb`, types for
-settings. A file that imports these from here runs wherever the package does. `docs/api.md` describes everything.
+For the authors of models: `TextGenerator`, `BaseConfig`, `Phase`, `Batches`, `SequenceSpec`, `HasLogProb`,
+`HasNllBound`, types for settings. A file that imports these from here runs wherever the package does. `docs/api.md`
+describes everything.
 
 Names are looked up when they are used, so that importing this loads neither torch nor pandas.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         BaseConfig,
         Batches,
         HasLogProb,
+        HasNllBound,
         NonNegativeFloat,
         Phase,
         PositiveFloat,
@@ -41,6 +43,7 @@ __all__ = [
     "Batches",
     "Evaluation",
     "HasLogProb",
+    "HasNllBound",
     "NonNegativeFloat",
     "Phase",
     "PositiveFloat",
@@ -61,7 +64,8 @@ __all__ = [
 
 _HOMES = {
     "baselines.common.interface": (
-        *("BaseConfig", "Batches", "HasLogProb", "NonNegativeFloat", "Phase", "PositiveFloat", "PositiveInt"),
+        *("BaseConfig", "Batches", "HasLogProb", "HasNllBound", "NonNegativeFloat", "Phase"),
+        *("PositiveFloat", "PositiveInt"),
         *("SequenceSpec", "TextGenerator"),
     ),
     "bench.api": ("TrainedModel", "load", "read_records", "run", "score"),

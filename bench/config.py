@@ -82,7 +82,7 @@ class RunConfig(RunSettings):
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)
-        metrics = build_metrics(self.metrics or task.metrics, self.metric_settings)
+        metrics = build_metrics(self.metrics or _usual_metrics(model_class, task), self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})
         for owner, kept in ((self.model, config), (self.task, task)):
@@ -153,6 +153,12 @@ class Resolved:
         return short_hash(row)
 
     @property
+    def text_metrics(self) -> tuple[Any, ...]:
+        """Those that real text is scored by as well: what the model alone brings along is not among them."""
+        brought = () if self.run.metrics else set(_usual_metrics(self.model_class, self.task)) - {*self.task.metrics}
+        return tuple(metric for metric in self.metrics if metric.name not in brought)
+
+    @property
     def model_name(self) -> str:
         """As records call it: `seqgan`, or `my_gan.py:MyGAN` however its path was spelled."""
         return public_name(self.run.model, self.model_class)
@@ -220,7 +226,7 @@ class Resolved:
         A default that was spelled out is as if it had not been; the device is its kind.
         """
         own = RunSettings.model_validate(self.run.model_dump(include=set(RunSettings.model_fields)))
-        usual = tuple(m.name for m in self.metrics) == tuple(self.task.metrics)
+        usual = tuple(m.name for m in self.metrics) == _usual_metrics(self.model_class, self.task)
         changed = {m.name: _other_than_default(m) for m in self.metrics}
         effective = {
             "metrics": () if usual else tuple(m.name for m in self.metrics),
@@ -234,6 +240,12 @@ class Resolved:
 
 def _has_no_default(setting: dataclasses.Field[Any]) -> bool:
     return setting.default is dataclasses.MISSING and setting.default_factory is dataclasses.MISSING
+
+
+def _usual_metrics(model_class: type[Any], task: Any) -> tuple[str, ...]:
+    """The metrics of a run that names none: the task's, and that of a bound where a model has no likelihood."""
+    bound = hasattr(model_class, "nll_bound") and not hasattr(model_class, "log_prob")
+    return (*task.metrics, *(["nll_bound"] if bound and "nll_gen" in task.metrics else []))
 
 
 def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:

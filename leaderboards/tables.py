@@ -35,7 +35,7 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
     (
         "likelihood, language models, n-gram overlap",
-        ("nll_gen", "nll_gen_calibrated", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5"),
+        ("nll_gen", "nll_gen_calibrated", "nll_bound", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5"),
     ),
     ("Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
     ("repetition", ("distinct_2", "unique")),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from baselines.common.fast.graphs import replayed
@@ -30,6 +30,7 @@ __all__ = [
     "LanguageModelConfig",
     "PolicyGradientBase",
     "PolicyGradientConfig",
+    "TransformerConfig",
 ]
 
 
@@ -182,3 +183,26 @@ class PolicyGradientBase(LanguageModelBase, ClassifierBase):
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update on the next batch of the pool; where the pool is used up, on the first of a new one."""
         return self.discriminate(*self.pool.next(batches, self.generator.sample))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(AveragedConfig):
+    """Settings of a Transformer that is a reference beside `mle`, with as many sentences: its batches and its steps.
+
+    Sizes: the base model of Vaswani et al. 2017; rate: Xiong et al. 2020, without a warm-up.
+    """
+
+    dim: PositiveInt = 512
+    """Width of words and layers; the feed-forward layers are four times as wide."""
+    layers: PositiveInt = 6
+    """Blocks of attention and feed-forward layer."""
+    heads: PositiveInt = 8
+    """Heads of attention; they share the width."""
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    """Share that is dropped in training of what is embedded, and of what each sublayer adds."""
+    lr: PositiveFloat = 5e-4
+    """Adam."""
+    clip_norm: PositiveFloat = 1.0
+    """Global norm at which gradients are clipped."""
+    steps: PositiveInt = 18_720
+    """Updates: those of `mle`, 120 epochs of 156 batches."""

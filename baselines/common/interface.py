@@ -2,6 +2,7 @@
 
 `phases()` is the paper's algorithm box: name, number of steps, step function. One short loop trains every model.
 `sample(n)` draws sentences. `log_prob(tokens)` exists where the model has a likelihood; its presence is the capability.
+Where only a bound on it can be had, there is `nll_bound(tokens)` instead.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "Batches",
     "Fraction",
     "HasLogProb",
+    "HasNllBound",
     "NonNegativeFloat",
     "NonNegativeInt",
     "Phase",
@@ -122,5 +124,19 @@ class HasLogProb(Protocol):
 
         With a keyword `temperature: float = 1.0` it gives that of `sample(n, temperature=temperature)`. It may be left
         out; then what needs the likelihood at other temperatures (entropy, divergences, calibration) is absent.
+        """
+        ...
+
+
+@runtime_checkable
+class HasNllBound(Protocol):
+    """A model whose likelihood is known by a bound alone, as of diffusion; it has no `log_prob`."""
+
+    def nll_bound(self, tokens: Tensor, *, draws: int = 1) -> Tensor:
+        """(B, T) -> (B,): nats that are, in expectation, at least -log p of each sentence, at temperature 1.
+
+        Monte-Carlo, by `draws` random numbers (masks, times) for each sentence from torch's global generators, which
+        the harness seeds. Without bias for the bound however many they are; sentences independent of each other, so
+        that the standard error over sentences holds what the draws add. What follows the end token is not looked at.
         """
         ...

@@ -127,7 +127,7 @@ def _prepare(resolved: Sequence[Resolved], runs: Path, console: Console) -> list
         if key not in loaded:
             with console.status(f"loading {each.run.task}"):
                 data = each.task.load()
-            loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=data, metrics=each.metrics)
+            loaded[key] = LoadedTask(name=each.run.task, task=each.task, data=data, metrics=each.text_metrics)
             for warning in each.task.warnings(data):
                 console.print(f"warning: {each.run.task}: {warning}", style="yellow")
         _check_selection(each, loaded[key])
@@ -188,5 +188,5 @@ def table_hint(runs: Path) -> str:
 
 def _task_key(resolved: Resolved) -> str:
     """Runs with one key share their data and their row of real text."""
-    metrics = [[metric.name, plain(metric)] for metric in resolved.metrics]
+    metrics = [[metric.name, plain(metric)] for metric in resolved.text_metrics]
     return json.dumps([resolved.run.task, resolved.task_settings, resolved.run.n_samples, metrics])

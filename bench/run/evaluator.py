@@ -16,10 +16,11 @@ from bench.randomness import derive
 from bench.record import Evaluation, write_atomic
 from bench.run.hardware import exact_products
 from bench.run_folder import log_probs_name, samples_name
-from bench.score.drawing import collapse, draw, likelihood_of, state_problem
+from bench.score.drawing import bound_of, collapse, draw, likelihood_of, state_problem
 from bench.score.log_probs import OWN, TEST, pack_log_probs
 from bench.score.scoring import metric_inputs, score, write_samples
 from bench.task import TextData
+from metrics.common.bound import bounded
 from metrics.common.likelihood import evenly, nats, scored_tokens
 from metrics.common.tokens import Tokens
 
@@ -111,6 +112,8 @@ class Evaluator:
         samples = Tokens.from_rows(ids, self._data.spec.eos_id)
         likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
         inputs = metric_inputs(self._data, samples, likelihood, temperature)
+        if temperature == 1.0:
+            inputs = bounded(inputs, bound_of(self._model, torch.device(self._resolved.device)))
         if at == "cadence":  # a fit asks for the likelihood of the validation text a dozen times
             inputs = replace(inputs, log_prob_at=None)
         scores, skipped = score(_told(metrics, tell), inputs)

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from baselines.common.interface import HasLogProb, SequenceSpec, TextGenerator
-from bench.randomness import isolated
+from baselines.common.interface import HasLogProb, HasNllBound, SequenceSpec, TextGenerator
+from bench.randomness import derive, isolated
 from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 
-__all__ = ["Likelihood", "collapse", "draw", "likelihood_of", "state_problem", "word_entropy"]
+__all__ = ["Likelihood", "NllBound", "bound_of", "collapse", "draw", "likelihood_of", "state_problem", "word_entropy"]
 
 Ids = NDArray[np.int64]
 
@@ -98,6 +98,34 @@ class Likelihood:
 def likelihood_of(model: TextGenerator, device: torch.device) -> Likelihood | None:
     """None for an implicit model."""
     return Likelihood(model, device) if isinstance(model, HasLogProb) else None
+
+
+class NllBound:
+    """A model's bound on its negative log-likelihood for metrics; from one seed: equal weights give it again."""
+
+    def __init__(self, model: TextGenerator, device: torch.device) -> None:
+        self._model = model
+        self._device = device
+        self._bound: Callable[..., torch.Tensor] = cast("HasNllBound", model).nll_bound
+
+    def __call__(self, ids: Ids, draws: int) -> NDArray[np.float64]:
+        """(N, T) -> (N,): nats at temperature 1, by so many draws of each sentence. Training is not disturbed."""
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            with isolated(derive(0, "nll_bound")), torch.no_grad():
+                parts = [
+                    self._bound(torch.from_numpy(ids[start : start + _CHUNK]).to(self._device), draws=draws)
+                    for start in range(0, len(ids), _CHUNK)
+                ]
+                return torch.cat(parts).double().cpu().numpy() if parts else np.empty(0)
+        finally:
+            self._model.train(was_training)
+
+
+def bound_of(model: TextGenerator, device: torch.device) -> NllBound | None:
+    """None for a model without one."""
+    return NllBound(model, device) if isinstance(model, HasNllBound) else None
 
 
 def word_entropy(tokens: Tokens) -> float:

@@ -158,20 +158,30 @@ def has_likelihood(record: RunRecord) -> bool:
     from bench.registry import find
 
     given = {(score.metric, key) for e in record.evaluations if e.at in END for key, score in e.scores.items()}
-    return any(find("metrics", name)().needs_model(key) for name, key in given)
+    asked = any(find("metrics", name)().needs_model(key) for name, key in given)
+    return asked and _has_log_prob(record.model)
+
+
+def _has_log_prob(model: str) -> bool:
+    """Whether an installed model has a likelihood; of a bound nothing is computed again."""
+    from bench.registry import find
+
+    return hasattr(find("models", model), "log_prob")
 
 
 def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: Loaded) -> Likelihood | None:
     """What a model's log-probabilities at an evaluation are computed from; None if nothing of the kind is kept.
 
-    At the end of training from the weights, where they are kept and the model is an installed one; otherwise from the
-    log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
+    At the end of training from the weights, where they are kept and the model is an installed one with a likelihood;
+    otherwise from the log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
     """
     from bench.score.log_probs import OWN, TEST, read_log_probs
 
     if not evaluation.samples_file:
         return None
     if evaluation.at in END and (weights := weights_of(record, folder)) is not None:
+        if not _has_log_prob(record.model):
+            return None
         return Likelihood("weights", _from_weights(record, weights, loaded))
     if evaluation.temperature != 1.0:
         return None

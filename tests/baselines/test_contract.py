@@ -13,7 +13,7 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from baselines.common.interface import HasLogProb, SequenceSpec, TextGenerator
+from baselines.common.interface import HasLogProb, HasNllBound, SequenceSpec, TextGenerator
 from bench import registry
 
 FIXED = SequenceSpec(vocab_size=4, max_len=3, bos_id=0, pad_id=None, eos_id=None)
@@ -183,12 +183,39 @@ def test_log_prob_is_that_of_the_samples(name: str, spec: SequenceSpec) -> None:
     assert chisquare(observed[keep], (expected * n / expected.sum())[keep]).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bound_on_the_likelihood_is_one(name: str, spec: SequenceSpec) -> None:
+    """Of bounds b, sum exp(-b) is at most 1; b is not under the share of samples. None beside a likelihood."""
+    model = trained(name, spec)
+    if not isinstance(model, HasNllBound):
+        pytest.skip("no bound")
+    assert not isinstance(model, HasLogProb)
+    sentences = all_sentences(spec)
+    torch.manual_seed(5)
+    drawn = model.nll_bound(sentences.repeat(400, 1), draws=2).view(400, -1)
+    bound, error = drawn.double().mean(0), drawn.std(0) / 400**0.5
+    below = (-bound).exp()
+    assert below.sum().item() <= 1 + 4 * (below * error).norm().item()
+    n = 20_000
+    _, counts = torch.cat([sentences, model.sample(n)]).unique(dim=0, return_counts=True)
+    likely = counts > 50
+    share = (counts[likely] - 1) / n
+    slack = 4 * (error[likely] + ((1 - share) / (n * share)).sqrt())
+    assert (bound[likely] >= -share.log() - slack).all()
+    torch.manual_seed(5)
+    again = model.nll_bound(sentences.repeat(400, 1), draws=2)
+    assert torch.equal(again, drawn.flatten())
+    with pytest.raises(ValueError, match="draws"):
+        model.nll_bound(sentences, draws=0)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_temperature(name: str) -> None:
     """Sentences of one word show it exactly: p^(1 / temperature), normalised. Or there is none, and it is refused."""
     spec = SequenceSpec(vocab_size=5, max_len=1, bos_id=0, pad_id=None, eos_id=None)
     model = trained(name, spec)
-    if not isinstance(model, HasLogProb):
+    if not isinstance(model, HasLogProb | HasNllBound):
         with pytest.raises(ValueError, match="temperature"):
             model.sample(1, temperature=0.5)
         return
@@ -196,7 +223,9 @@ def test_temperature(name: str) -> None:
         model.sample(1, temperature=0.0)
     if getattr(model.config, "generators", 1) > 1:
         pytest.skip("the temperature of a mixture is that of each generator")
-    expected = (model.log_prob(torch.arange(5)[:, None]).double() / 0.5).softmax(0)
+    words = torch.arange(5)[:, None]  # of one word the bound is the likelihood
+    log_prob = model.log_prob(words) if isinstance(model, HasLogProb) else -model.nll_bound(words)
+    expected = (log_prob.double() / 0.5).softmax(0)
     torch.manual_seed(5)
     observed = model.sample(20_000, temperature=0.5).flatten().bincount(minlength=5)
     assert chisquare(observed, expected * 20_000).pvalue > 1e-3
@@ -270,6 +299,8 @@ def test_evaluation_does_not_disturb_training(name: str) -> None:
             evaluated.sample(3)
             if isinstance(evaluated, HasLogProb):
                 evaluated.log_prob(all_sentences(ENDING))
+            if isinstance(evaluated, HasNllBound):
+                evaluated.nll_bound(all_sentences(ENDING))
             evaluated.train(step % 2 == 0)
     assert_same_state(undisturbed, evaluated)
 

@@ -19,6 +19,7 @@ from baselines.mle import MLE
 from baselines.ngram import NGram
 from baselines.repeat_one import RepeatOne
 from baselines.seqgan import SeqGAN
+from baselines.uniform import Uniform
 
 SPEC = SequenceSpec(vocab_size=6, max_len=5, bos_id=0, pad_id=0, eos_id=0)
 
@@ -191,3 +192,18 @@ def test_scales_share_the_generator_of_pretraining() -> None:
         assert ConstantReward.scales[scale]["mle_steps"] == settings["mle_steps"]
         assert ConstantReward.scales[scale]["g_steps"] == settings["iterations"] * settings.get("g_steps", 1)
     assert ConstantReward.Config().g_steps == SeqGAN.Config().iterations * SeqGAN.Config().g_steps
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_uniform_costs_the_logarithm_of_the_vocabulary_per_token(ends: bool) -> None:
+    spec = SPEC if ends else SequenceSpec(vocab_size=6, max_len=5, bos_id=0, pad_id=None, eos_id=None)
+    model = Uniform(Uniform.Config(), spec)
+    rows = torch.tensor([[1, 2, 0, 0, 0], [5, 4, 3, 2, 1], [0, 0, 0, 0, 0]])
+    tokens = torch.tensor([3, 5, 1] if ends else [5, 5, 5])
+    torch.testing.assert_close(model.log_prob(rows), -tokens * math.log(6))
+    torch.testing.assert_close(model.log_prob(rows, temperature=0.5), -tokens * math.log(6))
+    torch.manual_seed(0)
+    first = model.sample(6_000, temperature=0.5)[:, 0].bincount(minlength=6)
+    assert ((first - 1_000).abs() < 5 * math.sqrt(1_000)).all()
+    (phase,) = model.phases()
+    assert phase.step(iter([]))["nll"].item() == pytest.approx(math.log(6))

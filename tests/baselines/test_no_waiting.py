@@ -28,6 +28,8 @@ ENDING = SequenceSpec(vocab_size=20, max_len=6, bos_id=1, pad_id=2, eos_id=3)
 B = 4
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "mle": {},
+    "transformer_mle": {},
+    "masked_diffusion": {},
     "constant_reward": {"reward": "noise"},
     "seqgan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 1, "pool_batches": 1, "d_steps": 1, "rollouts": 2},
     "maligan": {"mle_steps": 1, "d_pretrain_steps": 1, "iterations": 3, "g_steps": 1, "d_steps": 1},

@@ -11,14 +11,15 @@ from bench.registry import names
 
 BASELINES = ROOT / "baselines"
 TABLE = (BASELINES / "README.md").read_text(encoding="utf-8")
-GANS = ["mle", "seqgan", "maligan", "rankgan", "sentigan", "leakgan", "relgan", "wgan_gp"]
+WITH_PAPER = ["mle", "seqgan", "maligan", "rankgan", "sentigan", "leakgan", "relgan", "wgan_gp"]
+WITH_PAPER += ["transformer_mle", "masked_diffusion"]
 
 
 def test_every_model_is_named() -> None:
     assert [name for name in names("models") if f"`{name}`" not in TABLE] == []
 
 
-@pytest.mark.parametrize("name", GANS)
+@pytest.mark.parametrize("name", WITH_PAPER)
 def test_the_paper_is_that_of_the_file(name: str) -> None:
     (line,) = re.findall(rf"^\| \[`{name}`\].*$", TABLE, re.M)
     (paper,) = re.findall(r"\((https://[^)]+)\)", line)

@@ -177,3 +177,18 @@ def test_the_code_of_the_model_concerns_its_likelihood_alone(run: Path, tmp_path
     report = only(verify([results]))
     assert (report.state, report.computed, report.scores) == ("verified", "part", 6)  # five of nll_gen and nll_own
     assert report.why_computed == ["the code of model has changed"]
+
+
+def test_a_bound_is_taken_as_recorded_and_weights_do_not_come_for_it(tmp_path: Path) -> None:
+    """All else of the row is computed again; weights that lie there all the same are no fault."""
+    run = runs.train(tmp_path, "masked_diffusion")
+    folder = added(run, tmp_path / "results")
+    assert {p.name for p in folder.iterdir()} == {"record.json", "samples.txt.bz2"}
+    (folder / "weights.safetensors").write_bytes((run / "weights.safetensors").read_bytes())
+    for there in (True, False):
+        report = only(verify([tmp_path / "results"]))
+        assert (report.state, report.reasons) == ("verified", []), there
+        how = {key: (how, why) for (_, key), (how, why) in outcomes(report.checks).items()}
+        assert how["nll_bound"] == ("recorded", "needs the model's weights")
+        assert {found for key, (found, _) in how.items() if key != "nll_bound"} == {"samples"}
+        (folder / "weights.safetensors").unlink(missing_ok=True)

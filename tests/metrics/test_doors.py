@@ -67,6 +67,7 @@ results, ids = {}, [[1, 2], [3, 0]]
 likelihoods = {
     "oracle_log_prob": lambda rows: np.full(len(rows), -3.0),
     "model_log_prob": lambda rows: np.full(len(rows), -2.0),
+    "model_nll_bound": lambda rows, draws: np.full(len(rows), 3.0),
 }
 text = {
     "predictions": given["samples"],

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.registry import find, names
 from bench.score.scoring import score
 from metrics.common.base import TOO_LITTLE_REAL, Estimate, Metric, MetricInputs
+from metrics.common.bound import bounded
 from metrics.common.encoder import EmbeddingMetric
 from metrics.common.tokens import Tokens
 from metrics.distinct import Distinct
@@ -25,6 +26,7 @@ HIGHER += " ms_jaccard_2 ms_jaccard_3 ms_jaccard_4 ms_jaccard_5 validity"
 LOWER = (
     "frechet_embedding_distance kl_from_oracle kl_to_oracle nll_gen nll_gen_calibrated nll_gen_padded reverse_lm_score"
 )
+LOWER += " nll_bound"
 LOWER += "".join(f" ngram_jsd_{n}{part}" for n in range(1, 5) for part in ("", "_floor", "_first", "_first_floor"))
 REAL = (
     "nll_train_padded bleu_train_2 bleu_train_3 bleu_train_4 bleu_train_5 distinct_1 distinct_2 distinct_3 distinct_4"
@@ -81,7 +83,7 @@ def given_inputs(samples: list[list[int]], real: list[list[int]], *, more: int, 
     rows = np.array([[*s, *[6] * (width - len(s))] for s in samples], np.int64).reshape(-1, width)
     real_rows = np.array([[*s, *[6] * (width - len(s))] for s in real], np.int64).reshape(-1, width)
     further = text.select(np.tile(theirs, more))
-    return MetricInputs(
+    inputs = MetricInputs(
         samples=text.select(ours),
         references=text.select(theirs),
         training=further,
@@ -94,6 +96,7 @@ def given_inputs(samples: list[list[int]], real: list[list[int]], *, more: int, 
         model_log_prob=lambda rows: np.where(rows[:, 0] == 5, -np.inf, -2.0),
         is_valid=lambda tokens: tokens.lengths % 2 == 0,
     )
+    return bounded(inputs, lambda rows, draws: np.where(rows[:, 0] == 5, np.inf, 2.0 + 0.0 * draws))
 
 
 class OneVector:

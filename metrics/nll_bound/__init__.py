@@ -1,0 +1,3 @@
+from metrics.nll_bound.metric import NllBound
+
+__all__ = ["NllBound"]
