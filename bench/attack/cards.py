@@ -1,0 +1,79 @@
+"""What a metric's card says of attacks, from the tables that are kept, so that prose and table cannot disagree."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.attack.table import AttackTable, Line, Verdict, document, read_kept
+from bench.places import METRICS
+from bench.record import write_atomic
+
+__all__ = ["bullets", "keep", "with_attacks"]
+
+BEGIN = "<!-- attacks: written by `python -m bench attack ... --write`, from metrics/attacks.json -->"
+END = "<!-- end of attacks -->"
+_BLOCK = re.compile(rf"{re.escape(BEGIN)}\n.*?{re.escape(END)}\n", re.DOTALL)
+_HEADING = "## What fools it\n\n"
+_WIDTH = 118
+
+
+def bullets(metric: str, tables: Sequence[AttackTable] | None = None) -> list[str]:
+    """Markdown, a paragraph for each kept table in which the metric has a column: which attacks fool it."""
+    found = read_kept() if tables is None else tables
+    return [_bullet(metric, table) for table in found if any(column.metric == metric for column in table.columns)]
+
+
+def _bullet(metric: str, table: AttackTable) -> str:
+    by_verdict: dict[Verdict, list[str]] = {"fooled": [], "not fooled": [], "absent": []}
+    for line in table.attacks:
+        for verdict, keys in _verdicts(metric, table, line):
+            by_verdict[verdict].append(line.what + (f" ({', '.join(f'`{key}`' for key in keys)})" if keys else ""))
+    told = "; ".join(by_verdict["fooled"])
+    parts = [f"**Attacks on `{table.task}`**, {table.n_samples:,} sentences each. Fooled by: {told or 'none'}."]
+    told = "; ".join(by_verdict["not fooled"])
+    parts.append(f"Not by: {told}." if told else "Not by: none.")
+    if told := "; ".join(by_verdict["absent"]):
+        parts.append(f"No score: {told}.")
+    return " ".join(parts)
+
+
+def _verdicts(metric: str, table: AttackTable, line: Line) -> Iterator[tuple[Verdict, list[str]]]:
+    """Each verdict on an attack with the keys that give it; no keys where it is the same for all."""
+    columns = [column for column in table.columns if column.metric == metric]
+    keys: dict[Verdict, list[str]] = {}
+    for column in columns:
+        keys.setdefault(table.verdict(line, column), []).append(column.key)
+    for verdict, those in keys.items():
+        yield verdict, [] if len(those) == len(columns) else those
+
+
+def with_attacks(card: str, metric: str, tables: Sequence[AttackTable]) -> str:
+    """A card with its part on attacks made anew: it stands first below the heading, before what people wrote."""
+    rest = _BLOCK.sub("", card)
+    told = bullets(metric, tables)
+    if not told:
+        return rest
+    wrapped = [
+        textwrap.fill(f"- {text}", _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for text in told
+    ]
+    before, heading, after = rest.partition(_HEADING)
+    if not heading:
+        raise ValueError(f"the card of {metric} has no part {_HEADING.strip()!r}")
+    return "\n".join([before + heading + BEGIN, *wrapped, END, after])
+
+
+def keep(tables: Sequence[AttackTable], folder: Path = METRICS) -> list[Path]:
+    """Write the tables and every card that they change; the files that were written."""
+    write_atomic(folder / "attacks.json", document(tables).encode())
+    written = [folder / "attacks.json"]
+    for path in sorted(folder.glob("*/README.md")):
+        card = path.read_text(encoding="utf-8")
+        new = with_attacks(card, path.parent.name, tables)
+        if new != card:
+            write_atomic(path, new.encode())
+            written.append(path)
+    return written
