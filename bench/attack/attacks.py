@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from bench.attack.chains import greedy, likeliest, ngram, truncated
 from bench.attack.material import Material
 from metrics.common.leave_one_out import self_bleu
-from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 
 __all__ = ["ATTACKS", "Attack"]
@@ -50,23 +49,22 @@ def _copies(given: Material) -> Tokens:
     return given.training.select(given.deal(np.arange(len(given.training)), "copies"))
 
 
-def _typical(training: Tokens) -> NDArray[np.int64]:
+def _typical(given: Material) -> NDArray[np.int64]:
     """Indices of different training sentences, the most typical first.
 
     Typical is what the other training sentences could hold: by the mean of its leave-one-out BLEU-2 to BLEU-5 among
     them; of equally typical ones, what occurs more often.
     """
-    _, first, times = np.unique(np.asarray(sentence_keys(training)), return_index=True, return_counts=True)
-    bleu = self_bleu(training, (2, 3, 4, 5), "method1").mean(axis=0)
-    order = np.lexsort((first, -times, -bleu[first]))
-    return first[order]
+    _, first, times = np.unique(given.train, axis=0, return_index=True, return_counts=True)
+    bleu = self_bleu(given.training, (2, 3, 4, 5), "method1").mean(axis=0)
+    return first[np.lexsort((first, -times, -bleu[first]))]
 
 
 def _repeated(k: int) -> Callable[[Material], Tokens]:
     """The k most typical training sentences in turn."""
 
     def write(given: Material) -> Tokens:
-        return given.training.select(np.resize(_typical(given.training)[:k], given.n))
+        return given.training.select(np.resize(_typical(given)[:k], given.n))
 
     return write
 

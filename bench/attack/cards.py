@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.attack.table import AttackTable, Line, Verdict, document, read_kept
+from bench.attack.table import KEPT, AttackTable, Line, Verdict, document, read_kept
 from bench.places import METRICS
 from bench.record import write_atomic
 
@@ -67,13 +67,14 @@ def with_attacks(card: str, metric: str, tables: Sequence[AttackTable]) -> str:
 
 
 def keep(tables: Sequence[AttackTable], folder: Path = METRICS) -> list[Path]:
-    """Write the tables and every card that they change; the files that were written."""
-    write_atomic(folder / "attacks.json", document(tables).encode())
-    written = [folder / "attacks.json"]
-    for path in sorted(folder.glob("*/README.md")):
-        card = path.read_text(encoding="utf-8")
-        new = with_attacks(card, path.parent.name, tables)
-        if new != card:
-            write_atomic(path, new.encode())
-            written.append(path)
-    return written
+    """Keep these tables in the place of earlier ones of their tasks, and renew every card; the files that changed."""
+    path = folder / KEPT.name
+    new = {table.task: table for table in (*read_kept(path), *tables)}
+    kept = [new[task] for task in sorted(new)]
+    files = {path: document(kept)}
+    for card in sorted(folder.glob("*/README.md")):
+        files[card] = with_attacks(card.read_text(encoding="utf-8"), card.parent.name, kept)
+    changed = [p for p, text in files.items() if not p.is_file() or p.read_text(encoding="utf-8") != text]
+    for p in changed:
+        write_atomic(p, files[p].encode())
+    return changed

@@ -26,7 +26,7 @@ def attack_command(
         list[str],
         typer.Argument(
             help="One or more tasks: names from `list tasks`, or my_task.py:MyTask.",
-            metavar="TASKS...",
+            metavar="TASK",
             show_default=False,
         ),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 from bench.attack.table import MARKS, AttackTable, Column, Line, Value, note
 from bench.streams import Head, SafeConsole, print_prose
 from bench.streams import print_table as draw_table
-from bench.text.escapes import csv_text
+from bench.text.escapes import csv_text, shown
 
 __all__ = ["as_csv", "as_json", "as_markdown", "print_table"]
 
@@ -71,7 +71,7 @@ def as_markdown(tables: Sequence[AttackTable]) -> str:
     parts = []
     for table in tables:
         heads = ["score", "better", *(line.what for line in table.lines)]
-        lines = [f"## {_title(table)}", "", _row(heads), _row(["---"] * len(heads))]
+        lines = [f"## {shown(_title(table))}", "", _row(heads), _row(["---"] * len(heads))]
         for i, column in enumerate(table.columns):
             lines.append(_row([f"`{column.key}`", column.better, *(_cells(table, line)[i] for line in table.lines)]))
         lines += ["", *(paragraph + "\n" for paragraph in [*note(table), *_reasons(table)])]

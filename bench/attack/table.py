@@ -146,12 +146,12 @@ def note(table: AttackTable) -> list[str]:
     """What a reader must know of a table, a paragraph each."""
     return [
         f"fooled: by the metric's own direction the attack scores at least as well as {table.n_samples:,} real "
-        "sentences that nobody trained on (the first line), up to the sampling error of real text: for higher and lower "
-        f"it may be {ONE_SIDED} √2 standard errors of the first line worse, for real {TWO_SIDED:.2f} √2 of them away on "
-        "either side, which is further than 19 of 20 sets of real sentences would be. no: it does not. absent: there is "
-        "no such score, for the reason below.",
+        "sentences that nobody trained on (real text, held out), up to the sampling error of real text: for higher and "
+        f"lower it may be {ONE_SIDED} √2 standard errors of theirs worse, for real {TWO_SIDED:.2f} √2 of them away on "
+        "either side, which is further than 19 of 20 sets of real sentences would be. no: it does not. absent: "
+        "there is no such score, for the reason below.",
         "Who attacks has the training text, without the sentences that were set aside, and nothing of the test. "
-        "Training text, the second line, is real too: a metric that does not take it for real sees that it is copied.",
+        "Training text is real too: a metric that does not take it for real sees that it is copied.",
     ]
 
 
