@@ -21,25 +21,27 @@ from bench.terminal import Metrics, Settings, UserErrors, console, errors
 __all__ = ["attack_command"]
 
 
+Tasks = Annotated[
+    list[str],
+    typer.Argument(
+        help="One or more tasks: names from `list tasks`, or my_task.py:MyTask.", metavar="TASK", show_default=False
+    ),
+]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        max=MOST_SENTENCES,
+        show_default=False,
+        help="Sentences of each attack, and of real text set aside. Default: 2,000, or half of a shorter text.",
+    ),
+]
+
+
 def attack_command(
-    tasks: Annotated[
-        list[str],
-        typer.Argument(
-            help="One or more tasks: names from `list tasks`, or my_task.py:MyTask.",
-            metavar="TASK",
-            show_default=False,
-        ),
-    ],
+    tasks: Tasks,
     metric: Metrics = None,
-    n_samples: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            max=MOST_SENTENCES,
-            show_default=False,
-            help="Sentences of each attack, and of real text set aside. Default: 2,000, or half of a shorter text.",
-        ),
-    ] = None,
+    n_samples: Count = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what the attacks draw.")] = 0,
     scale: Annotated[Scale, typer.Option(help="paper is the whole text; smoke, where a task has it, less.")] = "paper",
     settings: Settings = None,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from helpers.paths import ROOT
 from helpers.records import example, only, tables
-from rich.console import Console
 
 from bench.attack.table import AttackTable, read_kept
 from bench.registry import meaning_of
