@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.attack.table import KEPT, AttackTable, Line, Verdict, document, read_kept
+from bench.attack.table import KEPT, AttackTable, Verdict, document, read_kept
 from bench.places import METRICS
 from bench.record import write_atomic
 
@@ -27,27 +27,21 @@ def bullets(metric: str, tables: Sequence[AttackTable] | None = None) -> list[st
 
 
 def _bullet(metric: str, table: AttackTable) -> str:
-    by_verdict: dict[Verdict, list[str]] = {"fooled": [], "not fooled": [], "absent": []}
-    for line in table.attacks:
-        for verdict, keys in _verdicts(metric, table, line):
-            by_verdict[verdict].append(line.what + (f" ({', '.join(f'`{key}`' for key in keys)})" if keys else ""))
-    told = "; ".join(by_verdict["fooled"])
-    parts = [f"**Attacks on `{table.task}`**, {table.n_samples:,} sentences each. Fooled by: {told or 'none'}."]
-    told = "; ".join(by_verdict["not fooled"])
-    parts.append(f"Not by: {told}." if told else "Not by: none.")
-    if told := "; ".join(by_verdict["absent"]):
-        parts.append(f"No score: {told}.")
-    return " ".join(parts)
-
-
-def _verdicts(metric: str, table: AttackTable, line: Line) -> Iterator[tuple[Verdict, list[str]]]:
-    """Each verdict on an attack with the keys that give it; no keys where it is the same for all."""
+    """Each attack stands where its worst verdict is; what it fools is said by key, where it is not every key."""
     columns = [column for column in table.columns if column.metric == metric]
-    keys: dict[Verdict, list[str]] = {}
-    for column in columns:
-        keys.setdefault(table.verdict(line, column), []).append(column.key)
-    for verdict, those in keys.items():
-        yield verdict, [] if len(those) == len(columns) else those
+    named: dict[Verdict, list[str]] = {"fooled": [], "not fooled": [], "absent": []}
+    for line in table.attacks:
+        keys: dict[Verdict, list[str]] = {verdict: [] for verdict in named}
+        for column in columns:
+            keys[table.verdict(line, column)].append(f"`{column.key}`")
+        worst = next(verdict for verdict in named if keys[verdict])
+        some = worst == "fooled" and len(keys[worst]) < len(columns)
+        named[worst].append(line.what + (f" ({', '.join(keys[worst])})" if some else ""))
+    parts = [f"**Attacks on `{table.task}`**, {table.n_samples:,} sentences each. "]
+    parts += [f"Fooled by: {'; '.join(named['fooled']) or 'none'}."]
+    parts += [f" Not by: {'; '.join(named['not fooled'])}."] if named["not fooled"] else []
+    parts += [f" No score: {'; '.join(named['absent'])}."] if named["absent"] else []
+    return "".join(parts)
 
 
 def with_attacks(card: str, metric: str, tables: Sequence[AttackTable]) -> str:
