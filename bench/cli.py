@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 
 from bench.api import configs_of, load
+from bench.attack.cards import bullets
+from bench.attack.cli import attack_command
 from bench.config import Resolved, Scale, parse_settings, read_seeds
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
@@ -69,6 +71,12 @@ def describe(member: type[Any], name: str) -> str:
         lines += textwrap.wrap(texts.get(field.name, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
     for scale, changes in getattr(member, "scales", {}).items():
         lines.append(f"Scale {scale}: {', '.join(f'{k}={v!r}' for k, v in changes.items()) or 'as published'}")
+    if is_metric and (attacks := bullets(name)):
+        lines += ["What fools it (" + command("bench", "attack", here=False) + "):"]
+        lines += [
+            textwrap.fill(re.sub(r"\*\*|`", "", text), 106, initial_indent="  ", subsequent_indent="      ")
+            for text in attacks
+        ]
     if (card := METRICS / name / "README.md").is_file():
         lines.append(f"Card: {card}")
     return "\n".join(lines)
@@ -274,6 +282,7 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
 
 app.command("score")(score_command)
 app.command("explain-score")(explain_command)
+app.command("attack")(attack_command)
 app.command("reproduce")(reproduce_command)
 
 

@@ -24,7 +24,7 @@ from bench.text.escapes import shown_name
 from bench.text.sample_files import Samples, read_samples
 from bench.text.tokenizers import Tokenizer
 
-__all__ = ["explain_command", "score_command"]
+__all__ = ["explain_command", "progress", "score_command"]
 
 Files = Annotated[
     list[str],
@@ -80,7 +80,7 @@ def score_command(
         paths, task_name, task = _resolve("score", files, references, training, tokenizer, values)
         rows = _row_names(paths, name)
         metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
-        with _progress() as (share_of, track):
+        with progress() as (share_of, track):
             reading = _Reading(file_format, field, column)
             data = reading.load(task)
             board = LoadedTask(name=task_name, task=task, data=data, metrics=metrics)
@@ -131,7 +131,7 @@ def explain_command(
             tokenizer,
             parse_settings(settings or ()),
         )
-        with _progress() as (share_of, _):
+        with progress() as (share_of, _):
             reading = _Reading(file_format, field, column)
             data = reading.load(loadable)
             read = reading.read(paths[0], loadable, data, share_of(f"reading {paths[0].name}"))
@@ -230,8 +230,11 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 @contextmanager
-def _progress() -> Iterator[tuple[ShareOf, Track]]:
-    """Bars on the terminal while something takes long; nothing in a pipe or a log."""
+def progress() -> Iterator[tuple[ShareOf, Track]]:
+    """Bars on the terminal while something takes long; nothing in a pipe or a log.
+
+    Yields what makes a bar of a name, which is told the share that is done, and what hands metrics on with a bar.
+    """
     name = TextColumn("{task.description}", markup=False, table_column=TableColumn(overflow="fold"))
     columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:

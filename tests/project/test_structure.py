@@ -27,7 +27,7 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
             f"bench.{name}"
             for name in (
                 *("interrupts", "places", "published", "record", "registry", "run_folder", "run_settings", "seeds"),
-                *("streams", "text.escapes"),
+                *("attack.table", "streams", "text.escapes"),
             )
         ),
     },
