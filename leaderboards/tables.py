@@ -32,13 +32,18 @@ __all__ = [
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("divergence from the truth, per token", ("kl_to_oracle", "kl_from_oracle")),
     ("likelihood and validity", ("nll_oracle", "nll_oracle_valid", "lm_score", "validity")),
+    ("language model of known words", ("lm_score_known", "lm_score_unknown")),
     ("BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
+    ("sentence vectors", ("prdc_precision", "prdc_density")),
     (
         "likelihood, language models, n-gram overlap",
         ("nll_gen", "nll_gen_calibrated", "nll_bound", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5"),
     ),
+    ("language model of known words", ("reverse_lm_score_known", "reverse_lm_score_unknown")),
+    ("sentence vectors", ("prdc_coverage",)),
     ("Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
-    ("repetition", ("distinct_2", "unique")),
+    ("repetition", ("distinct_2", "unique", "self_repetition", "compression_ratio", "vendi_ngram")),
+    ("sentence vectors", ("prdc_recall", "vendi_embedding")),
     ("entropy of the model", ("nll_own",)),
     ("copies", ("novelty",)),
 )

@@ -36,7 +36,7 @@ _EXTRA = "install textgan-bench with its extra 'semantic'"
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingMetric(EstimatedMetric):
-    """A metric that compares the samples with the references as clouds of vectors."""
+    """A metric that looks at the samples as a cloud of vectors, and at the references, where it needs them."""
 
     needs: ClassVar[tuple[str, ...]] = ("references", "words")
     counted: ClassVar[tuple[str, ...]] = ("references", "as_many_real")
@@ -55,11 +55,12 @@ class EmbeddingMetric(EstimatedMetric):
         """The packages and the encoder must be there, and enough sentences."""
         if reason := super().missing(inputs):
             return reason
-        assert inputs.references is not None
-        if reason := not_spelled(self.name, inputs.words, inputs.samples, inputs.references):
+        references = inputs.references if "references" in self.needs else None
+        if reason := not_spelled(self.name, inputs.words, inputs.samples, references):
             return reason
-        if min(len(inputs.samples), len(inputs.references)) < self.least():
-            return f"{self.name} needs at least {self.least()} samples and as many reference sentences"
+        if min(len(text) for text in (inputs.samples, references) if text is not None) < self.least():
+            too = "" if references is None else " and as many reference sentences"
+            return f"{self.name} needs at least {self.least()} samples{too}"
         absent = [name for module, name in self.modules.items() if importlib.util.find_spec(module) is None]
         if absent:
             return f"{self.name} needs {' and '.join(absent)}: {_EXTRA}"

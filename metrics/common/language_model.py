@@ -13,7 +13,7 @@ from metrics.common.base import Metric, MetricInputs
 from metrics.common.kneser_ney import KneserNey, model_of
 from metrics.common.tokens import Tokens
 
-__all__ = ["Kind", "LanguageModelMetric", "RealText"]
+__all__ = ["Kind", "LanguageModelMetric", "RealText", "known_costs"]
 
 Kind = Literal["kneser_ney"]
 """An n-gram model with interpolated Kneser-Ney smoothing, exact and fast."""
@@ -65,3 +65,19 @@ class LanguageModelMetric(Metric):
         if text is real:
             return model_of(real, order=self.order, discount=self.discount).nats
         return KneserNey(text, real, order=self.order, discount=self.discount).nats
+
+
+def known_costs(model: KneserNey, text: Tokens, words: Tokens) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Nats of each sentence without the words that `words` does not hold, and how many words and ends that are, (N,).
+
+    The end of a sentence always counts. What is left out is still read: a known word is asked for after whatever
+    stands before it.
+    """
+    if len(text) == 0:
+        return np.zeros(0), np.zeros(0, np.int64)
+    sentence = np.repeat(np.arange(len(text)), text.lengths)
+    counts = np.ones(len(text.flat) + len(text), np.int64)
+    counts[np.arange(len(text.flat)) + sentence] = np.isin(text.flat, words.flat)
+    costs = np.where(counts > 0, -np.log(model.probabilities(text)), 0.0)
+    begins = text.offsets[:-1] + np.arange(len(text))
+    return np.add.reduceat(costs, begins), np.add.reduceat(counts, begins)

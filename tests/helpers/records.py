@@ -20,15 +20,21 @@ METRICS = {
     "novelty": "real",
     "validity": "higher",
     "lm_score": "real",
+    "lm_score_known": "real",
     "reverse_lm_score": "lower",
+    "prdc": "higher",
+    "self_repetition": "real",
     "ms_jaccard": "higher",
 }
+
+UNKNOWN = {"lm_score_known": "lm_score_unknown"}
+"""Metric -> a key that does not begin with its name."""
 
 
 def scores(n: int = 1000, **values: float) -> dict[str, Score]:
     found = {}
     for key, value in values.items():
-        metric = next(m for m in sorted(METRICS, key=len, reverse=True) if key.startswith(m))
+        metric = next(m for m in sorted(METRICS, key=len, reverse=True) if key.startswith(m) or key == UNKNOWN.get(m))
         found[key] = Score(
             value=value, metric=metric, settings={"refs": 1000, "samples": n, "v": 1}, better=METRICS[metric]
         )

@@ -18,10 +18,11 @@ from bench.tasks.grammar import GrammarTask
 from bench.tasks.text_file import TextFile
 from leaderboards.boards import build
 from leaderboards.schema import Board
+from metrics.common.encoder import EmbeddingMetric
 from metrics.common.tokens import Tokens
 
 N, SEEDS = 500, (0, 1, 2)
-METRICS = [find("metrics", name)() for name in names("metrics") if name not in ("mauve", "frechet_embedding_distance")]
+METRICS = [m for m in (find("metrics", name)() for name in names("metrics")) if not isinstance(m, EmbeddingMetric)]
 """All that need no sentence encoder. nll_gen is absent: texts have no likelihood."""
 BEHIND = {
     "quality": ("shuffled",),

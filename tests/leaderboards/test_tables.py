@@ -124,3 +124,22 @@ def test_rows_of_one_status_stand_together(boards: Boards) -> None:
 def test_the_best_is_bold_only_among_several(tmp_path: Path) -> None:
     alone = only(tables(tmp_path, *(record("seqgan", i, evaluation(bleu_2=0.7 + i / 100)) for i in range(3))))
     assert not any(cell.strong for table in text_tables(alone) for line in table.lines for cell in line.cells)
+
+
+def test_the_share_of_unknown_words_stands_beside_the_score_without_them(tmp_path: Path) -> None:
+    """Scores of one kind share a table, and each table holds scores of one aspect."""
+    quality = {"lm_score": 4.6, "lm_score_known": 4.2, "lm_score_unknown": 0.05, "validity": 0.9, "bleu_2": 0.7}
+    others = {"prdc_precision": 0.8, "prdc_density": 0.7, "prdc_recall": 0.6, "prdc_coverage": 0.5}
+    runs = [record("mle", i, evaluation(**quality, **others, unique=0.9, self_repetition=2.5)) for i in range(3)]
+    board = only(tables(tmp_path, *runs))
+    of_scores = {
+        table.title: [key for column in table.columns if (key := column.title.split()[0]) in board.meanings]
+        for table in text_tables(board)
+    }
+    assert of_scores["Quality: language model of known words"] == ["lm_score_known", "lm_score_unknown"]
+    assert of_scores["Quality: sentence vectors"] == ["prdc_precision", "prdc_density"]
+    assert of_scores["Diversity"] == ["unique", "self_repetition", "prdc_recall"]
+    aspects = {title: {board.meanings[key].aspect for key in keys} for title, keys in of_scores.items()}
+    assert all(
+        len(found) == 1 for title, found in aspects.items() if title.startswith(("Quality", "Diversity", "Both"))
+    )

@@ -21,7 +21,7 @@ from metrics.self_bleu import SelfBleu
 
 METRICS = sorted(path.name for path in (ROOT / "metrics").iterdir() if path.is_dir() and path.name[0] not in "_.")
 METRICS.remove("common")
-SEMANTIC = ["frechet_embedding_distance", "mauve"]  # they need an extra and, MAUVE, more sentences than there are here
+SEMANTIC = ["frechet_embedding_distance", "mauve", "prdc", "vendi_embedding"]  # an extra, more sentences than here
 HEADINGS = ["Definition", "Direction and range", "What fools it", "Cost", "Source", "Example"]
 
 SAMPLES = ["a man rides a horse", "a dog", "a man rides a bike", "a dog", ""]

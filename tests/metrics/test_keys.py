@@ -22,9 +22,11 @@ from metrics.mauve import Mauve
 from metrics.ngram_jsd import NgramJsd
 
 HIGHER = "bleu_2 bleu_3 bleu_4 bleu_5 chrf corpus_bleu_2 corpus_bleu_3 corpus_bleu_4 corpus_bleu_5 mauve ms_jaccard_1"
-HIGHER += " ms_jaccard_2 ms_jaccard_3 ms_jaccard_4 ms_jaccard_5 validity"
+HIGHER += " ms_jaccard_2 ms_jaccard_3 ms_jaccard_4 ms_jaccard_5 prdc_coverage prdc_density prdc_precision prdc_recall"
+HIGHER += " validity"
 LOWER = (
     "frechet_embedding_distance kl_from_oracle kl_to_oracle nll_gen nll_gen_calibrated nll_gen_padded reverse_lm_score"
+    " reverse_lm_score_known"
 )
 LOWER += " nll_bound"
 LOWER += "".join(f" ngram_jsd_{n}{part}" for n in range(1, 5) for part in ("", "_floor", "_first", "_first_floor"))
@@ -36,6 +38,8 @@ REAL += (
 )
 REAL += " frechet_embedding_distance_floor mauve_ceiling mauve_spread nearest_train ngram_entropy_1 ngram_entropy_2"
 REAL += " ngram_entropy_3 ngram_entropy_4 novelty novelty_ngram_2 novelty_ngram_3 novelty_ngram_4 train_overlap"
+REAL += " compression_ratio lm_score_known lm_score_unknown novelty_gap_1 novelty_gap_2 novelty_gap_3 novelty_gap_4"
+REAL += " novelty_gap_5 reverse_lm_score_unknown self_repetition vendi_embedding vendi_ngram"
 REAL += " train_overlap_copied train_overlap_words unique zipf"
 
 
@@ -191,13 +195,17 @@ def test_every_ranked_key_says_what_it_can_see_and_where_its_target_lies() -> No
         key for key in meanings if key.startswith(("novelty", "bleu_train", "train_overlap", "nearest_train"))
     }
     beyond = {key for key, meaning in meanings.items() if meaning.better == "real" and meaning.side == "lower"}
-    assert beyond == {"lm_score", "nll_oracle", "nll_oracle_valid", *(f"self_bleu_{n}" for n in (2, 3, 4, 5))}
-    assert {meanings[key].aspect for key in ("nll_gen", "reverse_lm_score")} == {"both"}
+    likelihoods = {"lm_score", "lm_score_known", "nll_oracle", "nll_oracle_valid"}
+    assert beyond == likelihoods | {f"self_bleu_{n}" for n in (2, 3, 4, 5)}
+    assert {meanings[key].aspect for key in ("nll_gen", "reverse_lm_score", "reverse_lm_score_known")} == {"both"}
     unranked = {
         "nll_oracle_valid",
         "mauve_spread",
         "mauve_ceiling",
         "ngram_jsd_2_floor",
         "frechet_embedding_distance_floor",
+        "lm_score_unknown",
+        "reverse_lm_score_unknown",
+        "novelty_gap_3",
     }
     assert not any(meanings[key].ranked for key in unranked)

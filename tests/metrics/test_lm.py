@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.lm.counter import NgramCounter
 from nltk.lm.models import KneserNeyInterpolated
@@ -19,7 +19,9 @@ from metrics.common.kneser_ney import KneserNey, model_of
 from metrics.common.language_model import LanguageModelMetric
 from metrics.common.tokens import Tokens
 from metrics.lm_score import LmScore
+from metrics.lm_score_known import LmScoreKnown
 from metrics.reverse_lm_score import ReverseLmScore
+from metrics.reverse_lm_score_known import ReverseLmScoreKnown
 
 Sentences = list[list[int]]
 
@@ -66,10 +68,14 @@ class Nltk:
     def symbols(self, sentence: list[int]) -> list[object]:
         return [*(word if word in self.known else OTHER for word in sentence), END]
 
-    def nats(self, sentence: list[int]) -> float:
+    def costs(self, sentence: list[int]) -> list[float]:
+        """Of each word, and of the end."""
         stream = [BEGIN, *self.symbols(sentence)]
         contexts = [tuple(stream[max(0, at - self.order + 1) : at]) for at in range(1, len(stream))]
-        return -sum(math.log(self.model.unmasked_score(w, h)) for w, h in zip(stream[1:], contexts, strict=True))
+        return [-math.log(self.model.unmasked_score(w, h)) for w, h in zip(stream[1:], contexts, strict=True)]
+
+    def nats(self, sentence: list[int]) -> float:
+        return sum(self.costs(sentence))
 
 
 @given(text=CORPORA, vocabulary=CORPORA, scored=CORPORA, order=ORDERS, discount=DISCOUNTS)
@@ -149,6 +155,67 @@ def test_the_scores_are_nltks(samples, references, training):
         }
 
 
+def known_and_unknown(model: Nltk, text: Sentences, words: Sentences) -> tuple[float, float]:
+    """Mean cost of the tokens whose word is one of `words`, ends included, and the share of the other tokens."""
+    known = {word for sentence in words for word in sentence}
+    costs = [
+        (cost, word is None or word in known)
+        for sentence in text
+        for cost, word in zip(model.costs(sentence), [*sentence, None], strict=True)
+    ]
+    of_known = [cost for cost, is_known in costs if is_known]
+    return sum(of_known) / len(of_known), 1 - len(of_known) / len(costs)
+
+
+@settings(max_examples=50)
+@given(samples=CORPORA, references=CORPORA, training=CORPORA)
+def test_the_scores_of_known_words_are_nltks(samples, references, training):
+    given_inputs = inputs(samples, references, training)
+    for corpus, real in (("references", references), ("training", training)):
+        chosen = {"corpus": corpus, "order": 3, "discount": 0.75}
+        known, unknown = known_and_unknown(Nltk(real, real, 3, 0.75), samples, real)
+        found = LmScoreKnown(**chosen).compute(given_inputs)
+        assert found == pytest.approx({"lm_score_known": known, "lm_score_unknown": unknown}, rel=1e-12, abs=1e-15)
+        known, unknown = known_and_unknown(Nltk(samples, real, 3, 0.75), real, training)
+        found = ReverseLmScoreKnown(**chosen).compute(given_inputs)
+        expected = {"reverse_lm_score_known": known, "reverse_lm_score_unknown": unknown}
+        assert found == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@settings(max_examples=50)
+@given(samples=CORPORA, references=CORPORA)
+def test_where_all_words_are_known_nothing_changes(samples, references):
+    every = [*references, [0, 1, 2, 3, 4]]
+    plain = inputs(samples, every, every)
+    known, reverse = LmScoreKnown().compute(plain), ReverseLmScoreKnown().compute(plain)
+    assert known == {"lm_score_known": pytest.approx(LmScore().compute(plain)["lm_score"]), "lm_score_unknown": 0}
+    whole = ReverseLmScore().compute(plain)["reverse_lm_score"]
+    assert reverse == {"reverse_lm_score_known": pytest.approx(whole), "reverse_lm_score_unknown": 0}
+
+
+def test_unknown_words_decide_lm_score_and_not_that_of_known_words():
+    """Every second sample gets a word more, one of five that the references lack."""
+    real, plain = texts(0, 300), texts(1, 300)
+    odd = [[*s, 30 + i % 5] if i % 2 else s for i, s in enumerate(plain)]
+    whole = [LmScore().compute(inputs(samples, real))["lm_score"] for samples in (plain, odd)]
+    before, after = (LmScoreKnown().compute(inputs(samples, real)) for samples in (plain, odd))
+    assert before == {"lm_score_known": whole[0], "lm_score_unknown": 0}
+    assert after["lm_score_unknown"] == pytest.approx(150 / (sum(map(len, odd)) + 300))
+    assert whole[1] - whole[0] > 0.2
+    assert abs(after["lm_score_known"] - whole[0]) < (whole[1] - whole[0]) / 3
+
+
+def test_backwards_words_that_no_model_could_know_do_not_count_but_those_it_lacks_do():
+    training = texts(0, 200)
+    real = [[*s, 50] for s in texts(1, 200)]
+    fair, collapsed = inputs(texts(2, 200), real, training), inputs([training[0]] * 200, real, training)
+    known = [ReverseLmScoreKnown().compute(each) for each in (fair, collapsed)]
+    assert known[0]["reverse_lm_score_unknown"] == known[1]["reverse_lm_score_unknown"] > 0.1
+    assert known[0]["reverse_lm_score_known"] < known[1]["reverse_lm_score_known"] - 0.5
+    assert known[0]["reverse_lm_score_known"] < ReverseLmScore().compute(fair)["reverse_lm_score"]
+    assert not ReverseLmScoreKnown().meaning("reverse_lm_score_known").held_out
+
+
 @given(samples=CORPORA, references=CORPORA)
 def test_metamorphic(samples, references):
     """The order of the samples and, forwards, repeating all of them change nothing; to be told the answer helps."""
@@ -181,15 +248,17 @@ def test_forwards_rewards_a_collapse_and_backwards_punishes_it():
     assert reverse.compute(collapsed)["reverse_lm_score"] > reverse.compute(good)["reverse_lm_score"] + 0.5
 
 
-def test_standard_errors_are_what_other_draws_change():
+@pytest.mark.parametrize("metric", [LmScore(), ReverseLmScore(), LmScoreKnown(), ReverseLmScoreKnown()])
+def test_standard_errors_are_what_other_draws_change(metric: LanguageModelMetric):
     """The spread of the scores of 60 draws of 100 sentences, itself known to 9%, and the mean of the errors."""
-    real = tokens(texts(0, 300))
-    for metric in (LmScore(), ReverseLmScore()):
-        draws = [MetricInputs(samples=tokens(texts(seed, 100)), references=real) for seed in range(1, 61)]
-        found = [metric.estimates(draw)[metric.name] for draw in draws]
-        spread = np.std([estimate.value for estimate in found], ddof=1)
-        assert np.mean([estimate.standard_error for estimate in found]) == pytest.approx(spread, rel=0.3)
-        assert found[0].value == metric.compute(draws[0])[metric.name]
+    real, training = tokens(texts(0, 300)), tokens(texts(61, 300, 25))
+    draws = [
+        MetricInputs(samples=tokens(texts(seed, 100)), references=real, training=training) for seed in range(1, 61)
+    ]
+    found = [metric.estimates(draw)[metric.name] for draw in draws]
+    spread = np.std([estimate.value for estimate in found], ddof=1)
+    assert np.mean([estimate.standard_error for estimate in found]) == pytest.approx(spread, rel=0.3)
+    assert found[0].value == metric.compute(draws[0])[metric.name]
 
 
 @BOTH
@@ -211,7 +280,7 @@ def test_absent_with_a_reason(metric: type[LanguageModelMetric]):
 
 @BOTH
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("wrong", "message"),
     [
         ({"corpus": "test"}, "corpus must be one of references, training, got 'test'"),
         ({"order": 1}, "order must be a whole number from 2, got 1"),
@@ -219,9 +288,9 @@ def test_absent_with_a_reason(metric: type[LanguageModelMetric]):
         ({"discount": 0}, "discount must be above 0 and below 1, got 0"),
     ],
 )
-def test_wrong_settings(metric: type[LanguageModelMetric], settings, message):
+def test_wrong_settings(metric: type[LanguageModelMetric], wrong, message):
     with pytest.raises(ValueError, match=message):
-        metric(**settings)
+        metric(**wrong)
 
 
 def test_signatures():
@@ -231,6 +300,19 @@ def test_signatures():
     signature = ReverseLmScore(corpus="training", order=3).signature(given_inputs)
     settings = "corpus:training|model:kneser_ney|order:3|discount:0.85"
     assert signature == f"reverse_lm_score|{settings}|training:3|samples:1|v:1"
+
+
+def test_absent_and_signatures_of_known_words():
+    assert LmScoreKnown().missing(inputs([[0]], None)) == "lm_score_known needs reference sentences"
+    assert ReverseLmScoreKnown().missing(inputs([[0]], [[0]])) == "reverse_lm_score_known needs training sentences"
+    assert LmScoreKnown().compute(inputs([[], []], [[0]]))["lm_score_unknown"] == 0
+    given_inputs = inputs([[0]], [[0], [1]], [[0], [1], [2]])
+    shared = "model:kneser_ney|order:4|discount:0.85"
+    assert LmScoreKnown().signature(given_inputs) == f"lm_score_known|corpus:references|{shared}|refs:2|samples:1|v:1"
+    reverse = ReverseLmScoreKnown().signature(given_inputs)
+    assert reverse == f"reverse_lm_score_known|corpus:references|{shared}|refs:2|training:3|samples:1|v:1"
+    own = ReverseLmScoreKnown(corpus="training")
+    assert own.signature(given_inputs) == f"reverse_lm_score_known|corpus:training|{shared}|training:3|samples:1|v:1"
 
 
 def test_published_samples(study_data: Path):

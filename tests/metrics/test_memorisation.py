@@ -15,6 +15,8 @@ from metrics.bleu_train import BleuTrain
 from metrics.common.base import MetricInputs
 from metrics.common.tokens import Tokens
 from metrics.nearest_train import NearestTrain, nearest
+from metrics.novelty import Novelty
+from metrics.novelty_gap import NoveltyGap
 from metrics.train_overlap import TrainOverlap
 
 Sentences = list[list[int]]
@@ -121,3 +123,50 @@ def test_absent_with_a_reason(metric):
 def test_the_order_is_checked():
     with pytest.raises(ValueError, match="order must be at least 1, got 0"):
         NearestTrain(order=0)
+
+
+def text_of(samples: Sentences, training: Sentences, references: Sentences) -> MetricInputs:
+    return MetricInputs(samples=tokens(samples), training=tokens(training), references=tokens(references))
+
+
+@settings(max_examples=50)
+@given(samples=CORPORA, training=CORPORA, references=CORPORA)
+def test_the_gap_is_the_difference_of_two_novelties(samples, training, references):
+    orders = (1, 2, 3, 4, 5)
+    ours, held_out = (
+        {key[-1]: e for key, e in Novelty(orders=orders).estimates(inputs(text, training)).items() if key[-1].isdigit()}
+        for text in (samples, references)
+    )
+    given_inputs = text_of(samples, training, references)
+    found = NoveltyGap().estimates(given_inputs)
+    assert {key: estimate.value for key, estimate in found.items()} == pytest.approx(
+        {f"novelty_gap_{n}": ours[n].value - held_out[n].value for n in ours.keys() & held_out.keys()}, abs=1e-15
+    )
+    assert all(estimate.standard_error == ours[key[-1]].standard_error for key, estimate in found.items())
+    assert NoveltyGap().absent(given_inputs).keys() == {f"novelty_gap_{n}" for n in orders} - found.keys()
+
+
+def test_the_sign_of_the_gap_tells_copies_from_noise():
+    draw = np.random.RandomState(0)
+    odds = 1 / np.arange(1, 31)
+    training, references, fair = (
+        [draw.choice(30, 8, p=odds / odds.sum()).tolist() for _ in range(400)] for _ in range(3)
+    )
+    noise = [draw.randint(0, 30, 8).tolist() for _ in range(400)]
+    gaps = [NoveltyGap().estimates(text_of(text, training, references)) for text in (training, fair, noise)]
+    for n in (2, 3):
+        copied, real, random = (gap[f"novelty_gap_{n}"] for gap in gaps)
+        assert copied.value < -0.05
+        assert abs(real.value) < 4 * real.standard_error
+        assert random.value > 4 * random.standard_error
+    assert not any(NoveltyGap().meaning(key).ranked for key in NoveltyGap().keys())  # noqa: SIM118 - of the metric
+
+
+def test_the_gap_by_hand():
+    """New in the samples: 1 of 4 words, 1 of 2 pairs; in the references 0 of 2 and 0 of 1. They have no triple."""
+    given_inputs = text_of([[0, 1], [1, 7]], [[0, 1, 0], [1]], [[1, 0]])
+    assert NoveltyGap().compute(given_inputs) == {"novelty_gap_1": 0.25, "novelty_gap_2": 0.5}
+    assert NoveltyGap().absent(given_inputs)["novelty_gap_3"] == "no sample has 3 tokens"
+    longer = text_of([[0, 1, 2]], [[0, 1, 0], [1]], [[1, 0]])
+    assert NoveltyGap().absent(longer)["novelty_gap_3"] == "no reference sentence has 3 tokens"
+    assert NoveltyGap().missing(inputs([[0]], [[0]])) == "novelty_gap needs reference sentences"

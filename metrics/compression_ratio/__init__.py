@@ -1,0 +1,3 @@
+from metrics.compression_ratio.metric import CompressionRatio
+
+__all__ = ["CompressionRatio"]

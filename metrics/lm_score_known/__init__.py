@@ -1,0 +1,3 @@
+from metrics.lm_score_known.metric import LmScoreKnown
+
+__all__ = ["LmScoreKnown"]

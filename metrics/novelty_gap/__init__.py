@@ -1,0 +1,3 @@
+from metrics.novelty_gap.metric import NoveltyGap
+
+__all__ = ["NoveltyGap"]

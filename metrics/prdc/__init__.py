@@ -1,0 +1,3 @@
+from metrics.prdc.metric import Prdc
+
+__all__ = ["Prdc"]

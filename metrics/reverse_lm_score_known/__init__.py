@@ -1,0 +1,3 @@
+from metrics.reverse_lm_score_known.metric import ReverseLmScoreKnown
+
+__all__ = ["ReverseLmScoreKnown"]

@@ -1,0 +1,3 @@
+from metrics.self_repetition.metric import SelfRepetition
+
+__all__ = ["SelfRepetition"]

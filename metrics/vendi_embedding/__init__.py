@@ -1,0 +1,3 @@
+from metrics.vendi_embedding.metric import VendiEmbedding
+
+__all__ = ["VendiEmbedding"]

@@ -1,0 +1,3 @@
+from metrics.vendi_ngram.metric import VendiNgram
+
+__all__ = ["VendiNgram"]
