@@ -14,7 +14,9 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import itertools
 import json
+import math
 import os
 import re
 import reprlib
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
 from bench.run_folder import MODEL_SOURCE, TEMPORARY, read_regular, sweep, temporary_prefix
@@ -57,6 +60,7 @@ __all__ = [
     "read_evaluation",
     "read_record",
     "read_start",
+    "record_of",
     "short_hash",
     "with_settings",
     "write_atomic",
@@ -305,7 +309,12 @@ def read_record(path: Path) -> RunRecord:
 
     Raises ValueError: file, field, what was expected.
     """
-    document = read_document(path)
+    return record_of(read_regular(path), path)
+
+
+def record_of(content: bytes, path: Path) -> RunRecord:
+    """The same, of a file's bytes; `path` names it in messages."""
+    document, quick = _document(content, path)
     document.pop(CHECKSUM, None)
     version = document.get("schema_version")
     if type(version) is not int or version not in (OLD_SCHEMA, SCHEMA_VERSION):
@@ -313,6 +322,10 @@ def read_record(path: Path) -> RunRecord:
     try:
         if version == OLD_SCHEMA:
             document = upgrade_record(document)
+        elif quick and (found := _LAST_FIELD.search(content)) is not None:  # as it is written: not once more from JSON
+            record = _decoded(RunRecord, content[: found.start()] + b"}", "record")
+            _check_names(record)
+            return record
         record = decode(RunRecord, document, "record")
         _check_names(record)
     except ValueError as error:
@@ -351,9 +364,13 @@ def read_evaluation(document: Mapping[str, Any]) -> Evaluation:
 
 def read_document(path: Path) -> dict[str, Any]:
     """A JSON object of a run: no key twice, no NaN, no number that no run has. Raises ValueError, OSError."""
-    content = read_regular(path)
-    if (quick := _read_quickly(content)) is not None:
-        return quick
+    return _document(read_regular(path), path)[0]
+
+
+def _document(content: bytes, path: Path) -> tuple[dict[str, Any], bool]:
+    """The document of these bytes, and whether it was read quickly."""
+    if (found := _read_quickly(content)) is not None:
+        return found, True
     try:
         document = json.loads(
             content.decode(),
@@ -371,12 +388,13 @@ def read_document(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a run record: {error}; {_REMEDY}") from error
     except RecursionError as error:
         raise ValueError(f"{path} is not a run record: objects or lists in one another without end") from error
-    return document
+    return document, False
 
 
-_KEY = re.compile(rb'"\s*:')
-_LONG_NUMBER = re.compile(rb"\d{50}")
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+_LAST_FIELD = re.compile(rb',\s*"checksum": "[0-9a-f]{64}"\s*\}\s*\Z')
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * 50
+_NUMBERS, _CONTAINERS = frozenset((int, float)), frozenset((dict, list))
 
 
 def _read_quickly(content: bytes) -> dict[str, Any] | None:
@@ -385,32 +403,28 @@ def _read_quickly(content: bytes) -> dict[str, Any] | None:
     A string can hold a key's end, `":`, only behind a backslash. So there are at least as many of them as keys, and
     exactly as many where no key stands twice in one object and no string has one.
     """
-    if _LONG_NUMBER.search(content):
+    squeezed = content.translate(_DIGITS, b" \t\n\r")
+    if _LONG_NUMBER in squeezed:
         return None
     try:
-        document = _ANYTHING.validate_json(content)
+        document = from_json(content)
     except ValueError:
         return None
     if not isinstance(document, dict):
         return None
     n_keys, level = 0, [document]
     for _ in range(_DEEPEST):
-        below: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                n_keys += len(each)
-                values: Iterable[Any] = each.values()
-            else:
-                values = each
-            for value in values:
-                if isinstance(value, int | float):
-                    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
-                        return None
-                elif isinstance(value, dict | list):
-                    below.append(value)
-        if not below:
-            return document if n_keys == len(_KEY.findall(content)) else None
-        level = below
+        objects = [each for each in level if type(each) is dict]
+        n_keys += sum(map(len, objects))
+        values = list(itertools.chain.from_iterable(map(dict.values, objects)))
+        values += itertools.chain.from_iterable([each for each in level if type(each) is list])
+        numbers = [value for value in values if type(value) in _NUMBERS]
+        # A sum with NaN or an infinity in it has one too, and where there is none the ends are what they seem.
+        if numbers and not (math.isfinite(sum(numbers)) and max(map(abs, numbers)) <= LARGEST_NUMBER):
+            return None
+        level = [value for value in values if type(value) in _CONTAINERS]
+        if not level:
+            return document if n_keys == squeezed.count(b'":') else None
     return None
 
 
@@ -443,8 +457,12 @@ def _adapter(kind: type[Known]) -> TypeAdapter[Known]:
 
 def decode(kind: type[Known], document: Mapping[str, Any], where: str) -> Known:
     """JSON values -> the dataclass, strictly. Raises ValueError that names the first field that is wrong."""
+    return _decoded(kind, json.dumps(document), where)
+
+
+def _decoded(kind: type[Known], content: bytes | str, where: str) -> Known:
     try:
-        return _adapter(kind).validate_json(json.dumps(document), strict=True)
+        return _adapter(kind).validate_json(content, strict=True)
     except ValidationError as error:
         raise ValueError(_complaint(error, where)) from None
 

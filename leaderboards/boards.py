@@ -149,10 +149,10 @@ class Group:
     signatures: dict[str, str] = field(default_factory=dict)
     """Score key -> the one signature of its column."""
 
-    def add(self, entry: Entry) -> None:
-        """Take a record in; keys that it brings get its signatures."""
+    def add(self, entry: Entry, signatures: Mapping[str, str]) -> None:
+        """Take a record in, with its `final_signatures`; keys that it brings get them."""
         self.entries.append(entry)
-        for key, signature in final_signatures(entry.record).items():
+        for key, signature in signatures.items():
             self.signatures.setdefault(key, signature)
 
     def settings(self) -> dict[str, Mapping[str, Setting]]:
@@ -221,13 +221,13 @@ def _split_base(entries: list[Entry]) -> list[Group]:
         signatures = final_signatures(entry.record)
         hosts = [g for g in boards_of_runs if g.admits(signatures) and g.signatures.keys() & signatures.keys()]
         for host in hosts:
-            host.add(entry)
+            host.add(entry, signatures)
         if not hosts:
             rest.append(entry)
     for entry in rest:  # only now it is known which boards have real text of their own number
         hosts = [g for g in boards_of_runs if g.admits_real_text(entry.record)]
         for host in hosts:
-            host.add(entry)
+            host.add(entry, final_signatures(entry.record))
         if not hosts:
             own.append(entry)
     return groups + _partition(own, "samples")
@@ -256,7 +256,7 @@ def _partition(entries: list[Entry], scale: str) -> list[Group]:
         if not hosts:
             groups.append(Group(entry.record, scale))
             hosts = groups[-1:]
-        hosts[0].add(entry)
+        hosts[0].add(entry, profiles[id(entry)])
     return groups
 
 

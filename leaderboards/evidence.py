@@ -235,9 +235,14 @@ def read_verified(path: Path) -> VerifiedFile:
         raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
 
 
-def verified_of(path: Path, record: RunRecord, known: dict[Path, VerifiedFile]) -> Verified | None:
-    """What a folder above says of this very file; `known` keeps what was read of each folder. Raises as it reads."""
-    sha256 = hashlib.sha256(read_regular(path)).hexdigest()
+def verified_of(
+    path: Path, record: RunRecord, known: dict[Path, VerifiedFile], content: bytes | None = None
+) -> Verified | None:
+    """What a folder above says of this very file; `known` keeps what was read of each folder. Raises as it reads.
+
+    `content`: the file's bytes, where they have been read.
+    """
+    sha256 = hashlib.sha256(read_regular(path) if content is None else content).hexdigest()
     for folder in path.resolve().parents[:DEPTH]:
         if folder not in known:
             known[folder] = read_verified(folder / VERIFIED)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import RunRecord, read_record
+from bench.record import RunRecord, record_of
 from bench.registry import meaning_of
-from bench.run_folder import find_begun, records_in
+from bench.run_folder import find_begun, read_regular, records_in
 from bench.run_settings import MOST_HEAT
 from bench.seeds import newest_of_each
 from leaderboards.evidence import Verified, VerifiedFile, verified_of
@@ -57,13 +57,14 @@ def read_store(paths: Iterable[Path]) -> Store:
     known: dict[Path, VerifiedFile] = {}
     for path in _files(paths, problems):
         try:
-            record = read_record(path)
-            entry = Entry(path, record, verified_of(path, record, known))
+            content = read_regular(path)
+            record = record_of(content, path)
+            entry = Entry(path, record, verified_of(path, record, known, content))
             if (why := impossible(entry.record)) is not None:
                 problems.append(f"{path} is not counted: {why}")
             else:
                 entries.append(entry)
-        except ValueError as error:  # the message of `read_record` names the file
+        except ValueError as error:  # its message names the file
             problems.append(str(error))
         except (OSError, RecursionError) as error:
             problems.append(f"{path} cannot be read: {error}")

@@ -254,12 +254,14 @@ def seed_mean(values: Sequence[float]) -> RankedMean:
 
 def fill(rows: Sequence[Row]) -> list[str]:
     """Put means and intervals of the completed runs into the rows; returns what has fewer seeds than its row."""
-    frame = pd.DataFrame(list(_by_table(rows)), columns=["row", "table", "temperature", "key", "value"])
-    grouped = frame.groupby(["row", "table", "temperature", "key"], sort=True)["value"].agg(
-        ["count", "mean", "std", "min", "max"]
-    )
+    groups: dict[tuple[int, str, float, str], int] = {}
+    found = [(groups.setdefault(place, len(groups)), value) for place, value in _by_table(rows)]
+    frame = pd.DataFrame(found, columns=["group", "value"])  # a number for each group: texts are slow to sort there
+    grouped = frame.groupby("group")["value"].agg(["count", "mean", "std", "min", "max"])
+    moments = list(grouped.itertuples(index=False, name=None))
     fewer = []
-    for index, table, temperature, key, count, mean, std, low, high in grouped.reset_index().itertuples(index=False):
+    for (index, table, temperature, key), number in sorted(groups.items()):
+        count, mean, std, low, high = moments[number]
         row, n = rows[index], int(count)
         equal = high - low <= _EQUAL * max(1.0, abs(high))  # a score without chance, apart by rounding at most
         spread = (0.0 if equal else float(std)) if n > 1 else None
@@ -280,11 +282,11 @@ def fill(rows: Sequence[Row]) -> list[str]:
     return fewer
 
 
-def _by_table(rows: Sequence[Row]) -> Iterable[tuple[int, str, float, str, float]]:
-    """(row, table, temperature, key, value) of every completed run."""
+def _by_table(rows: Sequence[Row]) -> Iterable[tuple[tuple[int, str, float, str], float]]:
+    """(Row, table, temperature, key) and value of every completed run."""
     for index, row in enumerate(rows):
         for run in (run for run in row.runs if run.status == "completed"):
             for temperature, values in run.values.items():
-                yield from ((index, "end", temperature, key, value) for key, value in values.items())
-            yield from ((index, "gain", 1.0, key, value) for key, value in run.gain.items())
-            yield from ((index, "seconds", 1.0, name, value) for name, value in run.seconds.items())
+                yield from (((index, "end", temperature, key), value) for key, value in values.items())
+            yield from (((index, "gain", 1.0, key), value) for key, value in run.gain.items())
+            yield from (((index, "seconds", 1.0, name), value) for name, value in run.seconds.items())

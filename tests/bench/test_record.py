@@ -186,11 +186,13 @@ def slowly(content: bytes, monkeypatch: pytest.MonkeyPatch, folder: Path) -> dic
 
 
 DOUBTFUL = [
-    b'{"a":1,"a":2}', b'{"a":{"b":1,"b":1}}', b'{"a":1e51}', b'{"a":1e400}', b'{"a":NaN}', b'{"a":-Infinity}',
+    b'{"a":1,"a":2}', b'{"a":{"b":1,"b":1}}', b'{"a" :1,"a"\n:2}', b'{"a":[1e50,1e51]}',
+    b'{"a":1e51}', b'{"a":-1e51}', b'{"a":1e400}', b'{"a":NaN}', b'{"a":-Infinity}',
     b'{"a":"\\ud800"}', b'{"a":01}', b'{"a":[1,]}', b'{"a":1} x', b'[1]', b"", b'{"a":tru}', b'{"a":"\xff"}',
     b'{"a":"\x01"}', b"\xef\xbb\xbf{}", b'{"a":' + b"[" * 60 + b"]" * 60 + b"}", b'{"a":' + b"9" * 401 + b"}",
 ]  # fmt: skip
-FINE = [b"{}", b' {"a" : -0.0, "b":[1, 2.5e-7, true, null]}\n', b'{"a":{"b":"x"},"c":123456789012345678901234567890}']
+FINE = [b"{}", b' {"a" : -0.0, "b":[1, 2.5e-7, true, null]}\n', b'{"a":{"b":"x"},"c":123456789012345678901234567890}',
+        b'{"a"\r\n\t : [[1e50, -1e50], {"b": [{"c": {}}]}]}']  # fmt: skip
 
 
 def test_the_quick_reader_takes_nothing_that_the_careful_one_refuses(
@@ -225,3 +227,37 @@ def read_record_of(content: bytes, folder: Path) -> dict[str, Any]:
 def test_equal_settings_of_other_types_have_other_signatures() -> None:
     texts = [Score(value=0.5, metric="m", settings={"a": a}, better="lower").signature for a in (1, 1.0, True, "1")]
     assert texts == ["m|a:1", "m|a:1.0", "m|a:True", "m|a:1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (('    "value": ', '    "value": 1, "value": '), "twice"),
+        (('"status": "completed"', '"status": "done"'), "status"),
+        (('"status": "completed"', '"status": "completed", "more": 1'), "unknown field 'more'"),
+        (('"temperature": 1.0', '"temperature": [1.0]'), r"temperature must be float"),
+        (('"checksum": "', '"checksums": "'), "unknown field 'checksums'"),
+    ],
+)
+def test_a_record_is_read_from_its_own_bytes_as_strictly(
+    tmp_path: Path, change: tuple[str, str], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes go to the checks as they lie there, without the checksum; how they are laid out changes nothing."""
+    path = tmp_path / "record.json"
+    trained().write(path)
+    whole = path.read_text()
+    assert read_record(path) == trained()
+    for layout in (json.dumps(json.loads(whole)), json.dumps(json.loads(whole), separators=(",", ":")), whole + "\n "):
+        path.write_text(layout)
+        assert read_record(path) == trained(), layout
+    first = dict(reversed(json.loads(whole).items()))  # the checksum in front
+    path.write_text(json.dumps(first))
+    assert read_record(path) == trained()
+    path.write_text(whole.replace(*change, 1))
+    assert path.read_text() != whole
+    with pytest.raises(ValueError, match=complaint) as quick:
+        read_record(path)
+    monkeypatch.setattr(bench.record, "_read_quickly", lambda _: None)
+    with pytest.raises(ValueError, match=complaint) as careful:
+        read_record(path)
+    assert str(quick.value) == str(careful.value)
