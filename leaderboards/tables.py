@@ -167,6 +167,9 @@ def _final_table(board: Board, name: str, keys: Iterable[str], rows: Sequence[Ro
     present = [key for key in keys if any(key in row.final for row in rows)]
     if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
         return []
+    present.sort(
+        key=lambda key: _only_references(rows, key)
+    )  # no table begins with a column that says nothing of models
     return [
         _table(
             name,
@@ -287,8 +290,15 @@ def _keys(board: Board, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, key in [*families, *(("", key) for key in board.signatures)]:
         if key not in found and any(key in means for row in rows for means in (row.final, *row.sweep.values())):
-            found[key] = (*(("Main",) if key in MAIN else ()), name) if name else (ALL,)
-    return found
+            shown = key in MAIN and not _only_references(rows, key)
+            found[key] = (*(("Main",) if shown else ()), name) if name else (ALL,)
+    return dict(sorted(found.items(), key=lambda item: _only_references(rows, item[0])))
+
+
+def _only_references(rows: Sequence[Row], key: str) -> bool:
+    """Whether nobody has the score but references, beside whom there are models."""
+    models = [row for row in rows if row.status != "reference"]
+    return bool(models) and not any(key in row.final or any(key in m for m in row.sweep.values()) for row in models)
 
 
 # The columns, and what they hold of a row.
