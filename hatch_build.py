@@ -22,7 +22,7 @@ TOP = "textgan_bench"
 FACE = "textgan_bench.py"
 """The public Python API: a module in the checkout, the face of the one package in a wheel."""
 PACKAGES = ("baselines", "bench", "leaderboards", "metrics")
-LEFT_OUT = ("__pycache__/", ".*", "/leaderboards/results/")
+LEFT_OUT = ("__pycache__/", ".*", "/leaderboards/results/", "/leaderboards/boards/")
 _FROM = re.compile(rf"from[ \t]+(?=(?:{'|'.join(PACKAGES)})\b)")
 
 

@@ -18,7 +18,10 @@ _log = logging.getLogger(__name__)
 _GIT_SECONDS = 5.0
 _hanging: set[Path] = set()
 """Checkouts whose git did not answer: it is not asked again in this process."""
-_RESULTS = ("leaderboards/results", "LEADERBOARD.md", "REPRODUCTION.md", "runs", "leaderboard")
+_RESULTS = (
+    *("leaderboards/results", "leaderboards/boards", "LEADERBOARD.md", "README.md", "REPRODUCTION.md"),
+    *("runs", "leaderboard"),
+)
 """In a checkout: what commands write, and no code reads while it trains."""
 _PACKAGES = ("numpy", "nltk", "sacrebleu", "mlflow")
 

@@ -31,53 +31,98 @@ def _described() -> None:
     """Comparison tables from run records."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Outputs:
+    """Files and folders to write, as they were asked for."""
+
+    out: Path | None
+    latex: bool
+    plots: bool
+    html: Path | None
+    markdown: Path | None
+    pages: Path | None
+    readme: Path | None
+    scores: tuple[Path | None, Path | None]
+    """Of every score: CSV, parquet."""
+
+    def check(self) -> None:
+        """Raises ValueError for what cannot be written, before anything is read."""
+        for folder, option in ((self.out, "--out"), (self.html, "--html"), (self.pages, "--pages")):
+            if folder is not None:
+                check_folder(folder, option)
+        files = zip(
+            (self.markdown, *self.scores, self.readme), ("--markdown", "--csv", "--parquet", "--readme"), strict=True
+        )
+        for file, option in files:
+            if file is not None:
+                check_target(file, option)
+        if self.pages is not None and self.markdown is None:
+            raise ValueError("--pages goes with --markdown FILE, the short leaderboard that leads to the pages")
+        if self.readme is not None:
+            if self.pages is None:
+                raise ValueError("--readme goes with --markdown FILE and --pages FOLDER, which it leads to")
+            from leaderboards.render.front import check_readme  # matplotlib: not for --help
+
+            check_readme(self.readme)
+
+
+_Runs = Annotated[list[Path], typer.Argument(help="Folders with record.json at any depth, or record files.")]
+_Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder of leaderboard.md and .csv. Default: RUNS/leaderboard; of the kept rows ./leaderboard."),
+]
+_Full = Annotated[bool, typer.Option("--full", help="Print every table, not only the main one of each board.")]
+_Latex = Annotated[bool, typer.Option("--latex", help="Also leaderboard.tex, with booktabs.")]
+_Plots = Annotated[bool, typer.Option("--plots", help="Also plots/, PNG and SVG, as wide as a paper's column.")]
+_Html = Annotated[Path | None, typer.Option(help="Also a page, in this folder.")]
+_Markdown = Annotated[Path | None, typer.Option(help="Only the Markdown, in this file; with --out both, and the CSV.")]
+_Pages = Annotated[
+    Path | None, typer.Option(help="With --markdown: keep that file short, and put all tables into this folder.")
+]
+_Readme = Annotated[
+    Path | None, typer.Option(help="With --pages: also the figure and the main table, between the marks of this file.")
+]
+_Csv = Annotated[Path | None, typer.Option("--csv", help="Also every score of every seed, in this CSV file.")]
+_Parquet = Annotated[Path | None, typer.Option(help="The same as parquet, in this file.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of the tables.")]
+
+
 @app.command()
 def build(
-    runs: Annotated[list[Path], typer.Argument(help="Folders with record.json at any depth, or record files.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of leaderboard.md and .csv. Default: RUNS/leaderboard; of the kept rows ./leaderboard."
-        ),
-    ] = None,
-    latex: Annotated[bool, typer.Option("--latex", help="Also leaderboard.tex, with booktabs.")] = False,
-    plots: Annotated[
-        bool, typer.Option("--plots", help="Also plots/, PNG and SVG, as wide as a paper's column.")
-    ] = False,
-    html: Annotated[Path | None, typer.Option(help="Also a page, in this folder.")] = None,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Only the Markdown, in this file; with --out both, and the CSV.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document in place of the tables.")] = False,
+    runs: _Runs,
+    out: _Out = None,
+    full: _Full = False,
+    latex: _Latex = False,
+    plots: _Plots = False,
+    html: _Html = None,
+    markdown: _Markdown = None,
+    pages: _Pages = None,
+    readme: _Readme = None,
+    csv: _Csv = None,
+    parquet: _Parquet = None,
+    as_json: _Json = False,
 ) -> None:
-    """Print the tables of all runs below RUNS, and write them as Markdown and CSV.
+    """Print the main table of every board below RUNS, and write all tables as Markdown and CSV.
 
     Exit status 1: a record could not be read, or there was none; the tables of the others are made all the same.
     """
     from leaderboards.boards import build as build_boards  # pandas and scipy: not for --help
-    from leaderboards.render.markdown import write as write_markdown
-    from leaderboards.render.terminal import print_boards
 
+    outputs = _Outputs(out, latex, plots, html, markdown, pages, readme, (csv, parquet))
     try:
-        _check_outputs(out, html, markdown)
+        outputs.check()
         boards = build_boards(runs)
     except (FileNotFoundError, ValueError) as error:
         errors.print(f"error: {error}")
         raise typer.Exit(2) from error
-    written, failure = [], None  # before anything is printed: a reader that goes away costs no file
+    written: list[Path] = []  # before anything is printed: a reader that goes away costs no file
+    failure = None
     if boards.boards:
-        folder = out or _usual_folder(runs[0]) / "leaderboard"
         try:
-            if markdown is not None:
-                written.append(write_markdown(boards, markdown))
-            tables = markdown is None or out is not None
-            written += _write(boards, folder, tables=tables, latex=latex, plots=plots, html=html)
-        except OSError as error:
+            written.extend(_write(boards, out or _usual_folder(runs[0]) / "leaderboard", outputs))
+        except (OSError, ImportError) as error:
             failure = f"the tables cannot be written: {error}; name another folder with --out or --html"
-    if as_json:
-        console.print_json_text(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
-    else:
-        print_boards(boards)
+    _print(boards, written, full=full, as_json=as_json)
     for path in written:
         errors.print(f"written: {path}")
     if failure is not None:
@@ -89,12 +134,17 @@ def build(
         raise typer.Exit(1)
 
 
-def _check_outputs(out: Path | None, html: Path | None, markdown: Path | None) -> None:
-    for folder, option in ((out, "--out"), (html, "--html")):
-        if folder is not None:
-            check_folder(folder, option)
-    if markdown is not None:
-        check_target(markdown, "--markdown")
+def _print(boards: Boards, written: list[Path], *, full: bool, as_json: bool) -> None:
+    from leaderboards.render.terminal import print_boards, print_overview
+
+    if as_json:
+        console.print_json_text(json.dumps(dataclasses.asdict(boards), indent=2, sort_keys=True, allow_nan=False))
+    elif full:
+        print_boards(boards)
+    else:
+        whole = next((path for path in written if path.suffix == ".md"), None)
+        where = f"All tables: {whole}, or --full. " if whole is not None else "All tables: --full. "
+        print_overview(boards, f"{where}--html FOLDER makes a page with curves, samples and every run.")
 
 
 def _usual_folder(first: Path) -> Path:
@@ -106,29 +156,50 @@ def _usual_folder(first: Path) -> Path:
     return first.parent if first.is_file() else first
 
 
-def _write(
-    boards: Boards, folder: Path, *, tables: bool, latex: bool, plots: bool, html: Path | None
-) -> Iterator[Path]:
+def _write(boards: Boards, folder: Path, outputs: _Outputs) -> Iterator[Path]:
     """Write what was asked for; each part loads its libraries only then."""
-    if tables:
+    if outputs.markdown is not None:
+        yield from _write_markdown(boards, outputs.markdown, outputs)
+    if outputs.markdown is None or outputs.out is not None:
         from leaderboards.render.csv import write as write_csv
         from leaderboards.render.markdown import write as write_markdown
 
         yield write_markdown(boards, folder / "leaderboard.md")
         yield write_csv(boards, folder / "leaderboard.csv")
-    if latex:
+    if any(outputs.scores):
+        from leaderboards.render.scores import write_csv as write_scores
+        from leaderboards.render.scores import write_parquet
+
+        for path, write in zip(outputs.scores, (write_scores, write_parquet), strict=True):
+            if path is not None:
+                yield write(boards, path)
+    if outputs.latex:
         from leaderboards.render.latex import write as write_latex
 
         yield write_latex(boards, folder)
-    if plots:
+    if outputs.plots:
         from leaderboards.render.plots import write as write_plots
 
         write_plots(boards, folder / "plots")
         yield folder / "plots"
-    if html is not None:
+    if outputs.html is not None:
         from leaderboards.render.page.site import write_page
 
-        yield write_page(boards, html)
+        yield write_page(boards, outputs.html)
+
+
+def _write_markdown(boards: Boards, path: Path, outputs: _Outputs) -> Iterator[Path]:
+    """Everything in one file; or short, with a page for each board, and the README's block."""
+    if outputs.pages is None:
+        from leaderboards.render.markdown import write as write_markdown
+
+        yield write_markdown(boards, path)
+        return
+    from leaderboards.render.front import write_overview, write_readme
+
+    yield from write_overview(boards, path, outputs.pages)
+    if outputs.readme is not None:
+        yield write_readme(boards, outputs.readme, path, outputs.pages)
 
 
 app.command("add")(add_command)

@@ -232,7 +232,7 @@ def _first_rows(board: Board) -> set[str]:
 
 
 def learning_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
-    """A figure for each score: its values over the steps of training, at temperature 1."""
+    """A figure for each score: its values over the steps of training, at temperature 1; what moves most comes first."""
     keys = sorted({key for row in board.rows for run in row.runs for point in run.learning for key in point.values})
     first = _first_rows(board)
     figures = []
@@ -241,7 +241,16 @@ def learning_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
         if series:
             axis, levels = Axis(key, board.better.get(key, "real")), _levels(board, key, looks)
             figures.append(Figure(title=key, x=_STEPS, y=axis, series=series, levels=levels))
-    return figures
+    return sorted(figures, key=lambda figure: -_movement(figure))
+
+
+def _movement(figure: Figure) -> float:
+    """How far trained rows move along training, as a share of the values; of the median row."""
+    shares = [0.0]
+    for series in (one for one in figure.series if one.trained and one.points):
+        low, high = min(p.y for p in series.points), max(p.y for p in series.points)
+        shares.append((high - low) / (max(abs(low), abs(high)) or 1.0))
+    return sorted(shares)[len(shares) // 2]
 
 
 def _learning_series(row: Row, key: str, look: Look, first: set[str]) -> Series | None:

@@ -11,7 +11,7 @@ from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, V
 from leaderboards.statistics import front_keys
 from leaderboards.tables import is_best
 
-__all__ = ["facts", "heading", "legend", "signatures"]
+__all__ = ["facts", "heading", "legend", "short_legend", "signatures"]
 
 
 def heading(board: Board, *, numbered: bool = True) -> str:
@@ -47,6 +47,28 @@ def legend(boards: Boards) -> list[str]:
         *_of_rows(boards),
         *_of_marks(boards),
     ]
+
+
+def short_legend(boards: Boards) -> list[str]:
+    """What a reader of the main tables must know."""
+    rows = [row for board in boards.boards for row in (*board.rows, *board.apart)]
+    means = [mean for row in rows for mean in row.final.values()]
+    lines = [
+        "Mean ± half of the 95% interval over seeds, temperature 1. ↑ higher, ↓ lower, = nearer to real text is better."
+    ]
+    if any(is_best(board, row, key) for board in boards.boards for row in board.rows for key in row.final):
+        lines.append("Bold: no ranked row is clearly better.")
+    if any(mean.beyond_real for mean in means):
+        lines.append("†: beyond real text, so no gain.")
+    if any(row.front for row in rows):
+        lines.append("‡: on the front of quality and diversity.")
+    if any(mean.as_recorded for mean in means):
+        lines.append("°: as recorded, not recomputed.")
+    verified = sum(row.verified for row in rows)
+    if verified:
+        count = "All" if verified == len(rows) else f"{verified} of {len(rows)}"
+        lines.append(f"{count} rows are verified: their scores were recomputed from stored samples.")
+    return lines
 
 
 def _of_rows(boards: Boards) -> Iterator[str]:

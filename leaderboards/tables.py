@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from bench.published import Published
 from leaderboards.cells import ALL, Cell, Column, Line, Table
 from leaderboards.formats import ARROWS, Kind, of_change, phases, plain, value_text
-from leaderboards.schema import Board, Curve, RankedMean, Row
+from leaderboards.headline import headline_keys, most_telling
+from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row
 
 __all__ = [
     "ALL",
@@ -27,6 +28,7 @@ __all__ = [
     "published_tables",
     "reported_tables",
     "text_tables",
+    "with_published",
 ]
 
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -128,15 +130,18 @@ def page_tables(board: Board) -> list[Table]:
 
 
 def main_table(board: Board, most: int) -> tuple[Table, int]:
-    """The few scores that a first look needs; of a long board the references and the front. With the rows left out."""
-    keys = _keys(board, board.rows)
-    chosen = board.rows
-    if len(chosen) > most:
-        wanted = [row for row in board.rows if row.status == "reference" or row.baseline or row.front]
-        chosen = (wanted or board.rows)[:most]
-    shown = [key for key, choices in keys.items() if "Main" in choices] or list(keys)[:6]
-    fields = [*(_score(board, key, _final(key), ("Main",)) for key in shown), _seeds(), _evidence()]
+    """The few scores that carry the message: exact divergences, quality, diversity, both. With the rows left out.
+
+    Of a long board those rows are left out first that say least: further controls, then rows that are not ranked.
+    """
+    chosen = most_telling(board, most)
+    fields = [_state(), *(_headline(board, word, key) for word, key in headline_keys(board))]
     return _table("Main scores", _at_end(chosen), fields, name="main"), len(board.rows) - len(chosen)
+
+
+def _headline(board: Board, word: str, key: str) -> Field:
+    column, cell = _score(board, key, _final(key))
+    return dataclasses.replace(column, title=f"{word} {column.title}".lstrip()), cell
 
 
 def _table(
@@ -167,6 +172,9 @@ def _final_table(board: Board, name: str, keys: Iterable[str], rows: Sequence[Ro
     present = [key for key in keys if any(key in row.final for row in rows)]
     if not present and (board.signatures or name != "Quality"):  # a board of failures shows its rows once
         return []
+    present.sort(
+        key=lambda key: _only_references(rows, key)
+    )  # no table begins with a column that says nothing of models
     return [
         _table(
             name,
@@ -287,8 +295,15 @@ def _keys(board: Board, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for name, key in [*families, *(("", key) for key in board.signatures)]:
         if key not in found and any(key in means for row in rows for means in (row.final, *row.sweep.values())):
-            found[key] = (*(("Main",) if key in MAIN else ()), name) if name else (ALL,)
-    return found
+            shown = key in MAIN and not _only_references(rows, key)
+            found[key] = (*(("Main",) if shown else ()), name) if name else (ALL,)
+    return dict(sorted(found.items(), key=lambda item: _only_references(rows, item[0])))
+
+
+def _only_references(rows: Sequence[Row], key: str) -> bool:
+    """Whether nobody has the score but references, beside whom there are models."""
+    models = [row for row in rows if row.status != "reference"]
+    return bool(models) and not any(key in row.final or any(key in m for m in row.sweep.values()) for row in models)
 
 
 # The columns, and what they hold of a row.
@@ -306,6 +321,19 @@ def _status() -> Field:
         return Cell(word, mark=" ✓" if row.verified else "")
 
     return Column(title="status", kind="printed"), cell
+
+
+def _state() -> Field:
+    """How a row counts; its seeds where some are missing or failed; how many of them collapsed."""
+
+    def cell(row: Row, _: float) -> Cell:
+        words = ["baseline" if row.baseline and row.status == "ranked" else row.status]
+        whole = row.n_completed == row.n_started and row.n_completed >= RANKED_SEEDS
+        words += [f"{row.n_completed}/{row.n_started}"] if row.origin == "run" and not whole else []
+        collapsed = f", collapsed {row.collapsed}/{row.n_completed}" if row.collapsed else ""
+        return Cell(" ".join(words) + collapsed)
+
+    return Column(title="state", kind="words"), cell
 
 
 def _seeds() -> Field:
@@ -518,6 +546,33 @@ def _holding(pairs: Iterable[tuple[str, Published]]) -> Iterator[tuple[str, str,
         models[row.model] = None
         keys[row.key] = None
     return ((text, ", ".join(models), ", ".join(keys)) for text, (models, keys) in holds.items() if text)
+
+
+def with_published(board: Board, table: Table) -> tuple[Table, str]:
+    """A main table with what one source printed for its models, and the source; as it is where none has them.
+
+    The source is the one that has most of the models, and the score the table's quality.
+    """
+    keys = [key for word, key in headline_keys(board) if word == "quality"]
+    models = {line.row.model for line in table.lines if line.row is not None}
+    best: dict[str, Published] = {}
+    for rows in board.published.values():
+        found = {name: row for row in rows if row.key in keys and (name := _letters(row.model)) in models}
+        best = max(best, found, key=lambda of: (len(of), sum(row.comparable for row in of.values())))
+    if not best:
+        return table, ""
+    first = next(iter(best.values()))
+    column = Column(title=f"published {plain(first.key)}", kind="printed")
+    lines = [
+        dataclasses.replace(line, cells=(*line.cells, _reported(best.get(line.row.model) if line.row else None)))
+        for line in table.lines
+    ]
+    return dataclasses.replace(table, columns=(*table.columns, column), lines=tuple(lines)), plain(first.source)
+
+
+def _letters(name: str) -> str:
+    """A model as papers write it -> as it is registered here: `SeqGAN` -> `seqgan`."""
+    return name.lower().replace("-", "_")
 
 
 def published_tables(rows: Iterable[Published]) -> list[Table]:

@@ -1,21 +1,29 @@
-"""Boards -> Markdown."""
+"""Boards -> Markdown: one document with everything, or a short one that leads to a page for each board."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
 from bench.record import write_atomic
 from leaderboards.formats import plain
-from leaderboards.legend import facts, heading, legend, signatures
-from leaderboards.schema import Boards
-from leaderboards.tables import Cell, Column, Table, text_tables
+from leaderboards.legend import facts, heading, legend, short_legend, signatures
+from leaderboards.schema import Board, Boards
+from leaderboards.tables import Cell, Column, Table, main_table, text_tables
+from leaderboards.words import names_of, page_names
 
-__all__ = ["to_markdown", "write"]
+__all__ = ["LEGEND", "LINES", "markdown_table", "to_markdown", "to_overview", "to_pages", "write"]
 
+LINES = 200
+"""Of the short leaderboard, at most."""
+LEGEND = "legend.md"
+"""The page that says how to read the others."""
+_ROWS = 12
+"""Of a main table, at most."""
 _SPECIAL = re.compile(r"([\\`*\[\]<>&|~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
@@ -25,29 +33,115 @@ def _escape(text: str) -> str:
 
 
 def to_markdown(boards: Boards) -> str:
-    """One document: legend, boards, and what was left out and why."""
+    """One document with everything: legend, boards, and what was left out and why."""
     blocks = ["# Leaderboard", *(_escape(line) for line in legend(boards))]
     for board in boards.boards:
-        blocks += [f"## {_escape(heading(board))}", f"Data: {_escape(line)}." if (line := facts(board)) else ""]
-        for table in text_tables(board):
-            blocks += [f"### {_escape(table.title)}", _table(table), _bullets(table.notes)]
-        blocks += ["### Signatures", _bullets(signatures(board))] if board.signatures else []
-        blocks += ["### Notes", _bullets(board.notes)] if board.notes else []
-    for title, lines in _remarks(boards):
-        blocks += [f"## {title}", _bullets(lines)]
+        blocks += [f"## {_escape(heading(board))}", *_whole(board)]
+    return _document([*blocks, *_remarks(boards)])
+
+
+def _whole(board: Board) -> Iterator[str]:
+    """Everything below a board's heading."""
+    if line := facts(board):
+        yield f"Data: {_escape(line)}."
+    for table in text_tables(board):
+        yield from (f"### {_escape(table.title)}", markdown_table(table), _bullets(table.notes))
+    if board.signatures:
+        yield from ("### Signatures", _bullets(signatures(board)))
+    if board.notes:
+        yield from ("### Notes", _bullets(board.notes))
+
+
+def to_overview(boards: Boards, pages: str, findings: Sequence[str] = (), figure: str = "") -> str:
+    """The short leaderboard: findings, contents, a main table for each board with a link to its page below `pages`.
+
+    `figure` is a picture as Markdown has it, shown below the findings.
+
+    It has at most `LINES` lines: of more boards the tables get fewer rows, and in the end only the contents are left.
+    """
+    names, files = names_of(boards), page_names(boards)
+    addresses = {number: _address(pages, f"{name}.md") for number, name in files.items()}
+    top = ["# Leaderboard", *(["## Findings", _bullets(findings)] if findings else []), figure]
+    reading = f"[How to read it all]({_address(pages, LEGEND)})."
+    for most in range(_ROWS, 1, -1):
+        text = _document([*top, *_overview(boards, names, addresses, reading, most)])
+        if text.count("\n") <= LINES:
+            return text
+    return _document([*top, *_overview(boards, names, addresses, reading, 0)])
+
+
+def _overview(
+    boards: Boards, names: Mapping[int, str], addresses: Mapping[int, str], reading: str, most: int
+) -> Iterator[str]:
+    """Contents, and main tables of at most so many rows; 0: the contents alone."""
+    links = _anchors([names[board.number] for board in boards.boards])
+    contents = []
+    for board, anchor in zip(boards.boards, links, strict=True):
+        target = f"#{anchor}" if most else addresses[board.number]
+        contents.append(f"- [{_escape(names[board.number])}]({target}): {_counted(len(board.rows + board.apart))}")
+    yield from ("## Boards", "\n".join(contents), " ".join([*map(_escape, short_legend(boards)), reading]))
+    for board in boards.boards if most else ():
+        table, left_out = main_table(board, most)
+        where = f"[All scores, temperatures, costs and notes]({addresses[board.number]})"
+        where += f", and {_counted(left_out)} more" if left_out else ""
+        yield from (f"### {_escape(names[board.number])}", markdown_table(table), f"{where}.")
+
+
+def _counted(rows: int) -> str:
+    return f"{rows} row" if rows == 1 else f"{rows} rows"
+
+
+def _anchors(titles: Iterable[str]) -> list[str]:
+    """Where GitHub and MkDocs put a heading: letters, digits, `-` and `_`; a repeated one gets a number."""
+    found: list[str] = []
+    taken: dict[str, int] = {}
+    for title in titles:
+        anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        taken[anchor] = taken.get(anchor, -1) + 1
+        found.append(f"{anchor}-{taken[anchor]}" if taken[anchor] else anchor)
+    return found
+
+
+def _address(folder: str, name: str) -> str:
+    """A relative address as a link may have it."""
+    return quote(f"{folder.rstrip('/')}/{name}" if folder else name)
+
+
+def to_pages(boards: Boards, back: str) -> dict[str, str]:
+    """Name of a file -> its text: all tables of each board, and the legend. `back` leads to the overview."""
+    names, files = names_of(boards), page_names(boards)
+    home = f"[All boards]({quote(back)})"
+    found = {
+        LEGEND: _document(
+            ["# How to read the boards", home, *(_escape(line) for line in legend(boards)), *_remarks(boards)]
+        )
+    }
+    for board in boards.boards:
+        top = f"{home} · [How to read this]({LEGEND})"
+        what = _escape(heading(board, numbered=False))
+        found[f"{files[board.number]}.md"] = _document(
+            [f"# {_escape(names[board.number])}", top, f"Board {board.number}: {what}", *_whole(board)]
+        )
+    return found
+
+
+def _document(blocks: Iterable[str]) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _remarks(boards: Boards) -> list[tuple[str, list[str]]]:
+def _remarks(boards: Boards) -> Iterator[str]:
     sections = [
         ("Why there are several boards", boards.reasons),
         ("Records not counted", boards.notices),
         ("Records not readable", boards.problems),
     ]
-    return [(title, lines) for title, lines in sections if lines]
+    for title, lines in sections:
+        if lines:
+            yield from (f"## {title}", _bullets(lines))
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table alone."""
     cells = [[_cell(*pair) for pair in zip(table.columns, line.cells, strict=True)] for line in table.lines]
     frame = pd.DataFrame(cells, columns=[_escape(column.title) for column in table.columns])
     aligned = ["left" if column.left else "right" for column in table.columns]
@@ -64,6 +158,6 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def write(boards: Boards, path: Path) -> Path:
-    """Write the file, atomically; returns its path."""
+    """Write one document with everything, atomically; returns its path."""
     write_atomic(path, to_markdown(boards).encode())
     return path

@@ -34,10 +34,12 @@ from leaderboards.figures import (
     looks_of,
 )
 from leaderboards.formats import plain, value_text
+from leaderboards.headline import headline_curve, leading_board
 from leaderboards.schema import Boards
 from leaderboards.tables import MAIN
+from leaderboards.words import names_of
 
-__all__ = ["RC", "draw_curve", "draw_learning", "short", "write"]
+__all__ = ["RC", "draw_curve", "draw_learning", "short", "shortened", "write", "write_front"]
 
 RC: Any = {
     **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 8),
@@ -86,14 +88,18 @@ def write(boards: Boards, folder: Path) -> list[Path]:
     return paths
 
 
-def _save(picture: Picture, stem: Path) -> list[Path]:
-    """Without dates and versions of programs: equal records give equal bytes."""
+_METADATA: Any = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+"""Without dates and versions of programs."""
+
+
+def _save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA)) -> list[Path]:
+    """Equal records give equal bytes."""
     picture.draw_without_rendering()
     picture.set_layout_engine("none")  # it is laid out: not once more for every file
     paths = []
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+    for kind in kinds:
         file = BytesIO()
-        picture.savefig(file, format=kind, dpi=_DPI, metadata=metadata)
+        picture.savefig(file, format=kind, dpi=_DPI, metadata=_METADATA[kind])
         paths.append(stem.with_name(f"{stem.name}.{kind}"))
         write_atomic(paths[-1], file.getvalue())
     return paths
@@ -122,19 +128,57 @@ def short(text: str, letters: int = _LETTERS) -> str:
     return _literal(text)
 
 
+def shortened(texts: Sequence[str], letters: int = _LETTERS) -> list[str]:
+    """Names that stand together, each shortened in its middle, unless names of one model would then be alike.
+
+    Those say the words in which they differ: `constant_reward g_steps=200 reward=noise`.
+    """
+    found = [short(text, letters) for text in texts]
+    words = [re.findall(r"[^\s(),]+", text) for text in texts]
+    of_model: dict[str, list[int]] = {}
+    for i, said in enumerate(words):
+        of_model.setdefault(said[0] if said else "", []).append(i)
+    for places in of_model.values():
+        if len({found[i] for i in places}) < len({texts[i] for i in places}):
+            shared = set.intersection(*(set(words[i][1:]) for i in places))
+            told = [" ".join([words[i][0], *(w for w in words[i][1:] if w not in shared)]) for i in places]
+            whole = len(set(told)) < len({texts[i] for i in places})
+            for i, name in zip(places, told, strict=True):
+                found[i] = _literal(texts[i] if whole else name)
+    return found
+
+
 # Quality over diversity.
 
 
-def draw_curve(figure: Figure) -> Picture:
+def write_front(boards: Boards, stem: Path) -> Path | None:
+    """Write the one figure that stands for all boards, as SVG with letters drawn; None where no board has a curve.
+
+    A board's name is its title, real text is among the rows. Equal records give equal bytes.
+    """
+    board = leading_board(boards)
+    curve = headline_curve(board) if board is not None else None
+    if board is None or curve is None:
+        return None
+    figure = curve_figures(board, looks_of(boards)[board.number])[board.curves.index(curve)]
+    with matplotlib.rc_context(RC | {"svg.fonttype": "path"}):
+        picture = draw_curve(figure, title=names_of(boards)[board.number])
+        return _save(picture, stem, kinds=("svg",))[0]
+
+
+def draw_curve(figure: Figure, title: str = "") -> Picture:
     """Quality over diversity: means joined over temperature, seeds as small points, the front as a band.
 
-    Both axes point to the better side, so up and to the right is better.
+    Both axes point to the better side, so up and to the right is better. As wide as a column; with a title as wide as a
+    page, the legend at its side.
     """
     rows = figure.series[:_ROWS]
     entries: list[tuple[Line2D, str]] = [(_draw(None, row), row.label) for row in rows]
     n_lines = -(-(len(entries) + 2) // 2)
-    picture = Picture(figsize=(_COLUMN, 2.5 + 0.135 * n_lines), layout="constrained")
+    size = (_PAGE, 3.6) if title else (_COLUMN, 2.5 + 0.135 * n_lines)
+    picture = Picture(figsize=size, layout="constrained")
     axes: Axes = picture.subplots()
+    axes.set_title(_literal(title), loc="left", fontweight="bold")
     baseline = [row for row in rows if row.label == figure.baseline]
     for row in [*(row for row in rows if row not in baseline), *baseline]:  # it lies above the others
         _draw(axes, row)
@@ -151,13 +195,15 @@ def draw_curve(figure: Figure) -> Picture:
     axes.set_xlabel(_axis(figure.x))
     axes.set_ylabel(_axis(figure.y))
     outside = _limit(axes, figure, rows)
-    names = [short(label) + (" (outside)" if label in outside else "") for _, label in entries]
+    shown = shortened([label for _, label in entries])
+    names = [name + (" (outside)" if label in outside else "") for name, (_, label) in zip(shown, entries, strict=True)]
     handles = [handle for handle, _ in entries]
     if len(figure.series) > _ROWS:
         handles.append(Line2D([], [], linestyle=""))
         names.append(f"{len(figure.series) - _ROWS} more rows: see the tables")
-    picture.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, handlelength=2.2, borderpad=0.1,
-                   columnspacing=1.0, labelspacing=0.25)  # fmt: skip
+    place: Any = {"loc": "outside right upper", "ncols": 1} if title else {"loc": "outside lower center", "ncols": 2}
+    picture.legend(handles, names, frameon=False, handlelength=2.2, borderpad=0.1, columnspacing=1.0,
+                   labelspacing=0.25, **place)  # fmt: skip
     return picture
 
 

@@ -10,11 +10,20 @@ from rich.text import Text
 from bench.streams import Head, print_prose, print_table
 from bench.streams import console as standard_output
 from bench.text.escapes import shown_name
-from leaderboards.legend import facts, heading, legend
+from leaderboards.formats import ARROWS
+from leaderboards.legend import facts, heading, legend, short_legend
 from leaderboards.schema import Boards
-from leaderboards.tables import Line, Table, text_tables
+from leaderboards.tables import Line, Table, main_table, text_tables
+from leaderboards.words import names_of
 
-__all__ = ["print_boards", "print_tables"]
+__all__ = ["print_boards", "print_overview", "print_tables"]
+
+_ROWS = 14
+"""Of a main table, at most."""
+_REASONS = 3
+"""Why there are several boards, as far as it is said below the main tables."""
+_WORD = 12
+"""Letters of a heading that stand on one line."""
 
 
 def print_boards(boards: Boards, console: Console | None = None) -> None:
@@ -28,7 +37,51 @@ def print_boards(boards: Boards, console: Console | None = None) -> None:
         _list(console, "Notes", board.notes, "yellow")
     if boards.boards:
         _list(console, "How to read this", legend(boards), "dim")
-    _list(console, "Why there are several boards", boards.reasons, "dim")
+    _left_out(boards, console)
+
+
+def print_overview(boards: Boards, whole: str, console: Console | None = None) -> None:
+    """Print the main table of every board, and where the rest is (`whole`, a sentence); then what was left out."""
+    console = console or standard_output
+    names = names_of(boards)
+    for board in boards.boards:
+        table, left_out = main_table(board, _ROWS)
+        print_prose(console, f"\n{board.number}. {names[board.number]}", "bold")
+        heads = [Head(_narrow(column.title), left=column.left) for column in table.columns]
+        print_table(console, heads, [[_narrow_cells(table, line) for line in lines] for _, lines in table.groups])
+        if left_out:
+            print_prose(console, f"  and {left_out} more row{'s' if left_out > 1 else ''}", "dim")
+    if boards.boards:
+        console.print()
+        print_prose(console, " ".join(short_legend(boards)), "dim")
+        print_prose(console, whole)
+    _left_out(boards, console, most=_REASONS)
+
+
+def _narrow(title: str) -> str:
+    """A heading a word a line, long words in two."""
+    lines = []
+    for word in title.split():
+        head, low, tail = word.rpartition("_") if len(word) > _WORD else ("", "", word)
+        lines += [head + low, tail] if head else [word]
+    if len(lines) > 1 and lines[-1].rstrip("°") in ARROWS.values():  # the arrow beside what it is of
+        lines[-2:] = [f"{lines[-2]} {lines[-1]}"]
+    return "\n".join(lines)
+
+
+def _narrow_cells(table: Table, line: Line) -> list[Text]:
+    """Both ends of an interval below their value, each word of a state on a line."""
+    cells = _cells(table, line)
+    for text in cells[1:]:
+        text.plain = text.plain.replace(" [", "\n[").replace(", collapsed", "\ncollapsed")
+    return cells
+
+
+def _left_out(boards: Boards, console: Console, most: int | None = None) -> None:
+    """What is not in the tables, and why. Of more reasons than `most` only how many there are."""
+    told = most is None or len(boards.reasons) <= most
+    why = boards.reasons if told else [f"{len(boards.reasons)} reasons, with --full"]
+    _list(console, "Why there are several boards", why, "dim")
     _list(console, "Records not counted", boards.notices, "yellow")
     _list(console, "Records not readable", boards.problems, "red")
 

@@ -32,6 +32,9 @@ def test_results_and_tables_leave_a_checkout_clean(checkout: Path) -> None:
     for name in ("leaderboards/results/a/record.json", "leaderboards/results/verified.json", "LEADERBOARD.md"):
         (checkout / name).write_text("a row was added\n")
     (checkout / "REPRODUCTION.md").write_text("another verdict\n")
+    (checkout / "leaderboards" / "boards").mkdir()
+    for name in ("leaderboards/boards/a.md", "leaderboards/boards/quality-diversity.svg", "README.md"):
+        (checkout / name).write_text("made anew\n")
     (checkout / "runs").mkdir()
     (checkout / "runs" / "record.json").write_text("{}")
     assert environment.uncommitted() == []

@@ -13,6 +13,7 @@ from leaderboards.figures import DASHES, MARKERS, PALETTE, curve_figures, learni
 from leaderboards.render.page.site import write_page
 from leaderboards.render.plots import draw_curve, draw_learning
 from leaderboards.schema import Boards
+from leaderboards.words import names_of
 
 MODELS = [f"model_{letter}" for letter in "abcdefghij"]
 
@@ -66,7 +67,11 @@ def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site:
 def test_the_letters_of_the_tables_are_the_markers_of_the_figures(boards: Boards, site: Path) -> None:
     for board in boards.boards:
         looks = looks_of(boards)[board.number]
-        (page,) = [p.read_text() for p in site.glob("board-*.html") if f"<h1>{board.number}." in p.read_text()]
+        (page,) = [
+            p.read_text()
+            for p in site.glob("board-*.html")
+            if f"<h1>{names_of(boards)[board.number]}<" in p.read_text()
+        ]
         for name, look in looks.items():
             assert (
                 f'<span class="g {look.colour}" aria-hidden="true">{look.glyph}</span> <a class="model" href="#' in page

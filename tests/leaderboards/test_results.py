@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,13 +23,19 @@ from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.evidence import VERIFIED
 from leaderboards.records import read_store
-from leaderboards.render.markdown import to_markdown
+from leaderboards.render.front import write_overview, write_readme
+from leaderboards.render.markdown import LINES
 from leaderboards.repository.verify import changed, verify
 
 pytestmark = pytest.mark.skipif(not RESULTS.is_dir(), reason="no rows are stored")
 PARTS = 30
 MOST = 8
 """Rows that are computed at most because it is their turn, and at most because they have changed."""
+PAGES = Path("leaderboards", "boards")
+BUILD = (
+    "python -m leaderboards build leaderboards/results --markdown LEADERBOARD.md --pages leaderboards/boards "
+    "--readme README.md"
+)
 COMMAND = "python -m leaderboards verify --jobs 2 --write"
 
 
@@ -93,12 +100,19 @@ def test_what_is_said_to_be_verified_is_what_is_stored() -> None:
     assert all(entry.verified for entry in store.entries)
 
 
-def test_the_published_table_is_that_of_the_stored_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_shown_first_is_made_of_the_stored_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short leaderboard, its pages, the figure and the README's block, byte for byte."""
     root = RESULTS.parents[1]
     monkeypatch.chdir(root)
-    written = (root / "LEADERBOARD.md").read_text(encoding="utf-8")
-    made = to_markdown(build([RESULTS.relative_to(root)]))
-    assert written == made, "run: python -m leaderboards build leaderboards/results --markdown LEADERBOARD.md"
+    boards = build([RESULTS.relative_to(root)])
+    shutil.copy(root / "README.md", tmp_path / "README.md")
+    write_overview(boards, tmp_path / "LEADERBOARD.md", tmp_path / PAGES)
+    write_readme(boards, tmp_path / "README.md", tmp_path / "LEADERBOARD.md", tmp_path / PAGES)
+    made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    kept = [Path("LEADERBOARD.md"), Path("README.md"), *(p.relative_to(root) for p in (root / PAGES).iterdir())]
+    assert sorted(made) == sorted(kept), f"run: {BUILD}"
+    assert [str(path) for path in kept if (root / path).read_bytes() != made[path]] == [], f"run: {BUILD}"
+    assert len((root / "LEADERBOARD.md").read_text(encoding="utf-8").splitlines()) <= LINES
 
 
 def test_one_table_in_a_file_of_its_own(tmp_path: Path) -> None:

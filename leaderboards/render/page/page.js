@@ -237,7 +237,7 @@
     const first = !box.classList.contains("js-plotly-plot");
     if (first) box.replaceChildren();
     await window.Plotly.react(box, traces, layout, {
-      responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"],
+      responsive: true, displaylogo: false, displayModeBar: box.clientWidth < 600 ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d"],
       toImageButtonOptions: { format: "svg", filename: figure.name.replace(/\W+/g, "-") },
     });
     if (first) box.on("plotly_click", ({ points: [point] }) => {

@@ -20,13 +20,16 @@ from bench.record import Evaluation, RunRecord, read_record, short_hash
 from leaderboards.evidence import How, Outcome
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
 from leaderboards.formats import ARROWS, plain, value_text
-from leaderboards.legend import legend, signatures
+from leaderboards.headline import headline_curve, leading_board
+from leaderboards.legend import legend, short_legend, signatures
 from leaderboards.render.page.citation import bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
 from leaderboards.render.page.plotly import drawing_of
+from leaderboards.render.plots import write_front
 from leaderboards.schema import Board, Boards, Row, RunView
 from leaderboards.tables import Cell, Column, Table, main_table, page_tables, reported_tables
+from leaderboards.words import names_of
 
 __all__ = ["write_page"]
 
@@ -42,6 +45,8 @@ _GROUPS = {
 """Heads of the groups of a table, by status."""
 _ROWS_AT_FIRST = 14
 """Rows of a board on the first page; of a longer board the references and the front."""
+_FIGURE = "quality-diversity"
+"""Name of the first page's figure, without its ending."""
 _POINTS = 120
 """Points of a logged value."""
 
@@ -74,15 +79,19 @@ def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
     for board in boards.boards:
         _write_board(site, board)
     comparable = [run for run in runs.values() if run.sets]
-    site.page("compare.html", "compare.html", title="Compare samples", data=_for_compare(comparable))
+    site.page("compare.html", "compare.html", title="Compare samples", data=_for_compare(comparable, site.titles))
     site.page("metrics.html", "metrics.html", title="Metrics", metrics=site.definitions(*boards.boards))
     (folder / "page.css").write_text(_palette() + (_PAGES / "page.css").read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "page.js").write_bytes((_PAGES / "page.js").read_bytes())
     _write_plotly(folder / "data" / "plotly.min.js")
+    leading, figure = leading_board(boards), write_front(boards, folder / _FIGURE)
     site.page(
         "index.html",
         "index.html",
         title="Leaderboards",
+        ordered=sorted(boards.boards, key=lambda board: board is not leading),
+        figure=figure.name if figure is not None else "",
+        short=short_legend(boards),
         tables={board.number: main_table(board, _ROWS_AT_FIRST) for board in boards.boards},
         legend=legend(boards),
         metrics=site.definitions(*boards.boards),
@@ -111,7 +120,7 @@ class _Site:
             finalize=_shown,
         )
         self.environment.filters |= {"json": _json, "setting": _setting, "written": value_text}
-        self.names = names
+        self.names, self.titles = names, names_of(boards)
         self.environment.globals |= {
             "boards": boards,
             "names": names,
@@ -122,7 +131,7 @@ class _Site:
             "groups": _GROUPS,
             "small": _small,
             "widths_of": _widths,
-            "title_of": _title,
+            "title_of": lambda board: self.titles[board.number],
             "details_of": _details,
             "bibtex": bibtex,
         }
@@ -163,13 +172,18 @@ def _widths(table: Table) -> list[int]:
     return [min(max((len(_small(column, cell)) for cell in cells), default=0), 9) for column, cells in columns]
 
 
-def _title(board: Board) -> str:
-    return plain(f"{board.number}. {board.task}, {board.scale}")
-
-
 def _details(board: Board) -> str:
     settings = [f"{key}={value}" for key, value in sorted(board.task_config.items())]
-    return plain(" · ".join([f"version {board.task_version}", *settings, f"data {board.data_sha256[:12]}"]))
+    return plain(
+        " · ".join(
+            [
+                f"{board.task}, version {board.task_version}",
+                f"scale {board.scale}",
+                *settings,
+                f"data {board.data_sha256[:12]}",
+            ]
+        )
+    )
 
 
 def _board_names(boards: Boards) -> dict[int, str]:
@@ -203,11 +217,12 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
     sets = _samples(record, folder, samples, problems)
     run.sets = [name for name, _ in sets]
     shown = [line for _, lines in sets for line in lines if line][:20]
+    ids = bool(shown) and all(line.replace(" ", "").isdigit() for line in shown)
     diary = _or_problem(lambda: read_diary(folder, _POINTS), problems) or {}
     drawing = drawing_of(run_figures(record, run.view.borders, diary))
     data = {
         "sets": [{"name": name, "lines": lines} for name, lines in sets],
-        "ids": bool(shown) and all(line.replace(" ", "").isdigit() for line in shown),
+        "ids": ids,
         **drawing,
     }
     if sets or drawing["figures"]:
@@ -223,6 +238,7 @@ def _write_run(site: _Site, run: _Run, samples: int) -> None:
         row=row,
         siblings=[site.runs[view.path] for view in row.runs],
         problems=problems,
+        ids=ids,
         has_figures=bool(drawing["figures"]),
         seed=_seed,
         evaluation_name=_evaluation_name,
@@ -238,7 +254,11 @@ def _write_board(site: _Site, board: Board) -> None:
     pages = {
         row.label: {str(run.seed): site.runs[run.path].name for run in row.runs} for row in (*board.rows, *board.apart)
     }
-    figures = {"curves": curve_figures(board, looks), "learning": learning_figures(board, looks)}
+    leading = headline_curve(board)
+    curves = sorted(
+        zip(board.curves, curve_figures(board, looks), strict=True), key=lambda pair: pair[0] is not leading
+    )
+    figures = {"curves": [figure for _, figure in curves], "learning": learning_figures(board, looks)}
     drawings = {kind: drawing_of(found, pages) for kind, found in figures.items()}
     for kind, drawing in drawings.items():
         if drawing["figures"]:
@@ -246,7 +266,7 @@ def _write_board(site: _Site, board: Board) -> None:
     site.page(
         "board.html",
         f"{name}.html",
-        title=_title(board),
+        title=site.titles[board.number],
         board=board,
         name=name,
         tables=page_tables(board),
@@ -341,12 +361,12 @@ def _seed(view: RunView) -> str:
     return "samples" if view.seed is None else f"seed {view.seed}"
 
 
-def _for_compare(runs: list[_Run]) -> list[dict[str, Any]]:
+def _for_compare(runs: list[_Run], titles: Mapping[int, str]) -> list[dict[str, Any]]:
     """What the two menus offer, board by board."""
     boards: dict[int, dict[str, Any]] = {}
     for run in runs:
         for board, row in run.homes:
-            entry = boards.setdefault(board.number, {"board": _title(board), "runs": []})
+            entry = boards.setdefault(board.number, {"board": titles[board.number], "runs": []})
             sets, reference = [plain(name) for name in run.sets], row.status == "reference"
             entry["runs"].append([run.name, plain(row.label), _seed(run.view), sets, reference])
     return [boards[number] for number in sorted(boards)]

@@ -1,0 +1,59 @@
+"""What a first look shows: which board stands for all, which curve and which scores for a board, which of its rows."""
+
+from __future__ import annotations
+
+from bench.record import REAL_TEXT
+from leaderboards.schema import Board, Boards, Curve, Row
+
+__all__ = ["headline_curve", "headline_keys", "leading_board", "most_telling"]
+
+_HEADLINE = {
+    "quality": ("bleu_5", "validity", "nll_oracle"),
+    "diversity": ("self_bleu_5", "self_bleu_2", "unique"),
+    "both": ("reverse_lm_score", "ms_jaccard_5", "nll_gen_calibrated", "nll_gen"),
+}
+"""What a main table shows of each aspect where no curve says it: the first key that the rows have."""
+
+
+def leading_board(boards: Boards) -> Board | None:
+    """The board that compares most models and has a curve; of several one with published numbers, else the first."""
+    curved = [board for board in boards.boards if headline_curve(board) is not None]
+    return max(curved, key=lambda board: (_n_trained(board), bool(board.published), -board.number), default=None)
+
+
+def _n_trained(board: Board) -> int:
+    return len({row.model for row in board.rows if row.origin == "run" and row.status != "reference"})
+
+
+def most_telling(board: Board, most: int) -> list[Row]:
+    """At most so many rows, in the board's order: MLE and real text, models ranked or not, a control of each kind."""
+    first = {row.model: row.label for row in reversed(board.rows)}
+
+    def further(row: Row) -> tuple[bool, ...]:
+        control = row.status == "reference" and row.model not in (REAL_TEXT, "constant_reward", "ngram")
+        repeated = row.status != "ranked" and row.label != first[row.model]
+        return not row.baseline, repeated, control, not row.front and row.status != "ranked"
+
+    kept = {row.label for row in sorted(board.rows, key=further)[:most]}
+    return [row for row in board.rows if row.label in kept]
+
+
+def headline_curve(board: Board) -> Curve | None:
+    """The one curve of quality against diversity that stands for the board; None where it has none."""
+    aspect = {key: meaning.aspect for key, meaning in board.meanings.items()}
+    return next((c for c in reversed(board.curves) if (aspect[c.y], aspect[c.x]) == ("quality", "diversity")), None)
+
+
+def headline_keys(board: Board) -> list[tuple[str, str]]:
+    """(what it says, score key): exact divergences where the truth is known, then one of quality, diversity, both."""
+    curve = headline_curve(board)
+    ours = [row for row in board.rows if row.status != "reference"] or board.rows
+    present = {key for row in ours for key in row.final}
+    exact = [("exact", key) for key in ("kl_to_oracle", "kl_from_oracle") if key in present]
+    first = {"quality": curve.y, "diversity": curve.x} if curve is not None else {}
+    found: list[tuple[str, str]] = []
+    for aspect in _HEADLINE:
+        order = [first[aspect]] if aspect in first else []
+        order += [*_HEADLINE[aspect], *(k for k, m in board.meanings.items() if m.aspect == aspect and m.ranked)]
+        found += [(aspect, key) for key in order if key in present][:1]
+    return exact + found or [("", key) for key in sorted(present)[:3]]

@@ -1,0 +1,106 @@
+"""What a stranger sees first: a short leaderboard, a page for each board, a figure, and the block in the README."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from bench.record import write_atomic
+from leaderboards.headline import headline_curve, leading_board
+from leaderboards.render.markdown import markdown_table, to_overview, to_pages
+from leaderboards.render.plots import write_front
+from leaderboards.schema import FULL_SCALE, Board, Boards
+from leaderboards.tables import main_table, with_published
+from leaderboards.words import names_of, page_names
+
+__all__ = ["BEGIN", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]
+
+BEGIN = "<!-- headline: written by `python -m leaderboards build`, not by hand -->"
+END = "<!-- headline: end -->"
+FIGURE = "quality-diversity"
+"""Name of the figure's file, without its ending, among the pages."""
+_ROWS = 12
+"""Of the README's table, at most."""
+
+
+def write_overview(boards: Boards, path: Path, pages: Path, findings: Sequence[str] = ()) -> list[Path]:
+    """Write the short leaderboard and, into the folder `pages`, what it leads to; returns the paths.
+
+    Pages of boards that are no more are taken away; no other file of the folder is touched.
+    """
+    back = _relative(path, pages)
+    found = {pages / name: text for name, text in to_pages(boards, back).items()}
+    for old in pages.glob("*.md"):
+        if old not in found and _is_page(old, back):
+            old.unlink()
+    pages.mkdir(parents=True, exist_ok=True)
+    figure = _figure(boards, path, pages)
+    found[path] = to_overview(boards, _relative(pages, path.parent), findings, figure)
+    for target, text in found.items():
+        write_atomic(target, text.encode())
+    return [path, pages]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
+def _is_page(path: Path, back: str) -> bool:
+    """Whether this module wrote it: its third line leads back to the overview."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return len(lines) > 2 and lines[2].startswith(f"[All boards]({quote(back)})")
+
+
+def _figure(boards: Boards, path: Path, pages: Path) -> str:
+    """Write the figure among the pages; how a document at `path` shows it, empty where there is none."""
+    written = write_front(boards, pages / FIGURE)
+    board = leading_board(boards)
+    if written is None or board is None:
+        return ""
+    return f"![{_alt(boards, board)}]({quote(_relative(written, path.parent))})"
+
+
+def _alt(boards: Boards, board: Board) -> str:
+    curve = headline_curve(board)
+    keys = f"{curve.y} against {curve.x}" if curve is not None else ""
+    return f"Quality against diversity over temperature, {keys}: {names_of(boards)[board.number]}"
+
+
+def check_readme(path: Path) -> None:
+    """Raises ValueError where a file does not hold the two marks between which the block is written."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"{path}: the block is written between two lines, each there once: {BEGIN} and {END}")
+
+
+def readme_block(boards: Boards, overview: str, pages: str, findings: Sequence[str] = (), figure: str = "") -> str:
+    """The finding, the figure and the main table of the board that stands for all, as Markdown; empty without boards.
+
+    `overview` and `pages` are where the short leaderboard and the pages of boards lie, seen from the README.
+    """
+    board = leading_board(boards) or next(iter(boards.boards), None)
+    if board is None:
+        return ""
+    table, _ = main_table(board, _ROWS)
+    table, source = with_published(board, table)
+    name, page = names_of(boards)[board.number], quote(f"{pages}/{page_names(boards)[board.number]}.md")
+    told = [f"**[{name}]({page})**, one of {len(boards.boards)} [boards]({quote(overview)})."]
+    if board.scale != FULL_SCALE:
+        told.append("A board of a reduced scale decides nothing about a published number.")
+    if source:
+        told.append(f"Published: {source}; in brackets what was measured otherwise.")
+    blocks = [*findings[:1], figure, markdown_table(table), " ".join(told)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def write_readme(boards: Boards, path: Path, overview: Path, pages: Path, findings: Sequence[str] = ()) -> Path:
+    """Write the block between the marks of a README, and its figure among the pages; returns the README's path."""
+    check_readme(path)
+    text = path.read_text(encoding="utf-8")
+    figure = _figure(boards, path, pages)
+    block = readme_block(boards, _relative(overview, path.parent), _relative(pages, path.parent), findings, figure)
+    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    write_atomic(path, f"{before}{BEGIN}\n\n{block}\n\n{after}".encode())
+    return path

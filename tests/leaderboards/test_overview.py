@@ -1,0 +1,215 @@
+"""What is seen first: boards in words, the short leaderboard, its pages, main tables, every score in one file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers.records import evaluation, example, only, record, row, tables
+from markdown_it import MarkdownIt
+from rich.console import Console
+from typer.testing import CliRunner
+
+from bench.record import Alarm
+from leaderboards.__main__ import app
+from leaderboards.headline import headline_keys, most_telling
+from leaderboards.render.front import BEGIN, END, FIGURE, write_overview, write_readme
+from leaderboards.render.markdown import LEGEND, LINES, to_overview
+from leaderboards.render.plots import shortened
+from leaderboards.render.scores import SCORE_COLUMNS, score_lines, write_csv, write_parquet
+from leaderboards.render.terminal import print_overview
+from leaderboards.schema import Board, Boards
+from leaderboards.tables import main_table
+from leaderboards.words import names_of, page_names
+
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def boards_of(board: Board, *changes: dict[str, object]) -> Boards:
+    """The same board again and again, changed."""
+    boards = [replace(board, number=i, **change) for i, change in enumerate(changes, 1)]  # type: ignore[arg-type]
+    return Boards(boards=boards, reasons=[], notices=[], problems=[])
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return only(tables(tmp_path, *example()))
+
+
+@pytest.mark.parametrize(
+    ("task", "config", "scale", "name"),
+    [
+        ("image_coco", {"split": "published", "n_valid": 0}, "small", "COCO captions, published split, small scale"),
+        ("emnlp_news", {"n_valid": 1000}, "paper", "EMNLP 2017 news, published scale"),
+        ("oracle_lstm", {"parameters": "leakgan40", "length": 40}, "samples",
+         "LeakGAN's oracle, length 40, files of samples"),
+        ("oracle_lstm", {"parameters": "seeded"}, "smoke", "Random oracle, smoke scale"),
+        ("text_file", {"path": "/a/b/my.txt", "level": "char"}, "small", "Own text my.txt, by character, small scale"),
+        ("my_task\n", {"depth": 3}, "small", "my_task , small scale"),
+    ],
+)  # fmt: skip
+def test_a_board_in_words(board: Board, task: str, config: dict[str, object], scale: str, name: str) -> None:
+    boards = boards_of(board, {"task": task, "task_config": config, "scale": scale})
+    assert names_of(boards) == {1: name}
+    assert re.fullmatch(r"[a-z0-9-]+", page_names(boards)[1])
+
+
+def test_boards_of_one_name_say_what_they_differ_in(board: Board) -> None:
+    config = {"split": "published", "n_valid": 1000}
+    boards = boards_of(
+        board,
+        {"task": "image_coco", "task_config": config},
+        {"task": "image_coco", "task_config": config | {"n_valid": 0}},
+        {"task": "image_coco", "task_config": config, "data_sha256": "b" * 64},
+        {"task": "image_coco", "task_config": config, "data_sha256": "b" * 64, "signatures": {}},
+    )
+    names = list(names_of(boards).values())
+    assert len({*names}) == len({*page_names(boards).values()}) == 4
+    assert "no validation part" in names[1]
+    assert "1,000 sentences for validation" in names[0]
+    assert ["data" in name for name in names] == [True, False, True, True]
+    assert ["protocol" in name for name in names] == [False, False, True, True]
+
+
+def test_names_that_stand_together_are_never_cut_alike() -> None:
+    names = [f"constant_reward (g_steps={g}, mle_steps=18720, reward={r})" for g in (90, 200) for r in ("one", "noise")]
+    found = shortened([*names, "mle", names[0]])
+    assert len({*found}) == 5
+    assert found[0] == found[-1] == "constant_reward g_steps=90 reward=one"
+    assert shortened(["a_long_name_of_a_model_that_stands_alone"]) == ["a_long_name_o…ands_alone"]
+
+
+def test_the_short_leaderboard_is_short_whatever_is_in_it(board: Board) -> None:
+    for n in (1, 12, 60):
+        boards = boards_of(board, *({"task_config": {"number": i}} for i in range(n)))
+        text = to_overview(boards, "pages")
+        assert text.count("\n") <= LINES
+        for name in names_of(boards).values():
+            assert name in text.replace("\\", "")
+    assert "### " not in to_overview(boards_of(board, *({"task_config": {"n": i}} for i in range(99))), "pages")
+
+
+def test_its_links_lead_to_headings_and_pages(tmp_path: Path, board: Board) -> None:
+    names = ("", "a's (b) [c], d_e", "a*b", "a*b")
+    boards = boards_of(board, *({"task": name, "data_sha256": f"{i}" * 64} for i, name in enumerate(names)))
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "mine.md").write_text("# Mine\n")
+    (tmp_path / "pages" / "gone.md").write_text("# Gone\n\n[All boards](../TABLE.md) · what was a board\n")
+    write_overview(boards, tmp_path / "TABLE.md", tmp_path / "pages", ["No GAN is better."])
+    kept = {path.name for path in (tmp_path / "pages").iterdir()}
+    pages = {f"{name}.md" for name in page_names(boards).values()}
+    assert kept == {"mine.md", LEGEND, f"{FIGURE}.svg", *pages}
+    text = (tmp_path / "TABLE.md").read_text()
+    assert "No GAN is better." in text
+    headings = MarkdownIt("commonmark").enable("table").parse(text)
+    titles = [headings[i + 1].content for i, token in enumerate(headings) if token.type == "heading_open"]
+    assert len(titles) == len({*titles})
+    links = _LINK.findall(text)
+    assert sum(link.startswith("#") for link in links) == 4
+    for link in links:
+        assert link.startswith("#") or (tmp_path / link).is_file(), link
+    for page in pages:
+        for link in _LINK.findall((tmp_path / "pages" / page).read_text().split("\n")[2]):
+            assert (tmp_path / "pages" / link).is_file()
+
+
+def test_the_main_table_says_quality_diversity_and_state(tmp_path: Path) -> None:
+    ends = [("mle", 0.7, 0.8), ("seqgan", 0.6, 0.9)]
+    runs = [
+        record(model, seed, evaluation(bleu_2=b + seed / 100, self_bleu_2=s, nll_gen=4.0))
+        for model, b, s in ends
+        for seed in range(3)
+    ]
+    runs[-1] = replace(runs[-1], alarms=(Alarm(kind="collapse", phase="adversarial", step=9, message="few"),))
+    runs.append(record("relgan", 0, evaluation(bleu_2=0.5, self_bleu_2=0.4)))
+    board = only(tables(tmp_path, *runs))
+    assert [word for word, _ in headline_keys(board)] == ["quality", "diversity", "both"]
+    table, left_out = main_table(board, 10)
+    states = {line.row.model: table.columns[1].text(line.cells[1]) for line in table.lines if line.row is not None}
+    assert left_out == 0
+    assert states == {"mle": "baseline", "seqgan": "ranked, collapsed 1/3", "relgan": "incomplete 1/1"}
+    assert [line.row.model for line in main_table(board, 1)[0].lines if line.row is not None] == ["mle"]
+
+
+def test_a_long_board_keeps_its_models(board: Board) -> None:
+    kept = most_telling(board, len(board.rows) - 1)
+    gone = [one for one in board.rows if one not in kept]
+    assert len(gone) == 1
+    assert gone[0].status == "reference" or not gone[0].baseline
+    assert row(board, "mle") in most_telling(board, 1)
+
+
+def test_the_terminal_of_80_columns_holds_the_main_tables(board: Board) -> None:
+    file = StringIO()
+    boards = Boards(boards=[board], reasons=list("abcdef"), notices=["one was not counted"], problems=["no JSON"])
+    print_overview(boards, "All tables: there.", Console(file=file, width=80))
+    told = file.getvalue()
+    assert max(map(len, told.splitlines())) <= 80
+    for words in ("All tables: there.", "one was not counted", "no JSON", "6 reasons", "seqgan", names_of(boards)[1]):
+        assert words in told
+
+
+def test_the_command_is_brief_unless_everything_is_asked_for(tmp_path: Path) -> None:
+    tables(tmp_path, *example())
+    brief = CliRunner().invoke(app, ["build", str(tmp_path / "runs")])
+    full = CliRunner().invoke(app, ["build", str(tmp_path / "runs"), "--full"])
+    assert brief.exit_code == full.exit_code == 0
+    assert len(brief.stdout.splitlines()) < len(full.stdout.splitlines()) / 2
+    assert "leaderboard.md, or --full" in brief.stdout.replace("\n", " ")
+    assert "How to read this" in full.stdout
+
+
+def test_every_score_of_every_seed_in_one_file(tmp_path: Path) -> None:
+    boards = tables(tmp_path, *example())
+    lines = list(score_lines(boards))
+    wanted = {
+        (run.run_id, temperature, key): value
+        for board in boards.boards for one in (*board.rows, *board.apart) for run in one.runs
+        for temperature, values in run.values.items() for key, value in values.items()
+    }  # fmt: skip
+    ends = {(line["run_id"], line["temperature"], line["key"]): line["value"] for line in lines if line["at"] == "end"}
+    assert ends == wanted
+    assert all(tuple(line) == SCORE_COLUMNS for line in lines)
+    written = pd.read_csv(write_csv(boards, tmp_path / "s.csv"))
+    stored = pd.read_parquet(write_parquet(boards, tmp_path / "s.parquet"))
+    assert list(written.columns) == list(stored.columns) == list(SCORE_COLUMNS)
+    assert written["value"].tolist() == stored["value"].tolist() == [line["value"] for line in lines]
+
+
+def test_the_block_of_a_readme(tmp_path: Path) -> None:
+    boards = tables(tmp_path, *example())
+    readme, table, pages = tmp_path / "README.md", tmp_path / "T.md", tmp_path / "pages"
+    readme.write_text(f"# Mine\n\n{BEGIN}\nold\n{END}\nrest\n")
+    write_overview(boards, table, pages)
+    write_readme(boards, readme, table, pages, ["It is so."])
+    first = readme.read_text()
+    assert first.startswith(f"# Mine\n\n{BEGIN}\n\nIt is so.")
+    assert first.endswith(f"{END}\nrest\n")
+    assert "old" not in first
+    assert "| mle" in first
+    for link in _LINK.findall(first):
+        assert (tmp_path / link).is_file(), link
+    write_readme(boards, readme, table, pages, ["It is so."])
+    assert readme.read_text() == first
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])
+def test_a_readme_without_its_two_marks_is_refused_before_anything_is_written(tmp_path: Path, text: str) -> None:
+    tables(tmp_path, *example())
+    (tmp_path / "README.md").write_text(text)
+    out = ["--markdown", str(tmp_path / "T.md"), "--pages", str(tmp_path / "pages")]
+    told = CliRunner().invoke(app, ["build", str(tmp_path / "runs"), *out, "--readme", str(tmp_path / "README.md")])
+    assert told.exit_code == 2
+    assert BEGIN in told.stderr.replace("\n", " ") or BEGIN in told.stderr
+    assert not (tmp_path / "T.md").exists()
+
+
+@pytest.mark.parametrize(("options", "said"), [(["--pages", "p"], "--markdown"), (["--readme", "r"], "--pages")])
+def test_options_that_need_another(tmp_path: Path, options: list[str], said: str) -> None:
+    told = CliRunner().invoke(app, ["build", str(tmp_path), *options])
+    assert told.exit_code == 2
+    assert said in told.stderr
