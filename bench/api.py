@@ -24,7 +24,7 @@ from bench.score.references import load_data, scored_against
 from bench.text.content import Format
 from bench.text.sample_files import read_samples
 from bench.text.tokenizers import Tokenizer
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
+from bench.tracking.options import TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
     from baselines.common.interface import TextGenerator
@@ -70,7 +70,7 @@ def run(
     options = LaunchOptions(
         runs=folder,
         slots=slots(configs, jobs, None),
-        tracking=TrackingOptions(tracker, tracking_uri or default_uri(folder), EXPERIMENT),
+        tracking=TrackingOptions(tracker, tracking_uri or default_uri(folder)),
         rerun=rerun,
     )
     outcomes = start([config.resolve() for config in configs], options, console=SafeConsole(quiet=not progress))

@@ -49,7 +49,7 @@ from bench.terminal import (
     errors,
 )
 from bench.tracking.mlflow import sync
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
+from bench.tracking.options import TrackerName, TrackingOptions, default_uri
 
 __all__ = ["app", "describe", "describe_suite", "spread"]
 
@@ -195,7 +195,7 @@ def run_command(
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
-    experiment: Experiment = EXPERIMENT,
+    experiment: Experiment = None,
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
@@ -213,7 +213,7 @@ def run_command(
         options = LaunchOptions(
             runs=runs,
             slots=slots(configs, jobs, jobs_per_gpu),
-            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment or None),
             rerun=rerun,
             save_every=save_every,
         )
@@ -232,7 +232,7 @@ def suite_command(
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
-    experiment: Experiment = EXPERIMENT,
+    experiment: Experiment = None,
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with UserErrors():
@@ -240,7 +240,7 @@ def suite_command(
         options = LaunchOptions(
             runs=runs,
             slots=slots(configs, jobs, jobs_per_gpu),
-            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment or None),
             rerun=rerun,
             save_every=save_every,
         )
@@ -354,7 +354,7 @@ def _kind(name: str) -> Kind:
 def sync_command(
     runs: Annotated[Path, typer.Argument(help="Folder that holds run folders.")],
     tracking_uri: TrackingUri = None,
-    experiment: Experiment = EXPERIMENT,
+    experiment: Experiment = None,
 ) -> None:
     """Rebuild MLflow from run folders."""
     with UserErrors():
@@ -363,8 +363,11 @@ def sync_command(
         if not folders:
             raise ValueError(f"no run.json below {runs}")
         uri = tracking_uri or default_uri(runs)
-        synced = sync(folders, uri, experiment)
-        console.print(f"{counted(len(synced.runs), 'run')} in {uri}, experiment {experiment}")
+        synced = sync(folders, uri, experiment or None)
+        console.print(f"{counted(len(synced.runs), 'run')} in {uri}")
+        if synced.runs:
+            tracking = TrackingOptions(TrackerName.mlflow, uri, experiment or None)
+            console.print(tracking.hint([folder for folder, _ in synced.runs]))
         for folder, reason in synced.errors:
             errors.print(f"{folder}: {reason}", style="red")
         if synced.errors:

@@ -62,7 +62,10 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking URI. Default: sqlite in the runs folder."),
 ]
-Experiment = Annotated[str, typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="MLflow experiment.")]
+Experiment = Annotated[
+    str | None,
+    typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="MLflow experiment. Default: one for each task and text."),
+]
 
 
 class UserErrors:

@@ -92,7 +92,7 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
     with console.status("setting up the trackers"):
         tracking = options.tracking.prepared(options.runs)
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console, steps=steps)
-    if hint := tracking.hint():
+    if hint := tracking.hint([outcome.folder for outcome in outcomes]):
         console.print(f"\n{hint}")
     return outcomes
 

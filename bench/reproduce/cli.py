@@ -38,7 +38,7 @@ from bench.terminal import (
     errors,
 )
 from bench.text.escapes import json_text
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions, default_uri
+from bench.tracking.options import TrackerName, TrackingOptions, default_uri
 
 if TYPE_CHECKING:
     from bench.launch.workers import Outcome  # torch: not where verdicts are only listed
@@ -77,7 +77,7 @@ def reproduce_command(
     save_every: SaveEvery = 60.0,
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
-    experiment: Experiment = EXPERIMENT,
+    experiment: Experiment = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
@@ -98,7 +98,7 @@ def reproduce_command(
         options = LaunchOptions(
             runs=runs,
             slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
-            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment),
+            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment or None),
             save_every=save_every,
             deadline=deadline,
         )

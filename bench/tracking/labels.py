@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bench.record import Evaluation, RunRecord, RunStart
+from bench.registry import find, is_file, names
 from metrics.common.signature import setting_text
 
 __all__ = [
+    "EXPERIMENT",
     "EXPERIMENT_NOTE",
     "PARAM_LIMIT",
     "child_name",
     "child_note",
     "child_tags",
+    "experiment_name",
     "key",
     "params",
     "parent_name",
     "parent_note",
     "parent_tags",
     "protocol",
+    "row",
 ]
+
+EXPERIMENT = "textgan-bench"
+"""What the names of experiments begin with. Once the only one: runs that are in it stay there."""
 
 PARAM_LIMIT = 500
 """Characters of a parameter that every MLflow 2 and 3 server takes."""
 _TAG_LIMIT = 5000
+_MOST_SETTINGS = 100
+"""Characters of a task's settings in the name of an experiment."""
 
 EXPERIMENT_NOTE = (
     "Runs of textgan-bench. A row without a seed is one configuration of a model on a task; below it are its seeds. "
     "`score/…`: samples at temperature 1, over training steps. `temperature/…`: samples at the end of training, step = "
-    "100 × temperature. `train/…`: what the model reports. `usage/…`: what the run took. `mean/…`: mean of the last "
-    "scores over the completed seeds. This is a mirror of the run folders; `sync` makes it again from them."
+    "100 × temperature. `train/…`: what the model reports. `usage/…`: what the run took. `mean/…`, `sd/…`: mean and "
+    "standard deviation of the last scores over the completed seeds, `seeds` of them. This is a mirror of the run "
+    "folders; `sync` makes it again from them."
 )
 
 
@@ -41,14 +54,56 @@ def protocol(start: RunStart) -> str:
     return f"{start.task}@{start.task_version}"
 
 
+def experiment_name(start: RunStart) -> str:
+    """`textgan-bench/oracle_lstm@2 (length=40)`: one for each text, as scores of different texts are not comparable.
+
+    Said are a reduced scale that has a text of its own, the settings that are not the scale's, the file that the task
+    reads, and, where all that does not tell the text, the first digits of the data's hash.
+    """
+    files = [name for name in start.task_config if name not in start.settings_of_text]
+    reduced, defaults = (False, None) if is_file(start.task) else _defaults(start.task, start.scale)
+    shown = [start.scale] * reduced + [Path(str(start.task_config[name])).name for name in files]
+    for name, value in start.settings_of_text.items():
+        if defaults is not None and (name not in defaults or _text(defaults[name]) != _text(value)):
+            shown.append(f"{name}={setting_text(value) if isinstance(value, str | int | float) else _text(value)}")
+    text = ", ".join(shown)
+    cut = len(text) > _MOST_SETTINGS
+    if files or defaults is None or cut:
+        text = ", ".join(filter(None, [text[:_MOST_SETTINGS] + "…" * cut, start.data_sha256[:8]]))
+    name = f"{EXPERIMENT}/{Path(start.task).name}@{start.task_version}"
+    return f"{name} ({text})" if text else name
+
+
+@functools.cache
+def _defaults(task: str, scale: str) -> tuple[bool, dict[str, Any] | None]:
+    """Whether a scale has settings of its own, and setting -> value of a registered task at that scale.
+
+    None where there is no such task here. No file of a user is run.
+    """
+    if task not in names("tasks"):
+        return False, None
+    found = find("tasks", task)
+    of_scale = found.scales.get(scale, {})
+    fields = [field for field in dataclasses.fields(found) if field.default is not dataclasses.MISSING]
+    return bool(of_scale), {field.name: field.default for field in fields} | dict(of_scale)
+
+
+def row(start: RunStart) -> str:
+    """`seqgan 1f4c · small`: all seeds of a configuration have it. The digits, which tell configurations of a model
+    apart, come before what may be cut: MLflow shows about 20 characters."""
+    model = Path(start.model).name
+    changed = start.shown_model.removeprefix(start.model)
+    return f"{model} {start.config_hash[:4]} · {start.shown_scale}{changed}"
+
+
 def parent_name(start: RunStart) -> str:
-    """`seqgan on oracle_lstm · small · 1f4c`; the digits tell configurations apart."""
-    return f"{start.shown_model} on {start.task} · {start.shown_scale} · {start.config_hash[:4]}"
+    """`seqgan 1f4c · small · oracle_lstm`."""
+    return f"{row(start)} · {Path(start.task).name}"
 
 
 def child_name(start: RunStart) -> str:
-    """`seqgan · seed 0 · oracle_lstm`: MLflow's column shows about 20 characters, so what differs comes first."""
-    return f"{start.shown_model} · seed {start.seed} · {start.task}"
+    """`seed 0 · seqgan 1f4c · small · oracle_lstm`: it stands below its parent, from which it differs in the seed."""
+    return f"seed {start.seed} · {parent_name(start)}"
 
 
 def parent_tags(start: RunStart) -> dict[str, str]:
@@ -56,6 +111,7 @@ def parent_tags(start: RunStart) -> dict[str, str]:
     return {
         "level": "configuration",
         "model": start.model,
+        "row": row(start),
         "task": start.task,
         "protocol": protocol(start),
         "scale": start.shown_scale,
@@ -100,7 +156,7 @@ def parent_note(start: RunStart) -> str:
     """Description of a configuration."""
     return (
         f"**{start.shown_model}** on **{protocol(start)}**, scale {start.shown_scale}, "
-        f"configuration `{start.config_hash}`. One run below it per seed; `mean/…` is over the completed seeds."
+        f"configuration `{start.config_hash}`. One run below it per seed; `mean/…` and `sd/…` are over those completed."
     )
 
 

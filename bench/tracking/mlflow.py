@@ -1,9 +1,9 @@
 """MLflow as a mirror of run folders: it follows their diaries, live, and afterwards by `python -m bench sync`.
 
-One parent run per model, task and configuration, one child per seed. The files of the run folder are the truth. So a
-run under way, a resumed run, a run whose server was away, and a finished folder are one case: tell what MLflow does
-not have. A failure of MLflow, whatever it is, is a warning of one line and never costs a run; the parts (values,
-files, state, parent) fail alone, and `sync` repairs them.
+One experiment per text, one parent run per configuration, one child per seed. The files of the run folder are the
+truth. So a run under way, a resumed run, a run whose server was away, and a finished folder are one case: tell what
+MLflow does not have. A failure of MLflow, whatever it is, is a warning of one line and never costs a run; the parts
+(values, files, state, parent, views, pictures) fail alone, and `sync` repairs them.
 """
 
 from __future__ import annotations
@@ -13,34 +13,39 @@ import importlib.util
 import json
 import logging
 import math
+import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.places import command
 from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
-from bench.run_folder import DIARY, RECORD, START, WEIGHTS, is_regular, read_regular
-from bench.tracking import labels, mlflow_store
+from bench.run_folder import DIARY, RECORD, SAMPLES, START, WEIGHTS, is_regular, read_regular
+from bench.tracking import labels, mlflow_store, pictures, views
 from bench.tracking.diary import DiaryReader, TrainingValues
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+    from numpy.typing import NDArray
 
-__all__ = ["EXPERIMENT", "MlflowRun", "MlflowTracker", "Synced", "prepare", "sync"]
+__all__ = ["MlflowRun", "MlflowTracker", "Synced", "experiments_of", "prepare", "sync"]
 
-EXPERIMENT = "textgan-bench"
 _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+_TABLE = "samples.json"
 _FILES = (START, DIARY, RECORD, WEIGHTS)
 _MOST_DIGESTED = 1 << 30
 _PATIENCE = 10.0
 """Seconds: when a failure took longer, the server is away, and the other parts are not tried."""
 _TOLD = "told"
 """Tag of a run of which MLflow has everything: the digest of its folder."""
+_TELLING = b"2\n"
+"""Part of that digest: another one where more is told of a folder than before, so that `sync` adds it."""
 _logger = logging.getLogger(__name__)
 
 
@@ -53,7 +58,8 @@ class MlflowRun:
     run_id: str
     """MLflow's own id of the child."""
 
-    def __init__(self, folder: Path, uri: str, experiment: str = EXPERIMENT) -> None:
+    def __init__(self, folder: Path, uri: str, experiment: str | None = None) -> None:
+        """`experiment`: its name; None: that of the run's text."""
         self._folder = folder
         self._uri = uri
         self._diary = DiaryReader(folder)
@@ -66,15 +72,17 @@ class MlflowRun:
         self._final: Evaluation | None = None
         self._monitor: SystemMetricsMonitor | None = None
         self._errors: list[Exception] = []
+        self._completed: list[Run] = []
         mlflow_store.load()
         with mlflow_store.lock(uri):
             self._client = mlflow_store.connect(uri)
-            self._experiment_id = mlflow_store.ensure_experiment(self._client, uri, experiment)
+            self._experiment_id = self._home(experiment)
             parent = mlflow_store.ensure_parent(self._client, self._experiment_id, self._start, self._start_ms)
             self._parent_id = parent
             run = self._find() or self._create()
             self.run_id = str(run.info.run_id)
             self._part(self._log_data)  # two processes that write one data set at once would collide
+            self._part(self._show)
         self._known = self._history(run)
         self._client.update_run(self._parent_id, status="RUNNING")
         self._client.update_run(self.run_id, status="RUNNING")
@@ -107,6 +115,9 @@ class MlflowRun:
         self._part(lambda: self._client.set_terminated(self.run_id, _STATES[status], self._last_ms))
         self._part(self._summarise)
         self._part(self._send_files)
+        self._part(self._show_scores)
+        self._part(self._picture_samples)
+        self._part(self._picture_trade)
         if self._errors:
             raise self._errors[0]
         self._client.set_tag(self.run_id, _TOLD, _digest(self._folder))
@@ -149,6 +160,27 @@ class MlflowRun:
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None
+
+    def _home(self, experiment: str | None) -> str:
+        """The id of the experiment: of the name; else of the run's text, unless the run is in what was once for all."""
+        if experiment is None and (old := _alive(self._client, labels.EXPERIMENT)):
+            self._experiment_id = old
+            if self._find() is not None:
+                return old
+        return mlflow_store.ensure_experiment(
+            self._client, self._uri, experiment or labels.experiment_name(self._start)
+        )
+
+    def _show(self, scores: Iterable[str] = ()) -> None:
+        """The experiment's views; hold the lock."""
+        views.seed(self._client, self._experiment_id, labels.EXPERIMENT_NOTE, scores)
+
+    def _show_scores(self) -> None:
+        """The views again, if a completed seed has scores that they do not show."""
+        names = {key for run in self._completed for key in run.data.metrics if key.startswith("score/")}
+        if names:
+            with mlflow_store.lock(self._uri):
+                self._show(name.removeprefix("score/") for name in names)
 
     def _find(self) -> Run | None:
         wanted = f"tags.level = 'run' and tags.run_id = '{self._start.run_id}'"
@@ -225,6 +257,7 @@ class MlflowRun:
     def _add_usage(self, record: RunRecord) -> None:
         """What the run took, so that quality can be plotted against cost."""
         when = self._last_ms / 1000
+        self._add_metric("alarms", float(len(self._alarms)), 0, when)
         for phase in record.phases:
             self._add_metric(f"usage/{phase.name}_seconds", phase.seconds, 0, when)
             self._add_metric(f"usage/{phase.name}_real_sentences", phase.real_sentences, 0, when)
@@ -253,7 +286,7 @@ class MlflowRun:
             self._tags.clear()
 
     def _summarise(self) -> None:
-        """The parent's state, and the mean of the last scores over its completed seeds.
+        """The parent's state, and mean and standard deviation of the last scores over its completed seeds.
 
         At step 0, whatever the number of seeds: MLflow then draws bars that compare the configurations.
         """
@@ -261,24 +294,72 @@ class MlflowRun:
 
         wanted = f"tags.mlflow.parentRunId = '{self._parent_id}' and tags.level = 'run'"
         seeds = self._client.search_runs([self._experiment_id], wanted, max_results=1000)
-        done = [run for run in seeds if run.info.status == "FINISHED"]
+        done = self._completed = [run for run in seeds if run.info.status == "FINISHED"]
         self._client.set_tag(self._parent_id, "seeds", f"{len(done)} of {len(seeds)} completed")
         if all(run.info.status != "RUNNING" for run in seeds):
             state = next((s for s in ("KILLED", "FAILED") if any(run.info.status == s for run in seeds)), "FINISHED")
             end = max((run.info.end_time or 0 for run in seeds), default=self._last_ms)
             self._client.set_terminated(self._parent_id, state, end)
         shown = self._client.get_run(self._parent_id).data.metrics
-        if not done or shown.get("mean/seeds") == len(done):
+        if not done or shown.get("seeds") == len(done):
             return
         end = max(run.info.end_time or 0 for run in done)
         names = [name for name in done[0].data.metrics if name.startswith("score/")]
-        means = {
-            f"mean/{name.removeprefix('score/')}": math.fsum(run.data.metrics[name] for run in done) / len(done)
-            for name in names
-            if all(name in run.data.metrics for run in done)
-        }
-        means["mean/seeds"] = float(len(done))
-        self._client.log_batch(self._parent_id, metrics=[Metric(key, value, end, 0) for key, value in means.items()])
+        told = {"seeds": float(len(done))}
+        for name in names:
+            values = [run.data.metrics[name] for run in done if name in run.data.metrics]
+            if len(values) == len(done):
+                told[f"mean/{name.removeprefix('score/')}"] = math.fsum(values) / len(values)
+                if len(values) > 1:
+                    told[f"sd/{name.removeprefix('score/')}"] = statistics.stdev(values)
+        self._client.log_batch(self._parent_id, metrics=[Metric(key, value, end, 0) for key, value in told.items()])
+
+    def _picture_samples(self) -> None:
+        """On the parent, a picture and a table of the sentences of its first completed seed, which has to be this run.
+
+        Of that seed alone the folder is at hand.
+        """
+        path = self._folder / SAMPLES
+        first = min(self._completed, key=lambda run: _number(run.data.tags.get("seed", "")), default=None)
+        if first is None or first.info.run_id != self.run_id or not is_regular(path):
+            return
+        sentences = read_regular(path).decode("utf-8", "replace").removesuffix("\n").split("\n")
+        title = f"{labels.row(self._start)}, seed {self._start.seed}"
+        table = pictures.samples_table(sentences, self._start.seed)
+        if self._is_new(views.SAMPLES_IMAGE, [title, table]):
+            self._client.log_text(self._parent_id, table, _TABLE)
+            listed = json.dumps([{"path": _TABLE, "type": "table"}])
+            self._client.set_tag(self._parent_id, "mlflow.loggedArtifacts", listed)
+            self._send_picture(views.SAMPLES_IMAGE, pictures.samples_picture(sentences, title), [title, table])
+
+    def _picture_trade(self) -> None:
+        """On the parent, quality against diversity over the temperatures of its completed seeds."""
+        keys = [key for run in self._completed for key in run.data.metrics if key.startswith("temperature/")]
+        pair = views.trade(key.removeprefix("temperature/") for key in keys)
+        if pair is None:
+            return
+        traces: dict[str, pictures.Trace] = {}
+        for run in sorted(self._completed, key=lambda run: _number(run.data.tags.get("seed", ""))):
+            x, y = (self._steps(run, f"temperature/{name}") for name in pair)
+            if trace := {step: (x[step], y[step]) for step in sorted(x.keys() & y.keys())}:
+                traces[f"seed {run.data.tags.get('seed')}"] = trace
+        content = [labels.row(self._start), *pair, traces]
+        if traces and self._is_new(views.TRADE_IMAGE, content):
+            picture = pictures.trade_picture(traces, *pair, title=labels.row(self._start))
+            self._send_picture(views.TRADE_IMAGE, picture, content)
+
+    def _steps(self, run: Run, key: str) -> dict[int, float]:
+        """Step -> value of a metric of a seed."""
+        known = self._client.get_metric_history(run.info.run_id, key) if key in run.data.metrics else []
+        return {metric.step: metric.value for metric in known}
+
+    def _is_new(self, image: str, content: object) -> bool:
+        """Whether the parent lacks this picture: MLflow keeps all that it is ever told."""
+        return self._client.get_run(self._parent_id).data.tags.get(f"picture.{image}") != _short(content)
+
+    def _send_picture(self, image: str, pixels: NDArray[Any], content: object) -> None:
+        self._client.log_image(self._parent_id, pixels, key=image, step=0, timestamp=self._last_ms)
+        self._client.set_tag(self._parent_id, f"picture.{image}", _short(content))
 
 
 class MlflowTracker:
@@ -288,7 +369,7 @@ class MlflowTracker:
     """
 
     def __init__(
-        self, uri: str, experiment: str = EXPERIMENT, *, every: float = 5.0, system_metrics: bool = True
+        self, uri: str, experiment: str | None = None, *, every: float = 5.0, system_metrics: bool = True
     ) -> None:
         """`every`: seconds between two looks at the diary. Raises ValueError as `mlflow_store.check` does."""
         mlflow_store.check(uri)
@@ -334,14 +415,16 @@ class MlflowTracker:
             _logger.warning("MLflow failed at %s: %s; the run goes on, %s", self._uri, _one_line(error), then)
 
 
-def _again(runs: Path, uri: str, experiment: str) -> str:
+def _again(runs: Path, uri: str, experiment: str | None) -> str:
     """The command that makes the mirror of run folders later."""
-    named = [] if experiment == EXPERIMENT else ["--experiment", experiment]
+    named = [] if experiment is None else ["--experiment", experiment]
     return command("bench", "sync", runs, "--tracking-uri", uri, *named)
 
 
-def prepare(uri: str, experiment: str = EXPERIMENT, runs: Path = Path("runs")) -> bool:
-    """Make the database and the experiment, before workers start. False, with a warning: MLflow failed.
+def prepare(uri: str, experiment: str | None = None, runs: Path = Path("runs")) -> bool:
+    """Make the database, and the experiment if it has a name, before workers start.
+
+    False, with a warning: MLflow failed.
 
     Raises ValueError as `mlflow_store.check` does.
     """
@@ -349,7 +432,11 @@ def prepare(uri: str, experiment: str = EXPERIMENT, runs: Path = Path("runs")) -
     try:
         mlflow_store.load()
         with mlflow_store.lock(uri):
-            mlflow_store.ensure_experiment(mlflow_store.connect(uri), uri, experiment)
+            client = mlflow_store.connect(uri)
+            if experiment is not None:
+                mlflow_store.ensure_experiment(client, uri, experiment)
+            else:
+                client.get_experiment_by_name(labels.EXPERIMENT)  # is the server there?
     except Exception as error:  # noqa: BLE001 - as above
         _logger.warning(
             "MLflow cannot be used at %s: %s; the runs go on, later: %s",
@@ -370,7 +457,25 @@ class Synced(NamedTuple):
     """Folder and why MLflow does not have it."""
 
 
-def sync(run_folders: Iterable[Path], uri: str, experiment: str = EXPERIMENT) -> Synced:
+def experiments_of(run_folders: Iterable[Path], uri: str, experiment: str | None = None) -> dict[str, str]:
+    """Name -> MLflow's id of the experiments that have these runs. Empty where MLflow cannot be asked."""
+    try:
+        starts = [read_start(folder / START) for folder in run_folders if is_regular(folder / START)]
+        wanted = dict.fromkeys([experiment] if experiment else map(labels.experiment_name, starts))
+        mlflow_store.load()
+        with mlflow_store.lock(uri):
+            client = mlflow_store.connect(uri)
+        if experiment is None and (old := _alive(client, labels.EXPERIMENT)):
+            there = {run.data.tags.get("run_id") for run in _all_runs(client, [old])}
+            wanted = dict.fromkeys(
+                labels.EXPERIMENT if start.run_id in there else labels.experiment_name(start) for start in starts
+            )
+        return {name: found for name in wanted if (found := _alive(client, name))}
+    except Exception:  # noqa: BLE001 - a server, a driver or a damaged file may raise anything
+        return {}
+
+
+def sync(run_folders: Iterable[Path], uri: str, experiment: str | None = None) -> Synced:
     """Tell MLflow all that it lacks of these folders, with the original times. A folder that cannot be read stops none.
 
     A run without a record is told as interrupted; if it is still going on, its own tracker corrects that at the end.
@@ -404,7 +509,7 @@ def _digest(folder: Path) -> str:
 
     Raises ValueError for a file that is too large to be read.
     """
-    total = hashlib.sha256()
+    total = hashlib.sha256(_TELLING)
     for path in _files(folder):
         total.update(f"{path.name} {path.stat().st_size}\n".encode())
         if path.name in (START, DIARY, RECORD):
@@ -412,21 +517,18 @@ def _digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _told(uri: str, experiment: str) -> dict[str, str]:
+def _told(uri: str, experiment: str | None) -> dict[str, str]:
     """Digest of a folder -> MLflow's run id, of the runs that are whole there. Empty where nothing can be asked."""
     try:
         mlflow_store.load()
         with mlflow_store.lock(uri):
             client = mlflow_store.connect(uri)
-            found = client.get_experiment_by_name(experiment)
-        if found is None or found.lifecycle_stage == "deleted":
-            return {}
-        runs: list[Run] = []
-        token: str | None = ""
-        while token is not None:
-            page = client.search_runs([found.experiment_id], max_results=1000, page_token=token or None)
-            runs += page
-            token = page.token or None
+            if experiment is None:
+                named = client.search_experiments(filter_string=f"name LIKE '{labels.EXPERIMENT}%'")
+                places = [e.experiment_id for e in named if f"{e.name}/".startswith(f"{labels.EXPERIMENT}/")]
+            else:
+                places = [found] if (found := _alive(client, experiment)) else []
+        runs = _all_runs(client, places)
     except Exception:  # noqa: BLE001 - the first folder says what is wrong
         return {}
     parents = {run.info.run_id for run in runs if run.info.status != "RUNNING"}
@@ -437,6 +539,32 @@ def _told(uri: str, experiment: str) -> dict[str, str]:
         and run.info.status != "RUNNING"
         and run.data.tags.get("mlflow.parentRunId") in parents
     }
+
+
+def _alive(client: MlflowClient, experiment: str) -> str | None:
+    """The id of an experiment that is there and not deleted."""
+    found = client.get_experiment_by_name(experiment)
+    return None if found is None or found.lifecycle_stage == "deleted" else str(found.experiment_id)
+
+
+def _all_runs(client: MlflowClient, experiments: Sequence[str]) -> list[Run]:
+    runs: list[Run] = []
+    token: str | None = "" if experiments else None
+    while token is not None:
+        page = client.search_runs(list(experiments), max_results=1000, page_token=token or None)
+        runs += page
+        token = page.token or None
+    return runs
+
+
+def _number(seed: str) -> tuple[int, str]:
+    """Orders seeds as numbers."""
+    return len(seed), seed
+
+
+def _short(content: object) -> str:
+    """A digest of what a picture shows."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _one_line(error: BaseException) -> str:

@@ -13,11 +13,15 @@ from typing import Protocol
 
 from bench.places import command
 from bench.record import RunRecord
-from bench.tracking import mlflow_store
-from bench.tracking.mlflow import EXPERIMENT, MlflowTracker, prepare
+from bench.tracking import mlflow_store, views
+from bench.tracking.mlflow import MlflowTracker, experiments_of, prepare
 from bench.tracking.mlflow_store import default_uri
 
-__all__ = ["EXPERIMENT", "Tracker", "TrackerName", "TrackingOptions", "default_uri"]
+__all__ = ["Tracker", "TrackerName", "TrackingOptions", "default_uri"]
+
+
+_OWN_PAGES = "http://127.0.0.1:5000/"
+"""Where `mlflow ui` opens its pages, unless it is told another port."""
 
 
 class Tracker(Protocol):
@@ -46,7 +50,8 @@ class TrackingOptions:
 
     tracker: TrackerName = TrackerName.none
     uri: str = ""
-    experiment: str = EXPERIMENT
+    experiment: str | None = None
+    """Its name; None: one for each text."""
 
     def check(self) -> None:
         """Raise ValueError, before anything slow, if MLflow is not installed or refuses this kind of address."""
@@ -63,11 +68,21 @@ class TrackingOptions:
         """New ones, for one run."""
         return [MlflowTracker(self.uri, self.experiment)] if self.tracker is TrackerName.mlflow else []
 
-    def hint(self) -> str:
-        """Where the runs went, and the command that opens MLflow's pages; empty where nothing is tracked there."""
+    def hint(self, folders: Sequence[Path] = ()) -> str:
+        """Where these runs went: the command that opens MLflow's pages, and the address of the prepared view there.
+
+        Empty where nothing is tracked; one line where MLflow cannot be asked.
+        """
         if self.tracker is TrackerName.none:
             return ""
-        where = f"MLflow: experiment {self.experiment}"
+        found = experiments_of(folders, self.uri, self.experiment) if folders else {}
+        named = ", ".join(found) or self.experiment
+        where = "MLflow" + (f": experiment{'s' if len(found) > 1 else ''} {named}" if named else "")
         if mlflow_store.has_pages(self.uri):
-            return f"{where}: {command('mlflow', 'ui', '--backend-store-uri', self.uri)}"
-        return f"{where} at {self.uri}"
+            first = f"{where}: {command('mlflow', 'ui', '--backend-store-uri', self.uri)}"
+            opened = [f"then open {views.address(_OWN_PAGES, number)}" for number in found.values()]
+        else:
+            first = f"{where} at {self.uri}"
+            is_server = self.uri.startswith(("http:", "https:"))
+            opened = [f"open {views.address(f'{self.uri}/', number)}" for number in found.values() if is_server]
+        return "\n".join([first, *(f"  {line}" for line in opened)])

@@ -28,9 +28,13 @@ class Store:
     def client(self):
         return mlflow_store.connect(self.uri)
 
+    def experiments(self) -> dict[str, Any]:
+        """By name, without MLflow's own."""
+        return {e.name: e for e in self.client.search_experiments() if e.name != "Default"}
+
     def all(self) -> list[Any]:
-        experiment = self.client.get_experiment_by_name("textgan-bench")
-        return self.client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
+        places = [experiment.experiment_id for experiment in self.experiments().values()]
+        return self.client.search_runs(places, max_results=1000) if places else []
 
     def level(self, name: str) -> list[Any]:
         return [run for run in self.all() if run.data.tags["level"] == name]

@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.config import RunConfig
 from bench.launch import start
 from bench.launch.options import LaunchOptions
-from bench.tracking.options import EXPERIMENT, TrackerName, TrackingOptions
+from bench.tracking.options import TrackerName, TrackingOptions
 
 
 def said(task: dict[str, Any], runs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -22,7 +22,7 @@ def said(task: dict[str, Any], runs: Path, monkeypatch: pytest.MonkeyPatch) -> s
     config = RunConfig.model_validate(
         {"model": "mle", "scale": "smoke", "n_samples": 20, "metrics": ["unique"], **task}
     )
-    tracking = TrackingOptions(TrackerName.none, "", EXPERIMENT)
+    tracking = TrackingOptions(TrackerName.none, "")
     start.start([config.resolve()] * 2, LaunchOptions(runs=runs, tracking=tracking), console=Console(file=screen))
     return " ".join(screen.getvalue().split())
 
@@ -58,7 +58,7 @@ def test_a_run_goes_on_with_the_data_that_it_began_with(tmp_path: Path, monkeypa
     config = RunConfig.model_validate(
         {"model": "mle", "scale": "smoke", "n_samples": 20, "metrics": ["unique"], **settings}
     )
-    tracking = TrackingOptions(TrackerName.none, "", EXPERIMENT)
+    tracking = TrackingOptions(TrackerName.none, "")
     for _ in range(2):
         start.start([config.resolve()], LaunchOptions(runs=tmp_path / "runs", tracking=tracking), console=Console())
     (tmp_path / "mine.txt").write_text("\n".join(lines[:-1]) + "\n")

@@ -194,16 +194,19 @@ def test_the_environment_says_where_unless_an_option_does(tmp_path: Path, monkey
     monkeypatch.setenv("MLFLOW_TRACKING_URI", default_uri(tmp_path / "named"))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
     said = CliRunner().invoke(app, ["sync", str(folder)]).stdout
-    assert said == f"1 run in {default_uri(tmp_path / 'named')}, experiment theirs\n"
+    assert said.startswith(f"1 run in {default_uri(tmp_path / 'named')}\nMLflow: experiment theirs: ")
     options = ["--tracking-uri", default_uri(tmp_path / "option"), "--experiment", "mine"]
     said = CliRunner().invoke(app, ["sync", str(folder), *options]).stdout
-    assert said == f"1 run in {default_uri(tmp_path / 'option')}, experiment mine\n"
+    assert said.startswith(f"1 run in {default_uri(tmp_path / 'option')}\nMLflow: experiment mine: ")
     assert not (folder / "mlflow.db").exists()
 
 
 def test_a_changed_setting_is_in_every_name() -> None:
     start = cases.info(scale="paper", changed={"mle_steps": 5})
-    assert labels.parent_name(start).startswith("seqgan (mle_steps=5) on oracle_lstm · custom · ")
+    digits = start.config_hash[:4]
+    assert labels.row(start) == f"seqgan {digits} · custom (mle_steps=5)"
+    assert labels.parent_name(start) == f"seqgan {digits} · custom (mle_steps=5) · oracle_lstm"
+    assert labels.child_name(start).startswith(f"seed 0 · seqgan {digits} · custom")
     assert labels.parent_tags(start)["scale"] == labels.params(start)[0]["scale"] == "custom"
     assert "scale custom" in labels.child_note(start, None, None, ())
     assert labels.parent_tags(cases.info(scale="paper", changed={}))["scale"] == "paper"

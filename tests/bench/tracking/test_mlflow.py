@@ -24,6 +24,8 @@ from bench.tracking.mlflow_store import default_uri
 
 pytest.importorskip("mlflow")
 
+SEED_0, SEED_1 = (labels.child_name(cases.info(seed)) for seed in range(2))
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,7 +45,7 @@ def store(tmp_path: Path, migrated: Path) -> cases.Store:
 def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:
     cases.live(store, cases.info())
     (child,) = store.level("run")
-    seen = store.snapshot()["seqgan · seed 0 · oracle_lstm"]
+    seen = store.snapshot()[SEED_0]
     wanted = {"model": "seqgan", "task": "oracle_lstm", "protocol": "oracle_lstm@2", "seed": "0", "phase": "mle"}
     wanted |= {
         "git.sha": "abc123",
@@ -88,7 +90,7 @@ def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> 
     cases.begin(store, cases.info(0, "mle"))
     parents = {run.info.run_name: run for run in store.level("configuration")}
     assert len(parents) == 2
-    parent = parents[f"seqgan on oracle_lstm · smoke · {cases.info().config_hash[:4]}"]
+    parent = parents[labels.parent_name(cases.info())]
     seeds = [run for run in store.level("run") if run.data.tags["mlflow.parentRunId"] == parent.info.run_id]
     assert {run.data.tags["seed"]: run.info.status for run in seeds} == {
         "0": "FINISHED",
@@ -98,8 +100,9 @@ def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> 
     assert parent.info.status == "FAILED"
     assert parent.data.tags["seeds"] == "2 of 3 completed"
     assert parent.data.metrics["mean/bleu_2"] == pytest.approx(0.51)
-    assert parent.data.metrics["mean/seeds"] == 2
-    (other,) = (run for name, run in parents.items() if name.startswith("mle on oracle_lstm"))
+    assert parent.data.metrics["sd/bleu_2"] == pytest.approx(0.0)
+    assert parent.data.metrics["seeds"] == 2
+    (other,) = (run for name, run in parents.items() if name.startswith("mle "))
     assert other.info.status == "RUNNING"
 
 
@@ -237,8 +240,8 @@ def test_links_are_not_followed(store: cases.Store, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (folder / "samples-x.txt").symlink_to(tmp_path / "secret")
     assert sync([folder], store.uri).errors == []
-    assert "samples.txt" in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
-    assert "samples-x.txt" not in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
+    assert "samples.txt" in store.snapshot()[SEED_0]["files"]
+    assert "samples-x.txt" not in store.snapshot()[SEED_0]["files"]
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "run.json", "record.json", "weights.safetensors"])
@@ -270,10 +273,10 @@ def test_files_that_cannot_be_sent_leave_nothing_running_and_sync_sends_them(
     assert "/proc/nowhere" in caplog.text
     before = store.snapshot()
     assert {one["state"][0] for one in before.values()} == {"FINISHED"}
-    assert before["seqgan on oracle_lstm · smoke · " + cases.info().config_hash[:4]]["points"]["mean/seeds"]
-    assert before["seqgan · seed 0 · oracle_lstm"]["files"] == []
+    assert before[labels.parent_name(cases.info())]["points"]["seeds"]
+    assert before[SEED_0]["files"] == []
     assert sync([folder], store.uri).errors == []
-    assert "samples.txt" in store.snapshot()["seqgan · seed 0 · oracle_lstm"]["files"]
+    assert "samples.txt" in store.snapshot()[SEED_0]["files"]
 
 
 @pytest.mark.parametrize("method", ["log_inputs", "log_batch"])
@@ -288,11 +291,11 @@ def test_each_part_fails_alone(store: cases.Store, monkeypatch: pytest.MonkeyPat
         folder = cases.live(store, cases.info())
         cases.live(store, cases.info(seed=1), status="failed")
     seen = store.snapshot()
-    assert seen["seqgan · seed 0 · oracle_lstm"]["state"][0] == "FINISHED"
-    assert seen["seqgan · seed 1 · oracle_lstm"]["state"][0] == "FAILED"
-    assert "samples.txt" in seen["seqgan · seed 0 · oracle_lstm"]["files"]
+    assert seen[SEED_0]["state"][0] == "FINISHED"
+    assert seen[SEED_1]["state"][0] == "FAILED"
+    assert "samples.txt" in seen[SEED_0]["files"]
     assert sync([folder], store.uri).errors == []
-    seen = store.snapshot()["seqgan · seed 0 · oracle_lstm"]
+    seen = store.snapshot()[SEED_0]
     assert seen["inputs"]
     assert seen["points"]["score/bleu_2"]
     assert seen["params"]
@@ -320,17 +323,17 @@ def test_a_run_that_mlflow_has_is_not_told_again(store: cases.Store, monkeypatch
     store.client.set_terminated(again.runs[1][1], "RUNNING")
     assert sync(folders, store.uri).errors == []
     assert told == folders
-    assert store.snapshot()["seqgan · seed 1 · oracle_lstm"]["state"][0] == "FINISHED"
+    assert store.snapshot()[SEED_1]["state"][0] == "FINISHED"
 
 
 def test_a_deleted_experiment_is_restored(store: cases.Store, caplog: pytest.LogCaptureFixture) -> None:
     first = cases.live(store, cases.info())
     client = store.client
-    client.delete_experiment(client.get_experiment_by_name("textgan-bench").experiment_id)
+    client.delete_experiment(store.experiments()[labels.experiment_name(cases.info())].experiment_id)
     second = cases.live(store, cases.info(seed=1))
     assert "was deleted; it is restored" in caplog.text
     assert sync([first, second], store.uri).errors == []
-    assert {"seqgan · seed 0 · oracle_lstm", "seqgan · seed 1 · oracle_lstm"} < store.snapshot().keys()
+    assert {SEED_0, SEED_1} < store.snapshot().keys()
 
 
 def test_a_folder_that_cannot_be_read_stops_no_other(store: cases.Store) -> None:
@@ -370,7 +373,7 @@ def test_a_parameter_that_is_another_now_stays_with_a_tag(store: cases.Store) ->
     path = folder / "run.json"
     path.write_text(path.read_text().replace('"lr": 0.001', '"lr": 0.5'))
     assert sync([folder], store.uri).errors == []
-    seen = store.snapshot()["seqgan · seed 0 · oracle_lstm"]
+    seen = store.snapshot()[SEED_0]
     assert seen["params"]["model.lr"] == "0.001"
     assert seen["tags"]["params_of_an_earlier_start"] == "model.lr"
 

@@ -1,0 +1,96 @@
+"""Pictures of a configuration, for MLflow: its first sentences, and quality against diversity over the temperatures.
+
+Drawn with matplotlib into memory, without a display. Text of anybody is drawn as it is, never read as a formula.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from bench.text.escapes import shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+__all__ = ["Trace", "samples_picture", "samples_table", "trade_picture"]
+
+Trace = Mapping[int, tuple[float, float]]
+"""Of one seed: 100 × temperature -> (diversity, quality)."""
+_SENTENCES = 14
+_WIDTH = 74
+"""Characters of a sentence in a picture."""
+_TABLE = 200
+"""Sentences in the table; `samples.txt` beside the seed has all."""
+_INCHES = (6.4, 4.0)
+_DPI = 120
+
+
+def samples_picture(sentences: Sequence[str], title: str) -> NDArray[Any]:
+    """The first sentences, one a line -> (height, width, 4) bytes of red, green, blue and opacity."""
+    figure = _figure()
+    _text(figure, 0.02, 0.95, title, fontsize=11, fontweight="bold")
+    for place, sentence in enumerate(islice(sentences, _SENTENCES)):
+        text = shown(sentence) or "(an empty sentence)"
+        text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+        _text(figure, 0.02, 0.885 - place * 0.064, text, fontsize=9.5)
+    return _pixels(figure)
+
+
+def trade_picture(traces: Mapping[str, Trace], diversity: str, quality: str, title: str) -> NDArray[Any]:
+    """Quality against diversity: a thin line for each seed, and their mean with its temperatures.
+
+    -> as `samples_picture`
+    """
+    figure = _figure()
+    axes = figure.add_axes((0.12, 0.14, 0.84, 0.74))
+    for name, trace in traces.items():
+        points = [trace[step] for step in sorted(trace)]
+        axes.plot(*zip(*points, strict=True), ".-", color="0.7", linewidth=1, label=name)
+    common = sorted(set.intersection(*(set(trace) for trace in traces.values())))
+    mean = [
+        tuple(sum(trace[step][axis] for trace in traces.values()) / len(traces) for axis in (0, 1)) for step in common
+    ]
+    if mean:
+        axes.plot(*zip(*mean, strict=True), "o-", color="C0", label="mean over seeds")
+    for step, point in zip(common, mean, strict=True):
+        axes.annotate(f"T={step / 100:g}", point, xytext=(5, 5), textcoords="offset points", fontsize=8)
+    axes.set_xlabel(diversity, parse_math=False)
+    axes.set_ylabel(quality, parse_math=False)
+    axes.grid(alpha=0.3)
+    _text(figure, 0.02, 0.95, title, fontsize=11, fontweight="bold")
+    return _pixels(figure)
+
+
+def samples_table(sentences: Sequence[str], seed: int | None) -> str:
+    """A table as MLflow reads it, JSON of columns and rows: sentence, words, how often it is among the samples."""
+    times = Counter(sentences)
+    rows = [[seed, shown(text), len(text.split()), times[text]] for text in islice(sentences, _TABLE)]
+    columns = ["seed", "sentence", "words", "times among the samples"]
+    return json.dumps({"columns": columns, "data": rows}, ensure_ascii=False, allow_nan=False)
+
+
+def _figure() -> Figure:
+    from matplotlib.figure import Figure  # half a second that a run without MLflow does not need
+
+    return Figure(figsize=_INCHES, dpi=_DPI)
+
+
+def _text(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
+    figure.text(x, y, text, va="top", parse_math=False, **style)
+
+
+def _pixels(figure: Figure) -> NDArray[Any]:
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a character that the font lacks is drawn as a box; the table has it
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).copy()
