@@ -42,6 +42,7 @@ MARKERS = {
     "x-thin": ("x", "✕✕"),
     "cross-thin": ("+", "++"),
     "triangle-right": (">", "►▻"),
+    "diamond-tall": ("d", "♦♢"),
     "triangle-left": ("<", "◄◅"),
     "hexagon2": ("H", "⬣⬡"),
 }

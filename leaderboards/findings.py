@@ -23,11 +23,12 @@ from dataclasses import dataclass, replace
 from scipy import special
 
 from bench.seeds import CONFIDENCE
+from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.curves import quality_at
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
 from leaderboards.statistics import better_than_first, seed_mean, targets
 
-__all__ = ["CONTROL", "LOSSES", "Change", "Finding", "changes", "finding", "sentences"]
+__all__ = ["CONTROL", "LOSSES", "Change", "Finding", "changes", "finding", "sentences", "table"]
 
 CONTROL = "constant_reward"
 """As many steps as an adversarial phase, the reward a constant."""
@@ -188,34 +189,58 @@ def _against_baseline(board: Board) -> Iterator[tuple[Row, str, bool]]:
 
 def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     """The answer in words, the control beside it. `name` says which board."""
-    measured, control = found.measured, [c for c in found.changes if c.control]
-    models = sorted({c.row.model for c in measured})
-    boards = list(dict.fromkeys(name(c.board) for c in measured))
-    lowered, raised = found.lowered, found.raised
-    answer = (
-        f"the adversarial phase brought the model nearer to its text in {len(lowered)} of {len(measured)} measurements"
-        if lowered
-        else f"in none of {len(measured)} measurements did the adversarial phase bring the model nearer to its text"
-    )
-    first = (
-        f"Do these GANs learn from their discriminator? On {_listed(boards)}, {answer}, and took it away in "
-        f"{len(raised)} ({_listed(models)}; {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}; "
-        "paired by seed, Holm's correction at 5%)."
-    )
-    lines = [first]
-    lines += [f"Lowered: {_of(c, name)}." for c in lowered]
-    if control:
-        down = sum(c.change.mean < 0 and c.p <= 1 - CONFIDENCE for c in control)
-        up = sum(c.change.mean > 0 and c.p <= 1 - CONFIDENCE for c in control)
-        lines.append(
-            f"The control, as many steps with a constant reward: lowered in {down} of {len(control)} measurements, "
-            f"raised in {up} (each alone at 5%)."
-        )
+    models = sorted({c.row.model for c in found.measured})
+    boards = list(dict.fromkeys(name(c.board) for c in found.measured))
+    n = len(found.measured)
+    told = "in none" if not found.lowered else f"in {len(found.lowered)}"
+    lines = [
+        f"Do these GANs ({_listed(models)}) learn from their discriminator? Of {n} measurements on {_listed(boards)}, "
+        f"{told} did the adversarial phase bring the model clearly nearer to its text, and in {len(found.raised)} "
+        f"clearly away from it. Alone, at 5% each: {_alone(found.measured)}; the control, as many steps with a "
+        f"constant reward: {_alone([c for c in found.changes if c.control])}."
+    ]
+    lines += [f"Lowered: {_of(c, name)}." for c in found.lowered]
     over = _listed([f"{row.label} in {key} on {name(board)}" for board, row, key in found.over_baseline])
     lines.append(
         f"Clearly better than the baseline in one of these losses: {over or 'none'}, of {found.compared} comparisons."
     )
+    lines.append(
+        f"The losses: {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}. Changes are paired "
+        "by seed; clear is what Holm's correction over all of them leaves at 5%."
+    )
     return lines
+
+
+def table(found: Finding, name: Callable[[Board], str]) -> Table:
+    """Every change, by board and row; a clear one is bold."""
+    keys = [key for key in LOSSES if any(c.key == key for c in found.changes)]
+    places = {(id(c.board), c.row.label): c for c in found.changes}
+    cells = {(id(c.board), c.row.label, c.key): c for c in found.changes}
+    lines = []
+    for (board, label), first in places.items():
+        changes_of = [cells.get((board, label, key)) for key in keys]
+        values = [
+            Cell(c.change.mean, c.change.half_width, strong=c.clear and c.change.mean < 0) if c else Cell()
+            for c in changes_of
+        ]
+        lines.append(Line((Cell(name(first.board)), Cell(label), *values), first.row, name(first.board)))
+    titles = [f"{key} at the baseline's {_MATCH[0]}" if key == _MATCH[1] else key for key in keys]
+    columns = [Column(title="board", kind="words"), Column(title="model", kind="words")]
+    columns += [Column(title=title, kind="change", better="lower") for title in titles]
+    return Table(
+        title="What the adversarial phase changes",
+        columns=tuple(columns),
+        lines=tuple(lines),
+        notes=("End minus end of pre-training, ± half of the 95% interval over seeds. Bold: clearly lower.",),
+        name="findings",
+    )
+
+
+def _alone(some: Sequence[Change]) -> str:
+    """How many go down and up by more than chance, each for itself."""
+    told = [c for c in some if c.p <= 1 - CONFIDENCE]
+    down = sum(c.change.mean < 0 for c in told)
+    return f"{down} nearer, {len(told) - down} away, of {len(some)}"
 
 
 def _of(change: Change, name: Callable[[Board], str]) -> str:

@@ -32,7 +32,7 @@ __all__ = [
     "Trace",
 ]
 
-REFERENCES = (REAL_TEXT, HELD_OUT_TEXT, "copy_train", "repeat_one", "ngram", "constant_reward")
+REFERENCES = (REAL_TEXT, HELD_OUT_TEXT, "copy_train", "repeat_one", "uniform", "ngram", "constant_reward")
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
 """The model to beat: it stands first below the references and is ranked like any other."""

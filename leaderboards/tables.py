@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench.published import Published
+from leaderboards.attacks import attack_table
 from leaderboards.cells import ALL, Cell, Column, Line, Table
 from leaderboards.formats import ARROWS, Kind, of_change, phases, plain, value_text
 from leaderboards.headline import headline_keys, most_telling
@@ -93,7 +94,12 @@ def text_tables(board: Board) -> list[Table]:
     tables += _temperature_table(board) + _cost_table(board)
     apart = [(f"At another temperature: {name}", keys) for name, keys in families]
     tables += [t for name, keys in apart for t in _final_table(board, name, keys, board.apart)]
-    return tables + reported_tables(board)
+    return tables + _attack_tables(board) + reported_tables(board)
+
+
+def _attack_tables(board: Board) -> list[Table]:
+    found = attack_table(board)
+    return [found] if found is not None else []
 
 
 def page_tables(board: Board) -> list[Table]:
@@ -125,6 +131,7 @@ def page_tables(board: Board) -> list[Table]:
             notes=_unkept(swept),
         ),
         _table("At another temperature", _at_end(board.apart), final, name="apart", notes=[elsewhere]),
+        *_attack_tables(board),
     ]
     return [table for table in tables if table.name == "scores" or (table.lines and len(table.columns) > 1)]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from bench.record import write_atomic
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.render.markdown import markdown_table, to_overview, to_pages
+from leaderboards.render.markdown import findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.plots import write_front
 from leaderboards.schema import FULL_SCALE, Board, Boards
 from leaderboards.tables import main_table, with_published
@@ -25,7 +24,7 @@ _ROWS = 12
 """Of the README's table, at most."""
 
 
-def write_overview(boards: Boards, path: Path, pages: Path, findings: Sequence[str] = ()) -> list[Path]:
+def write_overview(boards: Boards, path: Path, pages: Path) -> list[Path]:
     """Write the short leaderboard and, into the folder `pages`, what it leads to; returns the paths.
 
     Pages of boards that are no more are taken away; no other file of the folder is touched.
@@ -37,7 +36,7 @@ def write_overview(boards: Boards, path: Path, pages: Path, findings: Sequence[s
             old.unlink()
     pages.mkdir(parents=True, exist_ok=True)
     figure = _figure(boards, path, pages)
-    found[path] = to_overview(boards, _relative(pages, path.parent), findings, figure)
+    found[path] = to_overview(boards, _relative(pages, path.parent), figure)
     for target, text in found.items():
         write_atomic(target, text.encode())
     return [path, pages]
@@ -75,7 +74,7 @@ def check_readme(path: Path) -> None:
         raise ValueError(f"{path}: the block is written between two lines, each there once: {BEGIN} and {END}")
 
 
-def readme_block(boards: Boards, overview: str, pages: str, findings: Sequence[str] = (), figure: str = "") -> str:
+def readme_block(boards: Boards, overview: str, pages: str, figure: str = "") -> str:
     """The finding, the figure and the main table of the board that stands for all, as Markdown; empty without boards.
 
     `overview` and `pages` are where the short leaderboard and the pages of boards lie, seen from the README.
@@ -91,16 +90,16 @@ def readme_block(boards: Boards, overview: str, pages: str, findings: Sequence[s
         told.append("A board of a reduced scale decides nothing about a published number.")
     if source:
         told.append(f"Published: {source}; in brackets what was measured otherwise.")
-    blocks = [*findings[:1], figure, markdown_table(table), " ".join(told)]
+    blocks = [*findings_of(boards)[0][:1], figure, markdown_table(table), " ".join(told)]
     return "\n\n".join(block for block in blocks if block)
 
 
-def write_readme(boards: Boards, path: Path, overview: Path, pages: Path, findings: Sequence[str] = ()) -> Path:
+def write_readme(boards: Boards, path: Path, overview: Path, pages: Path) -> Path:
     """Write the block between the marks of a README, and its figure among the pages; returns the README's path."""
     check_readme(path)
     text = path.read_text(encoding="utf-8")
     figure = _figure(boards, path, pages)
-    block = readme_block(boards, _relative(overview, path.parent), _relative(pages, path.parent), findings, figure)
+    block = readme_block(boards, _relative(overview, path.parent), _relative(pages, path.parent), figure)
     before, after = text[: text.index(BEGIN)], text[text.index(END) :]
     write_atomic(path, f"{before}{BEGIN}\n\n{block}\n\n{after}".encode())
     return path

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
 
 from bench.record import write_atomic
+from leaderboards.findings import finding, sentences
+from leaderboards.findings import table as findings_table
 from leaderboards.formats import plain
 from leaderboards.legend import facts, heading, legend, short_legend, signatures
 from leaderboards.schema import Board, Boards
 from leaderboards.tables import Cell, Column, Table, main_table, text_tables
 from leaderboards.words import names_of, page_names
 
-__all__ = ["LEGEND", "LINES", "markdown_table", "to_markdown", "to_overview", "to_pages", "write"]
+__all__ = [
+    "FINDINGS",
+    "LEGEND",
+    "LINES",
+    "findings_of",
+    "markdown_table",
+    "to_markdown",
+    "to_overview",
+    "to_pages",
+    "write",
+]
 
 LINES = 200
 """Of the short leaderboard, at most."""
 LEGEND = "legend.md"
 """The page that says how to read the others."""
+FINDINGS = "findings.md"
+"""The page with every change behind the findings."""
 _ROWS = 12
 """Of a main table, at most."""
 _SPECIAL = re.compile(r"([\\`*\[\]<>&|~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
@@ -52,7 +66,15 @@ def _whole(board: Board) -> Iterator[str]:
         yield from ("### Notes", _bullets(board.notes))
 
 
-def to_overview(boards: Boards, pages: str, findings: Sequence[str] = (), figure: str = "") -> str:
+def findings_of(boards: Boards) -> tuple[list[str], Table | None]:
+    """What the boards answer together, in words and as a table; nothing where they answer nothing."""
+    found, names = finding(boards.boards), names_of(boards)
+    if found is None:
+        return [], None
+    return sentences(found, lambda board: names[board.number]), findings_table(found, lambda b: names[b.number])
+
+
+def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
     """The short leaderboard: findings, contents, a main table for each board with a link to its page below `pages`.
 
     `figure` is a picture as Markdown has it, shown below the findings.
@@ -60,8 +82,11 @@ def to_overview(boards: Boards, pages: str, findings: Sequence[str] = (), figure
     It has at most `LINES` lines: of more boards the tables get fewer rows, and in the end only the contents are left.
     """
     names, files = names_of(boards), page_names(boards)
+    findings, _ = findings_of(boards)
+    if findings:
+        findings[0] += f" [Every change]({_address(pages, FINDINGS)})."
     addresses = {number: _address(pages, f"{name}.md") for number, name in files.items()}
-    top = ["# Leaderboard", *(["## Findings", _bullets(findings)] if findings else []), figure]
+    top = ["# Leaderboard", *(["## Findings", "\n".join(f"- {line}" for line in findings)] if findings else []), figure]
     reading = f"[How to read it all]({_address(pages, LEGEND)})."
     for most in range(_ROWS, 1, -1):
         text = _document([*top, *_overview(boards, names, addresses, reading, most)])
@@ -116,6 +141,18 @@ def to_pages(boards: Boards, back: str) -> dict[str, str]:
             ["# How to read the boards", home, *(_escape(line) for line in legend(boards)), *_remarks(boards)]
         )
     }
+    said, changes = findings_of(boards)
+    if changes is not None:
+        found[FINDINGS] = _document(
+            [
+                "# Findings",
+                home,
+                _bullets(said),
+                f"## {changes.title}",
+                markdown_table(changes),
+                _bullets(changes.notes),
+            ]
+        )
     for board in boards.boards:
         top = f"{home} · [How to read this]({LEGEND})"
         what = _escape(heading(board, numbered=False))

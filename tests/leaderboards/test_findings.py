@@ -12,7 +12,9 @@ from scipy import stats
 
 from bench.record import RunRecord, Score
 from bench.run_settings import RunSettings
-from leaderboards.findings import Finding, finding, sentences
+from leaderboards.findings import Finding, finding
+from leaderboards.render.front import readme_block
+from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 
 METRICS = {
     "kl_to_oracle": ("nll_oracle", "lower"),
@@ -114,12 +116,21 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     assert [(row.label, key) for _, row, key in answer.over_baseline] == [("better", "nll_gen_calibrated")]
 
 
-def test_the_sentences_say_the_counts_and_the_control(tmp_path: Path) -> None:
+def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Path) -> None:
     before = {"kl_to_oracle": [1.0, 2.0, 3.0]}
     learns = gan("learns", before, {"kl_to_oracle": [0.9, 1.91, 2.9]})
     control = gan("constant_reward", before, {"kl_to_oracle": [1.2, 2.21, 3.2]})
-    lines = sentences(found(tmp_path, *learns, *control), lambda board: "a task")
-    assert "On a task, the adversarial phase brought the model nearer to its text in 1 of 1 measurements" in lines[0]
-    assert lines[1] == "Lowered: learns, kl_to_oracle on a task, by 0.097 ± 0.014."
-    assert "lowered in 0 of 1 measurements, raised in 1" in lines[2]
-    assert lines[3] == "Clearly better than the baseline in one of these losses: none, of 0 comparisons."
+    boards = tables(tmp_path, *learns, *control)
+    lines, changes = findings_of(boards)
+    assert "Of 1 measurements on COCO captions, published split, small scale, in 1 did the adversarial" in lines[0]
+    assert "Alone, at 5% each: 1 nearer, 0 away, of 1; the control, as many steps with a constant reward: " in lines[0]
+    assert "constant reward: 0 nearer, 1 away, of 1." in lines[0]
+    assert lines[1].startswith("Lowered: learns, kl_to_oracle on COCO captions")
+    assert lines[1].endswith("by 0.097 ± 0.014.")
+    assert "none, of 0 comparisons" in lines[2]
+    assert changes is not None
+    assert [[cell.value for cell in line.cells[1:2]] for line in changes.lines] == [["constant_reward"], ["learns"]]
+    assert [line.cells[2].strong for line in changes.lines] == [False, True]
+    assert lines[0] in to_overview(boards, "pages").replace("\\", "")
+    assert lines[0] in readme_block(boards, "L.md", "pages")
+    assert markdown_table(changes) in to_pages(boards, "../L.md")[FINDINGS]

@@ -99,12 +99,11 @@ def test_its_links_lead_to_headings_and_pages(tmp_path: Path, board: Board) -> N
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "mine.md").write_text("# Mine\n")
     (tmp_path / "pages" / "gone.md").write_text("# Gone\n\n[All boards](../TABLE.md) · what was a board\n")
-    write_overview(boards, tmp_path / "TABLE.md", tmp_path / "pages", ["No GAN is better."])
+    write_overview(boards, tmp_path / "TABLE.md", tmp_path / "pages")
     kept = {path.name for path in (tmp_path / "pages").iterdir()}
     pages = {f"{name}.md" for name in page_names(boards).values()}
     assert kept == {"mine.md", LEGEND, f"{FIGURE}.svg", *pages}
     text = (tmp_path / "TABLE.md").read_text()
-    assert "No GAN is better." in text
     headings = MarkdownIt("commonmark").enable("table").parse(text)
     titles = [headings[i + 1].content for i, token in enumerate(headings) if token.type == "heading_open"]
     assert len(titles) == len({*titles})
@@ -185,15 +184,15 @@ def test_the_block_of_a_readme(tmp_path: Path) -> None:
     readme, table, pages = tmp_path / "README.md", tmp_path / "T.md", tmp_path / "pages"
     readme.write_text(f"# Mine\n\n{BEGIN}\nold\n{END}\nrest\n")
     write_overview(boards, table, pages)
-    write_readme(boards, readme, table, pages, ["It is so."])
+    write_readme(boards, readme, table, pages)
     first = readme.read_text()
-    assert first.startswith(f"# Mine\n\n{BEGIN}\n\nIt is so.")
+    assert first.startswith(f"# Mine\n\n{BEGIN}\n\n")
     assert first.endswith(f"{END}\nrest\n")
     assert "old" not in first
     assert "| mle" in first
     for link in _LINK.findall(first):
         assert (tmp_path / link).is_file(), link
-    write_readme(boards, readme, table, pages, ["It is so."])
+    write_readme(boards, readme, table, pages)
     assert readme.read_text() == first
 
 
