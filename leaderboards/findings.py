@@ -16,8 +16,9 @@ control (a constant reward in the discriminator's place) has the same adversaria
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scipy import special
@@ -28,10 +29,12 @@ from leaderboards.curves import quality_at
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
 from leaderboards.statistics import better_than_first, seed_mean, targets
 
-__all__ = ["CONTROL", "LOSSES", "Change", "Finding", "changes", "finding", "sentences", "table"]
+__all__ = ["CONTROL", "LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "table"]
 
 CONTROL = "constant_reward"
 """As many steps as an adversarial phase, the reward a constant."""
+TODAY = ("transformer_mle", "masked_diffusion")
+"""What people use in the place of these GANs, on as many real sentences as the baseline."""
 _MATCH = ("lm_score", "reverse_lm_score")
 LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", _MATCH[1])
 """Lower is nearer to the text; the last one at the baseline's `lm_score`."""
@@ -67,6 +70,8 @@ class Finding:
     """Rows with an adversarial phase that are clearly better than the board's baseline in a loss."""
     compared: int
     """How many such comparisons with a baseline there are."""
+    today: Mapping[str, tuple[int, int, int]]
+    """Model of `TODAY` -> comparisons with a row with an adversarial phase: clearly better, clearly worse, all."""
 
     @property
     def measured(self) -> tuple[Change, ...]:
@@ -95,6 +100,7 @@ def finding(boards: Iterable[Board]) -> Finding | None:
         changes=tuple(found),
         over_baseline=tuple((board, row, key) for board, row, key, better in over if better),
         compared=len(over),
+        today=_today(boards),
     )
 
 
@@ -187,15 +193,33 @@ def _against_baseline(board: Board) -> Iterator[tuple[Row, str, bool]]:
             yield from ((row, key, each) for row, each in zip(having, better, strict=True))
 
 
+def _today(boards: Iterable[Board]) -> dict[str, tuple[int, int, int]]:
+    """By the rule of the ranks, one row with an adversarial phase after the other."""
+    counts: dict[str, list[int]] = {}
+    for board in boards:
+        gans = [row for row in board.rows if row.gain and row.model != CONTROL]
+        known = targets(board.rows, board.meanings)
+        for row, gan, key in itertools.product(board.rows, gans, LOSSES[:3]):
+            both = [each.final.get(key) for each in (gan, row)]
+            means = [mean for mean in both if mean is not None and mean.n >= RANKED_SEEDS]
+            if row.model not in TODAY or len(means) < 2:
+                continue
+            rule = board.meanings[key].better, known.get(key)
+            (_, better), (_, worse) = better_than_first(means, *rule), better_than_first(means[::-1], *rule)
+            found = counts.setdefault(row.model, [0, 0, 0])
+            found[0], found[1], found[2] = found[0] + better, found[1] + worse, found[2] + 1
+    return {model: (better, worse, n) for model, (better, worse, n) in sorted(counts.items())}
+
+
 def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     """The answer in words, the control beside it. `name` says which board."""
     models = sorted({c.row.model for c in found.measured})
     boards = list(dict.fromkeys(name(c.board) for c in found.measured))
     n = len(found.measured)
-    told = "in none" if not found.lowered else f"in {len(found.lowered)}"
+    nearer, away = ("none" if not some else str(len(some)) for some in (found.lowered, found.raised))
     lines = [
         f"Do these GANs ({_listed(models)}) learn from their discriminator? Of {n} measurements on {_listed(boards)}, "
-        f"{told} did the adversarial phase bring the model clearly nearer to its text, and in {len(found.raised)} "
+        f"in {nearer} did the adversarial phase bring the model clearly nearer to its text, and in {away} "
         f"clearly away from it. Alone, at 5% each: {_alone(found.measured)}; the control, as many steps with a "
         f"constant reward: {_alone([c for c in found.changes if c.control])}."
     ]
@@ -204,6 +228,11 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     lines.append(
         f"Clearly better than the baseline in one of these losses: {over or 'none'}, of {found.compared} comparisons."
     )
+    lines += [
+        f"{model}, on as many real sentences as MLE, is clearly better than a GAN in {better} of {n} comparisons "
+        f"({', '.join(LOSSES[:3])}), and clearly worse in {worse}."
+        for model, (better, worse, n) in found.today.items()
+    ]
     lines.append(
         f"The losses: {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}. Changes are paired "
         "by seed; clear is what Holm's correction over all of them leaves at 5%."

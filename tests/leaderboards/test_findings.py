@@ -134,3 +134,11 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     assert lines[0] in to_overview(boards, "pages").replace("\\", "")
     assert lines[0] in readme_block(boards, "L.md", "pages")
     assert markdown_table(changes) in to_pages(boards, "../L.md")[FINDINGS]
+
+
+def test_what_people_use_now_is_compared_with_each_gan(tmp_path: Path) -> None:
+    before = {"kl_to_oracle": [1.0, 1.0, 1.0]}
+    rows = [*gan("bad", before, {"kl_to_oracle": [2.0, 2.01, 1.99]}), *gan("good", before, {"kl_to_oracle": [0.2] * 3})]
+    rows += gan("constant_reward", before, {"kl_to_oracle": [9.0, 9.0, 9.0]})
+    now = alone("transformer_mle", {"kl_to_oracle": [0.5, 0.51, 0.49]})
+    assert found(tmp_path, *rows, *now).today == {"transformer_mle": (1, 1, 2)}
