@@ -64,6 +64,16 @@ def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site:
     assert len({look[:2] for looks in in_print.values() for look in looks}) == len(in_print)
 
 
+def test_learning_curves_open_on_what_moves_most(tmp_path: Path) -> None:
+    runs = []
+    for seed in range(3):
+        early = replace(evaluation("phase_end", phase="mle", bleu_2=0.99, self_bleu_2=0.4), step=3)
+        runs.append(record("seqgan", seed, early, evaluation(bleu_2=0.98, self_bleu_2=0.8), n_parameters=9))
+    boards = tables(tmp_path, *runs)
+    figures = learning_figures(boards.boards[0], looks_of(boards)[1])
+    assert [figure.title for figure in figures] == ["self_bleu_2", "bleu_2"]
+
+
 def test_the_letters_of_the_tables_are_the_markers_of_the_figures(boards: Boards, site: Path) -> None:
     for board in boards.boards:
         looks = looks_of(boards)[board.number]

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from helpers.paths import ROOT
-from helpers.records import evaluation, example, record
+from helpers.records import evaluation, example, record, tables
 from helpers.site_of_tests import EVIL, SENTENCES, board_page, write_runs
 
 from bench import registry
@@ -20,6 +20,8 @@ from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
 from leaderboards.render.page.site import write_page
 from leaderboards.schema import Boards
+from leaderboards.tables import page_tables, text_tables
+from leaderboards.words import names_of
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +204,41 @@ def test_the_citation_is_that_of_the_repository(boards: Boards) -> None:
     evil = bibtex(board, replace(row, label="}} \\input{x} %&\n@book{"))
     assert evil.count("{") - evil.count(r"\{") == evil.count("}") - evil.count(r"\}")
     assert "@book" in evil.splitlines()[-2]
+
+
+def test_the_first_page_opens_with_the_figure_and_its_board_in_words(site: Path, boards: Boards) -> None:
+    (board,) = boards.boards
+    text = (site / "index.html").read_text()
+    name = names_of(boards)[board.number]
+    assert text.index(f">{name}</a></h2>") < text.index('<img class="front"') < text.index('<table id="main-')
+    assert (site / "quality-diversity.svg").is_file()
+    shown = text[: text.index("<details>")]
+    assert board.data_sha256[:12] not in shown
+    assert board.data_sha256[:12] in text
+    assert f"<h1>{name}</h1>" in board_page(site).read_text()
+
+
+def test_samples_that_are_numbers_are_folded(tmp_path: Path) -> None:
+    for name, sentence in (("words", "a cat sits ."), ("ids", "4 17 2030")):
+        write_runs(tmp_path / name / "runs", [record("mle", 0, evaluation(bleu_2=0.5))])
+        for path in (tmp_path / name / "runs").rglob("samples-*.bz2"):
+            path.write_bytes(bz2.compress(f"{sentence}\n".encode() * 9))
+        page = write_page(build([tmp_path / name / "runs"]), tmp_path / name / "page").parent
+        (run,) = page.glob("runs/*.html")
+        before = run.read_text().partition('id="list"')[0].partition('id="samples"')[2]
+        assert ("<details><summary>" in before) == (name == "ids")
+
+
+def test_no_table_begins_with_a_score_that_only_references_have(tmp_path: Path) -> None:
+    runs = [record("mle", seed, evaluation(validity=0.9, bleu_2=0.5), task="grammar") for seed in range(3)]
+    runs.append(record("copy_train", 0, evaluation(nll_oracle=2.0, validity=1.0, bleu_2=0.6), task="grammar"))
+    (board,) = tables(tmp_path, *runs).boards
+    scores = page_tables(board)[0].columns
+    keys = [column.title.split()[0] for column in scores if column.metric]
+    assert keys.index("nll_oracle") > keys.index("validity")
+    assert "Main" not in next(column for column in scores if column.title.startswith("nll_oracle ")).choices
+    quality = next(table for table in text_tables(board) if table.title.startswith("Quality"))
+    assert [c.title.split()[0] for c in quality.columns if c.metric].index("nll_oracle") > 0
 
 
 def test_without_records(tmp_path: Path) -> None:
