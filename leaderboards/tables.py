@@ -334,7 +334,7 @@ def _state() -> Field:
     """How a row counts; its seeds where some are missing or failed; how many of them collapsed."""
 
     def cell(row: Row, _: float) -> Cell:
-        words = ["baseline" if row.baseline and row.status == "ranked" else row.status]
+        words: list[str] = ["baseline" if row.baseline and row.status == "ranked" else row.status]
         whole = row.n_completed == row.n_started and row.n_completed >= RANKED_SEEDS
         words += [f"{row.n_completed}/{row.n_started}"] if row.origin == "run" and not whole else []
         collapsed = f", collapsed {row.collapsed}/{row.n_completed}" if row.collapsed else ""
