@@ -6,6 +6,7 @@ Drawn with matplotlib into memory, without a display. Text of anybody is drawn a
 from __future__ import annotations
 
 import json
+import statistics
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -53,9 +54,8 @@ def trade_picture(traces: Mapping[str, Trace], diversity: str, quality: str, tit
         points = [trace[step] for step in sorted(trace)]
         axes.plot(*zip(*points, strict=True), ".-", color="0.7", linewidth=1, label=name)
     common = sorted(set.intersection(*(set(trace) for trace in traces.values())))
-    mean = [
-        tuple(sum(trace[step][axis] for trace in traces.values()) / len(traces) for axis in (0, 1)) for step in common
-    ]
+    over = [[trace[step] for trace in traces.values()] for step in common]
+    mean = [(statistics.fmean(x for x, _ in some), statistics.fmean(y for _, y in some)) for some in over]
     if mean:
         axes.plot(*zip(*mean, strict=True), "o-", color="C0", label="mean over seeds")
     for step, point in zip(common, mean, strict=True):
