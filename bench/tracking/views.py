@@ -206,7 +206,8 @@ def _charts(view: View, scores: Sequence[str]) -> tuple[list[dict[str, Any]], li
     charts: list[dict[str, Any]] = []
     for place, (name, columns, some) in enumerate(_sections(view, scores)):
         uuid = f"{view.id}-{place}"
-        sections.append({"uuid": uuid, "name": name, "display": True, "columns": columns})
+        tall = {"cardHeight": 640} if any(chart["type"] == "IMAGE" for chart in some) else {}
+        sections.append({"uuid": uuid, "name": name, "display": True, "columns": columns, **tall})
         charts += [{"metricSectionId": uuid, **chart} for chart in some]
     sections += [{"uuid": f"{view.id}-{name}", "name": name, "display": False} for name in _FOLDED]
     usual = {"deleted": False, "isGenerated": False}
