@@ -6,6 +6,7 @@ Drawn with matplotlib into memory, without a display. Text of anybody is drawn a
 from __future__ import annotations
 
 import json
+import statistics
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,12 +23,12 @@ __all__ = ["Trace", "samples_picture", "samples_table", "trade_picture"]
 
 Trace = Mapping[int, tuple[float, float]]
 """Of one seed: 100 × temperature -> (diversity, quality)."""
-_SENTENCES = 14
-_WIDTH = 74
+_SENTENCES = 10
+_WIDTH = 52
 """Characters of a sentence in a picture."""
 _TABLE = 200
 """Sentences in the table; `samples.txt` beside the seed has all."""
-_INCHES = (6.4, 4.0)
+_INCHES = (5.2, 4.0)
 _DPI = 120
 
 
@@ -38,7 +39,7 @@ def samples_picture(sentences: Sequence[str], title: str) -> NDArray[Any]:
     for place, sentence in enumerate(islice(sentences, _SENTENCES)):
         text = shown(sentence) or "(an empty sentence)"
         text = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-        _text(figure, 0.02, 0.885 - place * 0.064, text, fontsize=9.5)
+        _text(figure, 0.02, 0.87 - place * 0.086, text, fontsize=11)
     return _pixels(figure)
 
 
@@ -48,14 +49,13 @@ def trade_picture(traces: Mapping[str, Trace], diversity: str, quality: str, tit
     -> as `samples_picture`
     """
     figure = _figure()
-    axes = figure.add_axes((0.12, 0.14, 0.84, 0.74))
+    axes = figure.add_axes((0.15, 0.14, 0.81, 0.74))
     for name, trace in traces.items():
         points = [trace[step] for step in sorted(trace)]
         axes.plot(*zip(*points, strict=True), ".-", color="0.7", linewidth=1, label=name)
     common = sorted(set.intersection(*(set(trace) for trace in traces.values())))
-    mean = [
-        tuple(sum(trace[step][axis] for trace in traces.values()) / len(traces) for axis in (0, 1)) for step in common
-    ]
+    over = [[trace[step] for trace in traces.values()] for step in common]
+    mean = [(statistics.fmean(x for x, _ in some), statistics.fmean(y for _, y in some)) for some in over]
     if mean:
         axes.plot(*zip(*mean, strict=True), "o-", color="C0", label="mean over seeds")
     for step, point in zip(common, mean, strict=True):

@@ -81,10 +81,10 @@ class View:
 FIRST = "textgan-bench-models"
 """The view that the line at the end of a command opens."""
 VIEWS = (
-    View("textgan-bench-leaderboard", "Leaderboard", "configuration", ("scale", "seeds"), as_charts=False),
+    View("textgan-bench-leaderboard", "Leaderboard", "configuration", ("seeds",), as_charts=False),
     View(FIRST, "Models compared", "run", ("seed", "status"), ("row",)),
     View("textgan-bench-training", "Training", "run", ("seed", "status", "phase", "alarms"), ("row",)),
-    View("textgan-bench-samples", "Samples", "configuration", ("scale", "seeds")),
+    View("textgan-bench-samples", "Samples", "configuration", ("seeds",)),
 )
 
 
@@ -167,7 +167,7 @@ def _state(view: View, scores: Sequence[str]) -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
         "columnOrder": [_NAME, "runDateAndNestInfo", *columns],
-        "columnWidths": {_NAME: 260},
+        "columnWidths": {_NAME: 240, "tags.`seeds`": 130},
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": charts,
         "compareRunSections": sections,
@@ -206,7 +206,8 @@ def _charts(view: View, scores: Sequence[str]) -> tuple[list[dict[str, Any]], li
     charts: list[dict[str, Any]] = []
     for place, (name, columns, some) in enumerate(_sections(view, scores)):
         uuid = f"{view.id}-{place}"
-        sections.append({"uuid": uuid, "name": name, "display": True, "columns": columns})
+        tall = {"cardHeight": 640} if any(chart["type"] == "IMAGE" for chart in some) else {}
+        sections.append({"uuid": uuid, "name": name, "display": True, "columns": columns, **tall})
         charts += [{"metricSectionId": uuid, **chart} for chart in some]
     sections += [{"uuid": f"{view.id}-{name}", "name": name, "display": False} for name in _FOLDED]
     usual = {"deleted": False, "isGenerated": False}
@@ -228,9 +229,9 @@ def _sections(view: View, scores: Sequence[str]) -> list[tuple[str, int, list[di
             swept = list(dict.fromkeys([*(n for x, y in pairs for n in (y, x)), *shown]))[:4]
             return [
                 ("Quality against diversity", 1, [_scatter("score", *pair) for pair in pairs]),
-                ("Temperature sweep: step = 100 × temperature", 2, [_line(f"temperature/{name}") for name in swept]),
+                ("Temperature sweep", 2, [_line(f"temperature/{name}") for name in swept]),
                 ("All scores at once", 1, [_parallel(shown[:6])]),
-                ("Scores at the end, mean over seeds", 2, [_bar(f"score/{name}") for name in shown]),
+                ("Scores at the end", 2, [_bar(f"score/{name}") for name in shown]),
             ]
         case "textgan-bench-training":
             return [
@@ -239,8 +240,8 @@ def _sections(view: View, scores: Sequence[str]) -> list[tuple[str, int, list[di
             ]
         case _:
             return [
-                ("Samples", 2, [_image(SAMPLES_IMAGE)]),
-                ("Quality against diversity over temperature", 2, [_image(TRADE_IMAGE)]),
+                ("Samples", 1, [_image(SAMPLES_IMAGE)]),
+                ("Curves over temperature", 1, [_image(TRADE_IMAGE)]),
             ]
 
 

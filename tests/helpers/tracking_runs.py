@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,11 +130,19 @@ def go_on(diary: Diary, tracker: MlflowTracker, first: int, last: int, time: flo
 
 
 def end(
-    store: Store, diary: Diary, tracker: MlflowTracker, run: RunStart, status: str = "completed", time: float = NOW
+    store: Store,
+    diary: Diary,
+    tracker: MlflowTracker,
+    run: RunStart,
+    status: str = "completed",
+    time: float = NOW,
+    *,
+    sweep: Sequence[Evaluation] = (),
+    files: Mapping[str, str] | None = None,
 ) -> Path:
     """The sweep, the files, the record; the run's folder."""
     folder = folder_of(store.runs, run)
-    sweep = [evaluated("end", 10, temperature) for temperature in (0.5, 1.0, 1.3)]
+    sweep = sweep or [evaluated("end", 10, temperature) for temperature in (0.5, 1.0, 1.3)]
     for evaluation in sweep:
         diary.write(evaluation, at=time + 20)
     diary.close()
@@ -145,6 +154,8 @@ def end(
         phases=(PhaseCost(name="mle", steps=10, seconds=2.5, real_sentences=640),),
     )
     (folder / "samples.txt").write_text("1 2 3\n")
+    for name, content in (files or {}).items():
+        (folder / name).write_text(content)
     (folder / "samples-t0.5.txt").write_text("1 1 1\n")
     (folder / "weights.safetensors").write_bytes(b"weights")
     (folder / "checkpoint.pt").write_bytes(b"not for MLflow")
@@ -153,8 +164,15 @@ def end(
     return folder
 
 
-def live(store: Store, run: RunStart, status: str = "completed", **settings: Any) -> Path:
+def live(store: Store, run: RunStart, status: str = "completed", **of_end: Any) -> Path:
     """A whole run, tracked as the runner tracks it."""
-    diary, tracker = begin(store, run, **settings)
+    diary, tracker = begin(store, run)
     go_on(diary, tracker, 0, 10)
-    return end(store, diary, tracker, run, status)
+    return end(store, diary, tracker, run, status, **of_end)
+
+
+def live_in(store: Store, run: RunStart, experiment: str) -> Path:
+    """A whole run in an experiment of that name."""
+    diary, tracker = begin(store, run, experiment=experiment)
+    go_on(diary, tracker, 0, 10)
+    return end(store, diary, tracker, run)
