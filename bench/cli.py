@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 
 from bench.api import configs_of, load
+from bench.check.cli import check_command, new_command
 from bench.config import Resolved, Scale, parse_settings, read_seeds
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
@@ -272,6 +273,8 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
         raise typer.Exit(1)
 
 
+app.command("new")(new_command)
+app.command("check")(check_command)
 app.command("score")(score_command)
 app.command("explain-score")(explain_command)
 app.command("reproduce")(reproduce_command)
