@@ -18,6 +18,7 @@ import typer
 from bench.api import configs_of, load
 from bench.attack.cards import bullets
 from bench.attack.cli import attack_command
+from bench.check.cli import check_command, new_command
 from bench.config import Resolved, Scale, parse_settings, read_seeds
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
@@ -280,6 +281,8 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
         raise typer.Exit(1)
 
 
+app.command("new")(new_command)
+app.command("check")(check_command)
 app.command("score")(score_command)
 app.command("explain-score")(explain_command)
 app.command("attack")(attack_command)

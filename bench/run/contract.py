@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # torch: not where names are only looked up
     from bench.config import Resolved
     from bench.task import TextData
 
-__all__ = ["ContractError", "built", "check_class", "check_values", "checked_phases", "steps_of"]
+__all__ = ["ContractError", "built", "check_class", "check_values", "checked_phases", "place_of", "steps_of"]
 
 _PHASES = 'phases() returns a list, as [Phase("mle", self.config.steps, self.step)]'
 _RETURNED = 'a step returns what is to be logged, as {"loss": loss.detach()}'
@@ -33,7 +33,7 @@ class ContractError(ValueError):
     """A model breaks the contract between models and the harness."""
 
 
-def _place(thing: Any) -> str:
+def place_of(thing: Any) -> str:
     """`my_gan.py, line 12` of a class or a function; the name alone, where its source is not there."""
     thing = inspect.unwrap(getattr(thing, "func", thing))  # of a partial, what it calls
     try:
@@ -66,7 +66,7 @@ def check_class(model: type[Any]) -> None:
     for method, arguments, named, right in calls:
         function = getattr(model, method, None)
         if function is not None and not _takes(function, *arguments, **named):
-            raise ContractError(f"{_place(function)}: {name}.{method} is called as `{right}`, and cannot be")
+            raise ContractError(f"{place_of(function)}: {name}.{method} is called as `{right}`, and cannot be")
     _check_config(model, name)
 
 
@@ -76,14 +76,14 @@ def _check_config(model: type[Any], name: str) -> None:
     config = model.Config
     if not inspect.isclass(config) or not issubclass(config, BaseConfig):
         raise ContractError(
-            f"{_place(config)}: {name}.Config must extend BaseConfig, which has batch_size and shuffle: "
+            f"{place_of(config)}: {name}.Config must extend BaseConfig, which has batch_size and shuffle: "
             "`class Config(BaseConfig)`"
         )
     fields = {field.name for field in dataclasses.fields(config)}
     own = [key for key, hint in vars(config).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
     if left_out := [key for key in own if key not in fields]:
         raise ContractError(
-            f"{_place(config)}: {left_out[0]} is no setting, because {name}.Config is no dataclass of its own: write "
+            f"{place_of(config)}: {left_out[0]} is no setting, because {name}.Config is no dataclass of its own: write "
             "@dataclass(frozen=True, kw_only=True) above it"
         )
 
@@ -92,7 +92,7 @@ def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
     """The model. Raises ContractError where its `__init__` does not begin as it must, and what else that raises."""
     create: Any = model.__new__
     made = create(model)
-    first = f"{_place(model.__init__)}: __init__ of {model.__name__} must begin with super().__init__(config, spec)"
+    first = f"{place_of(model.__init__)}: __init__ of {model.__name__} must begin with super().__init__(config, spec)"
     try:
         made.__init__(config, spec)
     except Exception as error:
@@ -109,7 +109,7 @@ def checked_phases(model: TextGenerator, last: str = "") -> list[Phase]:
     """Its phases, to the one named `last` if there is a name. Raises ContractError where they are none."""
     from baselines.common.interface import Phase
 
-    place = _place(type(model).phases)
+    place = place_of(type(model).phases)
     try:
         phases = model.phases()
     except Exception as error:
@@ -132,7 +132,7 @@ def checked_phases(model: TextGenerator, last: str = "") -> list[Phase]:
             )
         if not _takes(phase.step, None):
             raise ContractError(
-                f"{_place(phase.step)}: the step of phase {phase.name!r} is called with the stream of batches: "
+                f"{place_of(phase.step)}: the step of phase {phase.name!r} is called with the stream of batches: "
                 "def step(self, batches)"
             )
     names = [phase.name for phase in phases]
@@ -159,7 +159,7 @@ def check_values(values: Any, phase: Phase) -> None:
     else:
         what = f"it returned {_told(values)}"
         what += {type(None): ": is `return` missing?"}.get(type(values), "")
-    raise ContractError(f"{_place(phase.step)}: phase {phase.name!r}: {_RETURNED}; {what}")
+    raise ContractError(f"{place_of(phase.step)}: phase {phase.name!r}: {_RETURNED}; {what}")
 
 
 def _can_be_logged(name: Any, value: Any, tensor: type[Any]) -> bool:

@@ -1,0 +1,131 @@
+"""What checks look at: a model with its settings on sentences of a kind, made anew as often as a check needs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from baselines.common.interface import Batches, TextGenerator
+from baselines.common.spec import SequenceSpec
+from bench.run.batches import BatchStream
+from bench.run.contract import built, checked_phases
+
+__all__ = ["TINY", "Case", "NotTriedError", "all_sentences", "blank", "different", "kinds_of", "made_up"]
+
+TINY: Mapping[str, SequenceSpec] = {
+    "fixed": SequenceSpec(vocab_size=4, max_len=3, bos_id=0, pad_id=None, eos_id=None),
+    "ending": SequenceSpec(vocab_size=4, max_len=3, bos_id=0, pad_id=0, eos_id=0),
+    "own_ids": SequenceSpec(vocab_size=5, max_len=3, bos_id=1, pad_id=2, eos_id=3),
+}
+"""The three kinds of sentences that tasks have, so few of them that all can be listed: of one length, with one id for
+start, end and padding, and with an id for each."""
+_BATCHES = 17
+"""Of made-up sentences: an odd number, so that the stream begins again in the middle of a phase."""
+
+
+class NotTriedError(Exception):
+    """A check that does not apply, or cannot be tried; the text says why."""
+
+
+def kinds_of(spec: SequenceSpec) -> dict[str, SequenceSpec]:
+    """The three kinds of sentences in the sizes of a spec; of a vocabulary of three words or fewer, two."""
+    own_ids = {"bos_id": 1, "pad_id": 2, "eos_id": 3} if spec.vocab_size > 3 else {}
+    return {
+        "of one length (eos_id and pad_id are None)": dataclasses.replace(spec, pad_id=None, eos_id=None),
+        "whose start, end and padding are one id": dataclasses.replace(spec, bos_id=0, pad_id=0, eos_id=0),
+        **({"whose start, end and padding are three ids": dataclasses.replace(spec, **own_ids)} if own_ids else {}),
+    }
+
+
+def blank(ids: Tensor, spec: SequenceSpec) -> Tensor:
+    """Fill what follows the first end token, as tasks and harness do."""
+    if spec.eos_id is None or spec.pad_id is None:
+        return ids
+    ended = (ids == spec.eos_id).long().cumsum(1)
+    return ids.masked_fill(ended - (ids == spec.eos_id).long() > 0, spec.pad_id)
+
+
+def all_sentences(spec: SequenceSpec) -> Tensor:
+    """Every sentence that can be written, once."""
+    return blank(torch.tensor(list(itertools.product(range(spec.vocab_size), repeat=spec.max_len))), spec).unique(dim=0)
+
+
+def made_up(spec: SequenceSpec, n: int) -> NDArray[np.int64]:
+    """(n, T) sentences whose words are unevenly frequent."""
+    weights = torch.arange(1.0, spec.vocab_size + 1).expand(n, -1)
+    ids = weights.multinomial(spec.max_len, replacement=True, generator=torch.Generator().manual_seed(7))
+    return np.asarray(blank(ids, spec).numpy())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A model with its settings on sentences of a kind."""
+
+    model: type[TextGenerator]
+    config: Any
+    spec: SequenceSpec
+    train: NDArray[np.int64] | None = None
+    """(N, T) real sentences; None: made-up ones."""
+    most: int | None = None
+    """Steps of each phase that are done; None: all."""
+
+    def make(self, seed: int = 0) -> TextGenerator:
+        """A fresh one, whose weights are those of the seed; torch's generators go on from there."""
+        torch.manual_seed(seed)
+        return built(self.model, self.config, self.spec)
+
+    def stream(self, taken: int = 0) -> BatchStream:
+        """Its sentences, from where so many batches were taken."""
+        size = self.config.batch_size
+        train = made_up(self.spec, _BATCHES * size) if self.train is None else self.train
+        stream = BatchStream(train, size, shuffle=self.config.shuffle, seed=0, device=torch.device("cpu"))
+        stream.restore(taken)
+        return stream
+
+    def sizes(self, model: TextGenerator) -> dict[str, int]:
+        """Phase -> steps that are done."""
+        return {p.name: p.steps if self.most is None else min(p.steps, self.most) for p in checked_phases(model)}
+
+    def steps(self, model: TextGenerator) -> list[Callable[[Batches], Mapping[str, Tensor]]]:
+        """The steps of all phases, end to end."""
+        sizes = self.sizes(model)
+        return [phase.step for phase in model.phases() for _ in range(sizes[phase.name])]
+
+    def advance(self, model: TextGenerator, stream: BatchStream, first: int = 0, last: int | None = None) -> None:
+        """Do steps first .. last of them."""
+        for step in self.steps(model)[first:last]:
+            step(stream)
+
+    @cached_property
+    def trained(self) -> TextGenerator:
+        """Of whoever only draws from it and asks it: trained once."""
+        return self.train_again().eval()
+
+    def train_again(self) -> TextGenerator:
+        """All steps, from the seed on."""
+        model = self.make().train()
+        self.advance(model, self.stream())
+        return model
+
+
+def different(a: TextGenerator, b: TextGenerator) -> str | None:
+    """Name of the first parameter or buffer in which two models are not the same bit for bit; None: in none."""
+    ours, theirs = a.state_dict(), b.state_dict()
+    if ours.keys() != theirs.keys():
+        return sorted(ours.keys() ^ theirs.keys())[0]
+    return next((key for key, value in ours.items() if not _same(value, theirs[key])), None)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and bool(((a == b) | (a != a) & (b != b)).all())
+    return bool(a == b)
