@@ -412,7 +412,8 @@ def _read_quickly(content: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(document, dict):
         return None
-    n_keys, level = 0, [document]
+    n_keys = 0
+    level: list[Any] = [document]
     for _ in range(_DEEPEST):
         objects = [each for each in level if type(each) is dict]
         n_keys += sum(map(len, objects))

@@ -111,8 +111,8 @@ def likeliest(given: Material) -> Tokens:
                 break  # a sentence that goes on only gets less likely
     if beam.shape[1] == given.spec.max_len:
         ended, ended_costs = torch.cat([ended, beam]), torch.cat([ended_costs, costs])
-    best = ended_costs.argsort(stable=True)[: given.n].numpy()
-    return Tokens.from_rows(ended.numpy()[np.resize(best, given.n)], given.spec.eos_id)
+    likeliest = ended_costs.argsort(stable=True)[: given.n].numpy()
+    return Tokens.from_rows(ended.numpy()[np.resize(likeliest, given.n)], given.spec.eos_id)
 
 
 def _longer(counts: _Counts, beam: Tensor, costs: Tensor, n: int) -> tuple[Tensor, Tensor]:
