@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from baselines.common.interface import HasNllBound, TextGenerator
 from bench.check.cases import Case, NotTriedError, different, made_up
 from bench.randomness import random_state, restore_random_state
+from bench.randomness import isolated
 from bench.run.contract import ContractError, check_values, checked_phases, place_of
 from bench.score.drawing import draw, likelihood_of
 
@@ -230,7 +231,8 @@ def check_evaluation(case: Case, *, any_mode: bool = False) -> str:
         if (likelihood := likelihood_of(evaluated, torch.device("cpu"))) is not None:
             likelihood(rows)
         if isinstance(evaluated, HasNllBound):
-            evaluated.nll_bound(torch.from_numpy(rows))
+            with isolated(step):  # masks are drawn, as the harness lets them be
+                evaluated.nll_bound(torch.from_numpy(rows))
         if any_mode:
             evaluated.train(step % 2 == 0)
     if (name := different(case.trained, evaluated)) is not None:
