@@ -17,8 +17,7 @@ from torch.optim import Optimizer
 
 from baselines.common.interface import HasNllBound, TextGenerator
 from bench.check.cases import Case, NotTriedError, different, made_up
-from bench.randomness import random_state, restore_random_state
-from bench.randomness import isolated
+from bench.randomness import isolated, random_state, restore_random_state
 from bench.run.contract import ContractError, check_values, checked_phases, place_of
 from bench.score.drawing import draw, likelihood_of
 
