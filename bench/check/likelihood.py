@@ -32,8 +32,8 @@ def _log_prob(case: Case, temperature: float = 1.0) -> Callable[[Tensor], Tensor
     model = case.trained
     if not isinstance(model, HasLogProb):
         raise NotTriedError("it has no log_prob: metrics that need a likelihood will be absent")
-    ask = model.log_prob if temperature == 1 else functools.partial(model.log_prob, temperature=temperature)
-    return torch.no_grad()(ask)
+    ask: Callable[..., Tensor] = model.log_prob
+    return torch.no_grad()(ask if temperature == 1 else functools.partial(ask, temperature=temperature))
 
 
 def _of_all(case: Case, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
