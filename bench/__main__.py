@@ -1,4 +1,4 @@
-"""The command line: `python -m bench run | suite | reproduce | score | explain-score | sample | list | show | sync`."""
+"""The command line: `python -m bench COMMAND`; `python -m bench -h` names the commands."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def _load() -> Callable[[], object]:
     """The command with its arguments."""
     _check_checkout()
     from bench.cli import app, spread
+    from bench.places import called_as
 
-    return partial(app, spread(sys.argv[1:]), prog_name="python -m bench" if __package__ == "bench" else None)
+    return partial(app, spread(sys.argv[1:]), prog_name=called_as("bench"))
 
 
 def main() -> None:

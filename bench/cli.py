@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import typer
+from typer._completion_shared import get_completion_script, install
 
 from bench.api import configs_of, load
 from bench.attack.cards import bullets
@@ -22,7 +23,7 @@ from bench.check.cli import check_command, new_command
 from bench.config import Resolved, Scale, parse_settings, read_seeds
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
-from bench.places import METRICS, PAPER, SUITES, check_file, check_folder, command
+from bench.places import METRICS, PAPER, RESULTS, SCRIPTS, SUITES, check_file, check_folder, command, examples
 from bench.record import with_settings
 from bench.registry import Kind, find, first_line, is_file, names, suggest
 from bench.reproduce.cli import reproduce_command
@@ -30,12 +31,14 @@ from bench.reproduce.presets import preset_names
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
-from bench.streams import SafeGroup, shown
+from bench.streams import SafeGroup, Version, help_by, shown
 from bench.suite import SuiteConfig, read_rows, read_suite
 from bench.terminal import (
+    DryRun,
     Experiment,
     Jobs,
     JobsPerGpu,
+    Measure,
     Metrics,
     Rerun,
     Runs,
@@ -45,6 +48,7 @@ from bench.terminal import (
     TrackerOption,
     TrackingUri,
     UserErrors,
+    check_measure,
     console,
     counted,
     errors,
@@ -125,10 +129,21 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="textgan-bench: train text GANs, score them, compare them.",
+    context_settings=help_by(),
 )
 
-Listed = Literal["models", "tasks", "metrics", "suites"]
+Listed = Literal["models", "tasks", "metrics", "suites", "presets"]
+Shell = Literal["bash", "zsh", "fish", "powershell"]
+
+
+@app.callback()
+def _described(version: Version = False) -> None:
+    """textgan-bench: train text GANs, score them, compare them."""
+
+
+def _beginning(known: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """For a shell: which names go on with what is typed."""
+    return lambda incomplete: [name for name in known() if name.startswith(incomplete)]
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -180,10 +195,24 @@ _TAKES_SEVERAL: Mapping[str, Callable[[str], bool]] = {
 and may come after such a list."""
 
 
-@app.command("run")
+_models, _tasks = _beginning(lambda: names("models")), _beginning(lambda: names("tasks"))
+
+
+@app.command(
+    "run",
+    epilog=examples(
+        "bench",
+        "run mle grammar --scale smoke",
+        "run seqgan grammar --scale small --seed 0-2 --jobs 2",
+        "run seqgan oracle_lstm --set rollouts=8 task.length=40 --temperature 0.7 1.5",
+        "run my_gan.py:MyGAN grammar --seed 0 1 2",
+    ),
+)
 def run_command(
-    model: Annotated[str, typer.Argument(help="A name from `list models`, or my_gan.py:MyGAN.")],
-    task: Annotated[str, typer.Argument(help="A name from `list tasks`, or my_task.py:MyTask.")],
+    model: Annotated[
+        str, typer.Argument(help="A name from `list models`, or my_gan.py:MyGAN.", autocompletion=_models)
+    ],
+    task: Annotated[str, typer.Argument(help="A name from `list tasks`, or my_task.py:MyTask.", autocompletion=_tasks)],
     seed: Seeds = None,
     scale: Annotated[Scale, typer.Option(help="paper is the published setting.")] = "paper",
     settings: Settings = None,
@@ -197,9 +226,12 @@ def run_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
+    dry_run: DryRun = False,
+    measure: Measure = False,
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
+        check_measure(measure, dry_run)
         if model in names("tasks") and task in names("models"):
             raise ValueError(f"the model comes first: {command('bench', 'run', task, model)}")
         configs = configs_of(
@@ -218,12 +250,24 @@ def run_command(
             rerun=rerun,
             save_every=save_every,
         )
-        _launch([config.resolve() for config in configs], options)
+        resolved = [config.resolve() for config in configs]
+        _plan(resolved, options, measure=measure) if dry_run else _launch(resolved, options)
 
 
-@app.command("suite")
+@app.command(
+    "suite",
+    epilog=examples(
+        "bench", "suite demo --jobs 2", "suite learns_grammar --seed 0-5", "suite my_suite.toml --set n_samples=2000"
+    ),
+)
 def suite_command(
-    path: Annotated[Path, typer.Argument(help="A suite file, or the name of one of `list suites`.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A suite file, or the name of one of `list suites`.",
+            autocompletion=_beginning(lambda: _suites()),
+        ),
+    ],
     seed: Seeds = None,
     settings: Settings = None,
     runs: Runs = Path("runs"),
@@ -234,9 +278,12 @@ def suite_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
+    dry_run: DryRun = False,
+    measure: Measure = False,
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with UserErrors():
+        check_measure(measure, dry_run)
         configs = read_suite(_suite_path(path), parse_settings(settings or ()), read_seeds(seed or ()))
         options = LaunchOptions(
             runs=runs,
@@ -245,7 +292,8 @@ def suite_command(
             rerun=rerun,
             save_every=save_every,
         )
-        _launch([config.resolve() for config in configs], options)
+        resolved = [config.resolve() for config in configs]
+        _plan(resolved, options, measure=measure) if dry_run else _launch(resolved, options)
 
 
 def _suite_path(path: Path) -> Path:
@@ -262,6 +310,23 @@ def _suite_path(path: Path) -> Path:
 
 def _suites() -> list[str]:
     return sorted(path.relative_to(SUITES).with_suffix("").as_posix() for path in SUITES.rglob("*.toml"))
+
+
+def _is_preset(suite: str) -> bool:
+    return suite.startswith(f"{PAPER.name}/")
+
+
+def _plan(resolved: Sequence[Resolved], options: LaunchOptions, *, measure: bool) -> None:
+    """Say what `_launch` would do, and do none of it."""
+    from bench.reproduce import report
+    from bench.reproduce.plan import plan_runs
+    from bench.reproduce.state import read_found
+
+    found = read_found([RESULTS, options.runs])
+    plans = plan_runs(resolved, found, options.runs, rerun=options.rerun, measure=measure)
+    for line in report.plan_lines(plans, len(options.slots)):
+        console.print(line)
+    console.print(report.dry_line(plans, measured=measure))
 
 
 def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
@@ -283,10 +348,28 @@ def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
 
 app.command("new")(new_command)
 app.command("check")(check_command)
-app.command("score")(score_command)
+app.command(
+    "score",
+    epilog=examples(
+        "bench",
+        "score samples.txt grammar",
+        "score mine.txt theirs.txt image_coco --name mine theirs",
+        "score samples.jsonl --references test.txt --training train.txt --csv scores.csv",
+        "score samples.txt grammar --metric bleu self_bleu --json",
+    ),
+)(score_command)
 app.command("explain-score")(explain_command)
 app.command("attack")(attack_command)
-app.command("reproduce")(reproduce_command)
+app.command(
+    "reproduce",
+    epilog=examples(
+        "bench",
+        "reproduce --list",
+        "reproduce seqgan-oracle20 --scale small --seed 0",
+        "reproduce seqgan-oracle20 --dry-run --measure",
+        "reproduce seqgan-oracle20 --budget 2h --jobs 2",
+    ),
+)(reproduce_command)
 
 
 @app.command("sample")
@@ -311,11 +394,16 @@ def sample_command(
 
 @app.command("list")
 def list_command(kind: Annotated[Listed | None, typer.Argument(help="One kind only.")] = None) -> None:
-    """Models, tasks, metrics and suites by name, each with a line on what it is; `show NAME` tells the rest."""
+    """Models, tasks, metrics, suites and presets by name, each with a line on it; `show NAME` tells the rest.
+
+    A suite is a file of runs; a preset is one that `reproduce` compares with what was published.
+    """
     kinds: Iterable[str] = [kind] if kind else get_args(Listed)
     for each in kinds:
-        if each == "suites":
-            lines = {name: SuiteConfig.read(SUITES / f"{name}.toml").description for name in _suites()}
+        if each in ("suites", "presets"):
+            folder = PAPER if each == "presets" else SUITES
+            listed = preset_names() if each == "presets" else [name for name in _suites() if not _is_preset(name)]
+            lines = {name: SuiteConfig.read(folder / f"{name}.toml").description for name in listed}
         else:
             lines = {name: first_line(_kind(each), name) for name in names(_kind(each))}
         console.print(f"{each}:")
@@ -325,7 +413,14 @@ def list_command(kind: Annotated[Listed | None, typer.Argument(help="One kind on
 
 
 @app.command("show")
-def show_command(name: Annotated[str, typer.Argument(help="A model, task, metric or suite.")]) -> None:
+def show_command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A model, task, metric, suite or preset.", autocompletion=_beginning(lambda: _everything())
+        ),
+    ],
+) -> None:
     """What a model, task or metric is, with its settings and their defaults; what a suite does."""
     with UserErrors():
         kinds: list[Kind] = [k for k in get_args(Kind) if name in names(k)]
@@ -335,8 +430,13 @@ def show_command(name: Annotated[str, typer.Argument(help="A model, task, metric
         elif name in _suites() or name in preset_names() or Path(name).is_file():
             console.print(describe_suite(name))
         else:
-            everything = [*(n for k in get_args(Kind) for n in names(k)), *_suites(), *preset_names()]
-            raise KeyError(f"no {name!r} among models, tasks, metrics and suites; {suggest(name, everything)}")
+            kinds_of_all = ", ".join(get_args(Listed))
+            raise KeyError(f"no {name!r} among {kinds_of_all}; {suggest(name, _everything())}")
+
+
+def _everything() -> list[str]:
+    """All that `show` shows by name."""
+    return [*(n for k in get_args(Kind) for n in names(k)), *_suites(), *preset_names()]
 
 
 def _kind_of_file(name: str) -> Kind:
@@ -351,6 +451,26 @@ def _kind_of_file(name: str) -> Kind:
 
 def _kind(name: str) -> Kind:
     return next(kind for kind in get_args(Kind) if kind == name)
+
+
+@app.command("completion")
+def completion_command(
+    shell: Annotated[Shell, typer.Argument(help="The shell that is to complete.")],
+    to_install: Annotated[
+        bool, typer.Option("--install", help="Put it where the shell reads it, in place of printing it.")
+    ] = False,
+) -> None:
+    """Print the script by which a shell completes the commands, options and names of textgan-bench."""
+    with UserErrors():
+        for script in SCRIPTS.values():
+            variable = f"_{script.replace('-', '_').upper()}_COMPLETE"
+            if to_install:
+                _, path = install(shell=shell, prog_name=script, complete_var=variable)
+                console.print(f"{script}: {path}")
+            else:
+                console.print_document(get_completion_script(prog_name=script, complete_var=variable, shell=shell))
+        if to_install:
+            console.print("It is there in the next shell that you start.")
 
 
 @app.command("sync")

@@ -16,11 +16,14 @@ __all__ = [
     "PUBLISHED",
     "RESULTS",
     "ROOT",
+    "SCRIPTS",
     "SUITES",
+    "called_as",
     "check_file",
     "check_folder",
     "check_target",
     "command",
+    "examples",
     "program",
 ]
 
@@ -36,12 +39,23 @@ RESULTS = ROOT / "leaderboards" / "results"
 METRICS = ROOT / "metrics"
 """Each metric's folder has its card."""
 
-_SCRIPTS = {"bench": "textgan-bench", "leaderboards": "textgan-bench-leaderboards"}
+SCRIPTS = {"bench": "textgan-bench", "leaderboards": "textgan-bench-leaderboards"}
+"""Package -> the script that an installation puts beside Python; shells complete what follows it."""
 
 
 def program(package: str) -> str:
     """How any shell calls a package's program: `python -m bench` in a checkout, `textgan-bench` from a wheel."""
-    return f"python -m {package}" if __package__ == "bench" else _SCRIPTS[package]
+    return f"python -m {package}" if __package__ == "bench" else SCRIPTS[package]
+
+
+def called_as(package: str) -> str:
+    """How a package's program was called: by the name of its script, or else as any shell calls it."""
+    return SCRIPTS[package] if Path(sys.argv[0]).stem == SCRIPTS[package] else program(package)
+
+
+def examples(package: str, *lines: str) -> str:
+    """Command lines of a package for the end of its help, each a line of its own."""
+    return "\n\n".join(["Examples:", *(f"{program(package)} {line}" for line in lines)])
 
 
 def check_file(path: Path) -> None:
@@ -86,14 +100,14 @@ def command(package: str, *words: str | Path, here: bool = True) -> str:
     `package` is one of ours, or another that `python -m` runs. `here`: it is printed, and works in this environment,
     activated or not; otherwise it is kept, for readers anywhere.
     """
-    called = _called_here(package) if here or package not in _SCRIPTS else program(package)
+    called = _called_here(package) if here or package not in SCRIPTS else program(package)
     return " ".join([called, *([shell_words(words)] if words else [])])
 
 
 def _called_here(package: str) -> str:
     """By name where a shell would find this environment's, else by the path of this Python."""
-    if __package__ != "bench" and package in _SCRIPTS:
-        if _is_ours(script := _SCRIPTS[package]):
+    if __package__ != "bench" and package in SCRIPTS:
+        if _is_ours(script := SCRIPTS[package]):
             return script
         package = f"{__package__.removesuffix('.bench')}.{package}"
     python = "python" if _is_ours("python") or not sys.executable else shlex.quote(sys.executable)

@@ -11,13 +11,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import typer
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
+from typer._completion_classes import completion_init
 from typer.core import TyperGroup
 
 from bench.text.escapes import json_text, shown
@@ -26,9 +28,11 @@ __all__ = [
     "Head",
     "SafeConsole",
     "SafeGroup",
+    "Version",
     "console",
     "errors",
     "fits",
+    "help_by",
     "print_prose",
     "print_table",
     "shown",
@@ -184,8 +188,40 @@ def _divided(needed: Sequence[int], width: int) -> list[list[int]]:
     return tables or [[0]]
 
 
+def help_by() -> dict[str, Any]:
+    """Settings of a program, of which `-h` asks for help everywhere as `--help` does."""
+    return {"help_option_names": ["-h", "--help"]}
+
+
+def _print_version(asked: bool) -> None:
+    """The version of this package, the commit of a checkout, and Python's."""
+    if not asked:
+        return
+    from bench.environment import describe_environment
+
+    facts = describe_environment()
+    commit = f", commit {facts['git.sha'][:12]}" if "git.sha" in facts else ""
+    changed = " with uncommitted changes" if facts.get("git.dirty") else ""
+    console.print(
+        f"textgan-bench {facts.get('textgan_bench', '(not installed)')}{commit}{changed}, Python {facts['python']}"
+    )
+    raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and the commit."),
+]
+
+
 class SafeGroup(TyperGroup):
     """Commands whose complaints about what was typed steer no terminal."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Answers a shell that asks how a word goes on, or does the command."""
+        if any(name.startswith("_TEXTGAN_BENCH") and name.endswith("_COMPLETE") for name in os.environ):
+            completion_init()
+        return super().main(*args, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         """Parses the options of the program."""

@@ -11,9 +11,11 @@ from bench.streams import SafeConsole, console, errors
 from bench.tracking.options import TrackerName
 
 __all__ = [
+    "DryRun",
     "Experiment",
     "Jobs",
     "JobsPerGpu",
+    "Measure",
     "Metrics",
     "Rerun",
     "Runs",
@@ -24,10 +26,17 @@ __all__ = [
     "TrackerOption",
     "TrackingUri",
     "UserErrors",
+    "check_measure",
     "console",
     "counted",
     "errors",
 ]
+
+
+def check_measure(measure: bool, dry_run: bool) -> None:
+    """Raise ValueError for `--measure` alone."""
+    if measure and not dry_run:
+        raise ValueError("--measure goes with --dry-run: a run measures itself")
 
 
 def counted(n: int, noun: str) -> str:
@@ -57,6 +66,16 @@ Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by 
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only print what would be done, what is done already, and the time. Writes nothing."
+    ),
+]
+Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="With --dry-run: where no time is known, try a few steps of each phase here."),
+]
 TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
 TrackingUri = Annotated[
     str | None,

@@ -16,18 +16,24 @@ if __name__ == "__main__":
 import typer
 
 from bench.interrupts import run_program
-from bench.places import check_folder, check_target, program
-from bench.streams import SafeGroup, console, errors
+from bench.places import called_as, check_folder, check_target, examples
+from bench.streams import SafeGroup, Version, console, errors, help_by
 from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
 from leaderboards.schema import Boards
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(cls=SafeGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=SafeGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=help_by(),
+)
 
 
 @app.callback()
-def _described() -> None:
+def _described(version: Version = False) -> None:
     """Comparison tables from run records."""
 
 
@@ -87,7 +93,14 @@ _Parquet = Annotated[Path | None, typer.Option(help="The same as parquet, in thi
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of the tables.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "leaderboards",
+        "build runs",
+        "build runs leaderboards/results --html page --plots",
+        "build runs --out tables --latex",
+    )
+)
 def build(
     runs: _Runs,
     out: _Out = None,
@@ -210,7 +223,7 @@ app.command("published")(published_command)
 
 def main() -> None:
     """Entry point of `python -m leaderboards` and of the console script."""
-    run_program(lambda: partial(app, prog_name=program("leaderboards")))
+    run_program(lambda: partial(app, prog_name=called_as("leaderboards")))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from scipy.stats import chisquare
@@ -33,8 +32,8 @@ def _log_prob(case: Case, temperature: float = 1.0) -> Callable[[Tensor], Tensor
     model = case.trained
     if not isinstance(model, HasLogProb):
         raise NotTriedError("it has no log_prob: metrics that need a likelihood will be absent")
-    log_prob: Any = model.log_prob  # the protocol leaves the temperature to the model
-    return torch.no_grad()(log_prob if temperature == 1 else functools.partial(log_prob, temperature=temperature))
+    ask: Callable[..., Tensor] = model.log_prob
+    return torch.no_grad()(ask if temperature == 1 else functools.partial(ask, temperature=temperature))
 
 
 def _of_all(case: Case, temperature: float = 1.0) -> tuple[Tensor, Tensor]:

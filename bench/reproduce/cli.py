@@ -25,15 +25,18 @@ from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names,
 from bench.streams import shown
 from bench.suite import RealText, SamplesFile
 from bench.terminal import (
+    DryRun,
     Experiment,
     Jobs,
     JobsPerGpu,
+    Measure,
     Runs,
     SaveEvery,
     Settings,
     TrackerOption,
     TrackingUri,
     UserErrors,
+    check_measure,
     console,
     errors,
 )
@@ -53,8 +56,16 @@ _LEAVING = 0.02
 """Share of the budget for the last checkpoint, the comparison and the way out; at least 2 s, or what loading took."""
 
 
+def preset_names_from(incomplete: str) -> list[str]:
+    """Presets whose names begin so: for a shell that completes them."""
+    return [name for name in preset_names() if name.startswith(incomplete)]
+
+
 def reproduce_command(
-    name: Annotated[str | None, typer.Argument(help="A preset from --list, such as seqgan-oracle20.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A preset from --list, such as seqgan-oracle20.", autocompletion=preset_names_from),
+    ] = None,
     as_list: Annotated[bool, typer.Option("--list", help="Only say how far it is, of this preset or of all.")] = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="With --list: as REPRODUCTION.md, from the project's own records only.")
@@ -79,9 +90,12 @@ def reproduce_command(
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
+    dry_run: DryRun = False,
+    measure: Measure = False,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
+        check_measure(measure, dry_run)
         deadline = _deadline(budget) if budget else math.inf
         if out is not None:
             check_target(out, "--out")
@@ -102,7 +116,10 @@ def reproduce_command(
             save_every=save_every,
             deadline=deadline,
         )
-        _reproduce(preset, options, as_json=as_json)
+        if dry_run:
+            _plan(preset, options, measure=measure, as_json=as_json)
+        else:
+            _reproduce(preset, options, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -141,6 +158,23 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         console.print_document(text if as_json else shown(text))
     for problem in found.unreadable:
         errors.print(f"not read: {problem}", style="yellow")
+
+
+def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: bool) -> None:
+    """What `_reproduce` would do; nothing is scored, trained or written."""
+    from bench.reproduce import report
+    from bench.reproduce.plan import make_plan
+    from bench.reproduce.state import read_found
+
+    plans = make_plan(preset, read_found([RESULTS, options.runs]), options.runs, measure=measure)
+    if as_json:
+        console.print_json_text(report.as_json([], plan=plans))
+        return
+    console.print(f"{preset.name}: {preset.description}")
+    for row in preset.scored:
+        console.print(f"{row.label}: scored on {row.task_name}, not trained")
+    for line in (*report.plan_lines(plans, len(options.slots)), report.dry_line(plans, measured=measure)):
+        console.print(line)
 
 
 def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:

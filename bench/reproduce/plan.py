@@ -1,26 +1,27 @@
-"""What `reproduce` is going to do: runs, seeds, steps of each phase, and how long that takes as far as it was measured.
+"""What a command is going to do: runs, seeds, steps of each phase, and how long that takes as far as it was measured.
 
 A time is never guessed. It comes from records of the same row on the same kind of device, or from what a begun run has
-taken so far; where there is neither, it is unknown.
+taken so far, or from a few steps that were tried for it; where there is none of these, it is unknown.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.config import Resolved
-from bench.record import PhaseCost, RunRecord, read_record
-from bench.reproduce.presets import Preset, TrainedRow
+from bench.launch.measure import seconds_per_step
+from bench.record import PhaseCost, RunRecord, read_record, with_settings
+from bench.reproduce.presets import Preset
 from bench.reproduce.state import Found
 from bench.run.checkpoint import CheckpointError, read_state
 from bench.run.contract import steps_of
 from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
 
-__all__ = ["PhasePlan", "RowPlan", "RunPlan", "make_plan", "seconds_left"]
+__all__ = ["PhasePlan", "RowPlan", "RunPlan", "make_plan", "plan_runs", "seconds_left"]
 
 _ENOUGH = 0.1
 """Share of a phase after which its time is believed: its steps differ, and rounds have up to 5,928 of them."""
@@ -59,23 +60,65 @@ class RowPlan:
     runs: tuple[RunPlan, ...]
 
 
-def make_plan(preset: Preset, found: Found, runs: Path) -> list[RowPlan]:
-    """Loads the tasks, because the number of steps may depend on them. Raises what a task's `load` raises."""
-    loaded: dict[str, TextData] = {}
+def make_plan(preset: Preset, found: Found, runs: Path, *, measure: bool = False) -> list[RowPlan]:
+    """Loads the tasks, because the number of steps may depend on them. Raises what a task's `load` raises.
+
+    `measure`: where nobody measured a phase, a few of its steps are tried, and thrown away.
+    """
+    data_of = _Loaded()
     plans = []
     for row in preset.trained:
-        key = f"{row.task_name} {row.resolved.task_settings}"
-        if key not in loaded:
-            loaded[key] = row.task.load()
         resolved = [config.resolve() for config in row.configs]
-        plans.append(_row_plan(row, resolved, loaded[key], found, runs))
+        records = [record for record in found.records if record.status == "completed" and row.matches(record)]
+        plans.append(_row_plan((row.label, row.model), resolved, data_of(resolved[0]), records, runs, measure=measure))
     return plans
 
 
-def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, found: Found, runs: Path) -> RowPlan:
-    steps = steps_of(row.resolved, data)
-    device = row.resolved.device
-    records = [record for record in found.records if record.status == "completed" and row.matches(record)]
+def plan_runs(
+    resolved: Sequence[Resolved], found: Found, runs: Path, *, rerun: bool = False, measure: bool = False
+) -> list[RowPlan]:
+    """As `make_plan`, of any runs; those of one row stand together. `rerun`: what is done is done again."""
+    data_of = _Loaded()
+    rows: dict[str, list[Resolved]] = {}
+    for each in resolved:
+        rows.setdefault(each.config_hash, []).append(each)
+    plans = []
+    for config_hash, members in rows.items():
+        first = members[0]
+        records = [r for r in found.records if r.status == "completed" and r.config_hash == config_hash]
+        names = (f"{with_settings(first.model_name, first.changed)}, {first.run.scale} scale", first.model_name)
+        plan = _row_plan(names, members, data_of(first), records, runs, measure=measure)
+        again = tuple(replace(run, steps_done={}, completed=False) for run in plan.runs)
+        plans.append(replace(plan, runs=again) if rerun else plan)
+    return plans
+
+
+class _Loaded:
+    """The data of tasks, each loaded once."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, TextData] = {}
+
+    def __call__(self, resolved: Resolved) -> TextData:
+        key = f"{resolved.task_name} {resolved.task_settings}"
+        if key not in self._data:
+            self._data[key] = resolved.task.load()
+        return self._data[key]
+
+
+def _row_plan(
+    names: tuple[str, str],
+    resolved: Sequence[Resolved],
+    data: TextData,
+    records: Sequence[RunRecord],
+    runs: Path,
+    *,
+    measure: bool,
+) -> RowPlan:
+    """`names`: of the row and of its model; `records`: those of the row."""
+    first = resolved[0]
+    steps = steps_of(first, data)
+    device = first.device
     rates = _rates_of_records(records, device)
     plans = []
     for each in resolved:
@@ -87,13 +130,17 @@ def _row_plan(row: TrainedRow, resolved: Sequence[Resolved], data: TextData, fou
         completed = _is_completed(folder / RECORD)
         done = steps if completed else {phase.name: phase.steps for phase in progress}
         plans.append(RunPlan(seed=each.run.seed, steps_done=done, completed=completed))
+    if measure and set(steps) - set(rates) and not all(run.completed for run in plans):
+        tried = seconds_per_step(first, data)
+        rates |= {phase: (s, f"{device}, a few steps tried now") for phase, s in tried.items() if phase not in rates}
     unknown: tuple[float | None, str] = (None, "")
     phases = [
         PhasePlan(name=name, steps=n, seconds_per_step=rate, measured_on=where)
         for name, n in steps.items()
         for rate, where in [rates.get(name, unknown)]
     ]
-    return RowPlan(label=row.label, model=row.model, task=row.task_name, phases=tuple(phases), runs=tuple(plans))
+    label, model = names
+    return RowPlan(label=label, model=model, task=first.task_name, phases=tuple(phases), runs=tuple(plans))
 
 
 def _progress(checkpoint: Path) -> list[PhaseCost]:

@@ -14,7 +14,7 @@ from bench.reproduce.presets import Number
 from bench.reproduce.state import Difference, PresetState, Result, RowState
 from bench.reproduce.verdict import ODDS, VERDICTS, Judgement
 
-__all__ = ["as_json", "budget_line", "list_lines", "markdown", "plan_lines", "result_lines"]
+__all__ = ["as_json", "budget_line", "dry_line", "list_lines", "markdown", "plan_lines", "result_lines"]
 
 _INTRODUCTION = """# Reproduction
 
@@ -22,6 +22,9 @@ Every published setting that the project has, what is printed for it, what was m
 be the same. Written by `python -m bench reproduce --list --markdown` from the records in `leaderboards/results`; not
 edited by hand. A run that did not happen is listed as not run.
 """
+
+_MOST_NAMED = 3
+"""Rows whose time is not known that are named; of more, only their number is said."""
 
 _RULE = """## How to read it
 
@@ -66,10 +69,19 @@ def plan_lines(plans: Sequence[RowPlan], jobs: int) -> Iterator[str]:
     side = f" with {jobs} jobs" if jobs > 1 else ""
     if unknown:
         more = f"at least {duration_text(known)}{side}, and " if known else ""
-        where = "; ".join(f"{label} ({', '.join(phases)})" for label, phases in unknown.items())
+        where = "; ".join(f"{label} ({', '.join(dict.fromkeys(phases))})" for label, phases in unknown.items())
+        where = where if len(unknown) <= _MOST_NAMED else f"{len(unknown)} rows"
         yield f"expected time: {more}unknown for {where}: nobody measured it on such a device"
     elif plans:
         yield f"expected time: {duration_text(known)}{side} of training, scoring not counted"
+
+
+def dry_line(plans: Sequence[RowPlan], *, measured: bool) -> str:
+    """The end of a plan that is only printed."""
+    left = sum(not run.completed for plan in plans for run in plan.runs)
+    _, unknown = seconds_left(plans, 1)
+    how = "; --measure tries a few steps for the time" if unknown and not measured else ""
+    return f"dry run: {left} of {sum(len(plan.runs) for plan in plans)} runs to do, nothing done or written{how}"
 
 
 def budget_line(plans: Sequence[RowPlan], jobs: int, left: float) -> str:

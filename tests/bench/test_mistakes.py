@@ -233,7 +233,21 @@ def test_every_listed_name_has_a_line_that_says_what_it_is() -> None:
     assert len(named) > 60
     for line in named:
         assert len(line.split()) > 2, line
-    assert any(line.startswith("  paper/seqgan-oracle20") for line in named)
+    assert any(line.startswith("  seqgan-oracle20") for line in named)
+
+
+@pytest.mark.parametrize("kind", ["models", "tasks", "metrics", "suites", "presets"])
+def test_every_listed_name_is_shown(kind: str) -> None:
+    listed = CliRunner().invoke(app, ["list", kind]).output.splitlines()
+    assert listed[0] == f"{kind}:"
+    assert len(listed) > 5
+    for line in listed[1:]:
+        name, _, about = line.strip().partition(" ")
+        assert about.strip(), line
+        result = CliRunner().invoke(app, ["show", name])
+        assert result.exit_code == 0, result.output
+        assert result.output.startswith(f"{name}\n")
+        assert len(result.output.splitlines()) > 3
 
 
 def test_explain_score_tells_of_its_own_references() -> None:

@@ -1,0 +1,98 @@
+"""`--dry-run` of run, suite and reproduce: the plan, what is done already, the time, and nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.paths import TOY
+from typer.testing import CliRunner
+
+from bench.cli import app, spread
+from bench.config import RunConfig
+from bench.launch.measure import seconds_per_step
+
+QUICK = ("--scale", "smoke", "--set", "n_samples=20", "--metric", "unique", "--tracker", "none")
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def said(*arguments: str, code: int = 0) -> str:
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, spread(arguments))
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def test_a_run_is_planned_done_and_told_as_done(runs: Path) -> None:
+    arguments = ("run", TOY, "grammar", *QUICK, "--runs", str(runs), "--seed", "0", "1")
+    planned = said(*arguments, "--dry-run")
+    assert not runs.exists()
+    assert "toy_gan.py:ToyGAN, smoke scale: toy_gan.py:ToyGAN on grammar" in planned
+    assert "mle: 30 steps, time unknown" in planned
+    assert "seed 1: 50 steps to do" in planned
+    assert "dry run: 2 of 2 runs to do, nothing done or written; --measure tries a few steps" in planned
+
+    measured = said(*arguments, "--dry-run", "--measure")
+    assert not runs.exists()
+    for phase in ("mle: 30 steps", "adversarial: 20 steps"):
+        assert f"{phase}, 0 s a seed (cpu, a few steps tried now)" in measured
+    assert "expected time: 0 s of training" in measured
+    assert measured.endswith("2 of 2 runs to do, nothing done or written\n")
+
+    said(*arguments[:-1])  # seed 0
+    before = sorted(runs.rglob("*"))
+    known = said(*arguments, "--dry-run")
+    assert sorted(runs.rglob("*")) == before
+    assert "seed 0: done" in known
+    assert "seed 1: 50 steps to do" in known
+    assert "(cpu, record of seed 0)" in known
+    assert "1 of 2 runs to do" in known
+    assert "2 of 2 runs to do" in said(*arguments, "--dry-run", "--rerun")
+
+
+def test_a_suite_is_planned(runs: Path) -> None:
+    planned = said("suite", "demo", "--dry-run", "--runs", str(runs))
+    assert "36 of 36 runs to do" in planned
+    assert "expected time" in planned
+    assert not runs.exists()
+
+
+def test_a_preset_is_planned(runs: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
+    planned = said("reproduce", "seqgan-oracle20", "--dry-run", "--runs", str(runs))
+    assert "released setting: seqgan on oracle_lstm" in planned
+    assert "18 of 18 runs to do" in planned
+    arguments = ("--scale", "smoke", "--seed", "0", "--row", "released setting", "--measure", "--runs", str(runs))
+    measured = said("reproduce", "seqgan-oracle20", "--dry-run", *arguments)
+    assert measured.count("a few steps tried now") == 3
+    assert "unknown" not in measured
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize("command", [("run", "mle", "grammar"), ("suite", "demo"), ("reproduce", "seqgan-oracle20")])
+def test_measure_alone_is_told(command: tuple[str, ...], runs: Path) -> None:
+    assert "--measure goes with --dry-run" in said(*command, "--measure", "--runs", str(runs), code=2)
+    assert not runs.exists()
+
+
+def test_measuring_takes_phases_in_their_order_and_disturbs_nothing() -> None:
+    """`sharpen` needs what `collect` stored."""
+    resolved = RunConfig(model="ngram", task="grammar", scale="smoke").resolve()
+    torch.manual_seed(5)
+    before = torch.get_rng_state(), torch.get_num_threads()
+    found = seconds_per_step(resolved, resolved.task.load())
+    assert list(found) == ["collect", "sharpen"]
+    assert all(seconds > 0 for seconds in found.values())
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+
+
+def test_a_phase_that_breaks_has_no_time() -> None:
+    values = {"model": TOY, "task": "grammar", "scale": "smoke", "model_settings": {"raise_at": 2}}
+    resolved = RunConfig.model_validate(values).resolve()
+    assert list(seconds_per_step(resolved, resolved.task.load())) == ["mle"]
