@@ -14,9 +14,7 @@ import dataclasses
 import datetime
 import functools
 import hashlib
-import itertools
 import json
-import math
 import os
 import re
 import reprlib
@@ -28,11 +26,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from bench.record_upgrade import OLD_SCHEMA, upgrade_evaluation, upgrade_record
 from bench.run_folder import MODEL_SOURCE, TEMPORARY, read_regular, sweep, temporary_prefix
 from bench.run_settings import RunSettings
+from bench.text.documents import LARGEST_NUMBER, deeper_than, read_quickly
 from metrics.common.signature import Setting, signature_text
 
 __all__ = [
@@ -80,8 +78,6 @@ CHECKSUM = "checksum"
 """Of a record's document: SHA-256 of all its other fields. Against damage; who alters a record can write it anew."""
 _LABEL = 60
 """Characters of settings behind a name."""
-LARGEST_NUMBER = 1e50
-"""Of any number: float32 ends at 3.4e38, and sums of fourth powers of what is below stay finite."""
 MOST_SETTINGS = 100_000
 """Characters, as JSON, of the settings of a model or a task, of facts, of an environment; usual are hundreds."""
 _MOST_SCORES = 1_000
@@ -369,7 +365,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def _document(content: bytes, path: Path) -> tuple[dict[str, Any], bool]:
     """The document of these bytes, and whether it was read quickly."""
-    if (found := _read_quickly(content)) is not None:
+    if (found := read_quickly(content, _DEEPEST)) is not None:
         return found, True
     try:
         document = json.loads(
@@ -392,53 +388,6 @@ def _document(content: bytes, path: Path) -> tuple[dict[str, Any], bool]:
 
 
 _LAST_FIELD = re.compile(rb',\s*"checksum": "[0-9a-f]{64}"\s*\}\s*\Z')
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * 50
-_NUMBERS, _CONTAINERS = frozenset((int, float)), frozenset((dict, list))
-
-
-def _read_quickly(content: bytes) -> dict[str, Any] | None:
-    """The document, if it is beyond doubt one that `read_document` takes; None: it is read slowly, which says why not.
-
-    A string can hold a key's end, `":`, only behind a backslash. So there are at least as many of them as keys, and
-    exactly as many where no key stands twice in one object and no string has one.
-    """
-    squeezed = content.translate(_DIGITS, b" \t\n\r")
-    if _LONG_NUMBER in squeezed:
-        return None
-    try:
-        document = from_json(content)
-    except ValueError:
-        return None
-    if not isinstance(document, dict):
-        return None
-    n_keys = 0
-    level: list[Any] = [document]
-    for _ in range(_DEEPEST):
-        objects = [each for each in level if type(each) is dict]
-        n_keys += sum(map(len, objects))
-        values = list(itertools.chain.from_iterable(map(dict.values, objects)))
-        values += itertools.chain.from_iterable([each for each in level if type(each) is list])
-        numbers = [value for value in values if type(value) in _NUMBERS]
-        # A sum with NaN or an infinity in it has one too, and where there is none the ends are what they seem.
-        if numbers and not (math.isfinite(sum(numbers)) and max(map(abs, numbers)) <= LARGEST_NUMBER):
-            return None
-        level = [value for value in values if type(value) in _CONTAINERS]
-        if not level:
-            return document if n_keys == squeezed.count(b'":') else None
-    return None
-
-
-def deeper_than(value: Any, levels: int) -> bool:
-    """Whether more lists or objects lie in one another."""
-    level = [value]
-    for _ in range(levels):
-        level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]
-    return bool(level)
-
-
-def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
 
 
 def as_json(value: Any) -> dict[str, Any]:

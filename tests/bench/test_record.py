@@ -20,6 +20,7 @@ from bench.record import RunRecord, Score, read_document, read_evaluation, read_
 from bench.record_upgrade import upgrade_evaluation
 from bench.registry import find, names
 from bench.run_settings import RunSettings
+from bench.text.documents import read_quickly
 from metrics.common.signature import signature_text
 
 SETTINGS = RunSettings(n_samples=1000, temperatures=(0.5, 1.0), evaluate_every=6, fp32_precision="bf16", threads=2)
@@ -178,7 +179,7 @@ def slowly(content: bytes, monkeypatch: pytest.MonkeyPatch, folder: Path) -> dic
     """What the careful reader makes of a document; None: it refuses."""
     (folder / "d.json").write_bytes(content)
     with monkeypatch.context() as patch:
-        patch.setattr(bench.record, "_read_quickly", lambda _: None)
+        patch.setattr(bench.record, "read_quickly", lambda *_: None)
         try:
             return read_document(folder / "d.json")
         except ValueError:
@@ -200,10 +201,10 @@ def test_the_quick_reader_takes_nothing_that_the_careful_one_refuses(
 ) -> None:
     for content in DOUBTFUL:
         assert slowly(content, monkeypatch, tmp_path) is None, content
-        assert bench.record._read_quickly(content) is None, content
+        assert read_quickly(content, 50) is None, content
     for content in FINE:
-        assert repr(bench.record._read_quickly(content)) == repr(slowly(content, monkeypatch, tmp_path)), content
-    assert bench.record._read_quickly(b'{"a":"x\\":y"}') is None, "in doubt"
+        assert repr(read_quickly(content, 50)) == repr(slowly(content, monkeypatch, tmp_path)), content
+    assert read_quickly(b'{"a":"x\\":y"}', 50) is None, "in doubt"
     assert read_record_of(b'{"a":"x\\":y"}', tmp_path) == {"a": 'x":y'}
     numbers = random.Random(0)
     whole = b'{"a":{"value":0.1234567890123,"n":12,"s":"x","l":[1,2.5e-7,"q",null,true]},"b":"t"}'
@@ -212,7 +213,7 @@ def test_the_quick_reader_takes_nothing_that_the_careful_one_refuses(
         content = bytearray(whole)
         for _ in range(numbers.randint(1, 3)):
             content[numbers.randrange(len(content))] = numbers.choice(b'{}[]":,.0123456789eE+-\\ \nabnu\xc3truefals')
-        quick = bench.record._read_quickly(bytes(content))
+        quick = read_quickly(bytes(content), 50)
         if quick is not None:
             taken += 1
             assert repr(quick) == repr(slowly(bytes(content), monkeypatch, tmp_path)), bytes(content)
@@ -257,7 +258,7 @@ def test_a_record_is_read_from_its_own_bytes_as_strictly(
     assert path.read_text() != whole
     with pytest.raises(ValueError, match=complaint) as quick:
         read_record(path)
-    monkeypatch.setattr(bench.record, "_read_quickly", lambda _: None)
+    monkeypatch.setattr(bench.record, "read_quickly", lambda *_: None)
     with pytest.raises(ValueError, match=complaint) as careful:
         read_record(path)
     assert str(quick.value) == str(careful.value)
