@@ -22,8 +22,8 @@ _NUMBERS, _CONTAINERS = frozenset((int, float)), frozenset((dict, list))
 def read_quickly(content: bytes, deepest: int) -> dict[str, Any] | None:
     """The document, if it is beyond doubt one that `bench.record.read_document` takes; None: it is read slowly.
 
-    The slow reading says what is wrong. A string can hold a key's end, `":`, only behind a backslash. So there are at least as many of them as keys, and
-    exactly as many where no key stands twice in one object and no string has one.
+    The slow reading says what is wrong. A string can hold a key's end, `":`, only behind a backslash. So there are at
+    least as many of them as keys, and exactly as many where no key stands twice in one object and no string has one.
     """
     squeezed = content.translate(_DIGITS, b" \t\n\r")
     if _LONG_NUMBER in squeezed:
