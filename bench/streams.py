@@ -9,7 +9,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -256,7 +256,8 @@ def take_any_text() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError, ValueError):  # closed, or a pipe in the place of a file that was written to
+                stream.reconfigure(errors="backslashreplace")
     logging.setLogRecordFactory(_ShownRecord)
     usual = warnings.formatwarning
     warnings.formatwarning = lambda *args, **more: shown(usual(*args, **more))

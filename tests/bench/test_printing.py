@@ -6,6 +6,7 @@ import csv
 import fcntl
 import io
 import json
+import logging
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import termios
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from typer.testing import CliRunner
 import leaderboards.__main__
 from bench.cli import app
 from bench.score.report import as_csv
-from bench.streams import Head, print_prose, print_table
+from bench.streams import Head, print_prose, print_table, take_any_text
 from bench.text.escapes import csv_cell, csv_text, csv_value, json_text, shown, shown_name
 from leaderboards.render.csv import to_csv
 from leaderboards.render.terminal import print_boards
@@ -248,6 +250,20 @@ def test_what_is_logged_or_warned_of_steers_nothing() -> None:
     assert "a server says \\x1b]0;t\\x07\\u202e" in done.stderr
     assert "a file \\x9b" in done.stderr
     assert not steers(done.stderr)
+
+
+def test_a_stream_that_cannot_be_set_stops_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.TextIOWrapper):
+        def reconfigure(self, **_: Any) -> None:
+            raise OSError(29, "Illegal seek")
+
+    monkeypatch.setattr(sys, "stdout", Gone(io.BytesIO()))
+    factory, usual = logging.getLogRecordFactory(), warnings.formatwarning
+    try:
+        take_any_text()
+    finally:
+        logging.setLogRecordFactory(factory)
+        warnings.formatwarning = usual
 
 
 @given(st.text(), st.text())
