@@ -6,6 +6,7 @@ import dataclasses
 import json
 import signal
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -213,6 +214,47 @@ def _write_markdown(boards: Boards, path: Path, outputs: _Outputs) -> Iterator[P
     yield from write_overview(boards, path, outputs.pages)
     if outputs.readme is not None:
         yield write_readme(boards, outputs.readme, path, outputs.pages)
+
+
+class _Exchange(StrEnum):
+    """What other programs read."""
+
+    parquet = "parquet"
+    csv = "csv"
+
+
+@app.command()
+def export(
+    runs: _Runs,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    form: Annotated[_Exchange, typer.Option("--format", help="Of the file.")] = _Exchange.parquet,
+) -> None:
+    """Write every score of every seed of every row below RUNS into one file, a line each, and no table.
+
+    Exit status 1: a record could not be read, or there was none; what could be read is written all the same.
+    """
+    from leaderboards.boards import build as build_boards  # pandas and scipy: not for --help
+    from leaderboards.render.scores import write_csv, write_parquet
+
+    try:
+        check_target(out, "--out")
+        boards = build_boards(runs)
+    except (FileNotFoundError, ValueError) as error:
+        errors.print(f"error: {error}")
+        raise typer.Exit(2) from error
+    for problem in boards.problems:
+        errors.print(f"not read: {problem}")
+    if not boards.boards:
+        errors.print("error: there is no record to export; nothing is written")
+        raise typer.Exit(1)
+    try:
+        written = (write_parquet if form == _Exchange.parquet else write_csv)(boards, out)
+    except (OSError, ImportError) as error:
+        errors.print(f"error: {out} cannot be written: {error}; name another file with --out")
+        raise typer.Exit(1) from error
+    errors.print(f"written: {written}")
+    if boards.problems:
+        raise typer.Exit(1)
 
 
 app.command("add")(add_command)

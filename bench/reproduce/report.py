@@ -14,7 +14,7 @@ from bench.reproduce.presets import Number
 from bench.reproduce.state import Difference, PresetState, Result, RowState
 from bench.reproduce.verdict import ODDS, VERDICTS, Judgement
 
-__all__ = ["as_json", "budget_line", "dry_line", "list_lines", "markdown", "plan_lines", "result_lines"]
+__all__ = ["as_json", "budget_line", "dry_line", "list_lines", "markdown", "of_model", "plan_lines", "result_lines"]
 
 _INTRODUCTION = """# Reproduction
 
@@ -306,7 +306,7 @@ def _number_table(state: RowState) -> Iterator[str]:
     if beside and state.row.control:
         yield ""
         yield f"Control: {state.row.control.label}."
-    yield from _origins(state)
+    yield from _origins(state.results)
 
 
 def _control_cells(result: Result) -> str:
@@ -325,16 +325,32 @@ def _score_table(state: RowState) -> Iterator[str]:
         return
     yield "| score | published | measured | verdict |"
     yield "|---|---|---|---|"
-    for result in state.results:
-        published = _published(result.number) if result.number.published else "–"
-        measured = "–" if result.measured is None else _mean(result)
-        yield f"| {_what(result.number)} | {published} | {measured} | {_cell(_verdict(result.judgement))} |"
-    yield from _origins(state)
+    yield from map(_score_line, state.results)
+    yield from _origins(state.results)
 
 
-def _origins(state: RowState) -> Iterator[str]:
+def _score_line(result: Result) -> str:
+    published = _published(result.number) if result.number.published else "–"
+    measured = "–" if result.measured is None else _mean(result)
+    return f"| {_what(result.number)} | {published} | {measured} | {_cell(_verdict(result.judgement))} |"
+
+
+def _origins(results: Iterable[Result]) -> Iterator[str]:
     yield ""
-    yield from dict.fromkeys(_origin(result.number) for result in state.results if result.number.published)
+    yield from dict.fromkeys(_origin(result.number) for result in results if result.number.published)
+
+
+def of_model(presets: Sequence[PresetState], model: str) -> Iterator[str]:
+    """What is published of a model, what was measured, where each number is from: Markdown, what is not run last."""
+    rows = [(each.preset.name, state) for each in presets for state in each.rows if state.row.model == model]
+    found = [(name, state, result) for name, state in rows for result in state.results if result.number.published]
+    if not found:
+        return
+    found.sort(key=lambda each: each[2].measured is None)
+    yield "| preset | row | score | published | measured | verdict |"
+    yield "|---|---|---|---|---|---|"
+    yield from (f"| {name} | {_cell(state.row.label)} {_score_line(result)}" for name, state, result in found)
+    yield from _origins(result for _, _, result in found)
 
 
 def _origin(number: Number) -> str:
