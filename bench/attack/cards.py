@@ -13,7 +13,7 @@ from bench.record import write_atomic
 
 __all__ = ["bullets", "keep", "with_attacks"]
 
-BEGIN = "<!-- attacks: written by `python -m bench attack ... --write`, from metrics/attacks.json -->"
+BEGIN = "<!-- attacks: written by the command `attack` with --write, from metrics/attacks.json -->"
 END = "<!-- end of attacks -->"
 _BLOCK = re.compile(rf"{re.escape(BEGIN)}\n.*?{re.escape(END)}\n", re.DOTALL)
 _HEADING = "## What fools it\n\n"
