@@ -16,7 +16,7 @@ from leaderboards.words import names_of, page_names
 
 __all__ = ["BEGIN", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]
 
-BEGIN = "<!-- headline: written by `python -m leaderboards build`, not by hand -->"
+BEGIN = "<!-- headline: written by the command `build` with --readme, not by hand -->"
 END = "<!-- headline: end -->"
 FIGURE = "quality-diversity"
 """Name of the figure's file, without its ending, among the pages."""
