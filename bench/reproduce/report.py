@@ -136,11 +136,14 @@ def _what(number: Number) -> str:
 
 
 def _published(number: Number) -> str:
-    """`6.68, sd 0.343 over 6`; `9.0911, mean of 4 runs, sd 0.0163`; `0.745 ± 0.001`; `9.038`."""
+    """`6.68, sd 0.343 over 6`; `9.0911, mean of 4 runs, sd 0.0163`; `9.038`.
+
+    `0.745, allowed ± 0.001`: of a file of samples, which has no seeds, the tolerance is the preset's.
+    """
     reported = number.reported
     assert reported is not None
     if number.tolerance is not None:
-        return f"{reported.value:g} ± {number.tolerance:g}"
+        return f"{reported.value:g}, allowed ± {number.tolerance:g}"
     if len(number.published) > 1:
         return f"{reported.value:.4f}, mean of {reported.n} runs, sd {reported.std:.4f}"
     return f"{reported.value:g}" + (f", sd {reported.std:g} over {reported.n}" if reported.std is not None else "")

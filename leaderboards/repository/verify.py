@@ -100,6 +100,8 @@ class Verification:
     """How each score was checked, or why it was not."""
     basis: Basis | None = None
     """What this rests on."""
+    another: bool = False
+    """Another record was verified in this place, and nobody asked for this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,8 @@ class _Plan:
     """Scores of these are computed; None: of all."""
     old: Verified | None = None
     """What stands where a score is not computed."""
+    verified: str = ""
+    """The day on which another record was verified in this place."""
 
 
 def verify(
@@ -177,7 +181,8 @@ def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked:
         return _Plan(path=path, root=root, why=(Change(what="asked", name="asked for"),))
     if old is None or old.basis is None:
         name = "not verified before" if old is None else "not known what it rested on"
-        return _Plan(path=path, root=root, why=(Change(what="record", name=name),))
+        before = "" if old is not None else _verified_here(path, known)
+        return _Plan(path=path, root=root, why=(Change(what="record", name=name),), verified=before)
     concerned = {change.metric for change in changes}
     metrics = None if None in concerned else frozenset(name for name in concerned if name is not None)
     if metrics is not None and "model" in metrics:
@@ -185,6 +190,18 @@ def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked:
         scores = (s for e in record.evaluations for key, s in e.scores.items() if key in of_weights)
         metrics |= {score.metric for score in scores}
     return _Plan(path=path, root=root, why=tuple(changes), metrics=metrics, old=old)
+
+
+def _verified_here(path: Path, known: Mapping[Path, VerifiedFile]) -> str:
+    """The day on which another record was verified in this place; empty: none was."""
+    place = path.resolve()
+    for folder, file in known.items():
+        if place.is_relative_to(folder):
+            name = place.relative_to(folder).as_posix()
+            found = (entry.date for entry in file.entries.values() if entry.record == name)
+            if (date := next(found, None)) is not None:
+                return date
+    return ""
 
 
 def _basis(record: RunRecord, folder: Path) -> Basis:
@@ -228,6 +245,12 @@ def _check(plan: _Plan) -> Verification:
         check_record(record)
         if plan.root is not None:
             _check_place(record, path, plan.root)
+        if plan.verified:
+            report.another = True
+            report.reasons.append(
+                f"it is not the record that was verified here on {plan.verified}: take that one from a copy; if this "
+                "one is meant to stand in its place, verify it with --all"
+            )
         if is_altered(path):
             report.reasons.append("it is not as it was written: its checksum differs")
         found = {} if old is None or plan.metrics is None else outcomes(old.checks)
@@ -382,8 +405,14 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
     written = []
     for folder, own in by_folder.items():
         sweep_below(folder)
-        known = _known(folder / VERIFIED).read(folder)
-        checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own}
+        file = _known(folder / VERIFIED)
+        known = file.read(folder)
+        checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own if not r.another}
+        known |= {
+            sha256: entry
+            for sha256, entry in file.entries.items()
+            if sha256 not in known and isinstance(entry, Verified) and entry.record not in checked
+        }
         records = {
             sha256: entry
             for sha256, entry in known.items()

@@ -225,3 +225,26 @@ def test_the_command_says_how_many_were_computed_and_why(results: Path) -> None:
     assert "1 computed in part (the code of self_bleu has changed: 1); 1 unchanged" in told.output
     told = CliRunner().invoke(app, ["verify", str(results), "--all"])
     assert "2 computed (asked for: 2)" in told.output
+
+
+def test_another_record_in_the_place_of_a_verified_one_is_different(results: Path) -> None:
+    """Whatever was changed in it, a score without samples too, and however often it is asked."""
+    file = row(results, "toy_gan") / "record.json"
+    document = json.loads(file.read_text())
+    document.pop("checksum", None)  # as records of older versions are
+    document["phases"][0]["seconds"] += 1e-9
+    before = file.read_bytes()
+    file.write_text(json.dumps(document))
+    for _ in range(2):
+        report = toy(reports := verify([results]))
+        assert report.state == "different"
+        assert "it is not the record that was verified here on 2" in report.reasons[0]
+        write_verified([results], reports)
+    write_verified([results], verify([row(results, "Somebody")]))
+    assert toy(verify([results])).state == "different"
+    file.write_bytes(before)
+    report = toy(verify([results]))
+    assert (report.state, report.computed) == ("verified", "nothing")
+    file.write_text(json.dumps(document))
+    write_verified([results], verify([results], everything=True))
+    assert toy(verify([results])).state == "verified"

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bench.record import read_record
 from bench.run_folder import temporary_prefix
 from leaderboards.__main__ import app
-from leaderboards.evidence import VERIFIED, outcomes
+from leaderboards.evidence import VERIFIED, outcomes, read_verified
 from leaderboards.records import read_store
 from leaderboards.repository import rescore
 from leaderboards.repository.add import PublishedFile, add
@@ -265,8 +265,9 @@ def test_a_part_keeps_what_is_known_of_the_rest(results: Path) -> None:
     (row,) = results.glob("*/Somebody*/*")
     runs.change_json(row, lambda d: d["evaluations"][0]["scores"]["unique"].update(value=1.0))
     write_verified([results], verify([row.parents[0]]))
-    kept = json.loads((results / VERIFIED).read_text())["records"].values()
-    assert ["toy_gan" in entry["record"] for entry in kept] == [True]
+    kept = read_verified(results / VERIFIED)
+    assert ["toy_gan" in entry.record for entry in kept.read(results).values()] == [True]
+    assert len(kept.entries) == 2  # what was verified there is still known, so that this one is not taken for new
 
 
 def test_command(results: Path, run: Path, tmp_path: Path) -> None:
