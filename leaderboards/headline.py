@@ -32,7 +32,7 @@ def most_telling(board: Board, most: int) -> list[Row]:
     def further(row: Row) -> tuple[bool, ...]:
         control = row.status == "reference" and row.model not in (REAL_TEXT, "constant_reward", "ngram")
         repeated = row.status != "ranked" and row.label != first[row.model]
-        return not row.baseline, repeated, control, not row.front and row.status != "ranked"
+        return not row.baseline, repeated, control, row.early, not row.front and row.status != "ranked"
 
     kept = {row.label for row in sorted(board.rows, key=further)[:most]}
     return [row for row in board.rows if row.label in kept]

@@ -166,6 +166,7 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         n_started=len(entries) + unfinished.get(record.config_hash, 0),
         settings=dict(sorted(record.model_config.items())),
         changed=dict(record.changed or {}),
+        early=record.run is not None and bool(record.run.last_phase),
         selected=record.run is not None and record.run.selection == "validation",
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],

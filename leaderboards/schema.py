@@ -171,6 +171,8 @@ class Row:
     """The model's, resolved."""
     changed: dict[str, Any] = field(default_factory=dict)
     """Of them, those that are not the ones of the board's scale: the row is `custom` and says them in its label."""
+    early: bool = False
+    """Its runs end with an earlier phase than the model's last one: pre-training alone."""
     selected: bool = False
     """Its weights are those that cost the validation text least, not the last ones."""
     command: str = ""
