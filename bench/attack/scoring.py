@@ -105,4 +105,5 @@ def _scores(
     found, absent = score(track(loaded.metrics), inputs)
     asked = {metric.name: metric for metric in loaded.metrics}
     kept = {key: value for key, value in found.items() if asked[value.metric].is_ranked(key) or key == value.metric}
-    return kept, absent
+    silent = sorted({value.metric for value in found.values()} - {value.metric for value in kept.values()})
+    return kept, {**absent, **dict.fromkeys(silent, "it ranks nobody: none of its scores says which text is better")}

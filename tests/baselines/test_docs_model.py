@@ -5,8 +5,11 @@ That it keeps the contract is tried in `tests/bench/check/`.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from helpers.paths import ROOT
 from typer.testing import CliRunner
 
@@ -14,6 +17,16 @@ from bench.cli import app
 from bench.record import read_record
 
 MODEL = ROOT / "docs" / "my_gan.py"
+
+
+@pytest.fixture(autouse=True)
+def no_other_file_of_this_name() -> Iterator[None]:
+    """Other tests write files of the same name, and one process takes one of them."""
+    before = sys.modules.pop(MODEL.stem, None)
+    yield
+    sys.modules.pop(MODEL.stem, None)
+    if before is not None:
+        sys.modules[MODEL.stem] = before
 
 
 def test_it_is_trained_and_scored(tmp_path: Path) -> None:
