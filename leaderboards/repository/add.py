@@ -195,9 +195,19 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _same(folder: Path, record: RunRecord) -> bool:
-    """Whether the record that is there is of the same run, clock, machine and the rounding of sums aside."""
+    """Whether the record that is there is of the same run, clock, machine and the rounding of sums aside.
+
+    Which end of a score is better, and why one is absent, is this version's word and no part of the run.
+    """
     stored = folder / RECORD
-    return stored.is_file() and _equal(read_record(stored).content(), record.content())
+    return stored.is_file() and _equal(*(_measured(each.content()) for each in (read_record(stored), record)))
+
+
+def _measured(value: Any) -> Any:
+    """JSON values without what is said of them."""
+    if isinstance(value, dict):
+        return {key: _measured(each) for key, each in value.items() if key not in ("better", "skipped")}
+    return [_measured(each) for each in value] if isinstance(value, list) else value
 
 
 def _equal(one: Any, other: Any) -> bool:

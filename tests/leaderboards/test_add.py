@@ -146,6 +146,25 @@ def test_refused_are_samples_that_are_not_the_records(run: Path, tmp_path: Path)
     assert not (tmp_path / "results").exists()
 
 
+def test_the_same_run_in_the_words_of_another_version_is_there_already(run: Path, tmp_path: Path) -> None:
+    """A direction and the reason of an absent score belong to the version that wrote them."""
+    add(run / "record.json", tmp_path / "results")
+
+    def older(record: RunRecord) -> RunRecord:
+        said = [
+            replace(
+                e,
+                scores={key: replace(score, better="lower") for key, score in e.scores.items()},
+                skipped={**e.skipped, "mauve": "it was not there yet"},
+            )
+            for e in record.evaluations
+        ]
+        return replace(record, evaluations=tuple(said))
+
+    runs.change(run, older)
+    assert not add(run / "record.json", tmp_path / "results").new
+
+
 def test_another_record_of_the_same_id_is_refused(run: Path, tmp_path: Path) -> None:
     first = add(run / "record.json", tmp_path / "results")
     before = (Path(first.folder) / "record.json").read_bytes()
