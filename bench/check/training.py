@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from baselines.common.interface import HasNllBound, TextGenerator
+from baselines.common.interface import TextGenerator
 from bench.check.cases import Case, NotTriedError, different, made_up
-from bench.randomness import isolated, random_state, restore_random_state
+from bench.randomness import random_state, restore_random_state
 from bench.run.contract import ContractError, check_values, checked_phases, place_of
-from bench.score.drawing import draw, likelihood_of
+from bench.score.drawing import bound_of, draw, likelihood_of
 
 __all__ = ["check_evaluation", "check_parameters", "check_phases", "check_resume", "check_seed", "check_steps"]
 
@@ -229,9 +229,8 @@ def check_evaluation(case: Case, *, any_mode: bool = False) -> str:
         draw(evaluated, 3, seed=step)
         if (likelihood := likelihood_of(evaluated, torch.device("cpu"))) is not None:
             likelihood(rows)
-        if isinstance(evaluated, HasNllBound):
-            with isolated(step):  # masks are drawn, as the harness lets them be
-                evaluated.nll_bound(torch.from_numpy(rows))
+        if (bound := bound_of(evaluated, torch.device("cpu"))) is not None:
+            bound(rows, 1)
         if any_mode:
             evaluated.train(step % 2 == 0)
     if (name := different(case.trained, evaluated)) is not None:
