@@ -27,7 +27,7 @@ from bench.seeds import CONFIDENCE
 from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.curves import quality_at
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
-from leaderboards.statistics import better_than_first, seed_mean, targets
+from leaderboards.statistics import better_than_first, seed_mean, targets, worse_than_first
 
 __all__ = ["CONTROL", "LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "table"]
 
@@ -194,21 +194,21 @@ def _against_baseline(board: Board) -> Iterator[tuple[Row, str, bool]]:
 
 
 def _today(boards: Iterable[Board]) -> dict[str, tuple[int, int, int]]:
-    """By the rule of the ranks, one row with an adversarial phase after the other."""
-    counts: dict[str, list[int]] = {}
+    """By the rule of the ranks, Holm's correction over a row's comparisons with the GANs of its board in one loss."""
+    counts: dict[str, tuple[int, int, int]] = {}
     for board in boards:
         gans = [row for row in board.rows if row.gain and row.model != CONTROL]
         known = targets(board.rows, board.meanings)
-        for row, gan, key in itertools.product(board.rows, gans, LOSSES[:3]):
-            both = [each.final.get(key) for each in (gan, row)]
-            means = [mean for mean in both if mean is not None and mean.n >= RANKED_SEEDS]
-            if row.model not in TODAY or len(means) < 2:
+        for row, key in itertools.product((row for row in board.rows if row.model in TODAY), LOSSES[:3]):
+            found = [each.final[key] for each in (row, *gans) if key in each.final]
+            means = [mean for mean in found if mean.n >= RANKED_SEEDS]
+            if key not in row.final or row.final[key].n < RANKED_SEEDS or len(means) < 2:
                 continue
             rule = board.meanings[key].better, known.get(key)
-            (_, better), (_, worse) = better_than_first(means, *rule), better_than_first(means[::-1], *rule)
-            found = counts.setdefault(row.model, [0, 0, 0])
-            found[0], found[1], found[2] = found[0] + better, found[1] + worse, found[2] + 1
-    return {model: (better, worse, n) for model, (better, worse, n) in sorted(counts.items())}
+            better, worse = sum(worse_than_first(means, *rule)), sum(better_than_first(means, *rule))
+            old = counts.get(row.model, (0, 0, 0))
+            counts[row.model] = old[0] + better, old[1] + worse, old[2] + len(means) - 1
+    return dict(sorted(counts.items()))
 
 
 def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:

@@ -54,6 +54,7 @@ __all__ = [
     "rank",
     "seed_mean",
     "targets",
+    "worse_than_first",
 ]
 
 Floats = NDArray[np.float64]
@@ -107,6 +108,11 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
 def better_than_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[bool]:
     """Which of some means are clearly better than the first one, all with that many seeds that a rank needs."""
     return [bool(found) for found in _apart(means, better, target)[0][0]]
+
+
+def worse_than_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[bool]:
+    """Which of some means are clearly worse than the first one, all with that many seeds that a rank needs."""
+    return [bool(found) for found in _apart(means, better, target)[1][0]]
 
 
 def _apart(means: Sequence[RankedMean], better: Better, target: Target | None) -> tuple[NDArray[np.bool_], ...]:
