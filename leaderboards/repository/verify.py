@@ -405,12 +405,12 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
     written = []
     for folder, own in by_folder.items():
         sweep_below(folder)
-        file = _known(folder / VERIFIED)
-        known = file.read(folder)
+        before = _known(folder / VERIFIED)
+        known = before.read(folder)
         checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own if not r.another}
         known |= {
             sha256: entry
-            for sha256, entry in file.entries.items()
+            for sha256, entry in before.entries.items()
             if sha256 not in known and isinstance(entry, Verified) and entry.record not in checked
         }
         records = {
