@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.paths import STUDY
 from typer.testing import CliRunner
 
 from baselines.common.spec import SequenceSpec
@@ -359,8 +358,8 @@ def test_the_kept_tables_hold_every_metric_that_can_be_scored() -> None:
         assert {column.metric for column in table.columns} | table.not_scored.keys() >= set(names("metrics"))
 
 
-@pytest.mark.skipif(not (STUDY / "corpora" / "image_coco").is_dir(), reason="no published captions on this machine")
-def test_a_sharpened_ngram_beats_real_captions_on_bleu() -> None:
+def test_a_sharpened_ngram_beats_real_captions_on_bleu(study_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
     (kept,) = [table for table in read_kept() if table.task == "image_coco"]
     task = build(find("tasks", "image_coco"), {}, "image_coco")
     board = LoadedTask(name="image_coco", task=task, data=task.load(), metrics=build_metrics(["bleu"], {}))
