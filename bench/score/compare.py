@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.record import Evaluation, short_hash
 from bench.run_folder import folder_name
+from bench.score.real_text import RealValues, real_values
 from bench.score.records import LoadedTask, record_samples
 from bench.text.sample_files import Samples
 from metrics.common.base import Estimate
@@ -44,6 +45,8 @@ class ScoredFile:
     n_empty: int
     unknown_share: float
     evaluation: Evaluation
+    real: RealValues
+    """What as many real sentences score."""
     folder: Path | None
     """Where its record is."""
     warnings: Sequence[str]
@@ -72,8 +75,9 @@ def score_files(
     runs: Path | None = None,
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> list[ScoredFile]:
-    """Score each file; with `runs`, write its record below."""
+    """Score each file, and real text beside it; with `runs`, write the file's record below."""
     scored: list[ScoredFile] = []
+    real: dict[int, RealValues] = {}
     for source in sources:
         samples = source.samples
         folder = None
@@ -82,15 +86,19 @@ def score_files(
                 loaded.name, "samples", short_hash([source.name, loaded.data.sha256, samples.sha256])
             )
         evaluation = record_samples(source.name, loaded, samples, folder, track).evaluations[0]
+        n = len(samples)
+        if n not in real or real[n].absent.keys() | real[n].scores.keys() != evaluation.scores.keys():
+            real[n] = real_values(evaluation, n, loaded, track)
         differences, not_compared = _differences(evaluation, scored[0].evaluation) if scored else ({}, {})
         scored.append(
             ScoredFile(
                 name=source.name,
                 path=source.path,
-                n_sentences=len(samples),
+                n_sentences=n,
                 n_empty=samples.n_empty,
                 unknown_share=samples.unknown_share,
                 evaluation=evaluation,
+                real=real[n],
                 folder=folder,
                 warnings=_warnings(samples, loaded),
                 read_as=samples.read_as,

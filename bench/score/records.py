@@ -16,8 +16,9 @@ from bench.run_folder import RECORD, SAMPLES, folder_name
 from bench.score.scoring import held_out_text, metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
 from bench.text.sample_files import Samples
+from metrics.common.tokens import Tokens
 
-__all__ = ["LoadedTask", "record_real_text", "record_samples"]
+__all__ = ["OF_TEST", "LoadedTask", "record_real", "record_real_text", "record_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,33 +94,45 @@ def record_real_text(
     training sentences are copies. It has no score that compares with the test. Each is made once for a task, its
     settings, n and the metrics; what is there is left as it is.
     """
-    _record_real(HELD_OUT_TEXT, loaded, n, runs, track)
-    record = _record_real(REAL_TEXT, loaded, n, runs, track)
-    assert record is not None
-    return record
+    same = "the samples are test sentences, and so is what {} compares with"
+    absent = {m.name: same.format(m.name) for m in loaded.metrics if OF_TEST & set(m.needs)}
+    if others := [metric for metric in loaded.metrics if metric.name not in absent]:
+        record_real(HELD_OUT_TEXT, replace(loaded, metrics=others), n, runs, track, absent=absent)
+    return record_real(REAL_TEXT, loaded, n, runs, track)[0]
 
 
-_OF_TEST = {"references", "reference_ids"}
-"""What the test sentences are to a metric."""
+OF_TEST = {"references", "reference_ids"}
+"""What the test sentences are among the needs of a metric."""
 
 
-def _record_real(
-    model: str, loaded: LoadedTask, n: int, runs: Path, track: Callable[[Sequence[Any]], Iterable[Any]]
-) -> RunRecord | None:
-    """One of the two rows; None where no metric can score it."""
-    absent: dict[str, str] = {}
+def record_real(
+    model: str,
+    loaded: LoadedTask,
+    n: int,
+    runs: Path | None,
+    track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    absent: Mapping[str, str] | None = None,
+) -> tuple[RunRecord, int]:
+    """The row `real_text` or `real_text_test`, and its number of sentences: n, or all where there are fewer.
+
+    Its record is kept below `runs`, unless that is None. `absent` as in `record_samples`.
+    """
+    text = _sentences(model, loaded.data, n)
+    folder = None
+    if runs is not None:
+        metrics = [[metric.name, metric.version, plain(metric)] for metric in loaded.metrics]
+        settings = plain(loaded.task) | loaded.task.file_hashes()
+        folder = runs / folder_name(loaded.name, model, short_hash([settings, loaded.data.sha256, n, metrics]))
+        if (folder / RECORD).exists():
+            return read_record(folder / RECORD), len(text)
+    vocabulary = loaded.data.vocabulary
+    samples = Samples(tokens=text, vocabulary=vocabulary, n_known=len(vocabulary.numbering))
+    return record_samples(model, loaded, samples, folder, track, absent=absent), len(text)
+
+
+def _sentences(model: str, data: TextData, n: int) -> Tokens:
     if model == HELD_OUT_TEXT:
-        same = "the samples are test sentences, and so is what {} compares with"
-        absent = {m.name: same.format(m.name) for m in loaded.metrics if _OF_TEST & set(m.needs)}
-        loaded = replace(loaded, metrics=[m for m in loaded.metrics if m.name not in absent])
-        if not loaded.metrics:
-            return None
-    metrics = [[metric.name, metric.version, plain(metric)] for metric in loaded.metrics]
-    settings = plain(loaded.task) | loaded.task.file_hashes()
-    identity = short_hash([settings, loaded.data.sha256, n, metrics])
-    folder = runs / folder_name(loaded.name, model, identity)
-    if (folder / RECORD).exists():
-        return read_record(folder / RECORD)
-    vocabulary, text = loaded.data.vocabulary, real_text if model == REAL_TEXT else held_out_text
-    samples = Samples(tokens=text(loaded.data, n), vocabulary=vocabulary, n_known=len(vocabulary.numbering))
-    return record_samples(model, loaded, samples, folder, track, absent=absent)
+        return held_out_text(data, n)
+    if not len(data.train):  # files of real text have no rows for a model
+        return held_out_text(replace(data, references=data.training), n)
+    return real_text(data, n)

@@ -28,7 +28,7 @@ __all__ = [
 
 _COLUMNS = (
     "file", "name", "task", "sentences", "score", "value", "standard_error", "better", "difference",
-    "difference_standard_error", "p_value", "signature", "absent",
+    "difference_standard_error", "p_value", "signature", "absent", "real_text", "real_text_absent",
 )  # fmt: skip
 
 
@@ -64,28 +64,34 @@ _Lines = list[list[str]]
 def _by_score(files: Sequence[ScoredFile]) -> tuple[list[Head], _Lines]:
     """A column for each file, and one for each difference."""
     first, compared = shown_name(files[0].name), _compared(files)
-    heads = [Head("score", left=True), Head("better", left=True)]
+    real = files[0].real.scores
+    heads = [Head("score", left=True), Head("better", left=True), *([Head("real text", left=True)] if real else [])]
     heads += [Head(shown_name(file.name), left=True) for file in files]
     heads += [Head(f"{shown_name(file.name)} − {first}", left=True) for file in compared]
     lines = []
     for key, score in _all_scores(files).items():
         cells = [_cell(file.evaluation.scores.get(key)) for file in files]
-        lines.append([key, _better(score), *cells, *(_difference(file.differences.get(key)) for file in compared)])
+        beside = [_cell(real.get(key))] if real else []
+        apart = [_difference(file.differences.get(key)) for file in compared]
+        lines.append([key, _better(score), *beside, *cells, *apart])
     return heads, lines
 
 
 def _by_file(files: Sequence[ScoredFile]) -> tuple[list[Head], _Lines]:
     """A column for each score, and behind it one for its differences."""
     heads, compared = [Head("file", left=True)], _compared(files)
+    real = files[0].real.scores
     lines = [[shown_name(file.name)] for file in files]
+    real_line = ["real text"]
     for key, score in _all_scores(files).items():
         heads.append(Head(f"{key}\n{_better(score)}"))
         apart = compared and any(key in file.differences for file in compared)
         heads += [Head(f"{key}\n− the first")] if apart else []
+        real_line += [_cell(real.get(key)), *([""] if apart else [])]
         for line, file in zip(lines, files, strict=True):
             line.append(_cell(file.evaluation.scores.get(key)))
             line += [_difference(file.differences.get(key))] if apart else []
-    return heads, lines
+    return heads, [real_line, *lines] if real else lines
 
 
 def _compared(files: Sequence[ScoredFile]) -> list[ScoredFile]:
@@ -126,8 +132,7 @@ def _share(value: float, digits: int) -> str:
 def _notes(files: Sequence[ScoredFile]) -> Iterator[str]:
     names = {file.name: shown_name(file.name) for file in files}
     first = names[files[0].name]
-    if any(score.better == "real" for score in _all_scores(files).values()):
-        yield "as real: neither end is good, the value of real text is"
+    yield from _about_real(files)
     yield "± standard error over the samples of one file; it says nothing of other seeds"
     if any(file.differences for file in files):
         yield (
@@ -150,6 +155,24 @@ def _notes(files: Sequence[ScoredFile]) -> Iterator[str]:
     yield from (f"record: {file.folder}" for file in files if file.folder)
 
 
+def _about_real(files: Sequence[ScoredFile]) -> Iterator[str]:
+    """What the column of real text holds."""
+    if any(score.better == "real" for score in _all_scores(files).values()):
+        yield "as real: neither end is good, the value of real text is"
+    real = files[0].real
+    of_training = [key for key in real.scores if key not in real.from_test]
+    parts = ["training sentences"] * bool(of_training)
+    if real.from_test:
+        parts.append("reference sentences" + (f" for {', '.join(real.from_test)}" if of_training else ""))
+    if parts:
+        yield f"real text: {real.n:,} {' and '.join(parts)}, scored the same way"
+    reasons: dict[str, list[str]] = {}
+    for key, reason in real.absent.items():
+        reasons.setdefault(reason, []).append(key)
+    for reason, keys in reasons.items():
+        yield f"no value of real text: {', '.join(keys)} ({reason})"
+
+
 def as_json(files: Sequence[ScoredFile], task: str, warning: str | None) -> str:
     """One document, the same for one file and for many."""
     return json.dumps(
@@ -168,6 +191,8 @@ def _document(file: ScoredFile) -> dict[str, Any]:
         "unknown_word_share": file.unknown_share,
         "scores": {k: {**dataclasses.asdict(s), "signature": s.signature} for k, s in file.evaluation.scores.items()},
         "absent": dict(file.evaluation.skipped),
+        "real_text": {k: {"value": s.value, "standard_error": s.standard_error} for k, s in file.real.scores.items()},
+        "real_text_absent": dict(file.real.absent),
         "difference_to_first": {key: apart._asdict() for key, apart in file.differences.items()},
         "not_compared": dict(file.not_compared),
         "warnings": [*([file.note] if file.note else []), *file.warnings],
@@ -186,6 +211,9 @@ def _csv_rows(files: Sequence[ScoredFile], task: str) -> Iterator[dict[str, obje
         for key, score in file.evaluation.scores.items():
             row: dict[str, object] = {"score": key, "value": score.value, "standard_error": score.standard_error}
             row |= {"better": score.better, "signature": score.signature}
+            if real := file.real.scores.get(key):
+                row |= {"real_text": real.value}
+            row |= {"real_text_absent": file.real.absent.get(key)}
             if apart := file.differences.get(key):
                 row |= {"difference": apart.value, "difference_standard_error": apart.standard_error}
                 row |= {"p_value": apart.p_value}

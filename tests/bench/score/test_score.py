@@ -16,10 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.config import build
-from bench.record import read_record
+from bench.config import build, build_metrics
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, read_record
 from bench.registry import find
-from bench.score.records import LoadedTask, record_real_text
+from bench.score.records import LoadedTask, record_real, record_real_text
 from bench.score.references import References
 from bench.score.scoring import held_out_text
 from bench.task import Vocabulary
@@ -274,6 +274,51 @@ def test_any_file_as_references(write):
     assert "novelty" in file["absent"]
     (file,) = scored(samples, "--references", references, "--tokenizer", "characters", "--metric", "distinct")
     assert file["scores"]["distinct_1"]["value"] == pytest.approx(8 / 10)
+
+
+def test_real_text_stands_beside_every_score(write, grammar):
+    """Training sentences; of what compares with the training text, sentences of the test."""
+    lines = [" ".join(words) for words in grammar.vocabulary.sentences(grammar.references)][:60]
+    samples = write("mine.txt", lines)
+    wanted = ("--metric", "unique", "--metric", "novelty", "--metric", "bleu")
+    (file,) = scored(samples, "grammar", *wanted)
+    assert file["real_text"].keys() == file["scores"].keys()
+    for model in (REAL_TEXT, HELD_OUT_TEXT):
+        metrics = build_metrics(["novelty"] if model == HELD_OUT_TEXT else ["unique", "bleu"], {})
+        loaded = LoadedTask(name="grammar", task=GRAMMAR, data=grammar, metrics=metrics)
+        record, n = record_real(model, loaded, len(lines), None)
+        assert n == len(lines)
+        for key, score_ in record.evaluations[0].scores.items():
+            assert file["real_text"][key] == {"value": score_.value, "standard_error": score_.standard_error}
+    assert file["real_text"]["novelty"]["value"] > 0  # training sentences would have 0
+    assert {key: part for key, part in scored(samples, "grammar", *wanted)[0].items() if key == "real_text"} == {
+        "real_text": file["real_text"]
+    }  # the second time from the cache
+    table = score(samples, "grammar", *wanted)
+    assert "real text: 60 training sentences and reference sentences for novelty" in table
+    unique = file["real_text"]["unique"]
+    assert any(f"{unique['value']:.4f} ± {unique['standard_error']:.4f}" in line for line in table.splitlines())
+
+
+def test_where_real_text_has_no_value_the_reason_stands_there(write, grammar):
+    samples, references = write("mine.txt", ["a b c d", "a b x", "e f g"]), write("refs.txt", ["a b c", "e f", "a d b"])
+    (file,) = scored(samples, "--references", references)
+    assert file["real_text"].keys() | file["real_text_absent"].keys() == file["scores"].keys()
+    assert file["real_text"]["distinct_1"]["value"] == 6 / 8  # of the references: a b c e f d, of eight words
+    assert file["real_text_absent"]["bleu_2"].endswith("name more with --training")
+    assert "no value of real text: bleu_2, bleu_3" in score(samples, "--references", references)
+    (file,) = scored(samples, "--references", references, "--training", write("one.txt", ["a b c", "a d"]))
+    assert "there are 2 real sentences" in file["real_text_absent"]["unique"]
+    rows = csv.DictReader(io.StringIO(score(samples, "--references", references, "--csv")))
+    assert {row["score"]: (row["real_text"], bool(row["real_text_absent"])) for row in rows}["bleu_2"] == ("", True)
+
+
+def test_a_damaged_cache_of_real_text_costs_time_only(write, tmp_path):
+    samples = write("mine.txt", ["the dog sleeps ."] * 5)
+    first = scored(samples, "grammar", "--metric", "unique")
+    (kept,) = tmp_path.rglob("real_text/*/record.json")
+    kept.write_text(kept.read_text()[:-40])
+    assert scored(samples, "grammar", "--metric", "unique") == first
 
 
 def test_the_leaderboard_takes_the_records(write, tmp_path):
