@@ -259,7 +259,7 @@ def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
             loaded = load()
             vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
             samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=format)
-            score_files([Source(name=name, path=path, samples=samples)], loaded, runs)
+            score_files([Source(name=name, path=path, samples=samples)], loaded, runs, with_real_text=False)
 
 
 def _train(rows: Sequence[TrainedRow], options: LaunchOptions, screen: Console) -> list[Outcome]:

@@ -74,8 +74,10 @@ def score_files(
     loaded: LoadedTask,
     runs: Path | None = None,
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
+    *,
+    with_real_text: bool = True,
 ) -> list[ScoredFile]:
-    """Score each file, and real text beside it; with `runs`, write the file's record below."""
+    """Score each file, and real text beside it unless nobody reads it; with `runs`, write the file's record below."""
     scored: list[ScoredFile] = []
     real: dict[int, RealValues] = {}
     for source in sources:
@@ -87,7 +89,9 @@ def score_files(
             )
         evaluation = record_samples(source.name, loaded, samples, folder, track).evaluations[0]
         n = len(samples)
-        if n not in real or real[n].absent.keys() | real[n].scores.keys() != evaluation.scores.keys():
+        if not with_real_text:
+            real[n] = RealValues(n=n)
+        elif n not in real or real[n].absent.keys() | real[n].scores.keys() != evaluation.scores.keys():
             real[n] = real_values(evaluation, n, loaded, track)
         differences, not_compared = _differences(evaluation, scored[0].evaluation) if scored else ({}, {})
         scored.append(
