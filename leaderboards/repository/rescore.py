@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ __all__ = [
     "has_likelihood",
     "likelihood",
     "load",
+    "not_installed",
     "package_version",
     "read_sentences",
     "real_text",
@@ -151,6 +152,18 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
     return Basis(
         files=files, code={name: part.hash for name, part in code.items()}, libraries=library_versions(libraries)
     )
+
+
+def not_installed(metrics: Iterable[str]) -> dict[str, str]:
+    """Which metrics cannot be computed on this machine, because an extra is not there, and why."""
+    from bench.registry import find
+
+    found = {}
+    for name in sorted(set(metrics)):
+        asked = getattr(find("metrics", name)(), "not_installed", None)
+        if asked is not None and (why := asked()):
+            found[name] = why
+    return found
 
 
 def has_likelihood(record: RunRecord) -> bool:

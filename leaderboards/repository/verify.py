@@ -178,7 +178,7 @@ def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked:
     except (ValueError, KeyError, OSError, RecursionError):  # `_check` says what is wrong
         return _Plan(path=path, root=root, why=(Change(what="record", name="it, or what is said of it, is not read"),))
     if asked:
-        return _Plan(path=path, root=root, why=(Change(what="asked", name="asked for"),))
+        return _Plan(path=path, root=root, why=(Change(what="asked", name="asked for"),), old=old)
     if old is None or old.basis is None:
         name = "not verified before" if old is None else "not known what it rested on"
         before = "" if old is not None else _verified_here(path, known)
@@ -257,9 +257,13 @@ def _check(plan: _Plan) -> Verification:
         if plan.why:
             find_source(path.parent, record)
             loaded = rescore.load(record)
+            absent = rescore.not_installed(s.metric for e in record.evaluations for s in e.scores.values())
+            before = {} if old is None else outcomes(old.checks)
             for place, evaluation in enumerate(record.evaluations):
-                own = _check_evaluation(record, evaluation, path.parent, loaded, plan.metrics, report)
+                own = _check_evaluation(record, evaluation, path.parent, loaded, plan.metrics, absent, report)
                 found |= {(place, key): outcome for key, outcome in own.items()}
+                unseen = {key: absent[s.metric] for key, s in evaluation.scores.items() if s.metric in absent}
+                found |= {(place, key): before.get((place, key), ("recorded", why)) for key, why in unseen.items()}
         report.checks = gathered(found)
         report.basis = _basis(record, path.parent)
     except rescore.NotCheckable as error:
@@ -296,10 +300,13 @@ def _check_evaluation(
     folder: Path,
     loaded: rescore.Loaded,
     metrics: Collection[str] | None,
+    absent: Collection[str],
     report: Verification,
 ) -> dict[str, Outcome]:
-    """Compute the scores of some metrics; how each of them was checked."""
+    """Compute the scores of some metrics, but for those that are absent here; how each of them was checked."""
     where = place_name(evaluation)
+    if absent:
+        metrics = {s.metric for s in evaluation.scores.values() if metrics is None or s.metric in metrics} - {*absent}
     sentences = _sentences(record, evaluation, folder, loaded)
     if sentences is None:
         chosen = (key for key, score in evaluation.scores.items() if metrics is None or score.metric in metrics)

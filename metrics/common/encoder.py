@@ -61,6 +61,10 @@ class EmbeddingMetric(EstimatedMetric):
         if min(len(text) for text in (inputs.samples, references) if text is not None) < self.least():
             too = "" if references is None else " and as many reference sentences"
             return f"{self.name} needs at least {self.least()} samples{too}"
+        return self.not_installed()
+
+    def not_installed(self) -> str | None:
+        """What of the extra is not on this machine; None: all is."""
         absent = [name for module, name in self.modules.items() if importlib.util.find_spec(module) is None]
         if absent:
             return f"{self.name} needs {' and '.join(absent)}: {_EXTRA}"

