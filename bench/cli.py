@@ -21,6 +21,7 @@ from bench.attack.cards import bullets
 from bench.attack.cli import attack_command
 from bench.check.cli import check_command, new_command
 from bench.config import Resolved, Scale, parse_settings, read_seeds
+from bench.doctor.cli import doctor_command
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import METRICS, PAPER, RESULTS, SCRIPTS, SUITES, check_file, check_folder, command, examples
@@ -360,6 +361,7 @@ app.command(
 )(score_command)
 app.command("explain-score")(explain_command)
 app.command("attack")(attack_command)
+app.command("doctor")(doctor_command)
 app.command(
     "reproduce",
     epilog=examples(

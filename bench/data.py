@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_BYTES", "RemoteFile", "cache_folder", "checksum", "derived", "fetch", "github"]
+__all__ = ["MAX_BYTES", "RemoteFile", "at_hand", "cache_folder", "checksum", "derived", "fetch", "github"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -84,11 +84,9 @@ def fetch(file: RemoteFile) -> Path:
     Raises FileNotFoundError, saying what to put where, when the file is neither here nor to be had.
     """
     found, rejected = _in_data_folder(file)
-    if found:
+    if found := found or _downloaded(file):
         return found
-    target = cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
-    if target.is_file() and file.matches(target):
-        return target
+    target = _target(file)
     if rejected:
         others = ", ".join(map(str, rejected))
         warnings.warn(f"ignored, because the checksum is not {file.checksum}: {others}", stacklevel=2)
@@ -106,6 +104,20 @@ def fetch(file: RemoteFile) -> Path:
             + "".join(f"\nNot used, its checksum differs: {path}" for path in rejected)
         ) from error
     return target
+
+
+def at_hand(file: RemoteFile) -> Path | None:
+    """Where a published file is on this machine; None: nowhere. Nothing is downloaded."""
+    return _in_data_folder(file)[0] or _downloaded(file)
+
+
+def _target(file: RemoteFile) -> Path:
+    return cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
+
+
+def _downloaded(file: RemoteFile) -> Path | None:
+    target = _target(file)
+    return target if target.is_file() and file.matches(target) else None
 
 
 def _in_data_folder(file: RemoteFile) -> tuple[Path | None, list[Path]]:
