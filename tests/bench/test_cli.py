@@ -6,17 +6,17 @@ import contextlib
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from helpers import programs
 from helpers.paths import ROOT, TOY
+from helpers.programs import Program
 from typer.testing import CliRunner
 
 from bench.cli import app, spread
@@ -25,15 +25,14 @@ from bench.record import read_record
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 
 
-def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bench", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, **{**pipes, **more})
+def start(*arguments: object, most_bytes: int = 0) -> Program:
+    return programs.start("bench", *arguments, env=ENVIRONMENT, most_bytes=most_bytes)
 
 
 def command(*arguments: object) -> tuple[int, str]:
     process = start(*arguments)
     out, err = process.communicate(timeout=300)
+    assert process.returncode is not None
     return process.returncode, out + err
 
 
@@ -105,7 +104,7 @@ def test_failed_runs_cost_the_others_nothing(tmp_path: Path) -> None:
         assert sorted(statuses) == ["completed", "failed"]
 
 
-def wait_for_phase(runs: Path, phase: str, process: subprocess.Popen[str]) -> None:
+def wait_for_phase(runs: Path, phase: str, process: Program) -> None:
     """Until the log on disk holds a step of the phase, so that the kill falls into it, and there is a checkpoint."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -149,8 +148,7 @@ def test_kill_9_in_each_phase_of_seqgan_then_the_same_record(phase: str, tmp_pat
 
 def test_a_checkpoint_that_does_not_fit_is_a_clear_error_and_costs_nothing(tmp_path: Path, whole_seqgan: Path) -> None:
     """No file may grow over 1 MB here, as on a full disk; SeqGAN's checkpoint is larger."""
-    limit = (1_000_000, 1_000_000)
-    process = start(*SEQGAN, "--runs", tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    process = start(*SEQGAN, "--runs", tmp_path, most_bytes=1_000_000)
     output = "".join(process.communicate(timeout=120))
     assert process.returncode == 1, output
     assert "File too large; what was saved is whole, and the same command goes on from it" in output.replace("\n", " ")
@@ -206,7 +204,7 @@ def test_a_killed_worker_costs_only_its_run(tmp_path: Path) -> None:
 def test_an_orphaned_worker_saves_and_stops(tmp_path: Path) -> None:
     """kill -9 of the launcher: no worker goes on alone and blocks the same command."""
     arguments = toy_run(tmp_path, "--seed", 0, 1, "--jobs", 2, *LONG)
-    process = start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(*arguments)
     wait_for_phase(tmp_path, "mle", process)
     process.kill()
     process.wait()

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from helpers import programs
 from helpers.paths import ROOT, STUDY
 
 from bench.places import command
@@ -34,12 +35,10 @@ ENVIRONMENT.pop("MLFLOW_TRACKING_URI", None)
 
 
 def output(program: str, *words: object, cwd: Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", program, *map(str, words)],
-        cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    process = programs.start(program, *words, cwd=cwd, env=ENVIRONMENT)
+    told = "".join(process.communicate(timeout=300))
+    assert process.returncode == code, told
+    return told
 
 
 def commands(text: str) -> list[str]:

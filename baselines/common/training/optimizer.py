@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,10 +18,33 @@ __all__ = ["RMSProp", "adam", "frozen", "update"]
 _FUSED = {"cpu", "cuda"}
 
 
+def _eager(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What lies below the wrappers by which torch keeps its compiler out of a method.
+
+    The first call of one of them loads the compiler, a second of every process, and nothing here is compiled.
+    """
+    return inspect.unwrap(method)
+
+
+class _Eager(Optimizer):
+    """An optimiser that never meets `torch.compile`."""
+
+    add_param_group = _eager(Optimizer.add_param_group)
+    zero_grad = _eager(Optimizer.zero_grad)
+    state_dict = _eager(Optimizer.state_dict)
+    load_state_dict = _eager(Optimizer.load_state_dict)
+
+
+class _Adam(_Eager, Adam):
+    """Adam of torch; how often it stepped, its means and its kernels are torch's."""
+
+    step = torch.no_grad()(_eager(Adam.step))
+
+
 def adam(module: nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Adam:
     """Adam over what the module trains, in one fused kernel where there is one; spectral norms follow its steps."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer = Adam(parameters, lr=lr, betas=betas, fused=all(p.device.type in _FUSED for p in parameters))
+    optimizer = _Adam(parameters, lr=lr, betas=betas, fused=all(p.device.type in _FUSED for p in parameters))
     iterate_after(optimizer, module)
     return optimizer
 
@@ -49,7 +73,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-class RMSProp(Optimizer):
+class RMSProp(_Eager):
     """RMSProp as TensorFlow 1 has it: g / sqrt(mean of g^2 + epsilon), the mean 1 at first, with a decay of 0.9.
 
     `torch.optim.RMSprop` starts from 0 and adds epsilon outside of the root. The start matters: where gradients are

@@ -11,16 +11,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import programs
 from helpers.paths import ROOT, TOY
+from helpers.programs import Program
 
 from bench.record import read_record
 
+Process = Program | subprocess.Popen[str]
 NOISE = ("Traceback", "KeyboardInterrupt", "Exception ignored", "Error in")
 TOY_RUN = ("bench", "run", TOY, "oracle_lstm", "--scale", "smoke", "--tracker", "none", "--save-every", "0")
 TOY_RUN += ("--set", "mle_steps=400", "n_samples=50", "log_every=1")
 
 
-def start(*words: object) -> subprocess.Popen[str]:
+def start(*words: object) -> Program:
+    """Sent to the group, the interrupt comes to what was forked as to what was not."""
+    return programs.start(*map(str, words), session=True)
+
+
+def start_cold(*words: object) -> subprocess.Popen[str]:
+    """With all imports before it."""
     return subprocess.Popen(
         [sys.executable, "-m", *map(str, words)],
         cwd=ROOT,
@@ -31,16 +40,16 @@ def start(*words: object) -> subprocess.Popen[str]:
     )
 
 
-def ctrl_c(process: subprocess.Popen[str], times: int, gap: float = 0.0) -> str:
+def ctrl_c(process: Process, times: int, gap: float = 0.0) -> str:
     for _ in range(times):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(gap)
-    output, _ = process.communicate(timeout=60)
+    output = "".join(said or "" for said in process.communicate(timeout=60))
     assert not [line for line in output.splitlines() if any(word in line for word in NOISE)], output
     return output
 
 
-def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+def wait_until(process: Process, happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not happened():
         assert process.poll() is None, process.communicate()
@@ -48,7 +57,7 @@ def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> 
         time.sleep(0.002)
 
 
-def maps(process: subprocess.Popen[str], library: str) -> bool:
+def maps(process: Process, library: str) -> bool:
     return library in Path(f"/proc/{process.pid}/maps").read_text()
 
 
@@ -60,7 +69,7 @@ def has(runs: Path, text: str) -> bool:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("whole")
     process = start(*TOY_RUN, "--runs", runs)
-    output, _ = process.communicate(timeout=120)
+    output = process.communicate(timeout=120)
     assert process.returncode == 0, output
     return next(runs.glob("*toy_gan*"))
 
@@ -70,7 +79,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("moment", "jobs"), [("imports", 1), ("torch", 1), ("training", 1), ("training", 2), ("the end", 1)]
 )
 def test_twice_at_every_moment_then_the_same_record(moment: str, jobs: int, tmp_path: Path, whole: Path) -> None:
-    process = start(*TOY_RUN, "--runs", tmp_path, "--seed", 0, *([1] if jobs == 2 else []), "--jobs", jobs)
+    begin = start_cold if moment in ("imports", "torch") else start
+    process = begin(*TOY_RUN, "--runs", tmp_path, "--seed", 0, *([1] if jobs == 2 else []), "--jobs", jobs)
     happened: dict[str, Callable[[], bool]] = {
         "imports": lambda: maps(process, "_pydantic_core"),
         "torch": lambda: maps(process, "libtorch_cpu"),
@@ -82,7 +92,7 @@ def test_twice_at_every_moment_then_the_same_record(moment: str, jobs: int, tmp_
     assert process.returncode in (0, 130, -signal.SIGINT)
     if moment == "training" and jobs == 1:
         again = start(*TOY_RUN, "--runs", tmp_path)
-        output, _ = again.communicate(timeout=120)
+        output = again.communicate(timeout=120)
         assert again.returncode == 0, output
         folder = next(tmp_path.glob("*toy_gan-0*"))
         assert read_record(folder / "record.json").content() == read_record(whole / "record.json").content()
@@ -92,7 +102,7 @@ def test_twice_at_every_moment_then_the_same_record(moment: str, jobs: int, tmp_
 
 def test_workers_that_are_still_importing_stop_in_order(tmp_path: Path) -> None:
     """SIGINT once, when there are processes that know of no run yet."""
-    process = start(*TOY_RUN, "--runs", tmp_path, "--seed", 0, 1, "--jobs", 2)
+    process = start_cold(*TOY_RUN, "--runs", tmp_path, "--seed", 0, 1, "--jobs", 2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     wait_until(process, lambda: len(children.read_text().split()) >= 3)  # one of them keeps the semaphores
     output = ctrl_c(process, 1)

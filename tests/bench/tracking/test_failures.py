@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import logging
-import os
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from helpers import programs
 from helpers import tracking_runs as cases
 from helpers.paths import ROOT
 from typer.testing import CliRunner
@@ -162,13 +162,10 @@ tracker.finish(None)
 def test_eight_processes_at_once_on_an_empty_database(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", WORKER, str(runs)]
-    started = [
-        subprocess.Popen([*command, str(seed)], cwd=ROOT, stdout=-1, stderr=-1, env=environment) for seed in range(8)
-    ]
+    (tmp_path / "worker.py").write_text(WORKER)
+    started = [programs.start(str(tmp_path / "worker.py"), runs, seed) for seed in range(8)]
     ended = [(process.communicate(timeout=600), process.returncode) for process in started]
-    assert ended == [((b"", b""), 0)] * 8  # nothing printed: no warning, no noise
+    assert ended == [(("", ""), 0)] * 8  # nothing printed: no warning, no noise
     store = cases.Store(runs, default_uri(runs))
     assert len(store.level("configuration")) == 1
     assert sorted(run.data.tags["seed"] for run in store.level("run")) == [str(seed) for seed in range(8)]
