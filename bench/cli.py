@@ -41,6 +41,7 @@ from bench.terminal import (
     JobsPerGpu,
     Measure,
     Metrics,
+    PlanAsJson,
     Rerun,
     Runs,
     SaveEvery,
@@ -49,7 +50,7 @@ from bench.terminal import (
     TrackerOption,
     TrackingUri,
     UserErrors,
-    check_measure,
+    check_dry,
     console,
     counted,
     errors,
@@ -229,10 +230,11 @@ def run_command(
     experiment: Experiment = None,
     dry_run: DryRun = False,
     measure: Measure = False,
+    as_json: PlanAsJson = False,
 ) -> None:
     """Train a model on a task, one run per seed, and score it."""
     with UserErrors():
-        check_measure(measure, dry_run)
+        check_dry(dry_run, measure=measure, json=as_json)
         if model in names("tasks") and task in names("models"):
             raise ValueError(f"the model comes first: {command('bench', 'run', task, model)}")
         configs = configs_of(
@@ -252,7 +254,7 @@ def run_command(
             save_every=save_every,
         )
         resolved = [config.resolve() for config in configs]
-        _plan(resolved, options, measure=measure) if dry_run else _launch(resolved, options)
+        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options)
 
 
 @app.command(
@@ -281,10 +283,11 @@ def suite_command(
     experiment: Experiment = None,
     dry_run: DryRun = False,
     measure: Measure = False,
+    as_json: PlanAsJson = False,
 ) -> None:
     """Do all runs of a suite. Run it again to go on where it stopped."""
     with UserErrors():
-        check_measure(measure, dry_run)
+        check_dry(dry_run, measure=measure, json=as_json)
         configs = read_suite(_suite_path(path), parse_settings(settings or ()), read_seeds(seed or ()))
         options = LaunchOptions(
             runs=runs,
@@ -294,7 +297,7 @@ def suite_command(
             save_every=save_every,
         )
         resolved = [config.resolve() for config in configs]
-        _plan(resolved, options, measure=measure) if dry_run else _launch(resolved, options)
+        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options)
 
 
 def _suite_path(path: Path) -> Path:
@@ -317,7 +320,7 @@ def _is_preset(suite: str) -> bool:
     return suite.startswith(f"{PAPER.name}/")
 
 
-def _plan(resolved: Sequence[Resolved], options: LaunchOptions, *, measure: bool) -> None:
+def _plan(resolved: Sequence[Resolved], options: LaunchOptions, *, measure: bool, as_json: bool) -> None:
     """Say what `_launch` would do, and do none of it."""
     from bench.reproduce import report
     from bench.reproduce.plan import plan_runs
@@ -325,6 +328,9 @@ def _plan(resolved: Sequence[Resolved], options: LaunchOptions, *, measure: bool
 
     found = read_found([RESULTS, options.runs])
     plans = plan_runs(resolved, found, options.runs, rerun=options.rerun, measure=measure)
+    if as_json:
+        console.print_json_text(report.plan_json(plans, len(options.slots)))
+        return
     for line in report.plan_lines(plans, len(options.slots)):
         console.print(line)
     console.print(report.dry_line(plans, measured=measure))

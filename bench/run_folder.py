@@ -27,6 +27,7 @@ __all__ = [
     "CHECKPOINT",
     "DIARY",
     "ERROR",
+    "LOG",
     "MODEL_SOURCE",
     "MOST_BYTES",
     "RECORD",
@@ -62,6 +63,8 @@ CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
 ERROR = "error.txt"
 """The traceback of a failure."""
+LOG = "run.log"
+"""What was printed and warned of, by every attempt: for reading."""
 MODEL_SOURCE = "model.py"
 """The file of a user's own model, as it was trained."""
 SAMPLES = "samples.txt"

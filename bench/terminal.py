@@ -11,12 +11,14 @@ from bench.streams import SafeConsole, console, errors
 from bench.tracking.options import TrackerName
 
 __all__ = [
+    "PLAN_FIELDS",
     "DryRun",
     "Experiment",
     "Jobs",
     "JobsPerGpu",
     "Measure",
     "Metrics",
+    "PlanAsJson",
     "Rerun",
     "Runs",
     "SafeConsole",
@@ -26,17 +28,19 @@ __all__ = [
     "TrackerOption",
     "TrackingUri",
     "UserErrors",
-    "check_measure",
+    "check_dry",
     "console",
     "counted",
     "errors",
 ]
 
 
-def check_measure(measure: bool, dry_run: bool) -> None:
-    """Raise ValueError for `--measure` alone."""
+def check_dry(dry_run: bool, *, measure: bool, json: bool = False) -> None:
+    """Raise ValueError for what goes with `--dry-run` and stands alone."""
     if measure and not dry_run:
         raise ValueError("--measure goes with --dry-run: a run measures itself")
+    if json and not dry_run:
+        raise ValueError("--json goes with --dry-run: the scores of runs are in their record.json")
 
 
 def counted(n: int, noun: str) -> str:
@@ -71,6 +75,16 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run", help="Only print what would be done, what is done already, and the time. Writes nothing."
     ),
+]
+PLAN_FIELDS = (
+    "the plan. `plan` has a row for each setting: label, model, task, scale, config_hash; its phases (name, steps, "
+    "seconds_per_step or null, measured_on); its runs (run_id, seed, folder, state: new, begun or completed, "
+    "steps_done by phase, completed). `scored`: what is scored without training (label, task). Of all: jobs, runs, "
+    "runs_left, steps_left, seconds_left as far as it is known, unknown_time (label: phases)."
+)
+"""What `--dry-run --json` prints, for `--help`."""
+PlanAsJson = Annotated[
+    bool, typer.Option("--json", help=f"With --dry-run: print one JSON document and no text, {PLAN_FIELDS}")
 ]
 Measure = Annotated[
     bool,

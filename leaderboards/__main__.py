@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -221,23 +221,29 @@ class _Exchange(StrEnum):
 
     parquet = "parquet"
     csv = "csv"
+    every_eval_ever = "every-eval-ever"
 
 
 @app.command()
 def export(
     runs: _Runs,
-    out: Annotated[Path, typer.Option(help="The file to write.")],
-    form: Annotated[_Exchange, typer.Option("--format", help="Of the file.")] = _Exchange.parquet,
+    out: Annotated[Path, typer.Option(help="The file to write; for every-eval-ever the folder.")],
+    form: Annotated[
+        _Exchange,
+        typer.Option("--format", help="every-eval-ever: a JSON file for each run, by that schema, version 0.3.0."),
+    ] = _Exchange.parquet,
 ) -> None:
     """Write every score of every seed of every row below RUNS into one file, a line each, and no table.
 
     Exit status 1: a record could not be read, or there was none; what could be read is written all the same.
     """
     from leaderboards.boards import build as build_boards  # pandas and scipy: not for --help
+    from leaderboards.render.every_eval_ever import write_documents
     from leaderboards.render.scores import write_csv, write_parquet
 
+    write: Callable[[Boards, Path], Path] = {"parquet": write_parquet, "csv": write_csv}.get(form, write_documents)
     try:
-        check_target(out, "--out")
+        (check_folder if write is write_documents else check_target)(out, "--out")
         boards = build_boards(runs)
     except (FileNotFoundError, ValueError) as error:
         errors.print(f"error: {error}")
@@ -248,9 +254,9 @@ def export(
         errors.print("error: there is no record to export; nothing is written")
         raise typer.Exit(1)
     try:
-        written = (write_parquet if form == _Exchange.parquet else write_csv)(boards, out)
+        written = write(boards, out)
     except (OSError, ImportError) as error:
-        errors.print(f"error: {out} cannot be written: {error}; name another file with --out")
+        errors.print(f"error: {out} cannot be written: {error}; name another place with --out")
         raise typer.Exit(1) from error
     errors.print(f"written: {written}")
     if boards.problems:

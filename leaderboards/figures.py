@@ -228,7 +228,16 @@ def _curve_series(trace: Trace, look: Look, waits: bool) -> Series:
 def _first_rows(board: Board) -> set[str]:
     """Labels of the rows that say most, where there are many."""
     rows = [*board.rows, *board.apart]
-    order = sorted(rows, key=lambda r: (r.status != "reference", not r.baseline, not r.front, r.status != "ranked"))
+    order = sorted(
+        rows,
+        key=lambda r: (
+            r.model != REAL_TEXT,
+            not r.baseline,
+            not r.front,
+            r.status != "ranked",
+            r.status != "reference",
+        ),
+    )
     return {row.label for row in order[:_SHOWN]}
 
 

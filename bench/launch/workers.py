@@ -5,6 +5,7 @@ One run's failure, or its process's death, never costs another run.
 
 from __future__ import annotations
 
+import faulthandler
 import math
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -31,8 +32,10 @@ from bench.record import RunRecord, read_record
 from bench.run.evaluator import Evaluating
 from bench.run.runner import run
 from bench.run.trainer import Interrupted, News, OnNews, OnStep
-from bench.run_folder import RECORD
+from bench.run_folder import ERROR, LOG, RECORD, is_regular
 from bench.streams import shown, take_any_text
+from bench.terminal import counted
+from bench.tracking.run_log import RunLog
 
 __all__ = ["Outcome", "launch", "stop_on_signals"]
 
@@ -143,7 +146,9 @@ def _show_end(display: Display, index: int, outcome: Outcome) -> None:
 def _outcome(resolved: Resolved, folder: Path, record: RunRecord, *, trained: bool = True) -> Outcome:
     title = resolved.title()
     if record.status == "failed":
-        return Outcome(title, folder, "failed", f"{record.error} ({folder / 'error.txt'})")
+        return Outcome(
+            title, folder, "failed", f"{record.error} ({folder / ERROR}; all that it printed: {LOG} beside it)"
+        )
     if trained:
         details = [f"{sum(phase.seconds for phase in record.phases):.0f} s of training", *_alarms(resolved, record)]
     else:
@@ -185,7 +190,10 @@ def _placed(run: RunConfig, slot: str) -> RunConfig:
     return run.model_copy(update={"device": slot}) if slot else run
 
 
-def _attempt(resolved: Resolved, options: LaunchOptions, seldom: _Seldom, stopped: Callable[[], bool]) -> Outcome:
+def _attempt(
+    resolved: Resolved, options: LaunchOptions, seldom: _Seldom, stopped: Callable[[], bool], log: RunLog | None = None
+) -> Outcome:
+    """Do one run. `log`: of a process that prints nothing itself, so that its outcome says where to read it."""
     title, folder = resolved.title(), resolved.folder(options.runs)
     before = _written_at(folder / RECORD)
     clock = _Clock(options.deadline)
@@ -199,12 +207,21 @@ def _attempt(resolved: Resolved, options: LaunchOptions, seldom: _Seldom, stoppe
             should_stop=lambda: stopped() or clock.is_up(),
             rerun=options.rerun,
             save_every=options.save_every,
+            log=log,
         )
     except Interrupted as interrupted:
         return Outcome(title, folder, "stopped", str(interrupted), clock.is_up())
     except (OSError, ValueError, KeyError) as error:
-        return Outcome(title, folder, "failed", str(error.args[0] if isinstance(error, KeyError) else error))
-    return _outcome(resolved, folder, record, trained=_written_at(folder / RECORD) != before)
+        reason = str(error.args[0] if isinstance(error, KeyError) else error)
+        return Outcome(title, folder, "failed", f"{reason}{_where_told(folder)}")
+    outcome = _outcome(resolved, folder, record, trained=_written_at(folder / RECORD) != before)
+    if log is None or not log.lines or outcome.status != "completed":
+        return outcome
+    return replace(outcome, detail=f"{outcome.detail}; {counted(log.lines, 'line')} printed, in {folder / LOG}")
+
+
+def _where_told(folder: Path) -> str:
+    return f" ({folder / LOG})" if is_regular(folder / LOG) else ""
 
 
 def _written_at(path: Path) -> int | None:
@@ -353,13 +370,17 @@ class _Pool:
         if (folder / RECORD).exists():
             return _outcome(resolved, folder, read_record(folder / RECORD))
         return Outcome(
-            title, folder, "killed", f"its process died (exit code {exit_code}); the same command resumes it"
+            title,
+            folder,
+            "killed",
+            f"its process died (exit code {exit_code}); the same command resumes it{_where_told(folder)}",
         )
 
 
 def _work(options: LaunchOptions, pipe: Connection) -> None:
     """A worker process: runs as they come. Without a launcher to talk to it saves and stops."""
     take_any_text()
+    faulthandler.enable(2)  # where a crash in a library was, in the log of the run
     orphaned = False
 
     def send(message: Outcome | tuple[str, int, int] | News) -> None:
@@ -378,4 +399,4 @@ def _work(options: LaunchOptions, pipe: Connection) -> None:
             except (EOFError, OSError):
                 return
             seldom = _Seldom(lambda *step: send(step), send)
-            send(_attempt(config.resolve(), options, seldom, lambda: stopped() or orphaned))
+            send(_attempt(config.resolve(), options, seldom, lambda: stopped() or orphaned, RunLog(alone=True)))

@@ -25,6 +25,7 @@ from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names,
 from bench.streams import shown
 from bench.suite import RealText, SamplesFile
 from bench.terminal import (
+    PLAN_FIELDS,
     DryRun,
     Experiment,
     Jobs,
@@ -36,7 +37,7 @@ from bench.terminal import (
     TrackerOption,
     TrackingUri,
     UserErrors,
-    check_measure,
+    check_dry,
     console,
     errors,
 )
@@ -89,13 +90,16 @@ def reproduce_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help=f"Print one JSON document; progress goes to stderr. With --dry-run: {PLAN_FIELDS}"),
+    ] = False,
     dry_run: DryRun = False,
     measure: Measure = False,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
-        check_measure(measure, dry_run)
+        check_dry(dry_run, measure=measure)
         deadline = _deadline(budget) if budget else math.inf
         if out is not None:
             check_target(out, "--out")
@@ -168,7 +172,7 @@ def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: boo
 
     plans = make_plan(preset, read_found([RESULTS, options.runs]), options.runs, measure=measure)
     if as_json:
-        console.print_json_text(report.as_json([], plan=plans))
+        console.print_json_text(report.plan_json(plans, len(options.slots), preset.scored))
         return
     console.print(f"{preset.name}: {preset.description}")
     for row in preset.scored:

@@ -31,10 +31,17 @@ _ENOUGH = 0.1
 class RunPlan:
     """One seed of a row."""
 
+    run_id: str
     seed: int
+    folder: str
     steps_done: Mapping[str, int]
     """Phase -> steps that a checkpoint holds, or all, if the run is completed."""
     completed: bool
+
+    @property
+    def state(self) -> str:
+        """completed, begun or new."""
+        return "completed" if self.completed else "begun" if any(self.steps_done.values()) else "new"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +63,8 @@ class RowPlan:
     label: str
     model: str
     task: str
+    scale: str
+    config_hash: str
     phases: tuple[PhasePlan, ...]
     runs: tuple[RunPlan, ...]
 
@@ -129,7 +138,9 @@ def _row_plan(
                 rates[phase.name] = (phase.seconds / phase.steps, f"{device}, seed {each.run.seed} so far")
         completed = _is_completed(folder / RECORD)
         done = steps if completed else {phase.name: phase.steps for phase in progress}
-        plans.append(RunPlan(seed=each.run.seed, steps_done=done, completed=completed))
+        plans.append(
+            RunPlan(run_id=each.run_id, seed=each.run.seed, folder=str(folder), steps_done=done, completed=completed)
+        )
     if measure and set(steps) - set(rates) and not all(run.completed for run in plans):
         tried = seconds_per_step(first, data)
         rates |= {phase: (s, f"{device}, a few steps tried now") for phase, s in tried.items() if phase not in rates}
@@ -140,7 +151,15 @@ def _row_plan(
         for rate, where in [rates.get(name, unknown)]
     ]
     label, model = names
-    return RowPlan(label=label, model=model, task=first.task_name, phases=tuple(phases), runs=tuple(plans))
+    return RowPlan(
+        label=label,
+        model=model,
+        task=first.task_name,
+        scale=first.run.scale,
+        config_hash=first.config_hash,
+        phases=tuple(phases),
+        runs=tuple(plans),
+    )
 
 
 def _progress(checkpoint: Path) -> list[PhaseCost]:

@@ -10,11 +10,21 @@ from typing import Any
 
 from bench.reproduce.durations import duration_text
 from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
-from bench.reproduce.presets import Number
+from bench.reproduce.presets import Number, ScoredRow
 from bench.reproduce.state import Difference, PresetState, Result, RowState
 from bench.reproduce.verdict import ODDS, VERDICTS, Judgement
 
-__all__ = ["as_json", "budget_line", "dry_line", "list_lines", "markdown", "of_model", "plan_lines", "result_lines"]
+__all__ = [
+    "as_json",
+    "budget_line",
+    "dry_line",
+    "list_lines",
+    "markdown",
+    "of_model",
+    "plan_json",
+    "plan_lines",
+    "result_lines",
+]
 
 _INTRODUCTION = """# Reproduction
 
@@ -82,6 +92,26 @@ def dry_line(plans: Sequence[RowPlan], *, measured: bool) -> str:
     _, unknown = seconds_left(plans, 1)
     how = "; --measure tries a few steps for the time" if unknown and not measured else ""
     return f"dry run: {left} of {sum(len(plan.runs) for plan in plans)} runs to do, nothing done or written{how}"
+
+
+def plan_json(plans: Sequence[RowPlan], jobs: int, scored: Sequence[ScoredRow] = ()) -> str:
+    """A plan as fields, which `PLAN_FIELDS` of `bench.terminal` describes."""
+    known, unknown = seconds_left(plans, jobs)
+    runs = [(plan, run) for plan in plans for run in plan.runs]
+    document = {
+        "plan": [
+            dataclasses.asdict(plan) | {"runs": [dataclasses.asdict(run) | {"state": run.state} for run in plan.runs]}
+            for plan in plans
+        ],
+        "scored": [{"label": row.label, "task": row.task_name} for row in scored],
+        "jobs": jobs,
+        "runs": len(runs),
+        "runs_left": sum(not run.completed for _, run in runs),
+        "steps_left": sum(p.steps - run.steps_done.get(p.name, 0) for plan, run in runs for p in plan.phases),
+        "seconds_left": known,
+        "unknown_time": {label: sorted(set(phases)) for label, phases in unknown.items()},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def budget_line(plans: Sequence[RowPlan], jobs: int, left: float) -> str:

@@ -40,6 +40,7 @@ from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEI
 from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
+from bench.tracking.run_log import RunLog
 
 __all__ = ["load_run", "run", "run_start", "trained_model"]
 
@@ -59,25 +60,28 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
     rerun: bool = False,
     save_every: float = 60.0,
+    log: RunLog | None = None,
 ) -> RunRecord:
     """Train, draw, score, and write the record; what is finished is returned as it is.
 
     A killed or failed run goes on from its last checkpoint. A failure is recorded, with its traceback in `error.txt`,
-    and returned. Raises `Interrupted` when asked to stop (the state is saved), ValueError when another process is at
-    this very run or its checkpoint is damaged, OSError when the folder cannot be written at all.
+    and returned. What is printed meanwhile is kept in the folder too: by `log`, or, with None, by one that passes it
+    on. Raises `Interrupted` when asked to stop (the state is saved), ValueError when another process is at this very
+    run or its checkpoint is damaged, OSError when the folder cannot be written at all.
     """
     folder = resolved.folder(runs)
     checkpoint = folder / CHECKPOINT
     record = None if rerun else _completed(folder)
     if record is not None and not (checkpoint.exists() and os.access(folder, os.W_OK)):
         return record
-    with _alone_in(folder):
+    log = log or RunLog()
+    with _alone_in(folder), log.opened(folder, stop=Interrupted):
         if rerun:
             for path in (folder / RECORD, checkpoint, before(checkpoint)):
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
-            record = _Run(resolved, folder, trackers, on_step, on_news, should_stop, save_every).execute()
+            record = _Run(resolved, folder, trackers, log, on_step, on_news, should_stop, save_every).execute()
         else:  # a kill came between the record and the end
             for tracker in trackers:
                 tracker.start(folder)
@@ -173,6 +177,7 @@ class _Run:
     resolved: Resolved
     folder: Path
     trackers: Sequence[Tracker]
+    log: RunLog
     on_step: OnStep
     on_news: OnNews
     should_stop: Callable[[], bool]
@@ -199,6 +204,7 @@ class _Run:
             finally:  # only now the diary holds what belongs to this state and nothing more
                 for tracker in self.trackers:
                     tracker.start(self.folder)
+            self.log.note(f"{self.resolved.title()}: process {os.getpid()} {self._begins()}")
             self._trainer(model, stream).train()
             save_weights(self.folder / WEIGHTS, model)
             return self._record()
@@ -215,7 +221,8 @@ class _Run:
                 )
                 raise OSError(reason) from error
             # Whatever else a model does, its failure is a result and is recorded.
-            (self.folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
+            (self.folder / ERROR).write_text(told := traceback.format_exc(), encoding="utf-8")
+            self.log.note(told.rstrip())
             return self._record(f"{type(error).__name__}: {error}"[:_MOST_ERROR])
 
     def _build(self) -> tuple[TextGenerator, BatchStream]:
@@ -234,6 +241,9 @@ class _Run:
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
         self.state = load_latest(self.folder / CHECKPOINT, model, stream, device, self.best) or self.state
         return model, stream
+
+    def _begins(self) -> str:
+        return f"goes on after step {self.state.step}" if self.state.step else "begins"
 
     def _cut(self) -> None:
         """The diary, back to where the state is. Raises `CheckpointError` if it does not reach there."""
@@ -275,6 +285,9 @@ class _Run:
         )
         self.diary.close()
         record.write(self.folder / RECORD)
+        for alarm in record.alarms:
+            self.log.note(f"alarm {alarm.kind} in {alarm.phase}, step {alarm.step}: {alarm.message}")
+        self.log.note(record.status)
         return record
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.places import command
 from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
-from bench.run_folder import DIARY, RECORD, SAMPLES, START, WEIGHTS, is_regular, read_regular
+from bench.run_folder import DIARY, LOG, RECORD, SAMPLES, START, WEIGHTS, is_regular, read_regular
 from bench.tracking import labels, mlflow_store, pictures, views
 from bench.tracking.diary import DiaryReader, TrainingValues
 
@@ -38,7 +38,7 @@ _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _TABLE = "samples.json"
-_FILES = (START, DIARY, RECORD, WEIGHTS)
+_FILES = (START, DIARY, RECORD, WEIGHTS, LOG)
 _MOST_DIGESTED = 1 << 30
 _PATIENCE = 10.0
 """Seconds: when a failure took longer, the server is away, and the other parts are not tried."""
@@ -505,12 +505,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _digest(folder: Path) -> str:
-    """Of what MLflow is told of a folder: contents; of weights and samples names and sizes.
+    """Of what MLflow is told of a folder: contents; of weights and samples names and sizes; nothing of the log.
 
     Raises ValueError for a file that is too large to be read.
     """
     total = hashlib.sha256(_TELLING)
-    for path in _files(folder):
+    for path in (path for path in _files(folder) if path.name != LOG):
         total.update(f"{path.name} {path.stat().st_size}\n".encode())
         if path.name in (START, DIARY, RECORD):
             total.update(read_regular(path, _MOST_DIGESTED))

@@ -54,6 +54,7 @@ _LINK = re.compile(r"(!?)\[((?:`[^`]*`|\\.|[^\[\]\\`])*)\]\(([^()\s]+)\)")
 _LINK_OR_CODE = re.compile(
     r"(^ *```.*?^ *``` *$|(?<!\\)!?\[(?:`[^`]*`|\\.|[^\[\]\\`])*\]\([^()\s]+\)|`[^`\n]+`)", re.MULTILINE | re.DOTALL
 )
+_PICTURE = re.compile(r'<picture><source [^>]*srcset="([^"]+)"><img src="([^"]+)" alt="([^"]*)"></picture>')
 _CODE_SPAN = re.compile(r"(`[^`]+`)")
 _BRACED = re.compile(r"(?<=[\w)\]|])([_^])(\{[^{}]*\})")
 _INDEX = re.compile(r"(?<=[\w)\]|])([_^])(\{[^{}]*\}|\([^()]*\)|<t\b|[^\W_]+|\*)")
@@ -139,8 +140,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def relinked(markdown: str, source: str) -> str:
     """The links of a file of the repository as the site has them. Raises PluginError for one that leads nowhere."""
-    parts = re.split(_LINK_OR_CODE, markdown)
+    parts = re.split(_LINK_OR_CODE, _PICTURE.sub(_of_both_grounds, markdown))
     return "".join(_relinked(part, source) for part in parts)
+
+
+def _of_both_grounds(picture: re.Match[str]) -> str:
+    """A picture with a dark version, as GitHub shows it by the reader's settings -> as the site does by its own."""
+    dark, light, alt = map(html.unescape, picture.groups())
+    return f"![{alt}]({light}#only-light)\n![{alt}]({dark}#only-dark)"
 
 
 def _relinked(part: str, source: str) -> str:

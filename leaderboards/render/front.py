@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -58,7 +59,9 @@ def _figure(boards: Boards, path: Path, pages: Path) -> str:
     board = leading_board(boards)
     if written is None or board is None:
         return ""
-    return f"![{_alt(boards, board)}]({quote(_relative(written, path.parent))})"
+    light, dark = (quote(_relative(picture, path.parent)) for picture in written)
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+    return f'<picture>{source}<img src="{light}" alt="{html.escape(_alt(boards, board))}"></picture>'
 
 
 def _alt(boards: Boards, board: Board) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from leaderboards.schema import Boards
 from leaderboards.tables import MAIN
 from leaderboards.words import names_of
 
-__all__ = ["RC", "draw_curve", "draw_learning", "short", "shortened", "write", "write_front"]
+__all__ = ["DARK", "LIGHT", "RC", "Ground", "draw_curve", "draw_learning", "short", "shortened", "write", "write_front"]
 
 RC: Any = {
     **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 8),
@@ -51,6 +52,30 @@ RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "textgan-bench",
 }
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a picture is drawn on."""
+
+    shade: int
+    """Of a colour of `PALETTE`: 0 on a light ground, 1 on a dark one."""
+    paper: str
+    ink: str
+    band: str
+    """The front of the ranked rows."""
+
+    @property
+    def rc(self) -> dict[str, str]:
+        """Of matplotlib."""
+        papers = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), self.paper)
+        inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
+        return papers | dict.fromkeys(inks, self.ink)
+
+
+LIGHT = Ground(shade=0, paper="white", ink="black", band="0.87")
+DARK = Ground(shade=1, paper="#101418", ink="#e7ebef", band="0.28")
+"""As the page has it."""
 _COLUMN, _PAGE = 3.4, 7.0
 """Width of a column and of a page of a paper, inches."""
 _DPI = 240
@@ -105,8 +130,8 @@ def _save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA))
     return paths
 
 
-def _colour(look: Look) -> str:
-    return PALETTE[look.colour][0]
+def _colour(look: Look, ground: Ground = LIGHT) -> str:
+    return PALETTE[look.colour][ground.shade]
 
 
 def _axis(axis: Axis) -> str:
@@ -151,29 +176,33 @@ def shortened(texts: Sequence[str], letters: int = _LETTERS) -> list[str]:
 # Quality over diversity.
 
 
-def write_front(boards: Boards, stem: Path) -> Path | None:
+def write_front(boards: Boards, stem: Path) -> tuple[Path, Path] | None:
     """Write the one figure that stands for all boards, as SVG with letters drawn; None where no board has a curve.
 
-    A board's name is its title, real text is among the rows. Equal records give equal bytes.
+    Returns the figure for a light ground, and beside it, `-dark` in its name, the one for a dark ground. A board's name
+    is its title, real text is among the rows. Equal records give equal bytes.
     """
     board = leading_board(boards)
     curve = headline_curve(board) if board is not None else None
     if board is None or curve is None:
         return None
     figure = curve_figures(board, looks_of(boards)[board.number])[board.curves.index(curve)]
-    with matplotlib.rc_context(RC | {"svg.fonttype": "path"}):
-        picture = draw_curve(figure, title=names_of(boards)[board.number])
-        return _save(picture, stem, kinds=("svg",))[0]
+    paths = []
+    for ground, name in ((LIGHT, stem.name), (DARK, f"{stem.name}-dark")):
+        with matplotlib.rc_context(RC | {"svg.fonttype": "path"} | ground.rc):
+            picture = draw_curve(figure, title=names_of(boards)[board.number], ground=ground)
+            paths += _save(picture, stem.with_name(name), kinds=("svg",))
+    return paths[0], paths[1]
 
 
-def draw_curve(figure: Figure, title: str = "") -> Picture:
+def draw_curve(figure: Figure, title: str = "", ground: Ground = LIGHT) -> Picture:
     """Quality over diversity: means joined over temperature, seeds as small points, the front as a band.
 
     Both axes point to the better side, so up and to the right is better. As wide as a column; with a title as wide as a
     page, the legend at its side.
     """
     rows = figure.series[:_ROWS]
-    entries: list[tuple[Line2D, str]] = [(_draw(None, row), row.label) for row in rows]
+    entries: list[tuple[Line2D, str]] = [(_draw(None, row, ground), row.label) for row in rows]
     n_lines = -(-(len(entries) + 2) // 2)
     size = (_PAGE, 3.6) if title else (_COLUMN, 2.5 + 0.135 * n_lines)
     picture = Picture(figsize=size, layout="constrained")
@@ -181,14 +210,14 @@ def draw_curve(figure: Figure, title: str = "") -> Picture:
     axes.set_title(_literal(title), loc="left", fontweight="bold")
     baseline = [row for row in rows if row.label == figure.baseline]
     for row in [*(row for row in rows if row not in baseline), *baseline]:  # it lies above the others
-        _draw(axes, row)
+        _draw(axes, row, ground)
     front = sorted((p.x, p.y) for row in rows for p in row.points if p.front)
     if front:
-        band = Line2D(*zip(*front, strict=True), color="0.87", linewidth=5, solid_capstyle="round", zorder=0)
+        band = Line2D(*zip(*front, strict=True), color=ground.band, linewidth=5, solid_capstyle="round", zorder=0)
         axes.add_line(band)
         entries.append((band, "front of the ranked rows"))
     for row in baseline:
-        _name_temperatures(axes, row.points)
+        _name_temperatures(axes, row.points, ground)
     if figure.diversity is not None:
         line = axes.axvline(figure.diversity, color="0.6", linewidth=0.6, zorder=1)
         entries.append((line, "matched diversity"))
@@ -207,15 +236,15 @@ def draw_curve(figure: Figure, title: str = "") -> Picture:
     return picture
 
 
-def _draw(axes: Axes | None, row: Series) -> Line2D:
+def _draw(axes: Axes | None, row: Series, ground: Ground) -> Line2D:
     """Draw a row into axes; returns what stands for it in the legend."""
     look = row.look
-    colour, marker = _colour(look), MARKERS[look.marker][0]
+    colour, marker = _colour(look, ground), MARKERS[look.marker][0]
     line = Line2D([p.x for p in row.points], [p.y for p in row.points])
     line.set(color=colour, marker=marker, markersize=4, markeredgewidth=0.8, linewidth=look.width)
     line.set(linestyle=DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
     if not look.filled:
-        line.set(markerfacecolor="white")
+        line.set(markerfacecolor=ground.paper)
     if axes is not None:
         axes.add_line(line)
         seeds = [seed for seed in row.seeds if seed.n > 1]
@@ -224,14 +253,14 @@ def _draw(axes: Axes | None, row: Series) -> Line2D:
     return line
 
 
-def _name_temperatures(axes: Axes, points: Sequence[Point]) -> None:
+def _name_temperatures(axes: Axes, points: Sequence[Point], ground: Ground) -> None:
     """The coldest, 1 and the hottest, beside the points of a row that has several."""
     ends = (points[0], points[-1])
     for point in (p for p in points if len(points) > 1 and (p in ends or p.temperature == 1.0)):
         name = f"T={value_text(point.temperature, 'temperature')}"
         axes.annotate(
             name, (point.x, point.y), xytext=(-4, -3), textcoords="offset points", ha="right", va="top", fontsize=6,
-            zorder=6, bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+            zorder=6, bbox={"boxstyle": "square,pad=0.05", "fc": ground.paper, "ec": "none", "alpha": 0.75},
         )  # fmt: skip
 
 

@@ -231,3 +231,10 @@ def test_the_first_page_loads_its_picture_and_no_other_figure(page: Page, site: 
     expect(page.get_by_role("img")).to_be_visible()
     drawn = page.evaluate("document.querySelector('img.front').naturalWidth")
     assert drawn > 300
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("img.front.dark")).to_be_visible()
+    expect(page.locator("img.front.light")).to_be_hidden()
+    page.locator("#theme").click()
+    expect(page.locator("#theme")).to_have_text("Theme: light")
+    expect(page.locator("img.front.light")).to_be_visible()
+    expect(page.locator("img.front.dark")).to_be_hidden()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from helpers.records import example, tables
+from helpers.paths import ROOT
+from helpers.records import evaluation, example, record, tables
 from typer.testing import CliRunner
 
 from leaderboards.__main__ import app
+from leaderboards.render.every_eval_ever import SCHEMA_VERSION, documents
 from leaderboards.render.scores import SCORE_COLUMNS, score_lines
 
 
@@ -59,3 +64,52 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path) -> None:
         assert done.exit_code == code, done.output
         assert told in done.stderr
     assert not target.exists()
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    jsonschema = pytest.importorskip("jsonschema", reason="the group `test` is not installed")
+    document = json.loads(
+        (ROOT / "tests" / "data" / "every_eval_ever" / "eval.schema.json").read_text(encoding="utf-8")
+    )
+    assert document["version"] == SCHEMA_VERSION
+    return jsonschema.Draft7Validator(document)
+
+
+def test_every_run_is_a_document_of_every_eval_ever(schema: Any, tmp_path: Path) -> None:
+    boards = tables(tmp_path, *example(), record("my.py:M", 0, evaluation(bleu_2=0.5, self_bleu_2=0.4)))
+    target = tmp_path / "exchange"
+    arguments = ["export", str(tmp_path / "runs"), "--format", "every-eval-ever", "--out", str(target)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    files = sorted(target.rglob("*.json"))
+    first = {path: path.read_bytes() for path in files}
+    found = [json.loads(content) for content in first.values()]
+    for document in found:
+        schema.validate(document)
+        assert document["schema_version"] == SCHEMA_VERSION
+    runs = {run.run_id: run for board in boards.boards for row in (*board.rows, *board.apart) for run in row.runs}
+    assert sorted(d["model_info"]["additional_details"]["run_id"] for d in found) == sorted(runs)
+    assert len({d["evaluation_id"] for d in found}) == len(found)
+    for path in files:
+        benchmark, _, _, name = path.relative_to(target).parts
+        assert benchmark == "textgan-bench"
+        assert str(uuid.UUID(name.removesuffix(".json"), version=4)) == name.removesuffix(".json")
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert {path: path.read_bytes() for path in target.rglob("*.json")} == first
+
+
+def test_scores_stand_with_their_direction_or_are_named_as_left_out(tmp_path: Path) -> None:
+    scored = record("mle", 0, evaluation(bleu_2=0.5, self_bleu_2=0.9), evaluation(temperature=0.5, bleu_2=0.6))
+    ((path, document),) = documents(tables(tmp_path, scored))
+    assert path.parts[:3] == ("textgan-bench", "textgan-bench", "mle")
+    results = document["evaluation_results"]
+    assert [(r["metric_config"]["metric_name"], r["score_details"]["score"]) for r in results] == [
+        ("bleu_2", 0.5),
+        ("bleu_2", 0.6),
+    ]
+    assert [r["generation_config"]["generation_args"]["temperature"] for r in results] == [1.0, 0.5]
+    first = results[0]["metric_config"]
+    assert first["lower_is_better"] is False
+    assert (first["min_score"], first["max_score"]) == (0, 1)
+    assert document["eval_library"]["additional_details"]["scores_without_a_better_end"] == "self_bleu_2"
+    assert document["source_metadata"]["evaluator_relationship"] == "first_party"

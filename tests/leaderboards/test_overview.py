@@ -102,7 +102,7 @@ def test_its_links_lead_to_headings_and_pages(tmp_path: Path, board: Board) -> N
     write_overview(boards, tmp_path / "TABLE.md", tmp_path / "pages")
     kept = {path.name for path in (tmp_path / "pages").iterdir()}
     pages = {f"{name}.md" for name in page_names(boards).values()}
-    assert kept == {"mine.md", LEGEND, f"{FIGURE}.svg", *pages}
+    assert kept == {"mine.md", LEGEND, f"{FIGURE}.svg", f"{FIGURE}-dark.svg", *pages}
     text = (tmp_path / "TABLE.md").read_text()
     headings = MarkdownIt("commonmark").enable("table").parse(text)
     titles = [headings[i + 1].content for i, token in enumerate(headings) if token.type == "heading_open"]

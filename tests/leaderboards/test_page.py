@@ -14,6 +14,7 @@ from helpers.records import evaluation, example, record, tables
 from helpers.site_of_tests import EVIL, SENTENCES, board_page, write_runs
 
 from bench import registry
+from bench.attack.table import read_kept
 from leaderboards.boards import build
 from leaderboards.render.page.citation import TITLE, bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
@@ -210,12 +211,28 @@ def test_the_first_page_opens_with_the_figure_and_its_board_in_words(site: Path,
     (board,) = boards.boards
     text = (site / "index.html").read_text()
     name = names_of(boards)[board.number]
-    assert text.index(f">{name}</a></h2>") < text.index('<img class="front"') < text.index('<table id="main-')
-    assert (site / "quality-diversity.svg").is_file()
+    assert text.index(f">{name}</a></h2>") < text.index('<img class="front light"') < text.index('<table id="main-')
+    light, dark = ((site / f"quality-diversity{ground}.svg").read_text() for ground in ("", "-dark"))
+    assert "#ffffff" in light
+    assert "#ffffff" not in dark
+    assert "#101418" in dark
     shown = text[: text.index("<details>")]
     assert board.data_sha256[:12] not in shown
     assert board.data_sha256[:12] in text
     assert f"<h1>{name}</h1>" in board_page(site).read_text()
+
+
+def test_the_attack_table_of_a_board_is_shown(boards: Boards, tmp_path: Path) -> None:
+    """A board of the very data of a kept attack table: its lines are scores, no rows."""
+    kept = next(table for table in read_kept() if table.task == "image_coco")
+    of_data = {"task": kept.task, "task_version": kept.task_version, "data_sha256": kept.data_sha256}
+    (board,) = boards.boards
+    site = write_page(replace(boards, boards=(replace(board, **of_data),)), tmp_path).parent
+    text = board_page(site).read_text()
+    lines = text.partition('<table id="attacks-1"')[2].partition("</table>")[0]
+    assert re.findall(r'<th scope="row">([^<]+)</th>', lines) == [
+        c.key for c in kept.columns if c.key in board.meanings
+    ]
 
 
 def test_samples_that_are_numbers_are_folded(tmp_path: Path) -> None:

@@ -84,13 +84,13 @@ def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
     (folder / "page.css").write_text(_palette() + (_PAGES / "page.css").read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "page.js").write_bytes((_PAGES / "page.js").read_bytes())
     _write_plotly(folder / "data" / "plotly.min.js")
-    leading, figure = leading_board(boards), write_front(boards, folder / _FIGURE)
+    leading, figures = leading_board(boards), write_front(boards, folder / _FIGURE)
     site.page(
         "index.html",
         "index.html",
         title="Leaderboards",
         ordered=sorted(boards.boards, key=lambda board: board is not leading),
-        figure=figure.name if figure is not None else "",
+        figures=[figure.name for figure in figures or ()],
         short=short_legend(boards),
         tables={board.number: main_table(board, _ROWS_AT_FIRST) for board in boards.boards},
         legend=legend(boards),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 from bench.cli import app, spread
 from bench.config import RunConfig
 from bench.launch.measure import seconds_per_step
+from bench.record import read_record
 
 QUICK = ("--scale", "smoke", "--set", "n_samples=20", "--metric", "unique", "--tracker", "none")
 
@@ -72,6 +75,45 @@ def test_a_preset_is_planned(runs: Path, study_data: Path, monkeypatch: pytest.M
     assert measured.count("a few steps tried now") == 3
     assert "unknown" not in measured
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", TOY, "grammar", *QUICK, "--seed", "0", "1"),
+        ("suite", "learns_grammar"),
+        ("reproduce", "seqgan-oracle20", "--scale", "smoke", "--row", "released setting"),
+    ],
+)
+def test_a_plan_is_also_fields_that_the_help_names(
+    command: tuple[str, ...], runs: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
+    result = CliRunner().invoke(app, spread([*command, "--dry-run", "--json", "--jobs", "2", "--runs", str(runs)]))
+    plan = json.loads(result.stdout)
+    assert not runs.exists()
+    told = re.sub(r"[^\w]+", " ", said(command[0], "--help"))
+    rows = plan["plan"]
+    fields = [*plan, *rows[0], *rows[0]["phases"][0], *rows[0]["runs"][0]]
+    assert [field for field in fields if field not in told.split()] == []
+    text = said(*command, "--dry-run", "--jobs", "2", "--runs", str(runs))
+    assert f"dry run: {plan['runs_left']} of {plan['runs']} runs to do" in text
+    assert plan["runs"] == sum(len(row["runs"]) for row in rows)
+    assert plan["steps_left"] == sum(phase["steps"] * len(row["runs"]) for row in rows for phase in row["phases"])
+    assert {run["state"] for row in rows for run in row["runs"]} == {"new"}
+    assert plan["jobs"] == 2
+
+
+def test_fields_say_what_is_there(runs: Path) -> None:
+    arguments = ("run", TOY, "grammar", *QUICK, "--runs", str(runs), "--seed", "0", "1")
+    said(*arguments[:-1])
+    (row,) = json.loads(said(*arguments, "--dry-run", "--json"))["plan"]
+    done, new = row["runs"]
+    assert (done["state"], new["state"]) == ("completed", "new")
+    assert read_record(Path(done["folder"], "record.json")).run_id == done["run_id"] != new["run_id"]
+    assert done["steps_done"] == {phase["name"]: phase["steps"] for phase in row["phases"]}
+    assert not Path(new["folder"]).exists()
+    assert "--json goes with --dry-run" in said(*arguments, "--json", code=2)
 
 
 @pytest.mark.parametrize("command", [("run", "mle", "grammar"), ("suite", "demo"), ("reproduce", "seqgan-oracle20")])

@@ -261,6 +261,9 @@ def test_a_failure_is_recorded_with_its_traceback(tmp_path: Path) -> None:
     assert record.status == "failed"
     assert record.error == "RuntimeError: the toy is broken"
     assert "toy_gan.py" in (resolved.folder(tmp_path) / "error.txt").read_text()
+    log = (resolved.folder(tmp_path) / "run.log").read_text()
+    assert log.index(" begins\n") < log.index('toy_gan.py", line') < log.index("RuntimeError: the toy is broken\n")
+    assert log.endswith(" failed\n")
     assert [(p.name, p.steps) for p in record.phases] == [("mle", 30), ("adversarial", 4)]
     assert [e.at for e in record.evaluations] == ["phase_end"]
 
