@@ -1,4 +1,4 @@
-"""Class accuracy: how often a judge that does not see the label puts a sentence into the class that it was meant for."""
+"""Class accuracy: how often a judge that does not see the label puts a sentence into the class it was meant for."""
 
 from __future__ import annotations
 
