@@ -2,7 +2,8 @@
 
 `phases()` is the paper's algorithm box: name, number of steps, step function. One short loop trains every model.
 `sample(n)` draws sentences. `log_prob(tokens)` exists where the model has a likelihood; its presence is the capability.
-Where only a bound on it can be had, there is `nll_bound(tokens)` instead.
+Where only a bound on it can be had, there is `nll_bound(tokens)` instead. A model that can be told which class it is to
+write takes `sample(n, labels=…)`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from baselines.common.fast.graphs import Graphs
-from baselines.common.spec import SequenceSpec
+from baselines.common.spec import LabelledSpec, SequenceSpec
 
 __all__ = [
     "ADDED",
     "BaseConfig",
     "Batches",
     "Fraction",
+    "HasLabelLogProb",
+    "HasLabels",
     "HasLogProb",
     "HasNllBound",
+    "LabelledSpec",
     "NonNegativeFloat",
     "NonNegativeInt",
     "Phase",
@@ -138,5 +142,32 @@ class HasNllBound(Protocol):
         Monte-Carlo, by `draws` random numbers (masks, times) for each sentence from torch's global generators, which
         the harness seeds. Without bias for the bound however many they are; sentences independent of each other, so
         that the standard error over sentences holds what the draws add. What follows the end token is not looked at.
+        """
+        ...
+
+
+class HasLabels(Protocol):
+    """A model that can be told the class of each sentence. It is known by the parameter `labels` of its `sample`.
+
+    Sentences with a label begin with it (`LabelledSpec`). A model without the parameter is drawn from as it is, and its
+    sentences are grouped by the labels that it wrote.
+    """
+
+    def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
+        """Draw n sentences -> (n, T) int64; where labels (n,) int64 are given, sentence i begins with the id labels[i].
+
+        Without labels, and on sentences that have none, it is the `sample` of any model.
+        """
+        ...
+
+
+@runtime_checkable
+class HasLabelLogProb(Protocol):
+    """A model that can be told the class, with a likelihood of what it then writes."""
+
+    def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """(B, T) -> (B,): the part of `log_prob` that is the label's, the first word, nats.
+
+        `log_prob(x) - label_log_prob(x)` is the log-probability of the other words under `sample(labels=…)`.
         """
         ...

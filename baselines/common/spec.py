@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SequenceSpec"]
+__all__ = ["LabelledSpec", "SequenceSpec"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,3 +37,31 @@ class SequenceSpec:
             value = getattr(self, name)
             if value is not None and not 0 <= value < self.vocab_size:
                 raise ValueError(f"{name} must be in 0..{self.vocab_size - 1}, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelledSpec(SequenceSpec):
+    """Sentences with a label, which is their first word: the last ids of the vocabulary name the classes, one each.
+
+    So a model of sequences is a model of labelled sentences and needs no other code. `max_len` counts the label, the
+    words and the end token. A type of its own, so that what is made of sentences without a label knows nothing of it.
+    """
+
+    classes: tuple[str, ...]
+    """Names of the classes, K of them; class i is written as the id V - K + i."""
+
+    def __post_init__(self) -> None:
+        SequenceSpec.__post_init__(self)
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+            raise ValueError(f"a labelled spec needs two or more different classes, got {self.classes!r}")
+        special = {self.bos_id, self.pad_id, self.eos_id} - {None}
+        if self.max_len < 2 or self.vocab_size <= len(self.classes) or special & set(self.class_ids):
+            raise ValueError(
+                f"a labelled spec needs max_len >= 2 and a vocabulary that ends with its {len(self.classes)} classes, "
+                f"none of them a special token; got max_len {self.max_len}, vocab_size {self.vocab_size}"
+            )
+
+    @property
+    def class_ids(self) -> range:
+        """The ids of the labels, in the order of `classes`."""
+        return range(self.vocab_size - len(self.classes), self.vocab_size)
