@@ -47,9 +47,10 @@ def _score(sums: NDArray[np.float64]) -> float:
     return float(BLEU.compute_bleu(correct, total, counts[0], counts[1], smooth_method="exp").score / 100)
 
 
-def bleu_settings() -> dict[str, Setting]:
-    """sacreBLEU's own signature."""
+def bleu_settings(n_sets: int) -> dict[str, Setting]:
+    """sacreBLEU's own signature, of so many references for each sentence."""
     from sacrebleu.metrics.bleu import BLEU
 
-    found = sacrebleu_settings(BLEU(tokenize="none", force=True))
-    return {name: value for name, value in found.items() if name != "nrefs"}
+    bleu = BLEU(tokenize="none", force=True)
+    bleu.num_refs = n_sets
+    return sacrebleu_settings(bleu)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,33 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.base import MetricInputs
-from metrics.common.signature import Setting
+from metrics.common.labels import Judge
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import EstimatedMetric
 
-__all__ = ["Answers", "Judge", "RewriteMetric", "answers_of", "shared_ngrams"]
+__all__ = ["Answers", "RewriteMetric", "SharedNgrams", "answers_of", "shared_ngrams"]
 
 Ids = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What tells the class of a sentence."""
-
-    name: str
-    """What it is, and of which version."""
-    hash: str
-    """Of what it was made from: two judges of one name and hash say the same."""
-    accuracy: float | None
-    """Share of held-out sentences whose class it tells; None: there are none."""
-    classes: Callable[[Tokens], Ids]
-    """Sentences -> (N,) the class that it takes each for."""
-
-    @property
-    def settings(self) -> dict[str, Setting]:
-        """What a signature says of it."""
-        known = "" if self.accuracy is None else f"{self.accuracy:.4f}"
-        return {"judge": self.name, "judge_hash": self.hash, "judge_accuracy": known}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +39,8 @@ class Answers(Tokens):
     judge: Judge | None = None
     class_text: tuple[Tokens, ...] = ()
     """K real texts, of one class each; none: not known."""
+    shown: int = 0
+    """Which set stands for real text: that of the people who agree best with the others."""
 
     @staticmethod
     def of(
@@ -70,6 +52,7 @@ class Answers(Tokens):
         right: bool = False,
         judge: Judge | None = None,
         class_text: Sequence[Tokens] = (),
+        shown: int = 0,
     ) -> Answers:
         """Raises ValueError where the numbers of sentences or classes do not agree."""
         for what, text in (("wanted classes", wanted), *(("answers", one) for one in sets)):
@@ -83,7 +66,7 @@ class Answers(Tokens):
         lengths = np.concatenate([np.zeros(1, np.int64), *(one.lengths for one in sets)])
         return Answers(
             flat=flat, offsets=np.cumsum(lengths), inputs=inputs, wanted=wanted, names=tuple(names), sets=tuple(sets),
-            right=right, judge=judge, class_text=tuple(class_text),
+            right=right, judge=judge, class_text=tuple(class_text), shown=shown,
         )  # fmt: skip
 
     def directions(self) -> list[Ids]:

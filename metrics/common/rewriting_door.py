@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.common.base import MetricInputs
 from metrics.common.hf import TextDoor
-from metrics.common.rewriting import Answers, Judge
+from metrics.common.labels import Judge
+from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
 __all__ = ["RewriteDoor"]
@@ -67,10 +68,10 @@ def _judge(told: Callable[[list[str]], str] | None, names: Sequence[str], number
     if told is None:
         return None
 
-    def classes(text: Tokens) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def posteriors(text: Tokens) -> NDArray[np.float64]:
         words = np.array(list(numbering), object)
-        said = [told(list(words[text.sentence(i)])) for i in range(len(text))]
-        return np.array([names.index(name) if name in names else -1 for name in said], np.int64)
+        said = np.array([told(list(words[text.sentence(i)])) for i in range(len(text))], object)
+        return (said[:, None] == np.array(names, object)).astype(np.float64)
 
     name = getattr(told, "__qualname__", type(told).__name__)
-    return Judge(name, hashlib.sha256(name.encode()).hexdigest()[:12], None, classes)
+    return Judge(name=name, posteriors=posteriors, accuracy=float("nan"), sha256="")

@@ -31,4 +31,4 @@ class InputBleu(RewriteMetric):
 
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """sacreBLEU's own signature."""
-        return {**bleu_settings(), "samples": len(inputs.samples), "v": self.version}
+        return {**bleu_settings(1), "samples": len(inputs.samples), "v": self.version}

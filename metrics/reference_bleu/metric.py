@@ -63,4 +63,4 @@ class ReferenceBleu(RewriteMetric):
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """sacreBLEU's own signature, and how many sets there are."""
         n = len(answers_of(inputs).sets)
-        return {"sets": n, **bleu_settings(), "samples": len(inputs.samples), "v": self.version}
+        return {**bleu_settings(n), "samples": len(inputs.samples), "v": self.version}

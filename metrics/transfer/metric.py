@@ -52,10 +52,13 @@ class Transfer(RewriteMetric):
 
     @staticmethod
     def reached(inputs: MetricInputs) -> NDArray[np.float64]:
-        """(N,) 1 where the judge takes a sentence for the class wanted."""
+        """(N,) 1 where the judge takes a sentence for the class wanted; between equally likely classes it is a share."""
         answers = answers_of(inputs)
         assert answers.judge is not None
-        return (answers.judge.classes(inputs.samples) == answers.wanted).astype(np.float64)
+        said = answers.judge.posteriors(inputs.samples)
+        best = said.max(axis=1, keepdims=True)
+        equal = (said == best) & (best > 0)
+        return equal[np.arange(len(said)), answers.wanted] / np.maximum(1, equal.sum(axis=1))
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """There must be a judge, and a word behind every token."""
@@ -70,7 +73,8 @@ class Transfer(RewriteMetric):
         """The judge, how good it is, and chrF's orders."""
         judge = answers_of(inputs).judge
         assert judge is not None
-        return {**judge.settings, "chrf": _ORDERS, "samples": len(inputs.samples), "v": self.version}
+        told: dict[str, Setting] = {"judge": judge.name, "judge_sha256": judge.sha256[:12], "judge_accuracy": judge.accuracy}
+        return {**told, "chrf": _ORDERS, "samples": len(inputs.samples), "v": self.version}
 
 
 def content(inputs: MetricInputs) -> NDArray[np.float64]:
