@@ -16,6 +16,7 @@ from bench.run_folder import RECORD, SAMPLES, folder_name
 from bench.score.scoring import held_out_text, metric_inputs, real_text, score, write_samples
 from bench.task import Task, TextData
 from bench.text.sample_files import Samples
+from metrics.common.rewriting import Answers
 
 __all__ = ["LoadedTask", "record_real_text", "record_samples"]
 
@@ -108,6 +109,8 @@ def _record_real(
 ) -> RunRecord | None:
     """One of the two rows; None where no metric can score it."""
     absent: dict[str, str] = {}
+    if model == HELD_OUT_TEXT and isinstance(loaded.data.references, Answers):
+        return None  # nothing of rewritten sentences compares with the training text
     if model == HELD_OUT_TEXT:
         same = "the samples are test sentences, and so is what {} compares with"
         absent = {m.name: same.format(m.name) for m in loaded.metrics if _OF_TEST & set(m.needs)}
