@@ -36,7 +36,17 @@ from bench.run_folder import read_regular
 from bench.run_settings import RunSettings
 from bench.text.content import Format
 
-__all__ = ["Expected", "RealText", "Rewritten", "RowNotes", "RunsRow", "SamplesFile", "SuiteConfig", "read_rows", "read_suite"]
+__all__ = [
+    "Expected",
+    "RealText",
+    "Rewritten",
+    "RowNotes",
+    "RunsRow",
+    "SamplesFile",
+    "SuiteConfig",
+    "read_rows",
+    "read_suite",
+]
 
 _PLACE = re.compile(r"end|best|phase:\w+|step:\d+")
 _MOST_BYTES = 1 << 20

@@ -49,9 +49,7 @@ def _shen(part: str, *checksums: str) -> tuple[data.RemoteFile, ...]:
     )
 
 
-_TRAIN = _shen(
-    "train", "git:036fc63dbd061c90f6ee7239153a091e65efebaf", "git:bacfff7637e2e98b9c37590c29e81f0ec99bf7ab"
-)
+_TRAIN = _shen("train", "git:036fc63dbd061c90f6ee7239153a091e65efebaf", "git:bacfff7637e2e98b9c37590c29e81f0ec99bf7ab")
 _DEV = _shen(
     "dev",
     "sha256:405ef6d4bfbc8bb92c3c55b496f315069cb5edb49ed34a07b1206341b83c344b",

@@ -52,9 +52,7 @@ def naive_bayes(texts: Sequence[Tokens], held_out: Sequence[Tokens]) -> Judge:
     for text in texts:
         total.update(text.flat.astype("<i8").tobytes())
         total.update(text.offsets.astype("<i8").tobytes())
-    return Judge(
-        name=_NAME, posteriors=posteriors, accuracy=round(float(np.mean(right)), 4), sha256=total.hexdigest()
-    )
+    return Judge(name=_NAME, posteriors=posteriors, accuracy=round(float(np.mean(right)), 4), sha256=total.hexdigest())
 
 
 def _features(text: Tokens, size: int) -> tuple[Ids, Ids]:

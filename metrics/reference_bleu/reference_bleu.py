@@ -1,7 +1,7 @@
 """Door for Hugging Face: `evaluate.load("metrics/reference_bleu")`. The definition is in `metric.py`."""
 
-from metrics.reference_bleu import metric
 from metrics.common import rewriting_door
+from metrics.reference_bleu import metric
 
 
 class ReferenceBleu(rewriting_door.RewriteDoor):

@@ -73,7 +73,11 @@ class Transfer(RewriteMetric):
         """The judge, how good it is, and chrF's orders."""
         judge = answers_of(inputs).judge
         assert judge is not None
-        told: dict[str, Setting] = {"judge": judge.name, "judge_sha256": judge.sha256[:12], "judge_accuracy": judge.accuracy}
+        told: dict[str, Setting] = {
+            "judge": judge.name,
+            "judge_sha256": judge.sha256[:12],
+            "judge_accuracy": judge.accuracy,
+        }
         return {**told, "chrf": _ORDERS, "samples": len(inputs.samples), "v": self.version}
 
 
