@@ -28,6 +28,7 @@ from bench.record import with_settings
 from bench.registry import Kind, find, first_line, is_file, names, suggest
 from bench.reproduce.cli import reproduce_command
 from bench.reproduce.presets import preset_names
+from bench.rewriting.cli import human_ratings_command
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
@@ -360,6 +361,7 @@ app.command(
 )(score_command)
 app.command("explain-score")(explain_command)
 app.command("attack")(attack_command)
+app.command("human-ratings")(human_ratings_command)
 app.command(
     "reproduce",
     epilog=examples(

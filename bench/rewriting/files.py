@@ -11,7 +11,7 @@ from bench.text.sample_files import Samples
 from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
-__all__ = ["read_rewritten"]
+__all__ = ["read_pairs", "read_rewritten"]
 
 _OTHER_INPUTS = 0.05
 """Share of the inputs that a file may write otherwise than the task: some systems print `<unk>` in their place."""
@@ -22,14 +22,13 @@ def read_rewritten(paths: Sequence[Path], task: RewritingTask, data: RewritingTe
 
     Raises ValueError where there are not as many lines as inputs, or the inputs are others.
     """
-    lines = [line for path in paths for line in _lines(path)]
+    pairs = read_pairs(paths)
     answers: Answers = data.references
-    if len(lines) != len(answers.inputs):
+    if len(pairs) != len(answers.inputs):
         names = ", ".join(path.name for path in paths)
-        raise ValueError(f"{names} have {len(lines):,} lines, and there are {len(answers.inputs):,} inputs")
-    pairs = [line.split("\t") for line in lines]
+        raise ValueError(f"{names} have {len(pairs):,} lines, and there are {len(answers.inputs):,} inputs")
     asked = data.vocabulary.sentences(answers.inputs)
-    others = [i for i, pair in enumerate(pairs) if len(pair) > 1 and pair[0].split() != asked[i].split()]
+    others = [i for i, (given, _) in enumerate(pairs) if given != asked[i]]
     if len(others) > _OTHER_INPUTS * len(pairs):
         raise ValueError(
             f"{len(others):,} of {len(pairs):,} lines answer other inputs than the task's: the first is line "
@@ -37,9 +36,15 @@ def read_rewritten(paths: Sequence[Path], task: RewritingTask, data: RewritingTe
         )
     known = data.vocabulary
     numbering = dict(known.numbering)
-    tokens = Tokens.from_words((task.words_of(pair[-1]) for pair in pairs), numbering)
+    tokens = Tokens.from_words((task.words_of(written) for _, written in pairs), numbering)
     words = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
     return Samples(tokens=tokens, vocabulary=words, n_known=len(known.numbering), read_as="input, tab, output")
+
+
+def read_pairs(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """(input, output) of every line, single blanks between words; where there is no tabulator both are the line."""
+    pairs = [line.split("\t") for path in paths for line in _lines(path)]
+    return [(" ".join(pair[0].split()), " ".join(pair[-1].split())) for pair in pairs]
 
 
 def _lines(path: Path) -> list[str]:

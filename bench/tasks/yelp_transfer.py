@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -183,7 +184,7 @@ def _composed(
     flat = np.where(plain.references.flat < size, plain.references.flat, plain.references.flat + len(CLASSES))
     numbered = Tokens(flat, plain.references.offsets)
     ends = np.cumsum([0, *(len(part) for part in others)])
-    parts = [numbered.select(np.arange(a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [numbered.select(np.arange(a, b)) for a, b in pairwise(ends)]
     asked, people = _text.join(*parts[:2]), [_text.join(*parts[2 + 2 * r : 4 + 2 * r]) for r in range(len(sets))]
     own = np.repeat([0, 1], [len(part) for part in inputs])
     ours = [

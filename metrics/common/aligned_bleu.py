@@ -13,7 +13,7 @@ from metrics.common.signature import Setting, sacrebleu_settings
 from metrics.common.tokens import Tokens
 from metrics.common.uncertainty import bootstrap, resampled_sums
 
-__all__ = ["bleu_settings", "mean_bleu"]
+__all__ = ["bleu_settings", "mean_bleu", "sentence_bleu"]
 
 _TOP = 4
 
@@ -31,6 +31,18 @@ def mean_bleu(ours: Tokens, choices: Sequence[Sequence[Tokens]], directions: Seq
             values.append(value)
             resampled.append(drawn)
     return bootstrap(float(np.mean(values)), np.mean(resampled, axis=0), min(map(len, directions)))
+
+
+def sentence_bleu(ours: Tokens, sets: Sequence[Tokens]) -> NDArray[np.float64]:
+    """(N,) sacreBLEU's sentence BLEU-4 of each with its own references, over the orders that it is long enough for."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    rows = shared_ngrams(ours, sets, _TOP).statistics.astype(int).tolist()
+    found = (
+        BLEU.compute_bleu(row[2 : 2 + _TOP], row[2 + _TOP :], row[0], row[1], smooth_method="exp", effective_order=True)
+        for row in rows
+    )
+    return np.array([one.score / 100 for one in found])
 
 
 def _of(found: SharedNgrams, rows: NDArray[np.int64]) -> tuple[float, NDArray[np.float64]]:

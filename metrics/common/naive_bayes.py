@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,7 @@ def naive_bayes(texts: Sequence[Tokens], held_out: Sequence[Tokens]) -> Judge:
     features = [_features(text, size)[1] for text in texts]
     known, kind = np.unique(np.concatenate(features), return_inverse=True)
     begins = np.cumsum([0, *map(len, features)])
-    counts = np.stack(
-        [np.bincount(kind[a:b], minlength=len(known)) for a, b in zip(begins[:-1], begins[1:], strict=True)]
-    )
+    counts = np.stack([np.bincount(kind[a:b], minlength=len(known)) for a, b in pairwise(begins)])
     smoothed = counts + _SMOOTHING
     log_p = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
 

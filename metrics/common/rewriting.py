@@ -1,10 +1,11 @@
-"""What metrics may look at where sentences are rewritten into another class: inputs, wanted classes, answers, a judge."""
+"""What metrics look at where sentences are rewritten into another class: inputs, classes wanted, answers, a judge."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,9 +143,7 @@ def shared_ngrams(ours: Tokens, sets: Sequence[Tokens], top: int) -> SharedNgram
             gram = np.full(len(flat), -1, np.int64)
             gram[inside] = np.unique(pairs, return_inverse=True)[1]
         keys = sentence * (int(gram.max(initial=0)) + 1) + gram
-        parts = [
-            np.unique(keys[a:b][inside[a:b]], return_counts=True) for a, b in zip(begins, begins[1:], strict=False)
-        ]
+        parts = [np.unique(keys[a:b][inside[a:b]], return_counts=True) for a, b in pairwise(begins)]
         (held, count), most = parts[0], np.zeros(len(parts[0][0]), np.int64)
         for theirs, times in parts[1:]:
             at = np.minimum(np.searchsorted(theirs, held), max(0, len(theirs) - 1))

@@ -52,7 +52,7 @@ class Transfer(RewriteMetric):
 
     @staticmethod
     def reached(inputs: MetricInputs) -> NDArray[np.float64]:
-        """(N,) 1 where the judge takes a sentence for the class wanted; between equally likely classes it is a share."""
+        """(N,) 1 where the judge takes a sentence for the class wanted; of equally likely classes each has a share."""
         answers = answers_of(inputs)
         assert answers.judge is not None
         said = answers.judge.posteriors(inputs.samples)
