@@ -96,15 +96,19 @@ class NGram(TextGenerator):
         nll = -totals.max() / counted(held_out, self.spec.eos_id).sum()
         return {"sharpening": self.sharpening.clone(), "held_out_nll": nll}
 
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw word by word from equation 2, with a / temperature for a."""
+    def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
+        """Draw word by word from equation 2, with a / temperature for a, after the labels (n,) where they are given."""
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
-        return self._counted().sample(n, self.sharpening / temperature)
+        return self._counted().sample(n, self.sharpening / temperature, labels)
 
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """Equation 2 over a sentence, with a / temperature for a: (B, T) -> (B,), nats."""
         return self._counted().log_prob(tokens, self.sharpening / temperature)
+
+    def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """Equation 2 of the first word of each sentence: (B, T) -> (B,), nats."""
+        return self.log_prob(tokens[:, :1], temperature=temperature)
 
     def _counted(self) -> _Counts:
         if self._counts is None:
@@ -174,8 +178,8 @@ class _Counts:
             p[rows[owner], level.words[pair]] += level.counts[pair] / norm[owner]
         return p.log_() * sharpening
 
-    def sample(self, n: int, sharpening: Tensor) -> Tensor:
-        """(n, T): drawn word by word."""
+    def sample(self, n: int, sharpening: Tensor, first: Tensor | None = None) -> Tensor:
+        """(n, T): drawn word by word, after the first words (n,) where they are given."""
         parts = [
             write_words(
                 len(rows),
@@ -183,6 +187,7 @@ class _Counts:
                 (self.history(rows[:, None], 0),),
                 draw=lambda state, _: draw(self.logits(state[0], sharpening))[0],
                 read=lambda words, state, _: (torch.cat([words[:, None], state[0]], 1)[:, : self.order - 1],),
+                prefix=None if first is None else first[rows, None],
             )
             for rows in self._chunks(n)
         ]
@@ -193,7 +198,7 @@ class _Counts:
         inside = counted(tokens, self.spec.eos_id)
         out = self._unigram.new_zeros(tokens.shape)
         for chunk in self._chunks(len(tokens)):
-            for t in range(self.spec.max_len):
+            for t in range(tokens.shape[1]):
                 rows = chunk[inside[chunk, t]]
                 log_q = self.logits(self.history(tokens[rows], t), sharpening).log_softmax(1)
                 out[rows, t] = log_q.gather(1, tokens[rows, t, None]).squeeze(1)

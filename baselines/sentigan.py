@@ -22,8 +22,9 @@ that it is generated; numbers in brackets are the paper's)
 - Penalised word. Paper: the word that was drawn. Code: the loss picks probabilities by `self.x`
   (generator.py:93-97), which is what the LSTM reads, shifted by one (:185-194): the probability that the word before
   comes again, at the start that of word 0. Ours: as the code, which the number is of; `penalised = drawn`: the paper's.
-- Kinds. Paper: labels of the data. Ours: tasks have none, and so real sentences are dealt to the kinds in turn; a label
-  would take the place of `deal`. Samples are of all generators equally, and their likelihood is equation 5.
+- Kinds. Paper: labels of the data. Ours: the same where the task has as many classes as there are generators, and each
+  writes its label too, the first word of a sentence. On other tasks real sentences are dealt to the kinds in turn. Samples
+  are of all generators equally, and their likelihood is equation 5.
 - Penalty's optimiser. Paper: RMSProp. Code: RMSProp with rate .01 as TensorFlow has it, whose mean square starts at 1
   (:99-102); pre-training has Adam (:86). Ours: as the code.
 - Generator. Code: `BasicLSTMCell` with forget bias 1, weights glorot-uniform, output layer without bias (:38-45), word
@@ -53,13 +54,13 @@ from torch.nn import functional
 from baselines.common.bases import ClassifierBase, ClassifierConfig
 from baselines.common.fast.graphs import replayed
 from baselines.common.fast.likelihood import counted
-from baselines.common.interface import Batches, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.interface import Batches, LabelledSpec, Phase, PositiveFloat, PositiveInt, SequenceSpec
 from baselines.common.networks.cnn import FILTERS, CNNClassifier
 from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import RMSProp, adam, update
 from baselines.common.training.rollout import rollout_rewards
-from baselines.common.training.state import Counter, DiscriminatorPool, deal
+from baselines.common.training.state import Counter, DiscriminatorPool, kinds_of
 
 __all__ = ["SentiGAN"]
 
@@ -136,6 +137,11 @@ class SentiGAN(ClassifierBase):
 
     def __init__(self, config: SentiGAN.Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
+        if isinstance(spec, LabelledSpec) and config.generators not in (1, len(spec.classes)):
+            raise ValueError(
+                f"sentigan has a generator for each class: set generators to {len(spec.classes)}, or to 1 for one that "
+                f"writes all classes, got {config.generators}"
+            )
         c, kinds = config, range(config.generators)
         self.generators = nn.ModuleList(_generator(spec, c.embedding_dim, c.hidden_dim) for _ in kinds)
         self.discriminator = CNNClassifier(
@@ -177,7 +183,7 @@ class SentiGAN(ClassifierBase):
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 1: one update of each generator, on its part of one batch."""
         tokens = next(batches)
-        return self.imitate(tokens, deal(len(tokens), self.config.generators, tokens.device))
+        return self.imitate(tokens, kinds_of(tokens, self.spec, self.config.generators))
 
     @replayed()
     def imitate(self, tokens: Tensor, kinds: Tensor) -> Mapping[str, Tensor]:
@@ -186,7 +192,7 @@ class SentiGAN(ClassifierBase):
         losses = []
         for i, generator in enumerate(self._generators()):
             weights = (inside & (kinds == i + 1)[:, None]).to(torch.get_default_dtype())
-            loss = generator.weighted_nll(tokens, weights / weights.sum())
+            loss = generator.weighted_nll(tokens, weights / weights.sum().clamp(min=1))  # a batch may lack a class
             update(self.optimizers[f"mle_{i}"], loss, max_norm=self.config.clip_norm)
             losses.append(loss.detach())
         return {"nll": torch.stack(losses).mean()}
@@ -227,10 +233,25 @@ class SentiGAN(ClassifierBase):
         real = rollout_rewards(generator, tokens, score, self.config.rollouts, completions)
         return (1 - real) * counted(tokens, self.spec.eos_id)
 
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """As many sentences of each generator, in a random order; logits of each are divided by `temperature`."""
+    def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
+        """As many sentences of each generator, in a random order; logits of each are divided by `temperature`.
+
+        Where labels (n,) are given, each sentence is its own class's generator's, after the label.
+        """
         with self.average.applied():
-            return self._sample(n, temperature=temperature)
+            if labels is None:
+                return self._sample(n, temperature=temperature)
+            return self._sample_of(labels, temperature)
+
+    def _sample_of(self, labels: Tensor, temperature: float) -> Tensor:
+        generators, out = self._generators(), labels.new_zeros(len(labels), self.spec.max_len)
+        kind = kinds_of(labels[:, None], self.spec, len(generators)) if len(generators) > 1 else torch.ones_like(labels)
+        for i, generator in enumerate(generators):
+            places = (kind == i + 1).nonzero().squeeze(1)
+            if len(places):
+                prefix = labels[places, None]
+                out[places] = generator.sample(len(places), temperature=temperature, prefix=prefix)
+        return out
 
     def _sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
         generators = self._generators()
@@ -249,6 +270,18 @@ class SentiGAN(ClassifierBase):
         with self.average.applied():
             each = torch.stack([one.log_prob(tokens, temperature=temperature) for one in self._generators()])
         return each.logsumexp(0) - math.log(len(each))
+
+    def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """What equation 5 has beyond log p of the words that the label's own generator writes after it: (B,), nats."""
+        generators = self._generators()
+        with self.average.applied():
+            words = [
+                one.log_prob(tokens, temperature=temperature) - one.log_prob(tokens[:, :1], temperature=temperature)
+                for one in generators
+            ]
+        kind = kinds_of(tokens, self.spec, len(generators)).clamp(1, len(generators)) - 1
+        of_words = torch.stack(words).gather(0, kind[None]).squeeze(0)
+        return self.log_prob(tokens, temperature=temperature) - of_words
 
     def _generators(self) -> list[LSTMLanguageModel]:
         return [g for g in self.generators if isinstance(g, LSTMLanguageModel)]

@@ -89,16 +89,20 @@ class TransformerMLE(TextGenerator):
         update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
         return {"nll": loss.detach()}
 
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw word by word from equation 1; what was read is kept as keys and values."""
+    def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
+        """Draw word by word from equation 1, after the labels (n,) where they are given.
+
+        What was read is kept as keys and values.
+        """
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
         with self.average.applied():
             sizes = [min(_AT_ONCE, n - start) for start in range(0, n, _AT_ONCE)]
-            return torch.cat([self._write(size, temperature) for size in sizes])
+            given = [None] * len(sizes) if labels is None else labels[:, None].split(_AT_ONCE)
+            return torch.cat([self._write(size, temperature, part) for size, part in zip(sizes, given, strict=True)])
 
     @torch.no_grad()
-    def _write(self, n: int, temperature: float) -> Tensor:
+    def _write(self, n: int, temperature: float, prefix: Tensor | None) -> Tensor:
         model, cache = self.model, self.model.empty_cache(n)
         weight, bias = model.weight / temperature, model.bias / temperature
         start = torch.full((n,), self.spec.bos_id, device=weight.device)
@@ -108,6 +112,7 @@ class TransformerMLE(TextGenerator):
             (model.step(start, 0, cache), cache),
             draw=lambda state, _: draw(product(state[0], weight, bias))[0],
             read=lambda words, state, position: (model.step(words, position + 1, state[1]), state[1]),
+            prefix=prefix,
         )
 
     @torch.no_grad()
@@ -115,6 +120,10 @@ class TransformerMLE(TextGenerator):
         """Equation 1: (B, T) -> (B,), nats."""
         with self.average.applied():
             return torch.cat([self._log_prob(part, temperature) for part in tokens.split(_AT_ONCE)])
+
+    def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """Equation 1 of the first word of each sentence: (B, T) -> (B,), nats."""
+        return self.log_prob(tokens[:, :1], temperature=temperature)
 
     def _log_prob(self, tokens: Tensor, temperature: float) -> Tensor:
         hidden = self.model.hidden(self._read(tokens)).flatten(0, 1)

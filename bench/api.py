@@ -168,14 +168,22 @@ class TrainedModel:
     data: TextData
     task: Task
 
-    def sample(self, n: int, *, temperature: float = 1.0, seed: int = 0) -> list[str]:
-        """n sentences, the same for the same seed, written as people write them."""
+    def sample(self, n: int, *, temperature: float = 1.0, seed: int = 0, label: str | None = None) -> list[str]:
+        """n sentences, the same for the same seed, written as people write them.
+
+        On a task with classes, `label` is the class that all are to be of, and then is not written in front of them.
+        Raises ValueError where there is no such class, or the model hardly ever writes it.
+        """
+        from bench.labels.drawing import draw_class
         from bench.score.drawing import draw
         from metrics.common.tokens import Tokens
 
-        ids = draw(self.model, n, seed=seed, temperature=temperature)
-        sentences = self.data.vocabulary.sentences(Tokens.from_rows(ids, self.data.spec.eos_id))
-        return [self.task.detokenize(sentence) for sentence in sentences]
+        if label is None:
+            ids = draw(self.model, n, seed=seed, temperature=temperature)
+        else:
+            ids = draw_class(self.model, n, label, seed=seed, temperature=temperature)
+        texts = Tokens.from_rows(ids if label is None else ids[:, 1:], self.data.spec.eos_id)
+        return [self.task.detokenize(sentence) for sentence in self.data.vocabulary.sentences(texts)]
 
 
 def load(folder: Path | str, *, model: str | None = None, task: str | None = None, device: str = "cpu") -> TrainedModel:

@@ -380,6 +380,9 @@ def sample_command(
     n: Annotated[int, typer.Option("-n", min=1, max=MOST_SENTENCES, help="Sentences.")] = 20,
     temperature: Annotated[float, typer.Option(help="Logits are divided by it.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    label: Annotated[
+        str | None, typer.Option(help="Of a run on text with classes: the class of all sentences, as positive.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Of a run of your own model: its file, my_gan.py:MyGAN. A record's is not run.")
     ] = None,
@@ -390,7 +393,8 @@ def sample_command(
         if not 0 < temperature <= MOST_HEAT:
             raise ValueError(f"--temperature is above 0 and at most {MOST_HEAT:g}, got {temperature:g}")
         check_folder(run, "sample")
-        for sentence in load(run, model=model, task=task).sample(n, temperature=temperature, seed=seed):
+        trained = load(run, model=model, task=task)
+        for sentence in trained.sample(n, temperature=temperature, seed=seed, label=label):
             console.print_document(shown(sentence) if console.is_terminal else sentence)
 
 

@@ -70,15 +70,20 @@ class LanguageModelBase(TextGenerator):
         update(self.optimizers["mle"], loss, max_norm=self.config.clip_norm)
         return {"nll": loss.detach()}
 
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """Draw token by token from the generator."""
+    def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
+        """Draw token by token from the generator, after the labels (n,) where they are given."""
+        prefix = None if labels is None else labels[:, None]
         with self.average.applied():
-            return self.language_model.sample(n, temperature=temperature)
+            return self.language_model.sample(n, temperature=temperature, prefix=prefix)
 
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """The generator's: (B, T) -> (B,), nats."""
         with self.average.applied():
             return self.language_model.log_prob(tokens, temperature=temperature)
+
+    def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """The generator's, of the first word of each sentence: (B, T) -> (B,), nats."""
+        return self.log_prob(tokens[:, :1], temperature=temperature)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -316,12 +316,13 @@ class LeakGAN(ClassifierBase):
         take_part = torch.cat([begun, begun.new_ones(n_real, scores.shape[1])])
         return rescaled(among, take_part, c.rank)[: len(tokens)], scores
 
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+    def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
         """Draw word by word; logits are multiplied by `evaluation_temperature` and divided by `temperature`."""
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
+        sharp, prefix = self.config.evaluation_temperature / temperature, None if labels is None else labels[:, None]
         with self.average.applied():
-            return self._draw(n, self.config.evaluation_temperature / temperature)
+            return self.generator.sample(self.discriminator, n, lambda _: sharp, prefix)
 
     @torch.no_grad()
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
@@ -329,6 +330,10 @@ class LeakGAN(ClassifierBase):
         sharp = self.config.evaluation_temperature / temperature
         with self.average.applied():
             return torch.cat([self._log_prob(part, sharp) for part in tokens.split(_SCORED_AT_ONCE)])
+
+    def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """`log_prob` of the first word alone: (B, T) -> (B,), nats."""
+        return self.log_prob(tokens[:, :1], temperature=temperature)
 
     def _log_prob(self, tokens: Tensor, sharp: float) -> Tensor:
         inside = counted(tokens, self.spec.eos_id)

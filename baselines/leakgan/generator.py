@@ -149,12 +149,18 @@ class Generator(nn.Module):
         return (entropy * inside).sum() / inside.sum()
 
     @torch.no_grad()
-    def sample(self, discriminator: CNNClassifier, n: int, multiplier: Callable[[int], float]) -> Tensor:
-        """(n, T) int64; logits at position t, from 0, are multiplied by `multiplier(t)`. Ended rows are padded."""
+    def sample(
+        self, discriminator: CNNClassifier, n: int, multiplier: Callable[[int], float], prefix: Tensor | None = None
+    ) -> Tensor:
+        """(n, T) int64; logits at position t, from 0, are multiplied by `multiplier(t)`. Ended rows are padded.
+
+        With a prefix (n, N), the first N tokens of each sentence are given.
+        """
         walk = Walk(self, discriminator, to_score=False)
         at_once = _AT_ONCE if walk.device.type == "cpu" else 4096
         sizes = [min(at_once, n - start) for start in range(0, n, at_once)]
-        return torch.cat([walk.sample(size, multiplier) for size in sizes])
+        given = [None] * len(sizes) if prefix is None else prefix.split(at_once)
+        return torch.cat([walk.sample(size, multiplier, part) for size, part in zip(sizes, given, strict=True)])
 
 
 class State(NamedTuple):
@@ -259,14 +265,15 @@ class Walk:
         return state._replace(manager=advanced, goals=state.goals + goal)
 
     @torch.no_grad()
-    def sample(self, n: int, multiplier: Callable[[int], float]) -> Tensor:
-        """(n, T): sentences from the start."""
+    def sample(self, n: int, multiplier: Callable[[int], float], prefix: Tensor | None = None) -> Tensor:
+        """(n, T): sentences from the start, or behind a prefix (n, N)."""
         return write_words(
             n,
             self._spec,
             self.start(n),
             draw=lambda state, position: self.draw(State(*state), position, multiplier(position)),
             read=lambda words, state, position: self.read(State(*state), words, position),
+            prefix=prefix,
         )
 
     @torch.no_grad()

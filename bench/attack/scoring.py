@@ -12,9 +12,10 @@ from bench.attack.attacks import ATTACKS, Attack
 from bench.attack.material import Material
 from bench.attack.table import HELD_OUT, TRAINING, AttackTable, Column, Line, Value
 from bench.config import plain
+from bench.labels.inputs import inputs_of
 from bench.record import Score
 from bench.score.records import LoadedTask
-from bench.score.scoring import metric_inputs, score
+from bench.score.scoring import score
 from bench.task import TextData
 from metrics.common.tokens import Tokens
 
@@ -101,7 +102,7 @@ def _scores(
     loaded: LoadedTask, data: TextData, samples: Tokens, track: Track
 ) -> tuple[dict[str, Score], dict[str, str]]:
     """The scores that say something of the samples, not of another score, and why others are absent."""
-    inputs = metric_inputs(data, samples)
+    inputs = inputs_of(data, samples)
     found, absent = score(track(loaded.metrics), inputs)
     asked = {metric.name: metric for metric in loaded.metrics}
     kept = {key: value for key, value in found.items() if asked[value.metric].is_ranked(key) or key == value.metric}

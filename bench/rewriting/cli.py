@@ -80,7 +80,8 @@ def _markdown(rated: Rated, table: Table, resamples: int) -> str:
         "",
         "Li et al. (2018) had people rate, from 1 to 5, what seven systems made of 400 Yelp sentences: is it "
         "grammatical, has it the sentiment that was wanted, is it about the same topic. Each metric gives every such "
-        "sentence a score; below is how the scores and the ratings are ordered alike, by rank correlation: 1 the same order, 0 none in "
+        "sentence a score; below is how the scores and the ratings are ordered alike, by rank correlation: 1 the same "
+        "order, 0 none in "
         f"common, under 0 the reverse. {len(rated.outputs):,} sentences; what a person wrote is left out, as it is a "
         "reference. *all three* is the geometric mean of the three ratings, so that a sentence must be good in each.",
         "",

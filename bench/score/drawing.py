@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,12 +12,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from baselines.common.interface import HasLogProb, HasNllBound, SequenceSpec, TextGenerator
+from baselines.common.interface import (
+    HasLabelLogProb,
+    HasLogProb,
+    HasNllBound,
+    LabelledSpec,
+    SequenceSpec,
+    TextGenerator,
+)
 from bench.randomness import derive, isolated
 from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 
-__all__ = ["Likelihood", "NllBound", "bound_of", "collapse", "draw", "likelihood_of", "state_problem", "word_entropy"]
+__all__ = [
+    "Likelihood",
+    "NllBound",
+    "blanked",
+    "bound_of",
+    "check_drawn",
+    "check_labels",
+    "collapse",
+    "draw",
+    "likelihood_of",
+    "state_problem",
+    "takes_labels",
+    "word_entropy",
+]
 
 Ids = NDArray[np.int64]
 
@@ -31,13 +52,17 @@ def draw(
     seed: int,
     temperature: float = 1.0,
     told: Callable[[int], None] = lambda _: None,
+    labels: Ids | None = None,
 ) -> Ids:
     """n sentences -> (n, T) ids, what follows an end token blanked. Training is as if this had not happened.
 
-    `told` hears now and then how many are drawn, and may raise to end it. Raises ValueError, naming the model, when
-    `sample` does not return (n, T) int64 ids of the vocabulary.
+    A model that can be told a class is told the `labels` (n,), ids of classes; None: each class in turn. Another writes
+    the labels itself. `told` hears now and then how many are drawn, and may raise to end it. Raises ValueError, naming
+    the model, when `sample` does not return (n, T) int64 ids of the vocabulary that begin with the labels.
     """
     spec = model.spec
+    if labels is None and takes_labels(model):
+        labels = np.resize(np.array(_class_ids(spec), np.int64), n)
     was_training = model.training
     model.eval()
     chunks = []
@@ -46,23 +71,59 @@ def draw(
             for start in range(0, n, _CHUNK):
                 told(start)
                 size = min(_CHUNK, n - start)
-                ids = model.sample(size, temperature=temperature)
-                _check(ids, size, spec, type(model).__name__)
+                wanted = None if labels is None else labels[start : start + size]
+                ids = _sampled(model, size, temperature, wanted)
+                check_drawn(ids, size, spec, f"{type(model).__name__}.sample({size})")
+                check_labels(ids, wanted, f"{type(model).__name__}.sample(labels=…)")
                 chunks.append(ids.cpu().numpy())
     finally:
         model.train(was_training)
-    return _blank(np.concatenate(chunks), spec)
+    return blanked(np.concatenate(chunks), spec)
 
 
-def _check(ids: Any, n: int, spec: SequenceSpec, name: str) -> None:
+def takes_labels(model: TextGenerator) -> bool:
+    """Whether it can be told the class of each sentence, on sentences that have one."""
+    return isinstance(model.spec, LabelledSpec) and "labels" in inspect.signature(model.sample).parameters
+
+
+def _class_ids(spec: SequenceSpec) -> range:
+    assert isinstance(spec, LabelledSpec)
+    return spec.class_ids
+
+
+def _sampled(model: TextGenerator, n: int, temperature: float, labels: Ids | None) -> torch.Tensor:
+    if labels is None:
+        return model.sample(n, temperature=temperature)
+    ask: Callable[..., torch.Tensor] = model.sample
+    own = itertools.chain(model.parameters(), model.buffers())
+    device = next((tensor.device for tensor in own), torch.device("cpu"))
+    return ask(n, temperature=temperature, labels=torch.from_numpy(labels).to(device))
+
+
+def check_labels(ids: torch.Tensor, labels: Ids | None, what: str) -> None:
+    """Raise ValueError unless each sentence that `what` gave begins with the label (N,) that was asked for."""
+    if labels is None:
+        return
+    first = ids[:, 0].cpu().numpy()
+    if wrong := int((first != labels).sum()):
+        i = int(np.flatnonzero(first != labels)[0])
+        raise ValueError(
+            f"{what}: each sentence must begin with its label; {wrong} of {len(labels)} do not, "
+            f"sentence {i} begins with {first[i]} and was to begin with {labels[i]}"
+        )
+
+
+def check_drawn(ids: Any, n: int, spec: SequenceSpec, what: str) -> None:
+    """Raise ValueError unless `what` gave n sentences of the vocabulary."""
     if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or tuple(ids.shape) != (n, spec.max_len):
         got = f"{ids.dtype} {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
-        raise ValueError(f"{name}.sample({n}) must return int64 ({n}, {spec.max_len}), got {got}")
+        raise ValueError(f"{what} must return int64 ({n}, {spec.max_len}), got {got}")
     if ids.min() < 0 or ids.max() >= spec.vocab_size:
-        raise ValueError(f"{name}.sample: ids must be in 0..{spec.vocab_size - 1}, got {ids.min()}..{ids.max()}")
+        raise ValueError(f"{what}: ids must be in 0..{spec.vocab_size - 1}, got {ids.min()}..{ids.max()}")
 
 
-def _blank(ids: Ids, spec: SequenceSpec) -> Ids:
+def blanked(ids: Ids, spec: SequenceSpec) -> Ids:
+    """Rows with everything behind their first end token made padding."""
     if spec.eos_id is None or spec.pad_id is None:
         return ids
     ended = np.zeros_like(ids, dtype=bool)
@@ -80,10 +141,17 @@ class Likelihood:
         self._log_prob: Callable[..., torch.Tensor] = cast("HasLogProb", model).log_prob
         self.has_temperature = "temperature" in inspect.signature(self._log_prob).parameters
         """Whether it is known at other temperatures than 1."""
+        self.label_log_prob: Callable[..., NDArray[np.float64]] | None = None
+        """As a call of this, but of the label alone; None: there are no labels, or the model cannot be told one."""
+        if takes_labels(model) and isinstance(model, HasLabelLogProb):
+            self.label_log_prob = functools.partial(self._asked, model.label_log_prob)
 
     def __call__(self, ids: Ids, temperature: float = 1.0) -> NDArray[np.float64]:
         """(N, T) -> (N,): nats, of `sample(n, temperature=temperature)`."""
-        ask = functools.partial(self._log_prob, temperature=temperature) if temperature != 1 else self._log_prob
+        return self._asked(self._log_prob, ids, temperature)
+
+    def _asked(self, what: Callable[..., torch.Tensor], ids: Ids, temperature: float = 1.0) -> NDArray[np.float64]:
+        ask = functools.partial(what, temperature=temperature) if temperature != 1 else what
         was_training = self._model.training
         self._model.eval()
         with torch.no_grad():

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from bench.run_folder import read_regular
 
-__all__ = ["OWN", "TEST", "pack_log_probs", "read_log_probs"]
+__all__ = ["LABEL", "OWN", "TEST", "pack_log_probs", "read_log_probs"]
 
 TEST = "test"
 """Of the test sentences that the vocabulary can write, in the task's order."""
 OWN = "samples"
 """Of the samples, in the order of their file."""
+LABEL = "label_of_"
+"""Before either name: the label's part of it, of a model that can be told a class."""
 _MOST_BYTES = 32 << 20
 _MOST_SENTENCES = 1_000_000
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
@@ -54,7 +56,7 @@ def read_log_probs(path: Path) -> dict[str, NDArray[np.float64]]:
         with zipfile.ZipFile(content) as file:
             for entry in file.infolist():
                 name = entry.filename.removesuffix(".npy")
-                if name not in (TEST, OWN) or entry.file_size > 8 * _MOST_SENTENCES + 1024:
+                if name.removeprefix(LABEL) not in (TEST, OWN) or entry.file_size > 8 * _MOST_SENTENCES + 1024:
                     raise ValueError(f"it holds {entry.filename!r} of {entry.file_size} bytes")
                 with file.open(entry) as part:
                     found[name] = _checked(np.lib.format.read_array(part, allow_pickle=False), name)

@@ -10,10 +10,11 @@ from typing import Any
 
 from bench.config import plain
 from bench.environment import describe_environment
+from bench.labels.inputs import inputs_of
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, named_files, read_record, short_hash
 from bench.registry import public_name
 from bench.run_folder import RECORD, SAMPLES, folder_name
-from bench.score.scoring import held_out_text, metric_inputs, real_text, score, write_samples
+from bench.score.scoring import held_out_text, real_text, score, write_samples
 from bench.task import Task, TextData
 from bench.text.sample_files import Samples
 from metrics.common.rewriting import Answers
@@ -46,7 +47,7 @@ def record_samples(
     `track` hands the metrics on, one by one, and may show how far they are. `absent`: metrics that are not asked for
     here, and why.
     """
-    inputs = metric_inputs(loaded.data, samples.tokens, vocabulary=samples.vocabulary)
+    inputs = inputs_of(loaded.data, samples.tokens, vocabulary=samples.vocabulary)
     scores, skipped = score(track(loaded.metrics), inputs)
     skipped |= absent or {}
     evaluation = Evaluation(

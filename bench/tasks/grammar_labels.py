@@ -163,7 +163,7 @@ class GrammarLabels(LabelledTask):
     """Test sentences."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = ("class_accuracy", "per_class", "class_nll", "validity", *_text.METRICS)
+    metrics: ClassVar[tuple[str, ...]] = ("class_accuracy", "per_class", "nll_class", "validity", *_text.METRICS)
     scales: ClassVar[dict[str, dict[str, Any]]] = {
         "smoke": {"n_train": 512, "n_valid": 128, "n_test": 512},
         "small": {},

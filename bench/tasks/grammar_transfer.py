@@ -89,5 +89,5 @@ class GrammarTransfer(RewritingTask):
             ),
             input_ids=input_rows(inputs, own, text.spec, None),
             is_valid=text.is_valid,
-            facts={**text.facts, "inputs": len(inputs)},
+            facts={**{key: value for key, value in text.facts.items() if key != "classes"}, "inputs": len(inputs)},
         )

@@ -28,7 +28,7 @@ from bench.rewriting.data import RewritingTask, RewritingText, input_rows
 from bench.task import MOST_SENTENCES, TextData, Vocabulary, rows
 from bench.tasks import _text
 from metrics.common.labels import with_label
-from metrics.common.naive_bayes import naive_bayes
+from metrics.common.naive_bayes import trained_judge
 from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
@@ -138,6 +138,8 @@ class YelpTransfer(RewritingTask):
         asked = _text.fingerprints(_text.join(*inputs))
         texts = [_read([data.fetch(file) for file in part], numbering) for part in (files, _TEST)]
         whole, judged = ([t.select(np.flatnonzero(~np.isin(_text.fingerprints(t), asked))) for t in x] for x in texts)
+        fewest = min(map(len, judged))  # of both classes as many, so that the judge leans to neither
+        judged = [t.select(np.linspace(0, len(t) - 1, fewest).round().astype(np.int64)) for t in judged]
         train, valid, labels = self._divided(whole)
         return _composed(self, train, valid, labels, inputs, sets, judged, list(numbering))
 
@@ -191,13 +193,13 @@ def _composed(
         rows(with_label(Tokens.from_rows(ids, 0), label, spec.class_ids), spec)[0]
         for ids, label in ((plain.train, labels[0]), (plain.valid, labels[1]))
     ]
-    training = Tokens.from_rows(plain.train, 0)
+    judged_text, theirs = _text.join(*parts[-2:]), np.repeat([0, 1], [len(part) for part in parts[-2:]])
     answers = Answers.of(
         asked,
         1 - own,
         CLASSES,
         people,
-        judge=naive_bayes(parts[-2:], [training.select(np.flatnonzero(labels[0] == k)) for k in (0, 1)]),
+        judge=trained_judge(judged_text, theirs, len(CLASSES), Tokens.from_rows(plain.train, 0), labels[0]),
         class_text=parts[-2:],
         shown=_FINEST_PEOPLE,
     )

@@ -37,12 +37,14 @@ __all__ = [
     "basis",
     "fetch",
     "has_likelihood",
+    "is_labelled",
     "likelihood",
     "load",
     "package_version",
     "read_sentences",
     "real_text",
     "recompute",
+    "recompute_labelled",
     "weights_of",
 ]
 
@@ -146,7 +148,8 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
         code["task"] = code_of(source_file("tasks", record.task))
     if WEIGHTS in files:
         code["model"] = code_of(source_file("models", record.model))
-    code["scoring"] = code_of(Path(__file__), recompute.__name__)
+    scoring = recompute_labelled if "classes" in record.data_facts else recompute
+    code["scoring"] = code_of(Path(__file__), scoring.__name__)
     libraries = {name for part in code.values() for name in part.libraries}
     return Basis(
         files=files, code={name: part.hash for name, part in code.items()}, libraries=library_versions(libraries)
@@ -175,7 +178,7 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     At the end of training from the weights, where they are kept and the model is an installed one with a likelihood;
     otherwise from the log-probabilities that it gave. Raises ValueError if what is kept is not the model's.
     """
-    from bench.score.log_probs import OWN, TEST, read_log_probs
+    from bench.score.log_probs import read_log_probs
 
     if not evaluation.samples_file:
         return None
@@ -188,16 +191,36 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     path = folder / log_probs_name(evaluation.samples_file)
     if not is_regular(path):
         return None
-    kept = read_log_probs(path)
+    return Likelihood("log_probabilities", _Kept(path, read_log_probs(path), loaded.data.test))
 
-    def log_prob(ids: Ids) -> NDArray[np.float64]:
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Kept:
+    """Log-probabilities that a model gave, in the place of the model."""
+
+    path: Path
+    arrays: Mapping[str, NDArray[np.float64]]
+    test: Ids
+
+    def __call__(self, ids: Ids) -> NDArray[np.float64]:
         """Of the test sentences as a whole, or of the samples, which are all other rows that a metric asks for."""
-        name = TEST if ids is loaded.data.test else OWN
-        if name not in kept or len(kept[name]) != len(ids):
-            raise ValueError(f"{path} does not hold the log-probabilities of {len(ids)} sentences under {name!r}")
-        return kept[name]
+        from bench.score.log_probs import OWN, TEST
 
-    return Likelihood("log_probabilities", log_prob)
+        return self._of(ids, TEST if ids is self.test else OWN)
+
+    @property
+    def label_log_prob(self) -> SentenceLogProb | None:
+        """The label's part, of a model that was told a class."""
+        from bench.score.log_probs import LABEL, OWN, TEST
+
+        if LABEL + TEST not in self.arrays:
+            return None
+        return lambda ids: self._of(ids, LABEL + (TEST if ids is self.test else OWN))
+
+    def _of(self, ids: Ids, name: str) -> NDArray[np.float64]:
+        if name not in self.arrays or len(self.arrays[name]) != len(ids):
+            raise ValueError(f"{self.path} does not hold the log-probabilities of {len(ids)} sentences under {name!r}")
+        return self.arrays[name]
 
 
 def weights_of(record: RunRecord, folder: Path) -> Path | None:
@@ -276,6 +299,60 @@ def recompute(
         scores = {key: found for key, found in scores.items() if key in keys or not metric.needs_model(key)}
         _compare(keys, scores, skipped, checks, result)
     return result
+
+
+def is_labelled(loaded: Loaded) -> bool:
+    """Whether its sentences begin with labels."""
+    from bench.labels.data import classes_of
+
+    return bool(classes_of(loaded.data))
+
+
+def recompute_labelled(
+    loaded: Loaded,
+    evaluation: Evaluation,
+    sentences: Sequence[str],
+    model: Likelihood | None = None,
+    only: Collection[str] | None = None,
+) -> Recomputed:
+    """As `recompute`, of a task with classes, whose sentences begin with their labels.
+
+    A function of its own: what `recompute` is made of is what every row of the other tasks rests on.
+    """
+    from bench.labels.inputs import inputs_of
+    from bench.score.scoring import score
+    from bench.task import Vocabulary
+    from metrics.common.tokens import Tokens
+
+    numbering = dict(loaded.data.vocabulary.numbering)
+    tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
+    known = loaded.data.vocabulary.words
+    named = Vocabulary(known, tuple(numbering)[len(known) :])
+    inputs = inputs_of(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
+    result = Recomputed()
+    recorded = {key: old for key, old in evaluation.scores.items() if only is None or old.metric in only}
+    metrics = {old.signature: _metric(old, inputs) for old in recorded.values()}
+    scores, skipped = score(metrics.values(), inputs)
+    checks: dict[str, tuple[How, float]] = {}
+    for key, old in list(recorded.items()):
+        metric = metrics[old.signature]
+        exact = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
+        checks[key] = ("samples", exact)
+        if not metric.needs_model(key):
+            continue
+        if model is not None:
+            near = max(exact, _MODEL) if model.how == "weights" else exact
+            checks[key] = (model.how, max(near, metric.slack.get(key, 0.0)))
+        if key not in scores and (model is None or model.how != "weights"):
+            result.outcomes[key] = ("recorded", NO_WEIGHTS)
+            del recorded[key]
+    of_samples = {key: new for key, new in scores.items() if key in recorded or not _needs_model(metrics, new, key)}
+    _compare(recorded, of_samples, skipped, checks, result)
+    return result
+
+
+def _needs_model(metrics: Mapping[str, Any], score: Score, key: str) -> bool:
+    return bool(metrics[score.signature].needs_model(key))
 
 
 def _compare(

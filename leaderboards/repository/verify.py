@@ -308,7 +308,8 @@ def _check_evaluation(
     if real is not None and sentences != real:
         report.reasons.append(f"{where}: these are not the task's real sentences, which this row stands for")
     model = rescore.likelihood(record, evaluation, folder, loaded)
-    found = rescore.recompute(loaded, evaluation, sentences, model, metrics)
+    recompute = rescore.recompute_labelled if rescore.is_labelled(loaded) else rescore.recompute
+    found = recompute(loaded, evaluation, sentences, model, metrics)
     report.files += 1
     report.scores += sum(how != "recorded" for how, _ in found.outcomes.values())
     report.largest_difference = max(report.largest_difference, found.largest)

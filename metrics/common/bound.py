@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.base import MetricInputs
+from metrics.common.labels import LabelledInputs
 
-__all__ = ["BoundedInputs", "SentenceNllBound", "bounded"]
+__all__ = ["BoundedInputs", "LabelledBoundedInputs", "SentenceNllBound", "bounded"]
 
 SentenceNllBound = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 """(N, T) ids and a number of draws -> (N,) nats: for each sentence an estimate of an upper bound on its -log p, without
@@ -43,9 +44,14 @@ class BoundedInputs(MetricInputs):
         return self._asked[draws]
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelledBoundedInputs(LabelledInputs, BoundedInputs):
+    """The same on a task with classes; the bound is of label and words together."""
+
+
 def bounded(inputs: MetricInputs, bound: SentenceNllBound | None) -> MetricInputs:
     """The same inputs with the bound; without one they are what they were."""
     if bound is None:
         return inputs
-    given = {f.name: getattr(inputs, f.name) for f in fields(MetricInputs)}
-    return BoundedInputs(**given, model_nll_bound=bound)
+    kind = LabelledBoundedInputs if isinstance(inputs, LabelledInputs) else BoundedInputs
+    return kind(**{f.name: getattr(inputs, f.name) for f in fields(inputs)}, model_nll_bound=bound)

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from metrics.common.base import Metric, MetricInputs, SentenceLogProb
+from metrics.common.labels import Judge, as_labelled
 from metrics.common.tokens import Tokens
 
-__all__ = ["IdsDoor", "TextDoor"]
+__all__ = ["IdsDoor", "LabelledTextDoor", "TextDoor"]
 
 Sentence = str | Sequence[str]
 """Text to be tokenised, or the tokens."""
@@ -170,6 +171,38 @@ class TextDoor(_Door):
             is_valid=_by_sentence(is_valid, samples),
         )
         return self._scores(inputs, keywords)
+
+
+class LabelledTextDoor(TextDoor):
+    """Door of a metric on text with classes: the label of each sentence stands beside it, not in it."""
+
+    takes = "predictions=, labels=, reference_corpus=, reference_labels=, posteriors=, judge=, tokenizer="
+
+    def _scores(self, inputs: MetricInputs, keywords: Mapping[str, Any]) -> dict[str, float | str]:
+        """`labels` and `reference_labels` are a class for each sentence, whole numbers from 0.
+
+        `posteriors` is p(class | prediction), (N, K), by the judge that `judge` names.
+        """
+        labels, of_references = (
+            np.asarray(keywords.get(f"{which}labels", ()), np.int64) for which in ("", "reference_")
+        )
+        n = int(max(labels.max(initial=-1), of_references.max(initial=-1))) + 1
+        for text, given in ((inputs.samples, labels), (inputs.references, of_references)):
+            if len(given) and len(given) != len(text or ()):
+                raise ValueError(
+                    f"there is one label for each sentence: {len(text or ())} sentences, {len(given)} labels"
+                )
+        found = keywords.get("posteriors")
+        judge = None
+        if found is not None:
+            given = np.asarray(found, np.float64)
+            named = str(keywords.get("judge", "given"))
+            judge = Judge(name=named, posteriors=lambda _: given)
+        classes = tuple(map(str, range(n)))
+        with_labels = as_labelled(
+            inputs, classes=classes, sample_labels=labels, reference_labels=of_references, judge=judge
+        )
+        return super()._scores(with_labels, keywords)
 
 
 class IdsDoor(_Door):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,19 @@ from numpy.typing import NDArray
 from metrics.common.base import MetricInputs, SentenceLogProb
 from metrics.common.tokens import Tokens
 
-__all__ = ["NO_CLASS", "Judge", "LabelledInputs", "labelled", "of_class", "with_label", "without_label"]
+__all__ = [
+    "NO_CLASS",
+    "Judge",
+    "LabelledInputs",
+    "as_labelled",
+    "hits",
+    "labelled",
+    "no_sample_of",
+    "not_labelled",
+    "of_class",
+    "with_label",
+    "without_label",
+]
 
 Labels = NDArray[np.int64]
 
@@ -28,9 +41,9 @@ class Judge:
     """`bayes`: the true distribution itself, which nobody can better. Else what was trained, with its version."""
     posteriors: Callable[[Tokens], NDArray[np.float64]]
     """Texts without their labels -> (N, K): p(class | text); a row of zeros: no class can have written it."""
-    accuracy: float
+    accuracy: float | None = None
     """Share of real sentences, which the judge was not made of, that it puts into their class; a tie counts in part."""
-    sha256: str
+    sha256: str = ""
     """Of all that it judges by."""
 
 
@@ -90,6 +103,11 @@ class LabelledInputs(MetricInputs):
         return self.judge.posteriors(self.samples)
 
 
+def as_labelled(inputs: MetricInputs, **of_labels: Any) -> LabelledInputs:
+    """The same inputs, with the fields that only `LabelledInputs` has."""
+    return LabelledInputs(**{f.name: getattr(inputs, f.name) for f in fields(MetricInputs)}, **of_labels)
+
+
 def labelled(
     inputs: MetricInputs,
     class_ids: Sequence[int],
@@ -100,15 +118,14 @@ def labelled(
     oracle_label_log_prob: SentenceLogProb | None = None,
 ) -> LabelledInputs:
     """Inputs whose sentences begin with their label -> the same with labels and words apart."""
-    given = {f.name: getattr(inputs, f.name) for f in fields(MetricInputs)}
-    sample_labels, given["samples"] = without_label(inputs.samples, class_ids)
     assert inputs.references is not None
-    reference_labels, given["references"] = without_label(inputs.references, class_ids)
-    for name in ("training", "validation"):
-        if given[name] is not None:
-            given[name] = without_label(given[name], class_ids)[1]
-    return LabelledInputs(
-        **given,
+    sample_labels, samples = without_label(inputs.samples, class_ids)
+    reference_labels, references = without_label(inputs.references, class_ids)
+    training, validation = (
+        None if text is None else without_label(text, class_ids)[1] for text in (inputs.training, inputs.validation)
+    )
+    return as_labelled(
+        replace(inputs, samples=samples, references=references, training=training, validation=validation),
         classes=classes,
         sample_labels=sample_labels,
         reference_labels=reference_labels,
@@ -116,3 +133,27 @@ def labelled(
         model_label_log_prob=model_label_log_prob,
         oracle_label_log_prob=oracle_label_log_prob,
     )
+
+
+def hits(posteriors: NDArray[np.float64], labels: Labels) -> NDArray[np.float64]:
+    """(N, K) p(class | text) and the classes meant (N,) -> (N,): 1 where it is the most probable one, else 0.
+
+    Where several are most probable, each of them counts in part; a text that no class can have written is wrong, and so
+    is one that was meant for no class.
+    """
+    best = posteriors.max(axis=1, initial=0.0)
+    among = (posteriors == best[:, None]) & (best > 0)[:, None]
+    meant = among[np.arange(len(labels)), np.maximum(labels, 0)] & (labels != NO_CLASS)
+    return meant / np.maximum(1, among.sum(axis=1))
+
+
+def not_labelled(metric: str, inputs: MetricInputs) -> str | None:
+    """Why a metric of classes cannot be computed where there are none."""
+    return None if isinstance(inputs, LabelledInputs) and inputs.classes else f"{metric} needs a task with classes"
+
+
+def no_sample_of(inputs: LabelledInputs) -> str | None:
+    """Why something about every class cannot be said: there is a class of which there is no sample."""
+    there = set(inputs.sample_labels.tolist())
+    lacking = next((name for i, name in enumerate(inputs.classes) if i not in there), None)
+    return None if lacking is None else f"no sample is of class {lacking}"

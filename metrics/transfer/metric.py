@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metrics.chrf.metric import Chrf
 from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs, Side
 from metrics.common.characters import characters, not_spelled
+from metrics.common.labels import hits
 from metrics.common.rewriting import RewriteMetric, answers_of, shared_ngrams
 from metrics.common.signature import Setting
 from metrics.common.uncertainty import ratio
@@ -55,10 +56,7 @@ class Transfer(RewriteMetric):
         """(N,) 1 where the judge takes a sentence for the class wanted; of equally likely classes each has a share."""
         answers = answers_of(inputs)
         assert answers.judge is not None
-        said = answers.judge.posteriors(inputs.samples)
-        best = said.max(axis=1, keepdims=True)
-        equal = (said == best) & (best > 0)
-        return equal[np.arange(len(said)), answers.wanted] / np.maximum(1, equal.sum(axis=1))
+        return hits(answers.judge.posteriors(inputs.samples), answers.wanted)
 
     def missing(self, inputs: MetricInputs) -> str | None:
         """There must be a judge, and a word behind every token."""

@@ -106,14 +106,18 @@ class RecurrentLanguageModel(nn.Module):
         return (log_p.view(tokens.shape) * counted(tokens, self.spec.eos_id)).sum(1)
 
     @torch.no_grad()
-    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
-        """(n, T) int64: sentences from the model; what follows an end token is padding."""
+    def sample(self, n: int, *, temperature: float = 1.0, prefix: Tensor | None = None) -> Tensor:
+        """(n, T) int64: sentences from the model; what follows an end token is padding.
+
+        With a prefix (n, N), the first N tokens of each sentence are given and the model draws the others.
+        """
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
         sizes = [min(_AT_ONCE, n - start) for start in range(0, n, _AT_ONCE)]
-        return torch.cat([self._sample(size, temperature) for size in sizes])
+        given = [None] * len(sizes) if prefix is None else prefix.split(_AT_ONCE)
+        return torch.cat([self._sample(size, temperature, part) for size, part in zip(sizes, given, strict=True)])
 
-    def _sample(self, n: int, temperature: float) -> Tensor:
+    def _sample(self, n: int, temperature: float, prefix: Tensor | None) -> Tensor:
         def read(words: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
             return self.core.step(self.core.project(self.embedding(words)), state)
 
@@ -123,6 +127,7 @@ class RecurrentLanguageModel(nn.Module):
             read(torch.full((n,), self.spec.bos_id, device=self.output.weight.device), self.core.initial_state(n)),
             draw=lambda state, _: draw(applied(self.output, state[0]) / temperature)[0],
             read=lambda words, state, _: read(words, state[1]),
+            prefix=prefix,
         )
 
     def relaxed(self, n: int, beta: float) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from baselines.common.interface import Batches
-from baselines.common.spec import SequenceSpec
+from baselines.common.spec import LabelledSpec, SequenceSpec
 
-__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "deal"]
+__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "kinds_of"]
 
 
 class Counter(nn.Module):
@@ -77,9 +77,11 @@ class RepeatedBatches(nn.Module):
         return self.store.rows[position]
 
 
-def deal(n: int, kinds: int, device: torch.device) -> Tensor:
-    """(n,): the kinds 1 .. `kinds` in turn, for real sentences that come without a label."""
-    return torch.arange(n, device=device) % kinds + 1
+def kinds_of(tokens: Tensor, spec: SequenceSpec, kinds: int) -> Tensor:
+    """Real sentences (N, T) -> (N,): their kinds, 1 .. `kinds`: their labels, or in turn, where they have none."""
+    if isinstance(spec, LabelledSpec) and kinds == len(spec.classes):
+        return tokens[:, 0] - spec.class_ids[0] + 1
+    return torch.arange(len(tokens), device=tokens.device) % kinds + 1
 
 
 class DiscriminatorPool(nn.Module):
@@ -102,6 +104,7 @@ class DiscriminatorPool(nn.Module):
         kinds: int = 1,
     ) -> None:
         super().__init__()
+        self._spec = spec
         self._kinds = kinds
         self._real_batches = real_share * batches
         self._generated = batches * batch_size
@@ -141,7 +144,7 @@ class DiscriminatorPool(nn.Module):
         sentences = torch.cat([real, sample(self._generated)])
         order = torch.randperm(len(sentences), device=real.device)
         self.tokens.copy_(sentences[order])
-        self.real.copy_((order < len(real)) * deal(len(sentences), self._kinds, real.device)[order])
+        self.real.copy_((order < len(real)) * kinds_of(sentences, self._spec, self._kinds)[order])
 
     def draw_real(self, n: int) -> Tensor:
         """(n, T): real sentences of the pool, drawn with replacement."""

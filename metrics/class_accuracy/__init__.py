@@ -1,0 +1,3 @@
+from metrics.class_accuracy.metric import ClassAccuracy
+
+__all__ = ["ClassAccuracy"]

@@ -1,0 +1,3 @@
+from metrics.nll_class.metric import NllClass
+
+__all__ = ["NllClass"]

@@ -1,0 +1,3 @@
+from metrics.per_class.metric import PerClass
+
+__all__ = ["PerClass"]
