@@ -29,6 +29,7 @@ from bench.record import with_settings
 from bench.registry import Kind, find, first_line, is_file, names, suggest
 from bench.reproduce.cli import reproduce_command
 from bench.reproduce.presets import preset_names
+from bench.rewriting.cli import human_ratings_command
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
@@ -104,7 +105,7 @@ def describe_suite(name: str) -> str:
         label = f"{row.notes.label}: " if row.notes.label else ""
         seeds = ", ".join(str(config.seed) for config in row.configs)
         lines.append(f"  {label}{what}, scale {first.scale}, seed{'s' * (len(row.configs) > 1)} {seeds}")
-    lines += [f"  scored: {text.name} on {text.task}" for text in suite.samples]
+    lines += [f"  scored: {text.name} on {text.task}" for text in (*suite.samples, *suite.rewritten)]
     lines += [f"  scored: real text on {text.task}" for text in suite.real_text]
     given = command("bench", "reproduce", path.stem) if preset else command("bench", "suite", Path(name))
     lines.append(f"{'Compared with what was published' if preset else 'All of it'}: {given}")
@@ -368,6 +369,7 @@ app.command(
 app.command("explain-score")(explain_command)
 app.command("attack")(attack_command)
 app.command("doctor")(doctor_command)
+app.command("human-ratings")(human_ratings_command)
 app.command(
     "reproduce",
     epilog=examples(

@@ -32,7 +32,7 @@ from bench.record import (
     with_settings,
 )
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
-from bench.run.contract import check_class
+from bench.run.contract import check_class, check_kind
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
@@ -82,6 +82,7 @@ class RunConfig(RunSettings):
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)
+        check_kind(model_class, task)
         metrics = build_metrics(self.metrics or _usual_metrics(model_class, task), self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})

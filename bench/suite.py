@@ -7,6 +7,7 @@
     [[runs]]                          # a row: one model in one setting, a run for each seed
     [[runs.expected]]                 # published numbers of this row, by their id in leaderboards/published
     [[samples]]                       # a row: a file of samples that somebody published, only scored
+    [[rewritten]]                     # a row: files of rewritten sentences that somebody published, only scored
     [[real_text]]                     # a row: the task's own real text in the place of samples
 
 `python -m bench suite` does the runs; `python -m bench reproduce` does every row and compares.
@@ -35,7 +36,17 @@ from bench.run_folder import read_regular
 from bench.run_settings import RunSettings
 from bench.text.content import Format
 
-__all__ = ["Expected", "RealText", "RowNotes", "RunsRow", "SamplesFile", "SuiteConfig", "read_rows", "read_suite"]
+__all__ = [
+    "Expected",
+    "RealText",
+    "Rewritten",
+    "RowNotes",
+    "RunsRow",
+    "SamplesFile",
+    "SuiteConfig",
+    "read_rows",
+    "read_suite",
+]
 
 _PLACE = re.compile(r"end|best|phase:\w+|step:\d+")
 _MOST_BYTES = 1 << 20
@@ -159,16 +170,27 @@ class _Scored(RowNotes):
     """Names of metrics; empty: the task's own list."""
 
 
-class SamplesFile(_Scored):
-    """A file of samples that somebody published."""
+class PublishedFile(BaseModel):
+    """A file that somebody published."""
 
-    name: Annotated[str, Field(min_length=1)]
-    """Of the row, and of the model in its record."""
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     file: Annotated[str, Field(min_length=1)]
     """Name of the file, to be found below `TEXTGAN_BENCH_DATA`, or in the cache."""
     url: Annotated[str, Field(min_length=1)]
     """Where it is downloaded from."""
     sha256: Annotated[str, Field(pattern=r"[0-9a-f]{64}")]
+
+    def fetch(self) -> Path:
+        """The file on this machine, its hash checked. Raises FileNotFoundError that says what to put where."""
+        return data.fetch(data.RemoteFile(name=self.file, url=self.url, checksum=f"sha256:{self.sha256}"))
+
+
+class SamplesFile(PublishedFile, _Scored):
+    """A file of samples that somebody published."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Of the row, and of the model in its record."""
     format: Format = "auto"
     """As of `score --format`."""
     n_samples: ClassVar[None] = None
@@ -179,9 +201,21 @@ class SamplesFile(_Scored):
         """As its record names it."""
         return self.name
 
-    def fetch(self) -> Path:
-        """The file on this machine, its hash checked. Raises FileNotFoundError that says what to put where."""
-        return data.fetch(data.RemoteFile(name=self.file, url=self.url, checksum=f"sha256:{self.sha256}"))
+
+class Rewritten(_Scored):
+    """Rewritten sentences that somebody published: together as many lines as the task has inputs, in their order."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Of the row, and of the model in its record."""
+    files: Annotated[tuple[PublishedFile, ...], Field(min_length=1)]
+    """Each line is the input, a tabulator and the output, or the output alone."""
+    n_samples: ClassVar[None] = None
+    """As many as there are inputs."""
+
+    @property
+    def model(self) -> str:
+        """As its record names it."""
+        return self.name
 
 
 class RealText(_Scored):
@@ -234,6 +268,7 @@ class SuiteConfig(BaseModel):
     """All other top-level keys: fields of every run."""
     runs: tuple[RunsEntry, ...] = ()
     samples: tuple[SamplesFile, ...] = ()
+    rewritten: tuple[Rewritten, ...] = ()
     real_text: tuple[RealText, ...] = ()
     models: dict[str, Table] = {}
     tasks: dict[str, Table] = {}
@@ -264,6 +299,8 @@ _KINDS: dict[str, type[BaseModel]] = {
     "defaults": RunsDefaults,
     "runs": RunsEntry,
     "samples": SamplesFile,
+    "rewritten": Rewritten,
+    "files": PublishedFile,
     "real_text": RealText,
     "expected": Expected,
 }
@@ -292,7 +329,7 @@ def read_suite(path: Path, overrides: Mapping[str, Any] | None = None, seeds: Se
     suite = SuiteConfig.read(path)
     if not suite.runs:
         scored = ""
-        if path.parent == PAPER and (suite.samples or suite.real_text):
+        if path.parent == PAPER and (suite.samples or suite.rewritten or suite.real_text):
             scored = f"; `{command('bench', 'reproduce', path.stem)}` scores what it holds"
         raise ValueError(f"{path} has no [[runs]]{scored}")
     return [config for row in read_rows(path, suite, overrides, seeds) for config in row.configs]

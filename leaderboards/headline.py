@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.record import REAL_TEXT
 from leaderboards.schema import Board, Boards, Curve, Row
 
-__all__ = ["headline_curve", "headline_keys", "leading_board", "most_telling"]
+__all__ = ["REWRITING", "headline_curve", "headline_keys", "leading_board", "most_telling"]
 
 _HEADLINE = {
     "quality": ("bleu_5", "validity", "nll_oracle"),
@@ -13,6 +13,15 @@ _HEADLINE = {
     "both": ("reverse_lm_score", "ms_jaccard_5", "nll_gen_calibrated", "nll_gen"),
 }
 """What a main table shows of each aspect where no curve says it: the first key that the rows have."""
+REWRITING = "transfer_joint"
+"""The score that every row of a task of rewriting has."""
+_REWRITING = {
+    "class": ("transfer_accuracy",),
+    "content": ("transfer_content",),
+    "both": (REWRITING,),
+    "answers": ("exact_match", "reference_bleu_others"),
+}
+"""The same where sentences are rewritten: class and content always stand together."""
 
 
 def leading_board(boards: Boards) -> Board | None:
@@ -45,10 +54,16 @@ def headline_curve(board: Board) -> Curve | None:
 
 
 def headline_keys(board: Board) -> list[tuple[str, str]]:
-    """(what it says, score key): exact divergences where the truth is known, then one of quality, diversity, both."""
+    """(what it says, score key): exact divergences where the truth is known, then one of quality, diversity, both.
+
+    Where sentences are rewritten: class, content, both at once, and how near people's answers.
+    """
     curve = headline_curve(board)
     ours = [row for row in board.rows if row.status != "reference"] or board.rows
     present = {key for row in ours for key in row.final}
+    if REWRITING in present:
+        asked = ((word, next((key for key in keys if key in present), "")) for word, keys in _REWRITING.items())
+        return [(word, key) for word, key in asked if key]
     exact = [("exact", key) for key in ("kl_to_oracle", "kl_from_oracle") if key in present]
     first = {"quality": curve.y, "diversity": curve.x} if curve is not None else {}
     found: list[tuple[str, str]] = []

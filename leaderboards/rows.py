@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.record import CUSTOM, HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, with_settings
 from leaderboards.command import reproduce, run_variant
 from leaderboards.evidence import Outcome, outcomes
+from leaderboards.headline import REWRITING
 from leaderboards.records import Entry
 from leaderboards.schema import (
     BASELINE,
@@ -267,7 +268,7 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
         seconds=seconds,
         borders=borders,
         values=values,
-        standard_errors=_standard_errors(last.get(1.0), signatures) if record.model in _NAMES else {},
+        standard_errors=_standard_errors(last.get(1.0), signatures) if _has_errors(record, last.get(1.0)) else {},
         gain={key: value - first[key] for key, value in values.get(1.0, {}).items() if key in first},
         learning=[
             LearningPoint(step=e.step, phase=e.phase, at=e.at, values=comparable_values(e, signatures))
@@ -321,6 +322,12 @@ def mark_as_recorded(board: Board) -> None:
 
 def _any_recorded(row: Row, keys: Iterable[str]) -> bool:
     return any(key in means and means[key].as_recorded for means in row.sweep.values() for key in keys)
+
+
+def _has_errors(record: RunRecord, evaluation: Evaluation | None) -> bool:
+    """Whether errors over sentences are kept: of real text, and of a file that answers the inputs of a task."""
+    answers = evaluation is not None and REWRITING in evaluation.scores
+    return record.model in _NAMES or (record.origin == "samples" and answers)
 
 
 def _standard_errors(evaluation: Evaluation | None, signatures: Mapping[str, str]) -> dict[str, float]:

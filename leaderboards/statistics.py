@@ -34,6 +34,7 @@ from scipy import special
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from bench.seeds import CONFIDENCE, half_width, mean_over_seeds
+from leaderboards.headline import REWRITING
 from leaderboards.schema import (
     RANKED_SEEDS,
     RankedMean,
@@ -61,6 +62,8 @@ Floats = NDArray[np.float64]
 
 _EQUAL = 1e-12
 """Of max(1, |value|): a smaller difference of what has no error is one of rounding."""
+_BOTH = 1.96 * math.sqrt(2)
+"""Standard errors of the 95% interval of a difference, where the other side has an error as large."""
 _MANY = 1e9
 """Degrees of freedom of an error that is known."""
 
@@ -208,13 +211,23 @@ def is_beyond(mean: RankedMean, target: Target | None, side: Side) -> bool:
 
 
 def mark_beyond_real(rows: Iterable[Row], meanings: Mapping[str, Meaning], known: Mapping[str, Target]) -> None:
-    """Mark what is beyond real text by more than its interval, at every temperature."""
+    """Mark what is beyond real text by more than its interval, at every temperature.
+
+    A file that answers the inputs of a task has no seeds; its interval is that of its sentences and of people's.
+    """
     for row in rows:
         if row.model in (REAL_TEXT, HELD_OUT_TEXT):
             continue
         for means in (row.final, *row.sweep.values()):
             for key, mean in means.items():
-                mean.beyond_real = is_beyond(mean, known.get(key), meanings[key].side)
+                mean.beyond_real = is_beyond(_with_interval(row, key, mean), known.get(key), meanings[key].side)
+
+
+def _with_interval(row: Row, key: str, mean: RankedMean) -> RankedMean:
+    if row.origin != "samples" or mean.half_width is not None or REWRITING not in row.final:
+        return mean
+    errors = [run.standard_errors[key] for run in row.runs if key in run.standard_errors]
+    return replace(mean, half_width=_BOTH * errors[0]) if errors else mean
 
 
 def front_keys(rows: Iterable[Row]) -> tuple[str, str] | None:

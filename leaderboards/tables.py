@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("class and content", ("transfer_accuracy", "transfer_content", "transfer_joint", "exact_match")),
+    ("answers and inputs", ("reference_bleu", "reference_bleu_others", "reference_bleu_first", "input_bleu")),
+    ("language model of the class wanted", ("target_nll",)),
     ("divergence from the truth, per token", ("kl_to_oracle", "kl_from_oracle")),
     ("likelihood and validity", ("nll_oracle", "nll_oracle_valid", "lm_score", "validity")),
     ("language model of known words", ("lm_score_known", "lm_score_unknown")),

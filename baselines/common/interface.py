@@ -3,7 +3,7 @@
 `phases()` is the paper's algorithm box: name, number of steps, step function. One short loop trains every model.
 `sample(n)` draws sentences. `log_prob(tokens)` exists where the model has a likelihood; its presence is the capability.
 Where only a bound on it can be had, there is `nll_bound(tokens)` instead. A model that can be told which class it is to
-write takes `sample(n, labels=…)`.
+write takes `sample(n, labels=…)`. One that rewrites sentences is a `Rewriter`: `transfer(tokens, labels)`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ __all__ = [
     "Phase",
     "PositiveFloat",
     "PositiveInt",
+    "Rewriter",
     "SequenceSpec",
     "TextGenerator",
 ]
@@ -159,6 +160,27 @@ class HasLabels(Protocol):
         Without labels, and on sentences that have none, it is the `sample` of any model.
         """
         ...
+
+
+class Rewriter(TextGenerator):
+    """A model that rewrites sentences into another class, and draws none: `transfer` takes the place of `sample`.
+
+    It trains on sentences of all classes, which are not paired; each begins with its label (`LabelledSpec`).
+    """
+
+    spec: LabelledSpec
+
+    @abstractmethod
+    def transfer(self, tokens: Tensor, labels: Tensor) -> Tensor:
+        """(B, T) sentences that begin with the label that they have, (B,) ids of the classes wanted -> (B, T) int64.
+
+        Sentence i begins with the id labels[i]; what follows the end token is blanked by the harness.
+        """
+
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """ValueError: there is nothing to rewrite."""
+        del n, temperature
+        raise ValueError(f"{type(self).__name__} rewrites sentences and draws none: give it sentences, by `rewrite`")
 
 
 @runtime_checkable

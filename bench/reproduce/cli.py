@@ -23,7 +23,7 @@ from bench.record import write_atomic
 from bench.reproduce.durations import duration_text, read_duration
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
 from bench.streams import shown
-from bench.suite import RealText, SamplesFile
+from bench.suite import RealText, Rewritten, SamplesFile
 from bench.terminal import (
     PLAN_FIELDS,
     DryRun,
@@ -246,6 +246,8 @@ def _up_to_here() -> str:
 
 def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
     """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
+    from bench.rewriting.data import RewritingText
+    from bench.rewriting.files import read_rewritten
     from bench.score.compare import Source, score_files
     from bench.score.records import LoadedTask, record_real_text
     from bench.text.sample_files import read_samples
@@ -264,6 +266,14 @@ def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
             vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
             samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=format)
             score_files([Source(name=name, path=path, samples=samples)], loaded, runs, with_real_text=False)
+        case Rewritten(name=name, files=files):
+            paths = [file.fetch() for file in files]
+            show(f"{row.label}: scoring {', '.join(path.name for path in paths)} on {row.task_name}")
+            loaded = load()
+            if not isinstance(loaded.data, RewritingText):
+                raise ValueError(f"{row.label}: {row.task_name} is no task of rewriting")
+            samples = read_rewritten(paths, row.task, loaded.data)
+            score_files([Source(name=name, path=paths[0], samples=samples)], loaded, runs, with_real_text=False)
 
 
 def _train(rows: Sequence[TrainedRow], options: LaunchOptions, screen: Console) -> list[Outcome]:

@@ -16,7 +16,7 @@ from bench.published import Published
 from bench.record import RunRecord
 from bench.registry import find, suggest
 from bench.reproduce.verdict import Reported
-from bench.suite import RealText, RowNotes, RunsRow, SamplesFile, SuiteConfig, read_rows
+from bench.suite import RealText, Rewritten, RowNotes, RunsRow, SamplesFile, SuiteConfig, read_rows
 
 __all__ = ["Number", "Preset", "PresetRow", "ScoredRow", "TrainedRow", "preset_names", "read_preset"]
 
@@ -149,7 +149,7 @@ class ScoredRow(PresetRow):
     origin = "samples"
     seeded = False
 
-    text: SamplesFile | RealText
+    text: SamplesFile | Rewritten | RealText
 
 
 def _trained(label: str, numbers: tuple[Number, ...], configs: Sequence[RunConfig], changed: str = "") -> TrainedRow:
@@ -176,7 +176,7 @@ def _trained(label: str, numbers: tuple[Number, ...], configs: Sequence[RunConfi
     )
 
 
-def _scored(label: str, text: SamplesFile | RealText) -> ScoredRow:
+def _scored(label: str, text: SamplesFile | Rewritten | RealText) -> ScoredRow:
     task = build(find("tasks", text.task), text.task_settings, text.task)
     return ScoredRow(
         label=text.label or label,
@@ -261,7 +261,7 @@ def read_preset(name: str) -> Preset:
     trained = read_rows(path, suite)
     try:
         rows: list[PresetRow] = _with_controls([(row.notes, _of_runs(row)) for row in trained])
-        rows += [_scored(text.name, text) for text in suite.samples]
+        rows += [_scored(text.name, text) for text in (*suite.samples, *suite.rewritten)]
         rows += [_scored("real text", text) for text in suite.real_text]
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path}: {error.args[0]}") from error

@@ -21,9 +21,18 @@ if TYPE_CHECKING:  # torch: not where names are only looked up
     from baselines.common.interface import Phase, TextGenerator
     from baselines.common.spec import SequenceSpec
     from bench.config import Resolved
-    from bench.task import TextData
+    from bench.task import Task, TextData
 
-__all__ = ["ContractError", "built", "check_class", "check_values", "checked_phases", "place_of", "steps_of"]
+__all__ = [
+    "ContractError",
+    "built",
+    "check_class",
+    "check_kind",
+    "check_values",
+    "checked_phases",
+    "place_of",
+    "steps_of",
+]
 
 _PHASES = 'phases() returns a list, as [Phase("mle", self.config.steps, self.step)]'
 _RETURNED = 'a step returns what is to be logged, as {"loss": loss.detach()}'
@@ -61,6 +70,7 @@ def check_class(model: type[Any]) -> None:
         ("phases", (None,), {}, "def phases(self)"),
         ("sample", (None, 1), {"temperature": 1.0}, "def sample(self, n, *, temperature=1.0)"),
         ("log_prob", (None, None), {}, "def log_prob(self, tokens)"),
+        ("transfer", (None, None, None), {}, "def transfer(self, tokens, labels)"),
         ("nll_bound", (None, None), {"draws": 1}, "def nll_bound(self, tokens, *, draws=1)"),
     ]
     for method, arguments, named, right in calls:
@@ -68,6 +78,25 @@ def check_class(model: type[Any]) -> None:
         if function is not None and not _takes(function, *arguments, **named):
             raise ContractError(f"{place_of(function)}: {name}.{method} is called as `{right}`, and cannot be")
     _check_config(model, name)
+
+
+def check_kind(model: type[Any], task: Task) -> None:
+    """Raise ContractError where the model cannot do what the task asks for, with who can."""
+    from bench.registry import find, names
+    from bench.rewriting.data import RewritingTask
+
+    rewrites = hasattr(model, "transfer")
+    if isinstance(task, RewritingTask):
+        if not rewrites and "labels" not in inspect.signature(model.sample).parameters:
+            raise ContractError(
+                f"{model.__name__} rewrites no sentences, and {task.name} asks for nothing else: give it a model with "
+                "`transfer(self, tokens, labels)`, or one that can be told a class, `sample(self, n, *, labels)`"
+            )
+    elif rewrites:
+        fitting = [name for name in names("tasks") if issubclass(find("tasks", name), RewritingTask)]
+        raise ContractError(
+            f"{model.__name__} rewrites sentences, and {task.name} asks for none: give it {', '.join(fitting)}"
+        )
 
 
 def _check_config(model: type[Any], name: str) -> None:

@@ -15,14 +15,16 @@ from bench.config import Resolved
 from bench.labels.inputs import inputs_of
 from bench.randomness import derive
 from bench.record import Evaluation, write_atomic
+from bench.rewriting.data import RewritingText
+from bench.rewriting.drawing import rewrite
 from bench.run.hardware import exact_products
 from bench.run_folder import log_probs_name, samples_name
-from bench.score.drawing import bound_of, collapse, draw, likelihood_of, state_problem
+from bench.score.drawing import Ids, bound_of, collapse, draw, likelihood_of, state_problem
 from bench.score.log_probs import LABEL, OWN, TEST, pack_log_probs
 from bench.score.scoring import score, write_samples
 from bench.task import TextData
 from metrics.common.bound import bounded
-from metrics.common.labels import LabelledInputs
+from metrics.common.labels import LabelledInputs, without_label
 from metrics.common.likelihood import evenly, nats, scored_tokens
 from metrics.common.tokens import Tokens
 
@@ -104,14 +106,14 @@ class Evaluator:
         seed = derive(self._run.seed, "samples", step, round(1000 * temperature))
         place: dict[str, Any] = {"phase": phase, "step": step, "at": at, "temperature": temperature}
         try:
-            n = self._run.n_samples
-            told = partial(_drawn, tell, n)
-            ids = draw(self._model, n, seed=seed, temperature=temperature, told=told)
+            ids = self._drawn(seed, temperature, tell)
         except ValueError as error:
             if temperature == 1.0:
                 raise
             return Evaluation(**place, scores={}, skipped={metric.name: str(error) for metric in metrics}), None
         samples = Tokens.from_rows(ids, self._data.spec.eos_id)
+        if isinstance(self._data, RewritingText):  # the label that was asked for is no word of the answer
+            samples = without_label(samples, self._data.spec.class_ids)[1]
         likelihood = likelihood_of(self._model, torch.device(self._resolved.device))
         inputs = inputs_of(self._data, samples, likelihood, temperature)
         if temperature == 1.0:
@@ -133,6 +135,17 @@ class Evaluator:
                     given[LABEL + OWN] = inputs.model_label_log_prob(ids)
                 write_atomic(self._folder / log_probs_name(name), pack_log_probs(given))
         return Evaluation(**place, scores=scores, skipped=skipped, samples_file=name, samples_sha256=sha256), samples
+
+    def _drawn(self, seed: int, temperature: float, tell: Callable[[str, float], None]) -> Ids:
+        """(N, T) sentences: as many as the run asks for, or the answer to each input of a task of rewriting."""
+        if isinstance(self._data, RewritingText):
+            n = len(self._data.input_ids)
+            return rewrite(
+                self._model, self._data.input_ids, self._data.references.wanted, seed=seed, temperature=temperature,
+                told=partial(_drawn, tell, n),
+            )  # fmt: skip
+        n = self._run.n_samples
+        return draw(self._model, n, seed=seed, temperature=temperature, told=partial(_drawn, tell, n))
 
 
 def _drawn(tell: Callable[[str, float], None], n: int, drawn: int) -> None:

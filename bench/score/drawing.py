@@ -27,7 +27,10 @@ from metrics.common.tokens import Tokens
 __all__ = [
     "Likelihood",
     "NllBound",
+    "blanked",
     "bound_of",
+    "check_drawn",
+    "check_labels",
     "collapse",
     "draw",
     "likelihood_of",
@@ -70,12 +73,12 @@ def draw(
                 size = min(_CHUNK, n - start)
                 wanted = None if labels is None else labels[start : start + size]
                 ids = _sampled(model, size, temperature, wanted)
-                _check(ids, size, spec, type(model).__name__)
-                _check_labels(ids, wanted, type(model).__name__)
+                check_drawn(ids, size, spec, f"{type(model).__name__}.sample({size})")
+                check_labels(ids, wanted, f"{type(model).__name__}.sample(labels=…)")
                 chunks.append(ids.cpu().numpy())
     finally:
         model.train(was_training)
-    return _blank(np.concatenate(chunks), spec)
+    return blanked(np.concatenate(chunks), spec)
 
 
 def takes_labels(model: TextGenerator) -> bool:
@@ -97,27 +100,30 @@ def _sampled(model: TextGenerator, n: int, temperature: float, labels: Ids | Non
     return ask(n, temperature=temperature, labels=torch.from_numpy(labels).to(device))
 
 
-def _check_labels(ids: torch.Tensor, labels: Ids | None, name: str) -> None:
+def check_labels(ids: torch.Tensor, labels: Ids | None, what: str) -> None:
+    """Raise ValueError unless each sentence that `what` gave begins with the label (N,) that was asked for."""
     if labels is None:
         return
     first = ids[:, 0].cpu().numpy()
     if wrong := int((first != labels).sum()):
         i = int(np.flatnonzero(first != labels)[0])
         raise ValueError(
-            f"{name}.sample(labels=…): each sentence must begin with its label; {wrong} of {len(labels)} do not, "
+            f"{what}: each sentence must begin with its label; {wrong} of {len(labels)} do not, "
             f"sentence {i} begins with {first[i]} and was to begin with {labels[i]}"
         )
 
 
-def _check(ids: Any, n: int, spec: SequenceSpec, name: str) -> None:
+def check_drawn(ids: Any, n: int, spec: SequenceSpec, what: str) -> None:
+    """Raise ValueError unless `what` gave n sentences of the vocabulary."""
     if not isinstance(ids, torch.Tensor) or ids.dtype != torch.int64 or tuple(ids.shape) != (n, spec.max_len):
         got = f"{ids.dtype} {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
-        raise ValueError(f"{name}.sample({n}) must return int64 ({n}, {spec.max_len}), got {got}")
+        raise ValueError(f"{what} must return int64 ({n}, {spec.max_len}), got {got}")
     if ids.min() < 0 or ids.max() >= spec.vocab_size:
-        raise ValueError(f"{name}.sample: ids must be in 0..{spec.vocab_size - 1}, got {ids.min()}..{ids.max()}")
+        raise ValueError(f"{what}: ids must be in 0..{spec.vocab_size - 1}, got {ids.min()}..{ids.max()}")
 
 
-def _blank(ids: Ids, spec: SequenceSpec) -> Ids:
+def blanked(ids: Ids, spec: SequenceSpec) -> Ids:
+    """Rows with everything behind their first end token made padding."""
     if spec.eos_id is None or spec.pad_id is None:
         return ids
     ended = np.zeros_like(ids, dtype=bool)

@@ -17,6 +17,7 @@ from bench.run_folder import RECORD, SAMPLES, folder_name
 from bench.score.scoring import held_out_text, real_text, score, write_samples
 from bench.task import Task, TextData
 from bench.text.sample_files import Samples
+from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
 __all__ = ["OF_TEST", "LoadedTask", "record_real", "record_real_text", "record_samples"]
@@ -97,7 +98,8 @@ def record_real_text(
     """
     same = "the samples are test sentences, and so is what {} compares with"
     absent = {m.name: same.format(m.name) for m in loaded.metrics if OF_TEST & set(m.needs)}
-    if others := [metric for metric in loaded.metrics if metric.name not in absent]:
+    others = [metric for metric in loaded.metrics if metric.name not in absent]
+    if others and not isinstance(loaded.data.references, Answers):  # rewriting has nothing that compares with training
         record_real(HELD_OUT_TEXT, replace(loaded, metrics=others), n, runs, track, absent=absent)
     return record_real(REAL_TEXT, loaded, n, runs, track)[0]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bench.record import Score, write_atomic
 from bench.task import TextData, Vocabulary, rows
 from metrics.common.base import MetricInputs, SentenceLogProb
+from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -98,8 +99,10 @@ def real_text(data: TextData, n: int) -> Tokens:
     """What a perfect copy of the training distribution would hand in: n real sentences, none twice, none of the test.
 
     The training and validation sentences, in that order: all of them where there are at most n, otherwise n spread
-    evenly over them.
+    evenly over them. Where sentences are rewritten: what people wrote, one answer for each input.
     """
+    if isinstance(data.references, Answers) and data.references.sets:
+        return data.references.sets[data.references.shown]
     return _evenly(Tokens.from_rows(np.concatenate([data.train, data.valid]), data.spec.eos_id), n)
 
 

@@ -88,6 +88,9 @@ def _features(texts: Tokens) -> tuple[Ids, Ids]:
     text = np.repeat(np.arange(len(texts)), texts.lengths)
     inside = text[1:] == text[:-1]
     pairs = (texts.flat[:-1] + 1) * _PAIR + texts.flat[1:]
-    found = np.stack([np.concatenate([text, text[1:][inside]]), np.concatenate([texts.flat, pairs[inside]])])
-    unique = np.unique(found, axis=1)
-    return unique[0], unique[1]
+    owner, found = np.concatenate([text, text[1:][inside]]), np.concatenate([texts.flat, pairs[inside]])
+    order = np.lexsort((found, owner))
+    owner, found = owner[order], found[order]
+    first = np.ones(len(found), bool)
+    first[1:] = (owner[1:] != owner[:-1]) | (found[1:] != found[:-1])
+    return owner[first], found[first]

@@ -1,0 +1,3 @@
+from metrics.exact_match.metric import ExactMatch
+
+__all__ = ["ExactMatch"]

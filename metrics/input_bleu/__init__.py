@@ -1,0 +1,3 @@
+from metrics.input_bleu.metric import InputBleu
+
+__all__ = ["InputBleu"]

@@ -1,0 +1,3 @@
+from metrics.reference_bleu.metric import ReferenceBleu
+
+__all__ = ["ReferenceBleu"]

@@ -1,0 +1,3 @@
+from metrics.target_nll.metric import TargetNll
+
+__all__ = ["TargetNll"]

@@ -1,0 +1,3 @@
+from metrics.transfer.metric import Transfer
+
+__all__ = ["Transfer"]
