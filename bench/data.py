@@ -84,9 +84,11 @@ def fetch(file: RemoteFile) -> Path:
     Raises FileNotFoundError, saying what to put where, when the file is neither here nor to be had.
     """
     found, rejected = _in_data_folder(file)
-    if found := found or _downloaded(file):
+    if found:
         return found
-    target = _target(file)
+    target = cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
+    if target.is_file() and file.matches(target):
+        return target
     if rejected:
         others = ", ".join(map(str, rejected))
         warnings.warn(f"ignored, because the checksum is not {file.checksum}: {others}", stacklevel=2)
@@ -108,16 +110,9 @@ def fetch(file: RemoteFile) -> Path:
 
 def at_hand(file: RemoteFile) -> Path | None:
     """Where a published file is on this machine; None: nowhere. Nothing is downloaded."""
-    return _in_data_folder(file)[0] or _downloaded(file)
-
-
-def _target(file: RemoteFile) -> Path:
-    return cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
-
-
-def _downloaded(file: RemoteFile) -> Path | None:
-    target = _target(file)
-    return target if target.is_file() and file.matches(target) else None
+    target = cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
+    downloaded = target if target.is_file() and file.matches(target) else None
+    return _in_data_folder(file)[0] or downloaded
 
 
 def _in_data_folder(file: RemoteFile) -> tuple[Path | None, list[Path]]:
