@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_BYTES", "RemoteFile", "at_hand", "cache_folder", "checksum", "derived", "fetch", "github"]
+__all__ = ["MAX_BYTES", "RemoteFile", "cache_folder", "checksum", "derived", "fetch", "github"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -106,13 +106,6 @@ def fetch(file: RemoteFile) -> Path:
             + "".join(f"\nNot used, its checksum differs: {path}" for path in rejected)
         ) from error
     return target
-
-
-def at_hand(file: RemoteFile) -> Path | None:
-    """Where a published file is on this machine; None: nowhere. Nothing is downloaded."""
-    target = cache_folder() / "files" / file.checksum.partition(":")[2][:16] / file.name
-    downloaded = target if target.is_file() and file.matches(target) else None
-    return _in_data_folder(file)[0] or downloaded
 
 
 def _in_data_folder(file: RemoteFile) -> tuple[Path | None, list[Path]]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.data import RemoteFile, at_hand, cache_folder
+from bench.data import RemoteFile, cache_folder
 from bench.environment import package_version, uncommitted
 from bench.registry import find, names
 
@@ -270,7 +270,7 @@ def _data(tasks: Iterable[str]) -> Iterator[Finding]:
         files = _published(task)
         if not files:
             continue
-        absent = [file.name for file in files if at_hand(file) is None]
+        absent = [file.name for file in files if not _at_hand(file)]
         yield Finding(
             name=f"data of {task}",
             state="note" if absent else "ok",
@@ -279,6 +279,13 @@ def _data(tasks: Iterable[str]) -> Iterator[Finding]:
             advice="a run downloads them; without a network put them below TEXTGAN_BENCH_DATA" if absent else "",
             facts={"files": [file.name for file in files], "absent": absent},
         )
+
+
+def _at_hand(file: RemoteFile) -> bool:
+    """Whether a file of its name and checksum lies where runs look for it. Nothing is downloaded."""
+    named = os.environ.get("TEXTGAN_BENCH_DATA")
+    places = [cache_folder() / "files", *([Path(named).expanduser()] if named else [])]
+    return any(file.matches(path) for place in places for path in place.rglob(file.name) if path.is_file())
 
 
 def _published(task: str) -> list[RemoteFile]:

@@ -12,7 +12,6 @@ import torch
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.data import at_hand
 from bench.doctor import checks
 from bench.doctor.checks import examine
 from bench.registry import find
@@ -52,8 +51,9 @@ def test_this_machine(tmp_path: Path) -> None:
 def test_files_at_hand_are_found(tmp_path: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
     assert findings(tmp_path)["data of image_coco"]["state"] == "ok"
-    file = checks._published("oracle_lstm")[0]
-    assert at_hand(file) is not None
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
+    (tmp_path / "image_coco.txt").write_text("of that name, and not that file\n")
+    assert findings(tmp_path)["data of image_coco"]["facts"]["absent"] == ["image_coco.txt", "test_coco.txt"]
 
 
 def test_what_would_fail_is_told_by_the_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
