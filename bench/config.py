@@ -79,11 +79,14 @@ class RunConfig(RunSettings):
         """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
         model_class, task_class = find("models", self.model), find("tasks", self.task)
         check_class(model_class)
+        _check_quickly(model_class.Config, task_class)
         task = build(task_class, task_class.scales.get(self.scale, {}) | self.task_settings, self.task)
         settings = model_class.scales.get(self.scale, {}) | self.model_settings
         config = build(model_class.Config, settings, self.model)
         check_kind(model_class, task)
-        metrics = build_metrics(self.metrics or _usual_metrics(model_class, task), self.metric_settings)
+        chosen = self.metrics or _usual_metrics(model_class, task)
+        _check_quickly(*(find("metrics", name) for name in chosen))
+        metrics = build_metrics(chosen, self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})
         for owner, kept in ((self.model, config), (self.task, task)):
@@ -241,6 +244,19 @@ class Resolved:
 
 def _has_no_default(setting: dataclasses.Field[Any]) -> bool:
     return setting.default is dataclasses.MISSING and setting.default_factory is dataclasses.MISSING
+
+
+def _check_quickly(*settings_classes: type[Any]) -> None:
+    """Leave with each class what pydantic checks it with, where pydantic looks for it.
+
+    To make that takes a hundred times as long as to use it, and a suite resolves the same classes for each of its runs.
+    """
+    for each in settings_classes:
+        if "__pydantic_validator__" not in vars(each):
+            made: TypeAdapter[Any] = TypeAdapter(each)
+            each.__pydantic_core_schema__ = made.core_schema
+            each.__pydantic_validator__ = made.validator
+            each.__pydantic_serializer__ = made.serializer
 
 
 def _usual_metrics(model_class: type[Any], task: Any) -> tuple[str, ...]:

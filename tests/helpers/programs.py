@@ -7,6 +7,7 @@ are there already. A test of start-up itself, of imports or of the shell takes `
 from __future__ import annotations
 
 import functools
+import io
 import multiprocessing
 import os
 import resource
@@ -51,6 +52,7 @@ class Program:
         most_bytes: int = 0,
     ) -> None:
         self.args = [module, *words]
+        self._encoding = environment.get("PYTHONIOENCODING", "utf-8")
         self._folder = tempfile.TemporaryDirectory()
         out, err = (Path(self._folder.name, name) for name in ("out", "err"))
         self._said = out, err
@@ -92,7 +94,7 @@ class Program:
 
     def _read(self, number: int) -> str:
         path = self._said[number]
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return path.read_text(encoding=self._encoding, errors="replace") if path.exists() else ""
 
 
 def start(
@@ -126,6 +128,10 @@ def _become(
         os.setsid()
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        errors = "strict" if stream is sys.stdout else "backslashreplace"  # as Python has them
+        stream.reconfigure(encoding=environment.get("PYTHONIOENCODING", "utf-8"), errors=errors)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
