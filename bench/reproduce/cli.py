@@ -62,6 +62,12 @@ def preset_names_from(incomplete: str) -> list[str]:
     return [name for name in preset_names() if name.startswith(incomplete)]
 
 
+_AsJson = Annotated[
+    bool,
+    typer.Option("--json", help=f"Print one JSON document; progress goes to stderr. With --dry-run: {PLAN_FIELDS}"),
+]
+
+
 def reproduce_command(
     name: Annotated[
         str | None,
@@ -90,10 +96,7 @@ def reproduce_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help=f"Print one JSON document; progress goes to stderr. With --dry-run: {PLAN_FIELDS}"),
-    ] = False,
+    as_json: _AsJson = False,
     dry_run: DryRun = False,
     measure: Measure = False,
 ) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 import html
+import inspect
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from baselines.common.training import losses
+from baselines.common.training.losses import LOSSES
 from bench.places import RESULTS, ROOT
 from bench.record import REAL_TEXT
 from bench.registry import find, names, source_file
@@ -33,6 +37,9 @@ from leaderboards.render.markdown import markdown_table
 from leaderboards.schema import BASELINE, Boards
 from leaderboards.tables import main_table
 from leaderboards.words import names_of, page_names
+
+sys.path.insert(0, str(Path(__file__).parent))
+from equations import parts_of
 
 COMPARED = "baselines/README.md"
 """The page that compares all models and holds what is known against each."""
@@ -46,6 +53,8 @@ WHOLE = {
     COMPARED: "models/compared.md",
 }
 """File of the repository -> page of the site; the folders of boards, cards and models are added."""
+LOSSES_PAGE = "models/losses.md"
+"""Made of docstrings, as the pages of models are."""
 _NOT_PUBLISHED = "Nobody published a number for it that a preset holds."
 FOLDERS = ("boards", "models", "metrics")
 """What `boards/*` in the navigation stands for: each page of the folder that the navigation does not name."""
@@ -57,8 +66,13 @@ _LINK_OR_CODE = re.compile(
 _PICTURE = re.compile(r'<picture><source [^>]*srcset="([^"]+)"><img src="([^"]+)" alt="([^"]*)"></picture>')
 _CODE_SPAN = re.compile(r"(`[^`]+`)")
 _BRACED = re.compile(r"(?<=[\w)\]|])([_^])(\{[^{}]*\})")
-_INDEX = re.compile(r"(?<=[\w)\]|])([_^])(\{[^{}]*\}|\([^()]*\)|<t\b|[^\W_]+|\*)")
-"""`x_{b,<t}`, `t^(k-1)`, `x_<t`, `x_1`: what stands low or high in an equation."""
+"""`x_{b,<t}`: what stands low or high in a sentence."""
+_EQUATION = re.compile("\ue000(\\d+)\ue001")
+"""Where the equation of a number stands in Markdown, which would read its signs and take its tags for a block."""
+_ITEM = re.compile(r"(?m)^(?=\d+\. )")
+"""The beginning of an item of a list, which ends an equation."""
+_equations: list[str] = []
+"""MathML, by number."""
 
 
 @cache
@@ -81,6 +95,17 @@ def files_of_docs() -> Iterator[Path]:
     """What lies in `docs/` and is shown: not this folder."""
     inside = Path(__file__).parent
     return (p for p in (ROOT / "docs").rglob("*") if p.is_file() and inside not in p.parents)
+
+
+def losses_page() -> str:
+    """The adversarial losses, each with its two equations and where they come from."""
+    lines = ["| loss | the discriminator minimises | the generator minimises |", "|---|---|---|"]
+    for name, loss in LOSSES.items():
+        told = [" ".join((inspect.getdoc(half) or "").split()) for half in (loss.discriminator, loss.generator)]
+        cells = [_with_equations(text).replace("|", "\\|") for text in told]
+        lines.append(f"| `{name}` | {cells[0]} | {cells[1]} |")
+    blocks = [_with_equations(block) for block in (inspect.getdoc(losses) or "").split("\n\n")]
+    return "\n\n".join(["# Adversarial losses", *blocks, "\n".join(lines)]) + "\n"
 
 
 def _model_file(name: str) -> str:
@@ -127,6 +152,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name in names("models"):
         text = model_page(name, boards, states)
         files.append(File.generated(config, f"models/{name}.md", content=text))
+    files.append(File.generated(config, LOSSES_PAGE, content=losses_page()))
     return files
 
 
@@ -183,20 +209,38 @@ def model_page(name: str, boards: Boards, states: Sequence[PresetState]) -> str:
 
 
 def shown(docstring: str) -> str:
-    """The docstring of a baseline as Markdown: indices of its equations set low and high, the rest word for word."""
+    """The docstring of a baseline as Markdown: its equations set as such, the rest word for word."""
     blocks, equations = [], False
     for block in docstring.split("\n\n"):
         if block.startswith("**"):
             equations = block.startswith("**Equations**")
         parts = re.split(_CODE_SPAN, block)
-        blocks.append("".join(p if p.startswith("`") else _text(p, _INDEX if equations else _BRACED) for p in parts))
+        written = _with_equations if equations else _text
+        blocks.append("".join(p if p.startswith("`") else written(p) for p in parts))
     return "\n\n".join(blocks)
 
 
-def _text(text: str, index: re.Pattern[str]) -> str:
+def _with_equations(text: str) -> str:
+    """Markdown of words with equations between them; `on_page_content` puts these in."""
+    found = []
+    for is_equation, piece in (part for item in re.split(_ITEM, text) for part in parts_of(item)):
+        if is_equation:
+            _equations.append(piece)
+            found.append(f"\ue000{len(_equations) - 1}\ue001")
+        else:
+            found.append(_plain(piece))
+    return "".join(found)
+
+
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put equations where Markdown has left their places."""
+    return _EQUATION.sub(lambda place: _equations[int(place[1])], content)
+
+
+def _text(text: str) -> str:
     """Plain text with indices as Markdown that shows it; bold stays."""
     found, end = [], 0
-    for match in index.finditer(text):
+    for match in _BRACED.finditer(text):
         tag = {"_": "sub", "^": "sup"}[match[1]]
         found += [_plain(text[end : match.start()]), f"<{tag}>{_plain(match[2].strip('{}'))}</{tag}>"]
         end = match.end()

@@ -1,4 +1,4 @@
-"""Runs -> documents of Every Eval Ever, the schema in which evaluations of many programs are exchanged: a file for each.
+"""Runs -> documents of Every Eval Ever, the schema in which evaluations of many programs are exchanged: one for each.
 
 https://github.com/evaleval/every_eval_ever, `every_eval_ever/schemas/eval.schema.json`, version 0.3.0. What has no
 counterpart there is left out: scores while training, tables, sentences, and scores that have no better end, as the

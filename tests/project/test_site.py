@@ -49,13 +49,13 @@ def words(page: Path) -> str:
 
 
 def test_every_model_and_every_metric_has_a_page(site: Path) -> None:
-    assert {path.stem for path in (site / "models").glob("*.html")} == {*names("models"), "compared"}
+    assert {path.stem for path in (site / "models").glob("*.html")} == {*names("models"), "compared", "losses"}
     assert {path.stem for path in (site / "metrics").glob("*.html")} == set(names("metrics"))
 
 
 def test_a_models_page_has_equations_numbers_rows_and_settings(site: Path) -> None:
     page = site / "models" / "seqgan.html"
-    assert "x<sub>b,&lt;t</sub>" in page.read_text(encoding="utf-8")
+    assert page.read_text(encoding="utf-8").count("<math>") > 20
     text = words(page)
     for part in (
         "LantaoYu/SeqGAN/issues/21",
