@@ -23,8 +23,8 @@ that it is generated; numbers in brackets are the paper's)
   (generator.py:93-97), which is what the LSTM reads, shifted by one (:185-194): the probability that the word before
   comes again, at the start that of word 0. Ours: as the code, which the number is of; `penalised = drawn`: the paper's.
 - Kinds. Paper: labels of the data. Ours: the same where the task has as many classes as there are generators, and each
-  writes its label too, the first word of a sentence. On other tasks real sentences are dealt to the kinds in turn. Samples
-  are of all generators equally, and their likelihood is equation 5.
+  writes its label too, the first word of a sentence. On other tasks real sentences are dealt to the kinds in turn.
+  Samples are of all generators equally, and their likelihood is equation 5.
 - Penalty's optimiser. Paper: RMSProp. Code: RMSProp with rate .01 as TensorFlow has it, whose mean square starts at 1
   (:99-102); pre-training has Adam (:86). Ours: as the code.
 - Generator. Code: `BasicLSTMCell` with forget bias 1, weights glorot-uniform, output layer without bias (:38-45), word

@@ -32,7 +32,17 @@ __all__ = [
     "Trace",
 ]
 
-REFERENCES = (REAL_TEXT, HELD_OUT_TEXT, "copy_train", "repeat_one", "uniform", "ngram", "constant_reward")
+REFERENCES = (
+    REAL_TEXT,
+    HELD_OUT_TEXT,
+    "copy_train",
+    "repeat_one",
+    "uniform",
+    "ngram",
+    "constant_reward",
+    "shuffled_labels",
+    "one_label",
+)
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
 """The model to beat: it stands first below the references and is ranked like any other."""

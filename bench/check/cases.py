@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from baselines.common.interface import Batches, TextGenerator
-from baselines.common.spec import SequenceSpec
+from baselines.common.spec import LabelledSpec, SequenceSpec
 from bench.run.batches import BatchStream
 from bench.run.contract import built, checked_phases
 
@@ -60,9 +60,13 @@ def all_sentences(spec: SequenceSpec) -> Tensor:
 
 
 def made_up(spec: SequenceSpec, n: int) -> NDArray[np.int64]:
-    """(n, T) sentences whose words are unevenly frequent."""
-    weights = torch.arange(1.0, spec.vocab_size + 1).expand(n, -1)
-    ids = weights.multinomial(spec.max_len, replacement=True, generator=torch.Generator().manual_seed(7))
+    """(n, T) sentences whose words are unevenly frequent; where there are classes, each begins with one, in turn."""
+    weights = torch.arange(1.0, spec.vocab_size + 1)
+    if isinstance(spec, LabelledSpec):
+        weights[list(spec.class_ids)] = 0
+    ids = weights.expand(n, -1).multinomial(spec.max_len, replacement=True, generator=torch.Generator().manual_seed(7))
+    if isinstance(spec, LabelledSpec):
+        ids[:, 0] = torch.arange(n) % len(spec.classes) + spec.class_ids[0]
     return np.asarray(blank(ids, spec).numpy())
 
 

@@ -22,6 +22,7 @@ import torch
 from baselines.common.interface import TextGenerator
 from baselines.common.spec import SequenceSpec
 from bench.check.cases import TINY, Case, NotTriedError, kinds_of
+from bench.check.labels import LABELLED, check_labels
 from bench.check.likelihood import check_agreement, check_likelihood, check_likelihood_at, check_padding
 from bench.check.sampling import check_samples, check_temperature
 from bench.check.training import (
@@ -117,6 +118,13 @@ class _Model:
         return {kind: _on_three_words(self.on_task, spec) for kind, spec in TINY.items()}
 
     @property
+    def labelled(self) -> Case:
+        """On three words and two labels. Raises `NotTriedError` where it does not take so few."""
+        if self.too_small:
+            raise NotTriedError(self.too_small)
+        return _on_three_words(self.on_task, LABELLED)
+
+    @property
     def small(self) -> Case:
         """For what takes many trainings: three words, or else the task's sentences."""
         return self.on_task if self.too_small else self.tiny()
@@ -179,6 +187,7 @@ _CHECKS: Mapping[str, Callable[[_Model], str]] = {
     "log_prob at a temperature": _of_kinds(
         functools.partial(check_likelihood_at, temperature=_OTHER_TEMPERATURE), *_ALL
     ),
+    "labels": lambda model: check_labels(model.labelled),
     "no waiting": lambda model: check_waits(model.on_task),
 }
 NAMES = tuple(_CHECKS)

@@ -54,9 +54,10 @@ class NllClass(EstimatedMetric):
         rows = inputs.reference_ids
         assert rows is not None
         cost, tokens = _cost(inputs), scored_tokens(rows, inputs.eos_id) - 1
-        labels = rows[:, 0] - rows[:, 0].min()
-        of_classes = [ratio(cost[labels == label], tokens[labels == label]).value for label in np.unique(labels)]
-        found = {"nll_class": ratio(cost, tokens), "nll_class_worst": Estimate(max(of_classes), None)}
+        labels = np.unique(rows[:, 0], return_inverse=True)[1]
+        costs, lengths = np.bincount(labels, cost), np.bincount(labels, tokens)
+        worst = float((costs[lengths > 0] / lengths[lengths > 0]).max())
+        found = {"nll_class": ratio(cost, tokens), "nll_class_worst": Estimate(worst, None)}
         if inputs.oracle_log_prob is not None and inputs.oracle_label_log_prob is not None:
             true = inputs.oracle_log_prob(rows) - inputs.oracle_label_log_prob(rows)
             found["kl_class_from_oracle"] = ratio(cost + true, tokens)
@@ -72,6 +73,8 @@ class NllClass(EstimatedMetric):
         assert inputs.reference_ids is not None
         if len(inputs.reference_ids) == 0:
             return "none of the test sentences can be written in the task's vocabulary and length"
+        if not (scored_tokens(inputs.reference_ids, inputs.eos_id) > 1).any():
+            return "the test sentences hold their labels and no word"
         if impossible := without_probability(_cost(inputs)):
             return (
                 f"the model gives {impossible} of {len(inputs.reference_ids)} test sentences no finite log-probability"

@@ -16,6 +16,7 @@ from scipy.stats import chisquare
 from baselines.common.interface import HasLogProb, HasNllBound, SequenceSpec
 from bench import registry
 from bench.check.cases import TINY, Case, NotTriedError, all_sentences, blank
+from bench.check.labels import LABELLED, check_labels
 from bench.check.likelihood import check_agreement, check_likelihood, check_likelihood_at, check_padding
 from bench.check.sampling import check_samples
 from bench.check.training import (
@@ -167,6 +168,12 @@ def test_temperature(name: str) -> None:
 def test_log_prob_at_a_temperature_is_that_of_the_samples(name: str, temperature: float) -> None:
     tried(check_likelihood_at, case(name, TINY["ending"]), temperature)
     assert isinstance(case(name, TINY["ending"]).trained, HasLogProb)
+
+
+@pytest.mark.parametrize("name", ["sentigan, two kinds", "mle, averaged"])
+def test_sentences_with_labels(name: str) -> None:
+    """As `bench check` of every model: told a class, it begins with it and goes on as its likelihood says."""
+    assert "gives probability" in check_labels(case(name, LABELLED))
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -68,6 +68,7 @@ likelihoods = {
     "oracle_log_prob": lambda rows: np.full(len(rows), -3.0),
     "model_log_prob": lambda rows: np.full(len(rows), -2.0),
     "model_nll_bound": lambda rows, draws: np.full(len(rows), 3.0),
+    "model_label_log_prob": lambda rows: np.full(len(rows), -1.0),
 }
 text = {
     "predictions": given["samples"],
@@ -77,6 +78,8 @@ text = {
 }
 for name in given["metrics"]:
     columns = {"predictions": ids, "references": ids, **likelihoods, "eos_id": 0} if name.startswith("nll") else text
+    if name in ("class_accuracy", "per_class"):
+        columns = {**text, **given["labelled"]}
     keywords = {**columns, "is_valid": lambda words: len(words) == 2}
     try:
         results[name] = evaluate.load(f"metrics/{name}").compute(**keywords)
@@ -133,6 +136,7 @@ def results(tmp_path_factory) -> dict[str, dict]:
     """All doors opened in one process without network; evaluate takes seconds to import."""
     given = {"samples": SAMPLES, "references": REFERENCES, "training": TRAINING, "metrics": METRICS}
     given["may_be_absent"] = SEMANTIC
+    given["labelled"] = {"labels": [0, 1, 0, 1, 0], "reference_labels": [0, 1, 1], "posteriors": [[0.9, 0.1]] * 5}
     given["no_sentences"], given["no_ids"] = ([wrong for wrong, _ in each] for each in (NO_SENTENCES, NO_IDS))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path_factory.mktemp("hf_home"))}
     command = [sys.executable, "-c", LOAD_ALL, json.dumps(given)]

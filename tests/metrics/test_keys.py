@@ -16,6 +16,7 @@ from bench.score.scoring import score
 from metrics.common.base import TOO_LITTLE_REAL, Estimate, Metric, MetricInputs
 from metrics.common.bound import bounded
 from metrics.common.encoder import EmbeddingMetric
+from metrics.common.labels import Judge, as_labelled
 from metrics.common.tokens import Tokens
 from metrics.distinct import Distinct
 from metrics.mauve import Mauve
@@ -24,11 +25,14 @@ from metrics.ngram_jsd import NgramJsd
 HIGHER = "bleu_2 bleu_3 bleu_4 bleu_5 chrf corpus_bleu_2 corpus_bleu_3 corpus_bleu_4 corpus_bleu_5 mauve ms_jaccard_1"
 HIGHER += " ms_jaccard_2 ms_jaccard_3 ms_jaccard_4 ms_jaccard_5 prdc_coverage prdc_density prdc_precision prdc_recall"
 HIGHER += " validity"
+HIGHER += "".join(
+    f" per_class_{key}_{n}{of}" for key in ("bleu", "ms_jaccard") for n in (2, 4) for of in ("", "_worst")
+)
 LOWER = (
     "frechet_embedding_distance kl_from_oracle kl_to_oracle nll_gen nll_gen_calibrated nll_gen_padded reverse_lm_score"
     " reverse_lm_score_known"
 )
-LOWER += " nll_bound"
+LOWER += " nll_bound class_unlabelled kl_class_from_oracle nll_class nll_class_worst"
 LOWER += "".join(f" ngram_jsd_{n}{part}" for n in range(1, 5) for part in ("", "_floor", "_first", "_first_floor"))
 REAL = (
     "nll_train_padded bleu_train_2 bleu_train_3 bleu_train_4 bleu_train_5 distinct_1 distinct_2 distinct_3 distinct_4"
@@ -40,6 +44,8 @@ REAL += " frechet_embedding_distance_floor mauve_ceiling mauve_spread nearest_tr
 REAL += " ngram_entropy_3 ngram_entropy_4 novelty novelty_ngram_2 novelty_ngram_3 novelty_ngram_4 train_overlap"
 REAL += " compression_ratio lm_score_known lm_score_unknown novelty_gap_1 novelty_gap_2 novelty_gap_3 novelty_gap_4"
 REAL += " novelty_gap_5 reverse_lm_score_unknown self_repetition vendi_embedding vendi_ngram"
+REAL += " class_accuracy class_accuracy_judged class_accuracy_worst"
+REAL += "".join(f" per_class_self_bleu_{n}{of}" for n in (2, 4) for of in ("", "_worst"))
 REAL += " train_overlap_copied train_overlap_words unique zipf"
 
 
@@ -100,7 +106,16 @@ def given_inputs(samples: list[list[int]], real: list[list[int]], *, more: int, 
         model_log_prob=lambda rows: np.where(rows[:, 0] == 5, -np.inf, -2.0),
         is_valid=lambda tokens: tokens.lengths % 2 == 0,
     )
-    return bounded(inputs, lambda rows, draws: np.where(rows[:, 0] == 5, np.inf, 2.0 + 0.0 * draws))
+    labelled = as_labelled(
+        inputs,
+        classes=("b", "c"),
+        sample_labels=(np.arange(len(samples)) + more) % 3 - 1,
+        reference_labels=np.arange(len(real)) % 2,
+        judge=Judge(name="even", posteriors=lambda texts: np.array([[1, 0], [0, 0], [0.5, 0.5]])[texts.lengths % 3]),
+        model_label_log_prob=lambda rows: np.where(rows[:, 0] == 4, -np.inf, -1.0),
+        oracle_label_log_prob=lambda rows: np.full(len(rows), -0.5),
+    )
+    return bounded(labelled, lambda rows, draws: np.where(rows[:, 0] == 5, np.inf, 2.0 + 0.0 * draws))
 
 
 class OneVector:
@@ -196,7 +211,8 @@ def test_every_ranked_key_says_what_it_can_see_and_where_its_target_lies() -> No
     }
     beyond = {key for key, meaning in meanings.items() if meaning.better == "real" and meaning.side == "lower"}
     likelihoods = {"lm_score", "lm_score_known", "nll_oracle", "nll_oracle_valid"}
-    assert beyond == likelihoods | {f"self_bleu_{n}" for n in (2, 3, 4, 5)}
+    per_class = {f"per_class_self_bleu_{n}{of}" for n in (2, 4) for of in ("", "_worst")}
+    assert beyond == likelihoods | {f"self_bleu_{n}" for n in (2, 3, 4, 5)} | per_class
     assert {meanings[key].aspect for key in ("nll_gen", "reverse_lm_score", "reverse_lm_score_known")} == {"both"}
     unranked = {
         "nll_oracle_valid",

@@ -1,0 +1,69 @@
+"""Checks on sentences with labels: a model learns them, and begins with the label that it is told, if it can be."""
+
+from __future__ import annotations
+
+import torch
+from scipy.stats import chisquare
+from torch import Tensor
+
+from baselines.common.interface import HasLabelLogProb, HasLogProb, LabelledSpec
+from bench.check.cases import Case, all_sentences, blank
+from bench.randomness import isolated
+from bench.run.contract import ContractError
+from bench.score.drawing import draw, takes_labels
+
+__all__ = ["LABELLED", "check_labels"]
+
+LABELLED = LabelledSpec(vocab_size=5, max_len=3, bos_id=0, pad_id=0, eos_id=0, classes=("negative", "positive"))
+"""So few words that all sentences can be listed: the end, two words and two labels."""
+_DRAWN = 2_000
+_EXACT = 1e-4
+_UNLIKELY = 1e-4
+
+
+def check_labels(case: Case) -> str:
+    """Told a class or not, it draws sentences; a likelihood given the class is that of the sentences drawn for it."""
+    model, spec = case.trained, case.spec
+    assert isinstance(spec, LabelledSpec)
+    draw(model, 50, seed=3)  # raises in words, where a label is not heeded
+    with torch.no_grad():
+        model.sample(3)  # without labels it is the `sample` of any model
+    if not takes_labels(model):
+        return "it cannot be told a class (`sample` takes no labels): its sentences are grouped by the labels it writes"
+    if not (isinstance(model, HasLogProb) and isinstance(model, HasLabelLogProb)):
+        return "begins with the label that it is told; it has no likelihood of what follows"
+    sentences = all_sentences(spec)
+    for name, label in zip(spec.classes, spec.class_ids, strict=True):
+        of_class = sentences[sentences[:, 0] == label]
+        with torch.no_grad():
+            given = (model.log_prob(of_class) - model.label_log_prob(of_class)).double()
+        if not abs(given.exp().sum().item() - 1) <= _EXACT:
+            raise ContractError(
+                f"log_prob - label_log_prob of all {len(of_class)} sentences of class {name} is no distribution: the "
+                f"probabilities sum to {given.exp().sum().item():.4g}; label_log_prob is the part of log_prob that is "
+                "the first word's"
+            )
+        _check_drawn(case, label, of_class, given.exp())
+    return "begins with the label that it is told, and writes what it gives probability after it"
+
+
+def _check_drawn(case: Case, label: int, sentences: Tensor, probability: Tensor) -> None:
+    """Raises ContractError where sentences of a class are not drawn as often as they are probable."""
+    with torch.no_grad(), isolated(11):
+        drawn = blank(case.trained.sample(_DRAWN, labels=torch.full((_DRAWN,), label)), case.spec)
+    _, counts = torch.cat([sentences, drawn]).unique(dim=0, return_counts=True)
+    _, order = sentences.unique(dim=0, return_inverse=True)
+    expected = torch.zeros(len(counts), dtype=torch.float64)
+    if len(counts) != len(sentences):
+        raise ContractError("sample(labels=…) writes sentences that cannot be written")
+    expected[order] = probability * _DRAWN
+    often = expected > 5
+    observed = torch.cat([(counts - 1)[often], (counts - 1)[~often].sum()[None]]).double()
+    wanted = torch.cat([expected[often], expected[~often].sum()[None]])
+    if wanted[-1] < 1:
+        observed, wanted = observed[:-1], wanted[:-1] * (observed[:-1].sum() / wanted[:-1].sum())
+    if len(wanted) > 1 and chisquare(observed, wanted * (observed.sum() / wanted.sum())).pvalue < _UNLIKELY:
+        raise ContractError(
+            "what sample(labels=…) writes is not distributed as log_prob - label_log_prob says: the label is the first "
+            "word of the sentence, and the model goes on from there"
+        )
