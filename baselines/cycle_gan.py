@@ -90,9 +90,10 @@ class CycleGAN(Rewriter):
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "batch_size": 16, "embedding_dim": 16, "hidden_dim": 16, "filters": 16, "pretraining_steps": 20, "steps": 20,
+            "batch_size": 16, "embedding_dim": 16, "hidden_dim": 16, "filters": 16,
+            "pretraining_steps": 20, "steps": 20,
         },
-        "small": {"embedding_dim": 64, "hidden_dim": 64, "filters": 64, "pretraining_steps": 300, "steps": 2_500},
+        "small": {"embedding_dim": 64, "hidden_dim": 64, "filters": 64, "pretraining_steps": 300, "steps": 1_500},
     }  # fmt: skip
 
     def __init__(self, config: CycleGAN.Config, spec: LabelledSpec) -> None:

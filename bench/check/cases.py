@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from baselines.common.interface import Batches, TextGenerator
+from baselines.common.interface import Batches, Rewriter, TextGenerator
 from baselines.common.spec import LabelledSpec, SequenceSpec
 from bench.run.batches import BatchStream
 from bench.run.contract import built, checked_phases
@@ -28,6 +28,7 @@ TINY: Mapping[str, SequenceSpec] = {
 }
 """The three kinds of sentences that tasks have, so few of them that all can be listed: of one length, with one id for
 start, end and padding, and with an id for each."""
+_CLASSES = ("negative", "positive")
 _BATCHES = 17
 """Of made-up sentences: an odd number, so that the stream begins again in the middle of a phase."""
 
@@ -82,10 +83,22 @@ class Case:
     most: int | None = None
     """Steps of each phase that are done; None: all."""
 
+    def __post_init__(self) -> None:
+        """A model that rewrites takes sentences with labels: on others it is tried on made-up ones of their sizes."""
+        if issubclass(self.model, Rewriter) and not isinstance(self.spec, LabelledSpec):
+            object.__setattr__(self, "spec", _with_labels(self.spec))
+            object.__setattr__(self, "train", None)
+
     def make(self, seed: int = 0) -> TextGenerator:
-        """A fresh one, whose weights are those of the seed; torch's generators go on from there."""
+        """A fresh one, whose weights are those of the seed; torch's generators go on from there.
+
+        Of one that rewrites, `sample` answers made-up sentences, so that all that is asked of samples is asked of it.
+        """
         torch.manual_seed(seed)
-        return built(self.model, self.config, self.spec)
+        model = self.model
+        if issubclass(model, Rewriter):
+            model = type(model.__name__, (model,), {"sample": _answers, "__module__": model.__module__})
+        return built(model, self.config, self.spec)
 
     def stream(self, taken: int = 0) -> BatchStream:
         """Its sentences, from where so many batches were taken."""
@@ -119,6 +132,28 @@ class Case:
         model = self.make().train()
         self.advance(model, self.stream())
         return model
+
+
+def _with_labels(spec: SequenceSpec) -> LabelledSpec:
+    """Sentences as long, with a label before them."""
+    return LabelledSpec(
+        vocab_size=spec.vocab_size + len(_CLASSES),
+        max_len=spec.max_len + 1,
+        bos_id=spec.bos_id,
+        pad_id=spec.pad_id,
+        eos_id=spec.eos_id,
+        classes=_CLASSES,
+    )
+
+
+def _answers(model: Rewriter, n: int, *, temperature: float = 1.0) -> Tensor:
+    """n made-up sentences, each rewritten into the class after its own."""
+    if temperature != 1:
+        raise ValueError(f"{type(model).__name__} rewrites without a temperature, got {temperature}")
+    device = next((t.device for t in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
+    given = torch.from_numpy(made_up(model.spec, n)).to(device)
+    first, k = model.spec.class_ids[0], len(model.spec.classes)
+    return model.transfer(given, first + (given[:, 0] - first + 1) % k)
 
 
 def different(a: TextGenerator, b: TextGenerator) -> str | None:

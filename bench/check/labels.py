@@ -6,9 +6,10 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from baselines.common.interface import HasLabelLogProb, HasLogProb, LabelledSpec
-from bench.check.cases import Case, all_sentences, blank
+from baselines.common.interface import HasLabelLogProb, HasLogProb, LabelledSpec, Rewriter
+from bench.check.cases import Case, all_sentences, blank, made_up
 from bench.randomness import isolated
+from bench.rewriting.drawing import rewrite
 from bench.run.contract import ContractError
 from bench.score.drawing import draw, takes_labels
 
@@ -25,6 +26,10 @@ def check_labels(case: Case) -> str:
     """Told a class or not, it draws sentences; a likelihood given the class is that of the sentences drawn for it."""
     model, spec = case.trained, case.spec
     assert isinstance(spec, LabelledSpec)
+    if isinstance(model, Rewriter):
+        given = made_up(spec, 50)
+        rewrite(model, given, (given[:, 0] - spec.class_ids[0] + 1) % len(spec.classes), seed=3)  # raises in words
+        return "rewrites: each answer begins with the label that is wanted"
     draw(model, 50, seed=3)  # raises in words, where a label is not heeded
     with torch.no_grad():
         model.sample(3)  # without labels it is the `sample` of any model

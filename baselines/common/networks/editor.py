@@ -1,4 +1,4 @@
-"""A network that rewrites a sentence word by word, and one that judges a sentence in each class: for unpaired transfer."""
+"""A network that rewrites a sentence word by word, and a critic of sentences with an output for each class."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Editor(nn.Module):
         return logits
 
     def answer(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """(B, T, V) and ids of the labels (B,) -> (B, T) int64: the likeliest word at each place, no label among them."""
+        """(B, T, V) and ids of the labels (B,) -> (B, T) int64: the likeliest word at each place, never a label."""
         words = self.writable(logits).argmax(2)
         return self._finished(torch.cat([labels[:, None], words], 1))
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from baselines.common.interface import BaseConfig, Phase, TextGenerator
 from bench.cli import app
 from bench.config import RunConfig
-from bench.registry import names
+from bench.registry import find, names
 from bench.run.contract import ContractError, built, check_values, steps_of
 from bench.run.runner import run
 
@@ -179,7 +179,8 @@ def test_an_error_of_the_model_itself_is_left_to_its_run(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", names("models"))
 def test_every_model_of_ours_keeps_the_contract(name: str) -> None:
-    resolved = RunConfig(model=name, task="grammar", scale="smoke").resolve()
+    task = "grammar_transfer" if hasattr(find("models", name), "transfer") else "grammar"
+    resolved = RunConfig(model=name, task=task, scale="smoke").resolve()
     assert all(type(steps) is int for steps in steps_of(resolved, resolved.task.load()).values())
 
 
