@@ -39,6 +39,11 @@ def pytest_collection() -> None:
     gc.disable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The project's own first: few tests, each of them long, after which another process would wait at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/project/"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """From here on garbage is looked for in what tests leave behind alone."""
