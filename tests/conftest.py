@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
@@ -31,6 +32,23 @@ def pytest_configure() -> None:
                 f"`import {package}` finds {found or 'nothing'}, not {ROOT / package}: run pytest from {ROOT}, in an "
                 f"environment without another distribution's {package!r}"
             )
+
+
+def pytest_collection() -> None:
+    """What is collected and imported stays to the end: nobody need look for garbage in it, again and again."""
+    gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The project's own first: few tests, each of them long, after which another process would wait at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/project/"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for in what tests leave behind alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -69,6 +69,8 @@ STABILISED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Every stabiliser in at least one model: name -> the model and its settings."""
 MODELS = [*registry.names("models"), *STABILISED]
+ON_EVERY_KIND = [(name, kind) for name in MODELS for kind in TINY if name not in STABILISED or kind == "ending"]
+"""Where stabilisers change what is trained and not how words are drawn, sentences of one kind show it."""
 
 
 @functools.cache
@@ -105,20 +107,20 @@ def test_phases_are_pure_and_steps_return_scalars(name: str) -> None:
     assert check_steps(case(name, TINY["ending"]))
 
 
-@pytest.mark.parametrize("spec", TINY.values(), ids=TINY)
-@pytest.mark.parametrize("name", MODELS)
-def test_log_prob_is_that_of_the_samples(name: str, spec: SequenceSpec) -> None:
+@pytest.mark.parametrize(("name", "kind"), ON_EVERY_KIND)
+def test_log_prob_is_that_of_the_samples(name: str, kind: str) -> None:
     """Probabilities of all sentences sum to 1, sentences are drawn with them, and what follows the end is free."""
+    spec = TINY[kind]
     tried(check_likelihood, case(name, spec))
     tried(check_agreement, case(name, spec))
     if spec.eos_id is not None:
         tried(check_padding, case(name, spec))
 
 
-@pytest.mark.parametrize("spec", TINY.values(), ids=TINY)
-@pytest.mark.parametrize("name", MODELS)
-def test_a_bound_on_the_likelihood_is_one(name: str, spec: SequenceSpec) -> None:
+@pytest.mark.parametrize(("name", "kind"), ON_EVERY_KIND)
+def test_a_bound_on_the_likelihood_is_one(name: str, kind: str) -> None:
     """Of bounds b, sum exp(-b) is at most 1; b is not under the share of samples. None beside a likelihood."""
+    spec = TINY[kind]
     model = case(name, spec).trained
     if not isinstance(model, HasNllBound):
         pytest.skip("no bound")
@@ -163,11 +165,13 @@ def test_temperature(name: str) -> None:
     assert chisquare(observed, expected * 20_000).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("temperature", [0.6, 1.0, 1.7])
+@pytest.mark.parametrize("temperature", [0.6, 1.7])
 @pytest.mark.parametrize("name", MODELS)
 def test_log_prob_at_a_temperature_is_that_of_the_samples(name: str, temperature: float) -> None:
     tried(check_likelihood_at, case(name, TINY["ending"]), temperature)
-    assert isinstance(case(name, TINY["ending"]).trained, HasLogProb)
+    model, sentences = case(name, TINY["ending"]).trained, all_sentences(TINY["ending"])
+    assert isinstance(model, HasLogProb)
+    assert torch.equal(model.log_prob(sentences, temperature=1.0), model.log_prob(sentences))
 
 
 @pytest.mark.parametrize("name", ["sentigan, two kinds", "mle, averaged"])

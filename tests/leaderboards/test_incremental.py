@@ -23,14 +23,20 @@ from leaderboards.repository.verify import Verification, summary, verify, write_
 LINES = ["the dog sleeps", "a cat sees the dog", "the zorp sleeps", "", "the dogs see a cat"] * 3
 
 
+@pytest.fixture(scope="module")
+def whole_results(toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rows")
+    add(toy_run / "record.json", folder / "results")
+    (folder / "published.txt").write_text("".join(f"{line}\n" for line in LINES))
+    add(runs.hand_in(folder / "published.txt", folder / "handed-in") / "record.json", folder / "results")
+    write_verified([folder / "results"], verify([folder / "results"]))
+    return folder / "results"
+
+
 @pytest.fixture
-def results(toy_run: Path, tmp_path: Path) -> Path:
-    """Two rows, verified, and that is written."""
-    add(toy_run / "record.json", tmp_path / "results")
-    (tmp_path / "published.txt").write_text("".join(f"{line}\n" for line in LINES))
-    add(runs.hand_in(tmp_path / "published.txt", tmp_path / "handed-in") / "record.json", tmp_path / "results")
-    write_verified([tmp_path / "results"], verify([tmp_path / "results"]))
-    return tmp_path / "results"
+def results(whole_results: Path, tmp_path: Path) -> Path:
+    """Two rows, verified, and that is written; each test has a copy."""
+    return runs.copy(whole_results, tmp_path / "results")
 
 
 def row(results: Path, name: str) -> Path:

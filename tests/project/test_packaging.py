@@ -1,14 +1,18 @@
 """The wheel: one import name, imports rewritten, data files inside, equal from the checkout and from the sdist.
 
-That it runs where it is installed is tried by `python -m tox -e package`.
+It runs where it is installed, apart from the checkout, with the libraries of these tests; `python -m tox -e package`
+tries it in an environment where nothing is but what it asks for.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -46,6 +50,56 @@ def wheel(dist: Path) -> dict[str, bytes]:
     """Name -> content."""
     with zipfile.ZipFile(only(dist, "*.whl")) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a new environment with the wheel, where libraries are found in the one of these tests.
+
+    No checkout is: of a folder of libraries that is added to the path, `.pth` files are not read.
+    """
+    pytest.importorskip("pip")
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, symlinks=True)
+    python = home / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    install = [*pip, "install", "--no-deps", "--no-index", "--no-compile", str(only(dist, "*.whl"))]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = sysconfig.get_path("purelib", "venv", {"base": str(home)})
+    share = f"site.PREFIXES.append({sys.prefix!r})\nsys.path.append({sysconfig.get_path('purelib')!r})\n"
+    Path(place, "sitecustomize.py").write_text(f"import site\nimport sys\n\n{share}")
+    done = subprocess.run([*pip, "check"], capture_output=True, text=True, check=False)
+    assert "textgan-bench" not in done.stdout, done.stdout
+    return home / "bin"
+
+
+APART = """
+import importlib.util
+found = [name for name in ("bench", "baselines", "metrics", "leaderboards") if importlib.util.find_spec(name)]
+assert importlib.util.find_spec("textgan_bench")
+assert not found, found
+from textgan_bench import RunRecord, TextGenerator, run, score, table_frame
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs lie elsewhere")
+def test_it_runs_where_it_is_installed(installed: Path, tmp_path: Path) -> None:
+    """A model is begun, checked, trained and compared; every command loads torch anew, so this takes its time."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = ["run", "--scale", "smoke", "--set", "n_samples=200", "--tracker", "none", "--runs", "runs"]
+    for program, *words in (
+        ("python", "-c", APART),
+        ("textgan-bench", "list"),
+        ("textgan-bench", "new", "my_gan"),
+        ("textgan-bench", "check", "my_gan.py:MyGAN"),
+        ("textgan-bench", *run, "my_gan.py:MyGAN", "grammar"),
+        ("textgan-bench", *run, "mle", "grammar"),
+        ("textgan-bench-leaderboards", "build", "runs"),
+    ):
+        command = [str(installed / program), *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
 
 
 def test_no_import_is_left_that_only_the_checkout_has(wheel: dict[str, bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from bench.config import RunConfig, find
 from bench.places import RESULTS
 from bench.published import find_published
 from bench.reproduce import presets
-from bench.reproduce.presets import PAPER, Preset, preset_names, read_preset
+from bench.reproduce.presets import PAPER, Preset, preset_names
 from bench.reproduce.state import read_found
 from bench.reproduce.verdict import Reported
 from bench.suite import SamplesFile, SuiteConfig, read_suite
 
+read_preset = functools.cache(presets.read_preset)
+"""Each is resolved once; a test that changes what is read asks `presets`."""
 MODELS, DATA = ("mle", "seqgan", "maligan", "leakgan", "relgan"), ("oracle20", "oracle40", "image_coco", "emnlp_news")
 
 
@@ -193,7 +196,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def read(text: str) -> Preset:
         (tmp_path / "mine.toml").write_text(text)
-        return read_preset("mine")
+        return presets.read_preset("mine")
 
     return read
 

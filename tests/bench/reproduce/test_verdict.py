@@ -162,7 +162,7 @@ def shares(odds: Odds, draws: int, rng: np.random.Generator) -> list[float]:
 @pytest.mark.parametrize("odds", ODDS, ids=lambda odds: f"{odds.ours}-{odds.published}-{odds.control}")
 def test_the_odds_are_those_of_the_table(odds: Odds) -> None:
     """Within four standard errors of a share."""
-    draws = 1_000
+    draws = 400
     found = shares(odds, draws, np.random.default_rng(7))
     for share, expected in zip(found, odds.consistent, strict=True):
         error = math.sqrt(max(expected * (1 - expected), 0.01) / draws)
