@@ -80,7 +80,7 @@ _Out = Annotated[
 ]
 _Full = Annotated[bool, typer.Option("--full", help="Print every table, not only the main one of each board.")]
 _Latex = Annotated[bool, typer.Option("--latex", help="Also leaderboard.tex, with booktabs.")]
-_Plots = Annotated[bool, typer.Option("--plots", help="Also plots/, PNG and SVG, as wide as a paper's column.")]
+_Plots = Annotated[bool, typer.Option("--plots", help="Also plots/, PNG, SVG and PDF, as wide as a paper's column.")]
 _Html = Annotated[Path | None, typer.Option(help="Also a page, in this folder.")]
 _Markdown = Annotated[Path | None, typer.Option(help="Only the Markdown, in this file; with --out both, and the CSV.")]
 _Pages = Annotated[

@@ -31,6 +31,8 @@ _ANSWER = 4
 """What every number is that a step asks the device for."""
 _MOST = 4
 """Steps of each phase that are tried."""
+_ITS_OWN = ("_tensor.py", "_ops.py", "functional.py", "module.py", "eval_frame.py")
+"""Files of torch through which a plain operation comes, and any call of a layer."""
 _HOW = {
     aten._local_scalar_dense: "a number is read (.item(), float(), if, print)",
     aten._to_copy: "a tensor is copied to the host (.cpu(), .tolist(), .numpy())",
@@ -51,11 +53,14 @@ class Place:
     text: str
     """Of the line."""
     operation: Any
+    library: str = ""
+    """`transformer.py: forward`, where code of a library that the line calls asked for it."""
 
     def told(self) -> str:
         """For people."""
         how = _HOW.get(self.operation, f"{self.operation} waits")
-        return f"{Path(self.file).name}, line {self.line}: `{self.text}`: {how}"
+        within = f", inside the library that it calls ({self.library})" if self.library else ""
+        return f"{Path(self.file).name}, line {self.line}: `{self.text}`: {how}{within}"
 
 
 class Unanswered(RuntimeError):  # noqa: N818 - what a step asked
@@ -107,11 +112,14 @@ class Waits(TorchDispatchMode):
         return answer
 
     def _place(self, name: Any) -> Place:
-        frames = [f for f in traceback.extract_stack() if Path(f.filename).is_relative_to(self._inside)]
-        if not frames:
+        stack = [f for f in traceback.extract_stack() if f.filename != __file__]
+        own = next((i for i in reversed(range(len(stack))) if Path(stack[i].filename).is_relative_to(self._inside)), -1)
+        if own < 0:
             return Place("elsewhere", 0, "elsewhere", "", name)
-        last = frames[-1]
-        return Place(last.filename, last.lineno or 0, last.name, last.line or "", name)
+        place = stack[own]
+        called = [(Path(f.filename).name, f.name) for f in stack[own + 1 :]]
+        library = next((f"{file}: {function}" for file, function in called if file not in _ITS_OWN), "")
+        return Place(place.filename, place.lineno or 0, place.name, place.line or "", name, library)
 
 
 def _batches(size: int, spec: SequenceSpec) -> Iterator[Tensor]:
@@ -135,6 +143,10 @@ def waits_of(case: Case, inside: Path) -> list[Place]:
     return mode.found
 
 
+_KEEP = "keep tensors (the harness reads what is returned when it logs it)"
+_KEEP_ASKING = "call it so that it need not ask, as `is_causal=True` beside a causal mask does"
+
+
 def check_waits(case: Case) -> str:
     """On sentences of one length, nothing that a step does needs a number on the host."""
     fixed = dataclasses.replace(case, spec=dataclasses.replace(case.spec, pad_id=None, eos_id=None))
@@ -156,6 +168,6 @@ def check_waits(case: Case) -> str:
         more = f", and at {len(set(found)) - 1} other places" if len(set(found)) > 1 else ""
         raise ContractError(
             f"a step waits for the device at {found[0].told()}{more}: on a GPU each step would stand still there; "
-            "keep tensors (the harness reads what is returned when it logs it)"
+            f"{_KEEP_ASKING if found[0].library else _KEEP}"
         )
     return "no step waits for the device"

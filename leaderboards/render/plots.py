@@ -1,4 +1,4 @@
-"""Figures -> pictures for papers: PNG and SVG by matplotlib, the same bytes from the same records.
+"""Figures -> pictures for papers: PNG, SVG and PDF by matplotlib, the same bytes from the same records.
 
 A picture for each quality-diversity curve, as wide as a column (3.4 inches), and one for each main score's learning
 curves, as wide as a page.
@@ -50,6 +50,7 @@ RC: Any = {
     **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False),
     **dict.fromkeys(("text.usetex", "text.parse_math"), False),
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # TrueType: many venues refuse matplotlib's usual fonts
     "svg.hashsalt": "textgan-bench",
 }
 
@@ -98,7 +99,7 @@ _FITS = 46
 
 
 def write(boards: Boards, folder: Path) -> list[Path]:
-    """Write every picture as PNG and SVG into a folder; returns their paths."""
+    """Write every picture as PNG, SVG and PDF into a folder; returns their paths."""
     looks = looks_of(boards)
     paths = []
     with matplotlib.rc_context(RC):
@@ -113,7 +114,11 @@ def write(boards: Boards, folder: Path) -> list[Path]:
     return paths
 
 
-_METADATA: Any = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+_METADATA: Any = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 """Without dates and versions of programs."""
 
 

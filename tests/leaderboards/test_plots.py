@@ -40,7 +40,9 @@ def draw(figures: tuple[Figure, Figure], folder: Path) -> list[Path]:
 
 def test_pictures_say_what_they_show_and_are_the_same_twice(figures: tuple[Figure, Figure], tmp_path: Path) -> None:
     first, second = draw(figures, tmp_path / "a"), draw(figures, tmp_path / "b")
-    assert [p.name for p in first] == ["curve.png", "curve.svg", "learning.png", "learning.svg"]
+    assert [p.name for p in first] == [
+        f"{name}.{kind}" for name in ("curve", "learning") for kind in ("png", "svg", "pdf")
+    ]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     said = texts(first[1])
     assert {"real_text (train)", "copy_train", "mle", "seqgan", "T=0.5", "T=1", "matched diversity"} <= set(said)
@@ -51,10 +53,14 @@ def test_pictures_say_what_they_show_and_are_the_same_twice(figures: tuple[Figur
     } <= set(said)
     assert any(text.startswith("leakgan (eval") for text in said)
     assert " _<b>$\\frac{x$&\ufffd" in said
-    said = texts(first[3])
+    said = texts(first[4])
     assert {"seqgan", "mle", "adversarial", "0", "3", "bleu_2 (higher is better)"} <= set(said)
     assert any("dashed: mle at its end, dotted: real text" in text for text in said)
-    for path in (first[0], first[2]):
+    for path in (first[2], first[5]):
+        content = path.read_bytes()
+        assert content.startswith(b"%PDF")
+        assert b"/Type3" not in content
+    for path in (first[0], first[3]):
         pixels = imread(path)
         assert pixels.shape[1] in (round(3.4 * 240), round(7.0 * 240))
         assert pixels[..., :3].min() < 0.1
@@ -75,7 +81,7 @@ def test_every_file_is_named_and_no_name_of_a_task_leaves_the_folder(tmp_path: P
     points = [records.evaluation(temperature=t, bleu_2=t / 2, self_bleu_2=t / 3) for t in (0.5, 1.0)]
     runs = [records.record(m, 0, *points, task="../../x\\y: z", phases=()) for m in ("mle", "seqgan")]
     paths = write(records.tables(tmp_path, *runs), tmp_path / "out" / "plots")
-    assert [p.name for p in paths] == [f"board1--x-y-z-bleu_2-self_bleu_2.{kind}" for kind in ("png", "svg")]
+    assert [p.name for p in paths] == [f"board1--x-y-z-bleu_2-self_bleu_2.{kind}" for kind in ("png", "svg", "pdf")]
     assert sorted(paths) == sorted((tmp_path / "out").rglob("*.*"))
 
 

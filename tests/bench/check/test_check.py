@@ -62,6 +62,7 @@ def failed(model: str, *only: str) -> list[Result]:
 
 RETURNED = 'return {"nll": self.update("mle", -self.log_prob(next(batches)).mean())}'
 NLL = 'self.update("mle", -self.log_prob(next(batches)).mean())'
+OUTPUT = "        self.output = nn.Linear(config.hidden_dim, spec.vocab_size)\n"
 PHASE = 'Phase("mle", self.config.mle_steps, self.mle_step)'
 BLANKED = "return self.blank(torch.cat(drawn, 1))"
 SUMMED = "words.masked_fill(self.after_end(tokens), 0.0).sum(1)"
@@ -190,6 +191,19 @@ MISTAKES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ),
     (
         "no waiting",
+        (
+            OUTPUT,
+            f"{OUTPUT}        layer = nn.TransformerEncoderLayer(config.hidden_dim, 2, batch_first=True)\n"
+            "        self.block = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)\n",
+            STEP,
+            f"{STEP}        seen = self.embedding(next(batches))\n"
+            "        mask = torch.ones(seen.shape[1], seen.shape[1], dtype=torch.bool, device=seen.device).triu(1)\n"
+            "        self.block(seen, mask=mask)\n",
+        ),
+        ("`self.block(seen, mask=mask)`", "inside the library that it calls (transformer.py: ", "`is_causal=True`"),
+    ),
+    (
+        "no waiting",
         (", device=self.output.weight.device)", ")", RETURNED, f"{NLL}\n        self.sample(2)\n        {RETURNED}"),
         ("tensors on two devices", "device=tokens.device"),
     ),
@@ -208,7 +222,7 @@ def test_a_mistake_is_told(number: int, tmp_path: Path) -> None:
 
 
 def test_layers_of_fixed_sizes_are_tried_on_the_task_alone(tmp_path: Path) -> None:
-    window = "        self.output = nn.Linear(config.hidden_dim, spec.vocab_size)\n"
+    window = OUTPUT
     model = write(
         tmp_path, "windows", "likelihood",
         window, f"{window}        self.conv = nn.Conv1d(config.hidden_dim, config.hidden_dim, 5)\n",
