@@ -17,7 +17,7 @@ c(h) its sum and d(h) its number of different words w)
 - Equation 3 is ours: the likelihood of held-out training text is the one criterion that no reported score of samples is
   made of. It is the honest n-gram, and mostly chooses a <= 1.
 - Sentences with labels: n words on, a label is forgotten, so each class has counts of its own. p(y) is the share of its
-  sentences, and p(x | y) is equation 2 of their counts.
+  sentences, and p(x | y) is equation 2 of the counts of the words behind the label.
 - The sharpened n-gram is `sharpen=1.5`, set by hand: a > 1 trades diversity for quality, as LeakGAN does by 1.5 at
   evaluation (CR-Gjx/LeakGAN Synthetic Data/LeakGANModel.py:127-128).
 """
@@ -104,7 +104,8 @@ class NGram(TextGenerator):
         """Draw word by word from equation 2, with a / temperature for a, after the labels (n,) where they are given."""
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
-        return self._counted().sample(n, self.sharpening / temperature, labels)
+        counts, sharpening = self._counted(), self.sharpening / temperature
+        return counts.sample(n, sharpening, labels) if isinstance(counts, _ByClass) else counts.sample(n, sharpening)
 
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """Equation 2 over a sentence, with a / temperature for a: (B, T) -> (B,), nats."""
@@ -187,8 +188,8 @@ class _Counts:
             p[rows[owner], level.words[pair]] += level.counts[pair] / norm[owner]
         return p.log_() * sharpening
 
-    def sample(self, n: int, sharpening: Tensor, first: Tensor | None = None) -> Tensor:
-        """(n, T): drawn word by word, after the first words (n,) where they are given."""
+    def sample(self, n: int, sharpening: Tensor) -> Tensor:
+        """(n, T): drawn word by word."""
         parts = [
             write_words(
                 len(rows),
@@ -196,7 +197,6 @@ class _Counts:
                 (self.history(rows[:, None], 0),),
                 draw=lambda state, _: draw(self.logits(state[0], sharpening))[0],
                 read=lambda words, state, _: (torch.cat([words[:, None], state[0]], 1)[:, : self.order - 1],),
-                prefix=None if first is None else first[rows, None],
             )
             for rows in self._chunks(n)
         ]
@@ -218,12 +218,23 @@ class _Counts:
 
 
 class _ByClass:
-    """Counts of each class apart, from sentences (N, T) that begin with their labels; a class without any has all."""
+    """Counts of each class apart, from sentences (N, T) that begin with their labels; a class without any has all.
+
+    The counts are of the words behind the label, among which no label is.
+    """
 
     def __init__(self, sentences: Tensor, spec: LabelledSpec, order: int) -> None:
         self.spec = spec
-        of_class = [sentences[sentences[:, 0] == label] for label in spec.class_ids]
-        self._counts = [_Counts(own if len(own) else sentences, spec, order) for own in of_class]
+        self._words = spec.vocab_size - len(spec.classes)
+        behind = SequenceSpec(
+            vocab_size=self._words,
+            max_len=spec.max_len - 1,
+            bos_id=spec.bos_id,
+            pad_id=spec.pad_id,
+            eos_id=spec.eos_id,
+        )
+        of_class = [sentences[sentences[:, 0] == label, 1:] for label in spec.class_ids]
+        self._counts = [_Counts(own if len(own) else sentences[:, 1:], behind, order) for own in of_class]
         numbers = torch.tensor([len(own) for own in of_class], device=sentences.device)
         self._log_share = (numbers / numbers.sum().clamp(min=1)).log()
 
@@ -231,18 +242,18 @@ class _ByClass:
         """(n, T): the labels by their shares where they are not given, and the words of each after it."""
         if labels is None:
             labels = self._log_share.exp().multinomial(n, replacement=True) + self.spec.class_ids[0]
-        out = labels.new_zeros(n, self.spec.max_len)
+        out = labels[:, None].repeat(1, self.spec.max_len)
         for label, counts in zip(self.spec.class_ids, self._counts, strict=True):
             places = (labels == label).nonzero().squeeze(1)
             if len(places):
-                out[places] = counts.sample(len(places), sharpening, labels[places])
+                out[places, 1:] = counts.sample(len(places), sharpening)
         return out
 
     def log_prob(self, tokens: Tensor, sharpening: Tensor) -> Tensor:
-        """(B, T) -> (B,): log p(y) + log q of the words after the label; -inf where the first word is no label."""
-        out = self._log_share.new_full((len(tokens),), -math.inf)
+        """(B, T) -> (B,): log p(y) + log q of the words; -inf where the first word is no label, or another one is."""
+        words, out = tokens[:, 1:], self._log_share.new_full((len(tokens),), -math.inf)
+        possible = ~((words >= self._words) & counted(words, self.spec.eos_id)).any(1)
         for label, counts, share in zip(self.spec.class_ids, self._counts, self._log_share, strict=True):
-            places = (tokens[:, 0] == label).nonzero().squeeze(1)
-            own = tokens[places]
-            out[places] = share + counts.log_prob(own, sharpening) - counts.log_prob(own[:, :1], sharpening)
+            places = ((tokens[:, 0] == label) & possible).nonzero().squeeze(1)
+            out[places] = share + counts.log_prob(words[places].clamp(max=self._words - 1), sharpening)
         return out

@@ -160,7 +160,10 @@ def _chains(
 
 
 def _counts(given: Material, order: int) -> _Counts:
-    return _model(given, order, 1.0)._counted()
+    """Of all of the training text, a label being a word like the others."""
+    from baselines.ngram import _Counts
+
+    return _Counts(_model(given, order, 1.0).store.sentences(), given.spec, order)
 
 
 def _model(given: Material, order: int, sharpen: float) -> NGram:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from baselines.common.interface import HasLabelLogProb, HasLogProb, LabelledSpec, Rewriter
+from baselines.common.interface import HasLabelLogProb, HasLabels, HasLogProb, LabelledSpec, Rewriter
 from bench.check.cases import Case, all_sentences, blank, made_up
 from bench.randomness import isolated
 from bench.rewriting.drawing import rewrite
@@ -55,7 +57,8 @@ def check_labels(case: Case) -> str:
 def _check_drawn(case: Case, label: int, sentences: Tensor, probability: Tensor) -> None:
     """Raises ContractError where sentences of a class are not drawn as often as they are probable."""
     with torch.no_grad(), isolated(11):
-        drawn = blank(case.trained.sample(_DRAWN, labels=torch.full((_DRAWN,), label)), case.spec)
+        told = cast("HasLabels", case.trained)
+        drawn = blank(told.sample(_DRAWN, labels=torch.full((_DRAWN,), label)), case.spec)
     _, counts = torch.cat([sentences, drawn]).unique(dim=0, return_counts=True)
     _, order = sentences.unique(dim=0, return_inverse=True)
     expected = torch.zeros(len(counts), dtype=torch.float64)

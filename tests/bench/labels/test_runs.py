@@ -154,6 +154,32 @@ def test_its_scores_are_of_classes(of_files: tuple[Path, RunRecord]) -> None:
     assert record.data_facts["classes"] == 2
 
 
+def test_anybodys_sentences_are_scored_with_their_labels(tmp_path: Path) -> None:
+    """Half of them under the wrong label; one names no class. `explain-score` counts no label as a word."""
+    lines = ["<positive> the soup is good .", "<negative> the soup is good .", "<negative> a waiter is rude ."]
+    lines += ["<positive> a waiter is rude .", "a waiter is rude ."]
+    (tmp_path / "mine.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "words.txt").write_text("\n".join(line.partition("> ")[2] or line for line in lines) + "\n")
+    few = ["--set", "n_train=100", "--set", "n_valid=20", "--set", "n_test=200"]
+
+    def said(*words: str) -> dict[str, object]:
+        result = CliRunner().invoke(app, [words[0], *words[1:], "--json", *few])
+        assert result.exit_code == 0, result.output
+        return dict(json.loads(result.stdout))
+
+    scored = said("score", str(tmp_path / "mine.txt"), "grammar_labels")["files"]
+    assert isinstance(scored, list)
+    values = {key: found["value"] for key, found in scored[0]["scores"].items()}
+    assert values["class_accuracy"] == pytest.approx(2 / 5)
+    assert values["class_unlabelled"] == pytest.approx(1 / 5)
+    assert values["validity"] == 1.0
+    assert values["unique"] == pytest.approx(2 / 5), "the same words under another label are the same sentence"
+    with_labels, without = (
+        said("explain-score", str(tmp_path / f), "grammar_labels") for f in ("mine.txt", "words.txt")
+    )
+    assert with_labels == without
+
+
 @pytest.fixture(scope="module")
 def of_grammar(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
     runs = tmp_path_factory.mktemp("runs")
