@@ -70,11 +70,10 @@ class Transfer(RewriteMetric):
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """The judge, how good it is, and chrF's orders."""
         judge = answers_of(inputs).judge
-        assert judge is not None
         told: dict[str, Setting] = {
-            "judge": judge.name,
-            "judge_sha256": judge.sha256[:12],
-            "judge_accuracy": judge.accuracy,
+            "judge": judge.name if judge else None,
+            "judge_sha256": judge.sha256[:12] if judge else None,
+            "judge_accuracy": judge.accuracy if judge else None,
         }
         return {**told, "chrf": _ORDERS, "samples": len(inputs.samples), "v": self.version}
 
