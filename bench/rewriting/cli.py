@@ -1,4 +1,4 @@
-"""The command `human-ratings`: which metric of rewritten sentences agrees with people, as `docs/human-ratings.md`."""
+"""The commands `rewrite`, and `human-ratings`: which metric of rewritten sentences agrees with people."""
 
 from __future__ import annotations
 

@@ -25,6 +25,14 @@ Ids = NDArray[np.int64]
 class RewritingTask(LabelledTask):
     """A task whose models rewrite sentences: what they are given, and what class it is to have, is the task's."""
 
+    def warnings(self, data: TextData) -> list[str]:
+        """Inputs that stand in train, where they are more than one in a hundred: of real text they are left out."""
+        assert isinstance(data, RewritingText)
+        n, total = data.facts.get("test_sentences_in_train", 0), len(data.input_ids)
+        if not isinstance(n, int) or n <= total / 100:
+            return []
+        return [f"{n:,} test sentences stand in train, and {total:,} are rewritten: a model has seen some of them"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RewritingText(TextData):

@@ -37,6 +37,9 @@ class Transfer(RewriteMetric):
     by_count: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("words",)
 
+    together: ClassVar[bool] = True
+    """None of its scores is shown without the others."""
+
     def keys(self) -> dict[str, Better]:
         """Content alone is no merit: the input itself has all of it."""
         return {"transfer_accuracy": "higher", "transfer_content": "real", "transfer_joint": "higher"}
