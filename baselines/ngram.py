@@ -16,12 +16,15 @@ c(h) its sum and d(h) its number of different words w)
   one symbol that is no word, and nothing is counted after the end token.
 - Equation 3 is ours: the likelihood of held-out training text is the one criterion that no reported score of samples is
   made of. It is the honest n-gram, and mostly chooses a <= 1.
+- Sentences with labels: n words on, a label is forgotten, so each class has counts of its own. p(y) is the share of its
+  sentences, and p(x | y) is equation 2 of the counts of the words behind the label.
 - The sharpened n-gram is `sharpen=1.5`, set by hand: a > 1 trades diversity for quality, as LeakGAN does by 1.5 at
   evaluation (CR-Gjx/LeakGAN Synthetic Data/LeakGANModel.py:127-128).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -35,6 +38,7 @@ from baselines.common.fast.sampling import draw, write_words
 from baselines.common.interface import (
     BaseConfig,
     Batches,
+    LabelledSpec,
     Phase,
     PositiveFloat,
     PositiveInt,
@@ -72,7 +76,7 @@ class NGram(TextGenerator):
         self.store = SentenceStore(spec, batches=config.batches, batch_size=config.batch_size)
         self.sharpening: Tensor
         self.register_buffer("sharpening", torch.tensor(config.sharpen or 1.0))
-        self._counts: _Counts | None = None
+        self._counts: _Counts | _ByClass | None = None
         self.register_load_state_dict_post_hook(lambda model, _: model._forget())
 
     def phases(self) -> Sequence[Phase]:
@@ -89,7 +93,7 @@ class NGram(TextGenerator):
         """Equation 3; the first sentences are held out."""
         sentences = self.store.sentences()
         held_out, rest = sentences.tensor_split([max(1, int(_HELD_OUT * len(sentences)))])
-        counts = _Counts(rest if len(rest) else sentences, self.spec, self.config.order)
+        counts = self._counts_of(rest if len(rest) else sentences)
         grid = torch.tensor(_SHARPENINGS, device=held_out.device)
         totals = torch.stack([counts.log_prob(held_out, a).sum() for a in grid])
         self.sharpening.copy_(grid[totals.argmax()])
@@ -100,7 +104,8 @@ class NGram(TextGenerator):
         """Draw word by word from equation 2, with a / temperature for a, after the labels (n,) where they are given."""
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
-        return self._counted().sample(n, self.sharpening / temperature, labels)
+        counts, sharpening = self._counted(), self.sharpening / temperature
+        return counts.sample(n, sharpening, labels) if isinstance(counts, _ByClass) else counts.sample(n, sharpening)
 
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """Equation 2 over a sentence, with a / temperature for a: (B, T) -> (B,), nats."""
@@ -110,10 +115,15 @@ class NGram(TextGenerator):
         """Equation 2 of the first word of each sentence: (B, T) -> (B,), nats."""
         return self.log_prob(tokens[:, :1], temperature=temperature)
 
-    def _counted(self) -> _Counts:
+    def _counted(self) -> _Counts | _ByClass:
         if self._counts is None:
-            self._counts = _Counts(self.store.sentences(), self.spec, self.config.order)
+            self._counts = self._counts_of(self.store.sentences())
         return self._counts
+
+    def _counts_of(self, sentences: Tensor) -> _Counts | _ByClass:
+        if isinstance(self.spec, LabelledSpec):
+            return _ByClass(sentences, self.spec, self.config.order)
+        return _Counts(sentences, self.spec, self.config.order)
 
     def _forget(self) -> None:
         self._counts = None
@@ -178,8 +188,8 @@ class _Counts:
             p[rows[owner], level.words[pair]] += level.counts[pair] / norm[owner]
         return p.log_() * sharpening
 
-    def sample(self, n: int, sharpening: Tensor, first: Tensor | None = None) -> Tensor:
-        """(n, T): drawn word by word, after the first words (n,) where they are given."""
+    def sample(self, n: int, sharpening: Tensor) -> Tensor:
+        """(n, T): drawn word by word."""
         parts = [
             write_words(
                 len(rows),
@@ -187,7 +197,6 @@ class _Counts:
                 (self.history(rows[:, None], 0),),
                 draw=lambda state, _: draw(self.logits(state[0], sharpening))[0],
                 read=lambda words, state, _: (torch.cat([words[:, None], state[0]], 1)[:, : self.order - 1],),
-                prefix=None if first is None else first[rows, None],
             )
             for rows in self._chunks(n)
         ]
@@ -206,3 +215,45 @@ class _Counts:
 
     def _chunks(self, n: int) -> tuple[Tensor, ...]:
         return torch.arange(n, device=self._unigram.device).split(_ROWS)
+
+
+class _ByClass:
+    """Counts of each class apart, from sentences (N, T) that begin with their labels; a class without any has all.
+
+    The counts are of the words behind the label, among which no label is.
+    """
+
+    def __init__(self, sentences: Tensor, spec: LabelledSpec, order: int) -> None:
+        self.spec = spec
+        self._words = spec.vocab_size - len(spec.classes)
+        behind = SequenceSpec(
+            vocab_size=self._words,
+            max_len=spec.max_len - 1,
+            bos_id=spec.bos_id,
+            pad_id=spec.pad_id,
+            eos_id=spec.eos_id,
+        )
+        of_class = [sentences[sentences[:, 0] == label, 1:] for label in spec.class_ids]
+        self._counts = [_Counts(own if len(own) else sentences[:, 1:], behind, order) for own in of_class]
+        numbers = torch.tensor([len(own) for own in of_class], device=sentences.device)
+        self._log_share = (numbers / numbers.sum().clamp(min=1)).log()
+
+    def sample(self, n: int, sharpening: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, T): the labels by their shares where they are not given, and the words of each after it."""
+        if labels is None:
+            labels = self._log_share.exp().multinomial(n, replacement=True) + self.spec.class_ids[0]
+        out = labels[:, None].repeat(1, self.spec.max_len)
+        for label, counts in zip(self.spec.class_ids, self._counts, strict=True):
+            places = (labels == label).nonzero().squeeze(1)
+            if len(places):
+                out[places, 1:] = counts.sample(len(places), sharpening)
+        return out
+
+    def log_prob(self, tokens: Tensor, sharpening: Tensor) -> Tensor:
+        """(B, T) -> (B,): log p(y) + log q of the words; -inf where the first word is no label, or another one is."""
+        words, out = tokens[:, 1:], self._log_share.new_full((len(tokens),), -math.inf)
+        possible = ~((words >= self._words) & counted(words, self.spec.eos_id)).any(1)
+        for label, counts, share in zip(self.spec.class_ids, self._counts, self._log_share, strict=True):
+            places = ((tokens[:, 0] == label) & possible).nonzero().squeeze(1)
+            out[places] = share + counts.log_prob(words[places].clamp(max=self._words - 1), sharpening)
+        return out

@@ -45,6 +45,8 @@ MARKERS = {
     "diamond-tall": ("d", "♦♢"),
     "triangle-left": ("<", "◄◅"),
     "hexagon2": ("H", "⬣⬡"),
+    "star-triangle-up": ("2", "▴▵"),
+    "star-triangle-down": ("1", "▾▿"),
 }
 """plotly's name -> matplotlib's, and the letters that stand for the marker in text, filled and open."""
 DASHES: dict[str, Any] = {

@@ -8,9 +8,9 @@ from leaderboards.schema import Board, Boards, Curve, Row
 __all__ = ["REWRITING", "headline_curve", "headline_keys", "leading_board", "most_telling"]
 
 _HEADLINE = {
-    "quality": ("bleu_5", "validity", "nll_oracle"),
+    "quality": ("class_accuracy", "bleu_5", "validity", "nll_oracle"),
     "diversity": ("self_bleu_5", "self_bleu_2", "unique"),
-    "both": ("reverse_lm_score", "ms_jaccard_5", "nll_gen_calibrated", "nll_gen"),
+    "both": ("nll_class", "reverse_lm_score", "ms_jaccard_5", "nll_gen_calibrated", "nll_gen"),
 }
 """What a main table shows of each aspect where no curve says it: the first key that the rows have."""
 REWRITING = "transfer_joint"

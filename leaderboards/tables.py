@@ -38,6 +38,8 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("language model of the class wanted", ("target_nll",)),
     ("divergence from the truth, per token", ("kl_to_oracle", "kl_from_oracle")),
     ("likelihood and validity", ("nll_oracle", "nll_oracle_valid", "lm_score", "validity")),
+    ("classes", ("class_accuracy", "class_accuracy_judged", "class_accuracy_worst", "class_unlabelled")),
+    ("inside a class", ("per_class_bleu_2", "per_class_bleu_2_worst", "per_class_bleu_4", "per_class_bleu_4_worst")),
     ("language model of known words", ("lm_score_known", "lm_score_unknown")),
     ("BLEU", ("bleu_2", "bleu_3", "bleu_4", "bleu_5")),
     ("sentence vectors", ("prdc_precision", "prdc_density")),
@@ -45,9 +47,12 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "likelihood, language models, n-gram overlap",
         ("nll_gen", "nll_gen_calibrated", "nll_bound", "reverse_lm_score", "ms_jaccard_2", "ms_jaccard_5"),
     ),
+    ("likelihood given the class", ("nll_class", "nll_class_worst", "kl_class_from_oracle")),
+    ("inside a class", ("per_class_ms_jaccard_4", "per_class_ms_jaccard_4_worst")),
     ("language model of known words", ("reverse_lm_score_known", "reverse_lm_score_unknown")),
     ("sentence vectors", ("prdc_coverage",)),
     ("Self-BLEU", ("self_bleu_2", "self_bleu_3", "self_bleu_4", "self_bleu_5")),
+    ("inside a class", ("per_class_self_bleu_4", "per_class_self_bleu_4_worst")),
     ("repetition", ("distinct_2", "unique", "self_repetition", "compression_ratio", "vendi_ngram")),
     ("sentence vectors", ("prdc_recall", "vendi_embedding")),
     ("entropy of the model", ("nll_own",)),
@@ -59,6 +64,8 @@ MAIN = (
     "kl_to_oracle",
     "kl_from_oracle",
     "nll_oracle",
+    "class_accuracy",
+    "nll_class",
     "nll_gen",
     "nll_gen_calibrated",
     "validity",
@@ -72,6 +79,7 @@ MAIN = (
 _FITS, _WIDE = 5, 7
 """Scores that 120 characters hold beside model, status and seeds; beside model and one short column."""
 _HIDDEN = (
+    *("per_class_ms_jaccard_2", "per_class_ms_jaccard_2_worst", "per_class_self_bleu_2", "per_class_self_bleu_2_worst"),
     *("nll_gen_padded", "nll_gen_temperature", "nll_train_padded", "distinct_1", "distinct_3", "distinct_4"),
     *("ms_jaccard_1", "ms_jaccard_3", "ms_jaccard_4", "novelty_ngram_2", "novelty_ngram_3", "novelty_ngram_4"),
 )

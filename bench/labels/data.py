@@ -15,7 +15,7 @@ from bench.task import Ids, Task, TextData, digest
 from metrics.common.labels import Judge, without_label
 from metrics.common.tokens import Tokens
 
-__all__ = ["LabelledTask", "LabelledText", "classes_of", "label_word"]
+__all__ = ["LabelledTask", "LabelledText", "classes_of", "label_word", "without_labels"]
 
 Labels = NDArray[np.int64]
 
@@ -39,7 +39,7 @@ class LabelledText(TextData):
     @cached_property
     def sha256(self) -> str:
         """With what labels and judge add."""
-        whole: str = TextData.sha256.func(self)
+        whole = super().sha256
         return digest(whole.encode(), "\n".join(self.spec.classes).encode(), self.judge.sha256.encode())
 
     def parted(self, sentences: Tokens) -> tuple[Labels, Tokens]:
@@ -50,6 +50,11 @@ class LabelledText(TextData):
 def classes_of(data: TextData) -> tuple[str, ...]:
     """The names of a task's classes; empty: it has none."""
     return data.spec.classes if isinstance(data, LabelledText) else ()
+
+
+def without_labels(data: TextData, sentences: Tokens) -> Tokens:
+    """Sentences of a task as text: where it has classes, without their labels."""
+    return data.parted(sentences)[1] if isinstance(data, LabelledText) else sentences
 
 
 def label_word(name: str) -> str:

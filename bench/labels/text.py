@@ -68,8 +68,8 @@ def labelled_text(
     if twice := next((name for name in names if name in words), None):
         raise ValueError(f"the text holds the word {twice!r}, which names a class: rename it in the text")
     numbers = range(len(words), len(words) + len(classes))
-    parts = (with_label(*part, numbers) for part in (train, valid, test))
-    found = _text.text_data(*parts, [*words, *names], min_count=min_count)
+    first, second, third = (with_label(*part, numbers) for part in (train, valid, test))
+    found = _text.text_data(first, second, third, [*words, *names], min_count=min_count)
     data = _labels_last(found, names)
     size, k = len(data.vocabulary.words), len(classes)
     spec = LabelledSpec(vocab_size=size, max_len=data.spec.max_len, bos_id=0, pad_id=0, eos_id=0, classes=classes)

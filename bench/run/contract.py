@@ -71,6 +71,7 @@ def check_class(model: type[Any]) -> None:
         ("sample", (None, 1), {"temperature": 1.0}, "def sample(self, n, *, temperature=1.0)"),
         ("log_prob", (None, None), {}, "def log_prob(self, tokens)"),
         ("transfer", (None, None, None), {}, "def transfer(self, tokens, labels)"),
+        ("label_log_prob", (None, None), {}, "def label_log_prob(self, tokens)"),
         ("nll_bound", (None, None), {"draws": 1}, "def nll_bound(self, tokens, *, draws=1)"),
     ]
     for method, arguments, named, right in calls:

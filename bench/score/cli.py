@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column as TableColumn
 
 from bench.config import build_metrics, parse_settings, split_metrics
+from bench.labels.data import without_labels
 from bench.places import check_file, check_folder, command
 from bench.registry import names
 from bench.score.records import LoadedTask
@@ -135,7 +136,8 @@ def explain_command(
             reading = _Reading(file_format, field, column)
             data = reading.load(loadable)
             read = reading.read(paths[0], loadable, data, share_of(f"reading {paths[0].name}"))
-            protocols = explain(texts(read, data.references, loadable.reference_file()))
+            words = without_labels(data, read.tokens), without_labels(data, data.references)
+            protocols = explain(texts(replace(read, tokens=words[0]), words[1], loadable.reference_file()))
         if as_json:
             console.print_json_text(score_report.protocols_as_json(protocols))
         elif as_markdown:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from baselines.common.spec import SequenceSpec
 from bench import registry
+from bench.labels.data import LabelledTask
 from bench.task import Task, TextData, Vocabulary
 from bench.tasks import _text
 from bench.tasks.text_file import BLANK, TextFile
@@ -52,6 +53,11 @@ class Characters(Task):
     def __post_init__(self) -> None:
         """Refuse a source that is neither a text task nor a file."""
         known = [name for name in registry.names("tasks") if name not in ("characters", "text_file", "oracle_lstm")]
+        if self.source in known and issubclass(registry.find("tasks", self.source), LabelledTask):
+            raise ValueError(
+                f"characters: the sentences of {self.source} begin with labels, which are words and no characters; "
+                "take a task without classes, or a text file"
+            )
         if self.source not in known and not Path(self.source).is_file():
             folder = "(a folder) " if Path(self.source).is_dir() else ""
             raise ValueError(

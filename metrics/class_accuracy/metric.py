@@ -90,8 +90,8 @@ class ClassAccuracy(EstimatedMetric):
         """The judge, how often it is right about real text, and a hash of all that it judges by."""
         judge = inputs.judge if isinstance(inputs, LabelledInputs) else None
         of_judge: dict[str, Setting] = {
-            "judge": judge and judge.name,
-            "judge_accuracy": judge and judge.accuracy,
-            "judge_sha256": judge and judge.sha256[:12],
+            "judge": None if judge is None else judge.name,
+            "judge_accuracy": None if judge is None else judge.accuracy,
+            "judge_sha256": None if judge is None else judge.sha256[:12],
         }
         return {**of_judge, **self.counts(inputs), "v": self.version}

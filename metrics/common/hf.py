@@ -195,9 +195,10 @@ class LabelledTextDoor(TextDoor):
         found = keywords.get("posteriors")
         judge = None
         if found is not None:
-            given = np.asarray(found, np.float64)
-            named = str(keywords.get("judge", "given"))
-            judge = Judge(name=named, posteriors=lambda _: given)
+            posteriors = np.asarray(found, np.float64)
+            if posteriors.shape != (len(inputs.samples), max(n, posteriors.shape[-1])):
+                raise ValueError(f"posteriors are a row of {n} classes for each prediction, got {posteriors.shape}")
+            judge = Judge(name=str(keywords.get("judge", "given")), posteriors=lambda _: posteriors)
         classes = tuple(map(str, range(n)))
         with_labels = as_labelled(
             inputs, classes=classes, sample_labels=labels, reference_labels=of_references, judge=judge

@@ -121,6 +121,12 @@ def test_what_is_no_source(source):
         Characters(source=source)
 
 
+@pytest.mark.parametrize("source", ["grammar_labels", "sentence_polarity", "labelled_file"])
+def test_labels_are_no_characters(source):
+    with pytest.raises(ValueError, match=f"the sentences of {source} begin with labels"):
+        Characters(source=source)
+
+
 def test_a_near_name_is_suggested():
     with pytest.raises(ValueError, match="did you mean 'image_coco'"):
         Characters(source="image_cocoa")
