@@ -5,19 +5,19 @@ ICCV 2017, https://arxiv.org/abs/1703.10593. For text as in Style Transformer: U
 Disentangled Latent Representation, Dai, Liang, Qiu, Huang, ACL 2019, https://arxiv.org/abs/1905.05621
 
 **Equations** (x a real sentence of class s, k another class; G(x, k) the rewritten sentence, D_k(x) the critic's output
-for class k; numbers of the papers in brackets)
+for class k; numbers are those of Zhu et al.)
 
-1. one network for every direction: G(x, k), told the class [Dai et al., section 3.1: f(x, s)]
-2. words: y = G(x, k) drawn place by place from softmax(o), one-hot, with the gradient of softmax(beta (o + g))
-   [Dai et al., section 3.4, "Gradient of discrete samples"; there softmax(o) itself]
-3. critic: 1/2 mean (D_s(x) - 1)^2 + 1/4 mean D_k(y)^2 + 1/4 mean D_k(x)^2 [Zhu et al., equation 1 with the squares of
-   section 4; the last term, a real sentence under another class, by Dai et al., algorithm 1]
-4. adversarial loss of G: 1/2 mean (D_k(y) - 1)^2 [Zhu et al., equation 1 so]
-5. cycle consistency: -mean log p(x | G(y, s)) [Zhu et al., equation 2, for which words have a likelihood in the place
-   of a distance; Dai et al., equation 4]
-6. identity: -mean log p(x | G(x, s)) [Zhu et al., section 5.2, L_identity; Dai et al., equation 3]
-7. loss of G: (4) + lambda_cycle (5) + lambda_identity (6) [Zhu et al., equation 3]
-8. before that, G learns equation 6 for all classes wanted, so that it begins as a copy [Dai et al. train (3) first]
+1. one network for every direction: G(x, k), told the class [Dai et al.: f(x, s)]
+2. words: y = G(x, k) drawn place by place from softmax(o), one-hot, with the gradient of softmax(beta (o + g)), g
+   Gumbel noise
+3. critic: 1/2 mean (D_s(x) - 1)^2 + 1/4 mean D_k(y)^2 + 1/4 mean D_k(x)^2 [equation 1 with the squares of section 4;
+   the last term, a real sentence under another class, as the conditional discriminator of Dai et al., algorithm 1]
+4. adversarial loss of G: 1/2 mean (D_k(y) - 1)^2 [equation 1 so; Dai et al.: style controlling]
+5. cycle consistency: -mean log p(x | G(y, s)) [equation 2, for words a likelihood in the place of a distance; Dai et
+   al.: cycle reconstruction]
+6. identity: -mean log p(x | G(x, s)) [L_identity of section 5.2; Dai et al.: self reconstruction]
+7. loss of G: (4) + lambda_cycle (5) + lambda_identity (6) [equation 3]
+8. before that, G learns equation 6 for all classes wanted, so that it begins as a copy
 
 **Differences** (released code: junyanz/pytorch-CycleGAN-and-pix2pix, fastnlp/style-transformer)
 

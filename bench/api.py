@@ -185,6 +185,16 @@ class TrainedModel:
         texts = Tokens.from_rows(ids if label is None else ids[:, 1:], self.data.spec.eos_id)
         return [self.task.detokenize(sentence) for sentence in self.data.vocabulary.sentences(texts)]
 
+    def rewrite(self, sentences: Sequence[str], label: str, *, own: str | None = None, seed: int = 0) -> list[str]:
+        """Sentences, as people write them, each rewritten into the class `label`; `own`: the class that they have.
+
+        Without `own` it is the class after `label`, the only other one of two. Raises ValueError where the run is of no
+        model that rewrites, or a class is not among its own.
+        """
+        from bench.rewriting.drawing import rewrite_texts
+
+        return rewrite_texts(self.model, self.data, self.task, sentences, label, own=own, seed=seed)
+
 
 def load(folder: Path | str, *, model: str | None = None, task: str | None = None, device: str = "cpu") -> TrainedModel:
     """The trained model of a run's folder. Raises ValueError if the run is not finished or holds no weights.

@@ -29,7 +29,7 @@ from bench.record import with_settings
 from bench.registry import Kind, find, first_line, is_file, names, suggest
 from bench.reproduce.cli import reproduce_command
 from bench.reproduce.presets import preset_names
-from bench.rewriting.cli import human_ratings_command
+from bench.rewriting.cli import human_ratings_command, rewrite_command
 from bench.run_folder import find_starts
 from bench.run_settings import MOST_HEAT, MOST_SENTENCES
 from bench.score.cli import explain_command, score_command
@@ -369,6 +369,14 @@ app.command(
 app.command("explain-score")(explain_command)
 app.command("attack")(attack_command)
 app.command("doctor")(doctor_command)
+app.command(
+    "rewrite",
+    epilog=examples(
+        "bench",
+        "rewrite runs/rewriting_file-cycle_gan-0-1a2b3c4d5e6f --label positive",
+        "rewrite runs/rewriting_file-cycle_gan-0-1a2b3c4d5e6f my_reviews.txt --label positive -n 100",
+    ),
+)(rewrite_command)
 app.command("human-ratings")(human_ratings_command)
 app.command(
     "reproduce",

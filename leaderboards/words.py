@@ -44,6 +44,8 @@ def _own_text(config: Mapping[str, Any]) -> list[str]:
 _TASKS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "grammar": lambda _: ["Small English grammar"],
     "grammar_labels": lambda _: ["Grammar of opinions in two classes"],
+    "grammar_transfer": lambda _: ["Opinions to be turned round"],
+    "yelp_transfer": lambda config: ["Yelp sentences to be rewritten", f"{config.get('split')} split"],
     "sentence_polarity": lambda config: ["Film reviews in two classes", f"at most {config.get('max_words')} words"],
     "image_coco": _corpus("COCO captions"),
     "emnlp_news": _corpus("EMNLP 2017 news"),

@@ -88,13 +88,19 @@ def _name(record: RunRecord) -> str:
 
 
 def _main_keys(resolved: Resolved, record: RunRecord) -> list[str]:
-    """A score of each metric of the run: that of its name, else the last, which of n-grams is of the highest order."""
+    """A score of each metric of the run: that of its name, else the last, which of n-grams is of the highest order.
+
+    All of a metric whose scores say something only beside one another.
+    """
     final = record.final()
-    last: dict[str, str] = {}
+    chosen: dict[str, list[str]] = {}
+    together = {metric.name for metric in resolved.metrics if getattr(metric, "together", False)}
     for key, score in (final.scores if final else {}).items():
-        if last.get(score.metric) != score.metric:
-            last[score.metric] = key
-    return [last[metric.name] for metric in resolved.metrics if metric.name in last][:_MOST_SCORES]
+        if score.metric in together:
+            chosen.setdefault(score.metric, []).append(key)
+        elif chosen.get(score.metric) != [score.metric]:
+            chosen[score.metric] = [key]
+    return [key for metric in resolved.metrics for key in chosen.get(metric.name, ())][:_MOST_SCORES]
 
 
 def _cell(scores: Sequence[Score], reference: Sequence[Score]) -> str:

@@ -1,4 +1,4 @@
-"""The command `human-ratings`: which metric of rewritten sentences agrees with people, as `docs/human-ratings.md`."""
+"""The commands `rewrite`, and `human-ratings`: which metric of rewritten sentences agrees with people."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
-from bench.places import PAPER, check_target, command
+from bench.places import PAPER, check_file, check_folder, check_target, command
 from bench.record import write_atomic
+from bench.registry import suggest
+from bench.streams import shown
 from bench.terminal import UserErrors, console
 
 if TYPE_CHECKING:
     from bench.rewriting.ratings import Agreement, Rated
+    from bench.task import Task, TextData
 
-__all__ = ["RESAMPLES", "human_ratings_command", "report"]
+__all__ = ["RESAMPLES", "human_ratings_command", "report", "rewrite_command"]
 
 RESAMPLES = 200
 """Of the bootstrap: the ends of an interval move by a hundredth."""
@@ -37,6 +41,51 @@ _KINDS = {
 }
 
 Table = Mapping[str, Mapping[str, Mapping[str, "Agreement"]]]
+
+
+def rewrite_command(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run of a model that rewrites.")],
+    label: Annotated[str, typer.Option(help="The class that the sentences are to have, as positive.")],
+    texts: Annotated[
+        Path | None, typer.Argument(help="Sentences, one a line. Default: the test sentences of the run's task.")
+    ] = None,
+    own: Annotated[str | None, typer.Option("--from", help="The class that they have; of two, the other one.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Sentences, at most.")] = 20,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    model: Annotated[
+        str | None, typer.Option(help="Of a run of your own model: its file, my_gan.py:MyGAN. A record's is not run.")
+    ] = None,
+) -> None:
+    """Sentences rewritten into another class by a trained model: each, and below it what it became."""
+    from itertools import islice
+
+    from bench.api import load
+    from bench.text.line_files import read_lines
+
+    with UserErrors():
+        check_folder(run, "rewrite")
+        if texts is not None:
+            check_file(texts)
+        trained = load(run, model=model)
+        if texts is None:
+            given = _asked(trained.data, trained.task, label, n)
+        else:
+            given = [line.strip() for line in islice((line for line in read_lines(texts) if line.strip()), n)]
+        for sentence, answer in zip(given, trained.rewrite(given, label, own=own, seed=seed), strict=True):
+            console.print_document(
+                shown(f"{sentence}\n  -> {answer}") if console.is_terminal else f"{sentence}\t{answer}"
+            )
+
+
+def _asked(data: TextData, task: Task, label: str, n: int) -> list[str]:
+    """The first n inputs of a task of rewriting that are wanted in a class; ValueError where there are none."""
+    from bench.rewriting.data import RewritingText
+
+    if not isinstance(data, RewritingText) or label not in data.spec.classes:
+        classes = data.spec.classes if isinstance(data, RewritingText) else ()
+        raise ValueError(f"no class {label!r}; {suggest(label, classes)}" if classes else "this text has no classes")
+    rows = [i for i, k in enumerate(data.references.wanted) if k == data.spec.classes.index(label)][:n]
+    return data.vocabulary.sentences(data.references.inputs.select(np.array(rows, np.int64)))
 
 
 def human_ratings_command(

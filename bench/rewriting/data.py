@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.common.spec import LabelledSpec
-from bench.labels.data import LabelledTask
+from bench.labels.data import LabelledTask, LabelledText
 from bench.task import TextData, digest, rows
 from metrics.common.labels import with_label, without_label
 from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
-__all__ = ["RewritingTask", "RewritingText", "input_rows"]
+__all__ = ["RewritingTask", "RewritingText", "input_rows", "rewriting_text"]
 
 Ids = NDArray[np.int64]
 
@@ -23,6 +24,14 @@ Ids = NDArray[np.int64]
 @dataclass(frozen=True, kw_only=True)
 class RewritingTask(LabelledTask):
     """A task whose models rewrite sentences: what they are given, and what class it is to have, is the task's."""
+
+    def warnings(self, data: TextData) -> list[str]:
+        """Inputs that stand in train, where they are more than one in a hundred: of real text they are left out."""
+        assert isinstance(data, RewritingText)
+        n, total = data.facts.get("test_sentences_in_train", 0), len(data.input_ids)
+        if not isinstance(n, int) or n <= total / 100:
+            return []
+        return [f"{n:,} test sentences stand in train, and {total:,} are rewritten: a model has seen some of them"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +65,37 @@ class RewritingText(TextData):
         named = "\n".join((*answers.names, judge, str(answers.right)))
         texts = [part for text in (answers.inputs, *answers.class_text) for part in (text.flat, text.offsets)]
         return digest(whole.encode(), named.encode(), self.input_ids, answers.wanted, *texts)
+
+
+def rewriting_text(text: LabelledText, chosen: Ids, class_text: Sequence[Tokens], unknown: int | None) -> RewritingText:
+    """The chosen test sentences as inputs, each wanted in the class after its own, the first after the last.
+
+    Where the task can translate, its translations are the right answers; elsewhere nobody wrote any. `unknown`: the id
+    of words that are not in the vocabulary.
+    """
+    own, inputs = text.parted(text.references.select(chosen))
+    wanted = (own + 1) % len(text.spec.classes)
+    answers = Answers.of(
+        inputs,
+        wanted,
+        text.spec.classes,
+        [] if text.translate is None else [text.translate(inputs, wanted)],
+        right=text.translate is not None,
+        judge=text.judge,
+        class_text=class_text,
+    )
+    ids = input_rows(inputs, own, text.spec, unknown)
+    return RewritingText(
+        spec=text.spec,
+        vocabulary=text.vocabulary,
+        train=text.train,
+        valid=text.valid,
+        test=ids,
+        references=answers,
+        input_ids=ids,
+        is_valid=text.is_valid,
+        facts={**{key: value for key, value in text.facts.items() if key != "classes"}, "inputs": len(inputs)},
+    )
 
 
 def input_rows(inputs: Tokens, labels: Ids, spec: LabelledSpec, unknown: int | None) -> Ids:

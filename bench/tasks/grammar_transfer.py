@@ -15,11 +15,10 @@ import numpy as np
 from annotated_types import Gt, Le
 
 from bench.labels.data import LabelledText
-from bench.rewriting.data import RewritingTask, RewritingText, input_rows
+from bench.rewriting.data import RewritingTask, rewriting_text
 from bench.task import MOST_SENTENCES, TextData
 from bench.tasks.grammar_labels import CLASSES, GrammarLabels
 from metrics.common.labels import of_class, without_label
-from metrics.common.rewriting import Answers
 
 __all__ = ["GrammarTransfer"]
 
@@ -66,28 +65,7 @@ class GrammarTransfer(RewritingTask):
         """The sentences, and for each test sentence with an opinion its counterpart."""
         text = self._labelled.load()
         assert isinstance(text, LabelledText)
-        assert text.translate is not None
-        own, inputs = text.parted(text.references)
+        _, inputs = text.parted(text.references)
         chosen = np.flatnonzero((text.judge.posteriors(inputs) > 0).sum(axis=1) == 1)
-        own, inputs = own[chosen], inputs.select(chosen)
-        wanted = len(CLASSES) - 1 - own
         labels, training = without_label(text.training, text.spec.class_ids)
-        return RewritingText(
-            spec=text.spec,
-            vocabulary=text.vocabulary,
-            train=text.train,
-            valid=text.valid,
-            test=text.test[chosen],
-            references=Answers.of(
-                inputs,
-                wanted,
-                CLASSES,
-                [text.translate(inputs, wanted)],
-                right=True,
-                judge=text.judge,
-                class_text=[of_class(training, labels, k) for k in range(len(CLASSES))],
-            ),
-            input_ids=input_rows(inputs, own, text.spec, None),
-            is_valid=text.is_valid,
-            facts={**{key: value for key, value in text.facts.items() if key != "classes"}, "inputs": len(inputs)},
-        )
+        return rewriting_text(text, chosen, [of_class(training, labels, k) for k in range(len(CLASSES))], None)

@@ -28,7 +28,7 @@ from bench.text.line_files import read_lines
 from bench.text.sample_files import sentences_of
 from metrics.common.tokens import Tokens
 
-__all__ = ["LabelledFile"]
+__all__ = ["LabelledFile", "read_texts"]
 
 Share = Annotated[float, Interval(gt=0, lt=1)]
 _SEED = 2017  # of the split
@@ -36,7 +36,7 @@ _NAME = re.compile(r"[^\s<>=,]+")
 _FORM = 'texts="negative=neg.txt positive=pos.txt"'
 
 
-def _texts(value: Any) -> Any:
+def read_texts(value: Any) -> Any:
     """`negative=neg.txt positive=pos.txt`, parted by blanks or commas, as a table; a table as it is."""
     if not isinstance(value, str):
         return value
@@ -54,7 +54,7 @@ def _texts(value: Any) -> Any:
 class LabelledFile(LabelledTask):
     """Sentences of yours in two or more classes, words between blanks. Files may be compressed (`.gz`)."""
 
-    texts: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
+    texts: Annotated[dict[str, str] | None, BeforeValidator(read_texts)] = None
     """`label=path` for each class, between blanks."""
     path: str | None = None
     """Or one file with a label, a tabulator and a sentence in each line."""

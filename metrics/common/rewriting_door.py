@@ -20,10 +20,10 @@ Sentence = str | Sequence[str]
 
 
 class RewriteDoor(TextDoor):
-    """Prediction i answers `inputs[i]`; `references` are one list for each person who answered all inputs."""
+    """Prediction i answers `inputs[i]`; `answers` are one list for each person who answered all inputs."""
 
     takes = (
-        "predictions=, inputs=, wanted= (a class for each), references= (a list for each person), judge=, "
+        "predictions=, inputs=, wanted= (a class for each), answers= (a list for each person), judge=, "
         "class_corpora=, right=, tokenizer="
     )
 
@@ -33,7 +33,7 @@ class RewriteDoor(TextDoor):
         predictions: Sequence[Sentence],
         inputs: Sequence[Sentence] | None = None,
         wanted: Sequence[str] | None = None,
-        references: Sequence[Sequence[Sentence]] = (),
+        answers: Sequence[Sequence[Sentence]] = (),
         judge: Callable[[list[str]], str] | None = None,
         class_corpora: dict[str, Iterable[Sentence]] | None = None,
         right: bool = False,
@@ -51,16 +51,16 @@ class RewriteDoor(TextDoor):
         texts = class_corpora or {}
         names = sorted({*wanted, *texts})
         samples = tokens(predictions)
-        answers = Answers.of(
+        belonging = Answers.of(
             tokens(inputs),
             np.array([names.index(name) for name in wanted], np.int64),
             names,
-            [tokens(one) for one in references],
+            [tokens(one) for one in answers],
             right=right,
             judge=_judge(judge, names, numbering),
             class_text=[tokens(texts[name]) for name in names] if texts else (),
         )
-        return self._scores(MetricInputs(samples=samples, references=answers, words=list(numbering)), keywords)
+        return self._scores(MetricInputs(samples=samples, references=belonging, words=list(numbering)), keywords)
 
 
 def _judge(told: Callable[[list[str]], str] | None, names: Sequence[str], numbering: dict[str, int]) -> Judge | None:
@@ -74,4 +74,4 @@ def _judge(told: Callable[[list[str]], str] | None, names: Sequence[str], number
         return (said[:, None] == np.array(names, object)).astype(np.float64)
 
     name = getattr(told, "__qualname__", type(told).__name__)
-    return Judge(name=name, posteriors=posteriors, accuracy=float("nan"), sha256="")
+    return Judge(name=name, posteriors=posteriors)

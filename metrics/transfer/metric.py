@@ -37,6 +37,9 @@ class Transfer(RewriteMetric):
     by_count: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("words",)
 
+    together: ClassVar[bool] = True
+    """None of its scores is shown without the others."""
+
     def keys(self) -> dict[str, Better]:
         """Content alone is no merit: the input itself has all of it."""
         return {"transfer_accuracy": "higher", "transfer_content": "real", "transfer_joint": "higher"}
@@ -70,11 +73,10 @@ class Transfer(RewriteMetric):
     def settings(self, inputs: MetricInputs) -> dict[str, Setting]:
         """The judge, how good it is, and chrF's orders."""
         judge = answers_of(inputs).judge
-        assert judge is not None
         told: dict[str, Setting] = {
-            "judge": judge.name,
-            "judge_sha256": judge.sha256[:12],
-            "judge_accuracy": judge.accuracy,
+            "judge": judge.name if judge else None,
+            "judge_sha256": judge.sha256[:12] if judge else None,
+            "judge_accuracy": judge.accuracy if judge else None,
         }
         return {**told, "chrf": _ORDERS, "samples": len(inputs.samples), "v": self.version}
 

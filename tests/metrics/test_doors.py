@@ -80,6 +80,8 @@ for name in given["metrics"]:
     columns = {"predictions": ids, "references": ids, **likelihoods, "eos_id": 0} if name.startswith("nll") else text
     if name in ("class_accuracy", "per_class"):
         columns = {**text, **given["labelled"]}
+    if name in given["rewriting_metrics"]:
+        columns = {**text, **given["rewriting"], "judge": lambda words: "positive" if "man" in words else "negative"}
     keywords = {**columns, "is_valid": lambda words: len(words) == 2}
     try:
         results[name] = evaluate.load(f"metrics/{name}").compute(**keywords)
@@ -137,6 +139,14 @@ def results(tmp_path_factory) -> dict[str, dict]:
     given = {"samples": SAMPLES, "references": REFERENCES, "training": TRAINING, "metrics": METRICS}
     given["may_be_absent"] = SEMANTIC
     given["labelled"] = {"labels": [0, 1, 0, 1, 0], "reference_labels": [0, 1, 1], "posteriors": [[0.9, 0.1]] * 5}
+    given["rewriting_metrics"] = ["exact_match", "input_bleu", "reference_bleu", "target_nll", "transfer"]
+    given["rewriting"] = {
+        "inputs": SAMPLES[::-1],
+        "wanted": ["negative", "positive"] * 2 + ["negative"],
+        "answers": [SAMPLES],
+        "right": True,
+        "class_corpora": {"negative": TRAINING, "positive": REFERENCES},
+    }
     given["no_sentences"], given["no_ids"] = ([wrong for wrong, _ in each] for each in (NO_SENTENCES, NO_IDS))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path_factory.mktemp("hf_home"))}
     command = [sys.executable, "-c", LOAD_ALL, json.dumps(given)]

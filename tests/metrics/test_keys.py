@@ -25,6 +25,7 @@ from metrics.ngram_jsd import NgramJsd
 HIGHER = "bleu_2 bleu_3 bleu_4 bleu_5 chrf corpus_bleu_2 corpus_bleu_3 corpus_bleu_4 corpus_bleu_5 mauve ms_jaccard_1"
 HIGHER += " ms_jaccard_2 ms_jaccard_3 ms_jaccard_4 ms_jaccard_5 prdc_coverage prdc_density prdc_precision prdc_recall"
 HIGHER += " validity"
+HIGHER += " exact_match reference_bleu reference_bleu_first reference_bleu_others transfer_accuracy transfer_joint"
 HIGHER += "".join(
     f" per_class_{key}_{n}{of}" for key in ("bleu", "ms_jaccard") for n in (2, 4) for of in ("", "_worst")
 )
@@ -44,6 +45,7 @@ REAL += " frechet_embedding_distance_floor mauve_ceiling mauve_spread nearest_tr
 REAL += " ngram_entropy_3 ngram_entropy_4 novelty novelty_ngram_2 novelty_ngram_3 novelty_ngram_4 train_overlap"
 REAL += " compression_ratio lm_score_known lm_score_unknown novelty_gap_1 novelty_gap_2 novelty_gap_3 novelty_gap_4"
 REAL += " novelty_gap_5 reverse_lm_score_unknown self_repetition vendi_embedding vendi_ngram"
+REAL += " input_bleu target_nll transfer_content"
 REAL += " class_accuracy class_accuracy_judged class_accuracy_worst"
 REAL += "".join(f" per_class_self_bleu_{n}{of}" for n in (2, 4) for of in ("", "_worst"))
 REAL += " train_overlap_copied train_overlap_words unique zipf"
@@ -210,7 +212,7 @@ def test_every_ranked_key_says_what_it_can_see_and_where_its_target_lies() -> No
         key for key in meanings if key.startswith(("novelty", "bleu_train", "train_overlap", "nearest_train"))
     }
     beyond = {key for key, meaning in meanings.items() if meaning.better == "real" and meaning.side == "lower"}
-    likelihoods = {"lm_score", "lm_score_known", "nll_oracle", "nll_oracle_valid"}
+    likelihoods = {"lm_score", "lm_score_known", "nll_oracle", "nll_oracle_valid", "target_nll"}
     per_class = {f"per_class_self_bleu_{n}{of}" for n in (2, 4) for of in ("", "_worst")}
     assert beyond == likelihoods | {f"self_bleu_{n}" for n in (2, 3, 4, 5)} | per_class
     assert {meanings[key].aspect for key in ("nll_gen", "reverse_lm_score", "reverse_lm_score_known")} == {"both"}

@@ -30,6 +30,7 @@ def test_there_is_one_for_every_model_on_every_data_set_and_for_the_controls() -
     expected |= {"wgan_gp-characters", "constant_reward-oracle20", "texygen-image_coco"}
     expected |= {"real_text-oracles", "real_text-image_coco", "rankgan-oracle20", "rankgan-image_coco"}
     expected |= {"sentigan-oracle20", "scheduled_sampling-oracle20", "pg_bleu-oracle20"}
+    expected |= {"dualrl-yelp"}
     assert set(preset_names()) == expected
 
 
