@@ -9,8 +9,8 @@
     tgb.load("runs/grammar-seqgan-0-…").sample(5, temperature=0.8)              # a finished run
 
 For the authors of models: `TextGenerator`, `BaseConfig`, `Phase`, `Batches`, `SequenceSpec`, `LabelledSpec`,
-`HasLogProb`, `HasNllBound`, `HasLabels`, `HasLabelLogProb`, types for settings. A file that imports these from here
-runs wherever the package does. `docs/api.md` describes everything.
+`HasLogProb`, `HasNllBound`, `HasLabels`, `HasLabelLogProb`, `Rewriter`, types for settings. A file that imports these
+from here runs wherever the package does. `docs/api.md` describes everything.
 
 Names are looked up when they are used, so that importing this loads neither torch nor pandas.
 """
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Phase,
         PositiveFloat,
         PositiveInt,
+        Rewriter,
         SequenceSpec,
         TextGenerator,
     )
@@ -54,6 +55,7 @@ __all__ = [
     "Phase",
     "PositiveFloat",
     "PositiveInt",
+    "Rewriter",
     "RunRecord",
     "Score",
     "SequenceSpec",
@@ -71,7 +73,7 @@ __all__ = [
 _HOMES = {
     "baselines.common.interface": (
         *("BaseConfig", "Batches", "HasLogProb", "HasNllBound", "NonNegativeFloat", "Phase"),
-        *("HasLabelLogProb", "HasLabels", "LabelledSpec", "PositiveFloat", "PositiveInt"),
+        *("HasLabelLogProb", "HasLabels", "LabelledSpec", "PositiveFloat", "PositiveInt", "Rewriter"),
         *("SequenceSpec", "TextGenerator"),
     ),
     "bench.api": ("TrainedModel", "load", "read_records", "run", "score"),
