@@ -105,7 +105,8 @@ def describe_suite(name: str) -> str:
         label = f"{row.notes.label}: " if row.notes.label else ""
         seeds = ", ".join(str(config.seed) for config in row.configs)
         lines.append(f"  {label}{what}, scale {first.scale}, seed{'s' * (len(row.configs) > 1)} {seeds}")
-    lines += [f"  scored: {text.name} on {text.task}" for text in (*suite.samples, *suite.rewritten)]
+    lines += [f"  scored: {text.name} on {text.task}" for text in suite.samples]
+    lines += [f"  scored: {text.name} on {text.task}" for text in suite.rewritten]
     lines += [f"  scored: real text on {text.task}" for text in suite.real_text]
     given = command("bench", "reproduce", path.stem) if preset else command("bench", "suite", Path(name))
     lines.append(f"{'Compared with what was published' if preset else 'All of it'}: {given}")

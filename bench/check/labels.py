@@ -29,8 +29,8 @@ def check_labels(case: Case) -> str:
     model, spec = case.trained, case.spec
     assert isinstance(spec, LabelledSpec)
     if isinstance(model, Rewriter):
-        given = made_up(spec, 50)
-        rewrite(model, given, (given[:, 0] - spec.class_ids[0] + 1) % len(spec.classes), seed=3)  # raises in words
+        inputs = made_up(spec, 50)
+        rewrite(model, inputs, (inputs[:, 0] - spec.class_ids[0] + 1) % len(spec.classes), seed=3)  # raises in words
         return "rewrites: each answer begins with the label that is wanted"
     draw(model, 50, seed=3)  # raises in words, where a label is not heeded
     with torch.no_grad():

@@ -261,7 +261,8 @@ def read_preset(name: str) -> Preset:
     trained = read_rows(path, suite)
     try:
         rows: list[PresetRow] = _with_controls([(row.notes, _of_runs(row)) for row in trained])
-        rows += [_scored(text.name, text) for text in (*suite.samples, *suite.rewritten)]
+        files: tuple[SamplesFile | Rewritten, ...] = (*suite.samples, *suite.rewritten)
+        rows += [_scored(text.name, text) for text in files]
         rows += [_scored("real text", text) for text in suite.real_text]
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path}: {error.args[0]}") from error

@@ -59,7 +59,7 @@ class RewritingText(TextData):
     @cached_property
     def sha256(self) -> str:
         """With what the inputs, the classes wanted and the judge add."""
-        whole: str = TextData.sha256.func(self)
+        whole = super().sha256
         answers = self.references
         judge = "" if answers.judge is None else answers.judge.sha256
         named = "\n".join((*answers.names, judge, str(answers.right)))

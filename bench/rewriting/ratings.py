@@ -71,14 +71,14 @@ def read_ratings(path: Path, systems: Mapping[str, Sequence[Path]]) -> Rated:
     inputs, outputs, by, group, ratings = [], [], [], [], []
     with path.open(encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file)):
-            given, written = (
+            originals, rewritten = (
                 [" ".join(part.split()) for part in row[f"Input.{name}"].split("\t")] for name in ("origs", "mods")
             )
             for i in range(_OUTPUTS):
-                if (names := wrote.get((given[i], written[i]))) is None:
+                if (names := wrote.get((originals[i], rewritten[i]))) is None:
                     continue
-                inputs.append(given[i])
-                outputs.append(written[i])
+                inputs.append(originals[i])
+                outputs.append(rewritten[i])
                 by.append(tuple(names))
                 group.append(number)
                 ratings.append([int(row[f"Answer.{what}-{i}"].rpartition("=")[2]) for what in ASKED])

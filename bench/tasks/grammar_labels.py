@@ -266,7 +266,7 @@ class _Exact:
 
     def is_valid(self, texts: Tokens) -> NDArray[np.bool_]:
         """Which texts one of the classes can write."""
-        possible: NDArray[np.bool_] = np.isfinite(self.opinions.log_prob(self._words(texts))).any(axis=1)
+        possible: NDArray[np.bool_] = np.any(np.isfinite(self.opinions.log_prob(self._words(texts))), axis=1)
         return possible
 
     def posteriors(self, texts: Tokens) -> Floats:

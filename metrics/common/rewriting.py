@@ -56,9 +56,9 @@ class Answers(Tokens):
         shown: int = 0,
     ) -> Answers:
         """Raises ValueError where the numbers of sentences or classes do not agree."""
-        for what, text in (("wanted classes", wanted), *(("answers", one) for one in sets)):
-            if len(text) != len(inputs):
-                raise ValueError(f"there are {len(inputs):,} inputs and {len(text):,} {what}: one for each is expected")
+        for what, n in (("wanted classes", len(wanted)), *(("answers", len(one)) for one in sets)):
+            if n != len(inputs):
+                raise ValueError(f"there are {len(inputs):,} inputs and {n:,} {what}: one for each is expected")
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(names):
             raise ValueError(f"wanted classes are 0 to {len(names) - 1}, got {wanted.min()} to {wanted.max()}")
         if class_text and len(class_text) != len(names):

@@ -27,7 +27,7 @@ class RewriteDoor(TextDoor):
         "class_corpora=, right=, tokenizer="
     )
 
-    def _compute(  # type: ignore[override]
+    def _compute(
         self,
         *,
         predictions: Sequence[Sentence],
