@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from leaderboards.evidence import How
 from leaderboards.formats import plain
+from leaderboards.rows import ANSWERS
 from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards
 from leaderboards.statistics import front_keys
 from leaderboards.tables import is_best
@@ -80,7 +81,9 @@ def _of_rows(boards: Boards) -> Iterator[str]:
             "scale small (or smoke): settings reduced to minutes on one core. Such a board compares its own rows at "
             "these budgets and decides nothing about a published number."
         )
-    if REAL_TEXT in models:
+    if any(row.label == ANSWERS for row in rows):
+        yield f"{ANSWERS}: what people wrote, or the one right answer where there is one, in place of a model's."
+    if any(row.model == REAL_TEXT and row.label != ANSWERS for row in rows):
         yield "real_text (train): training sentences in place of samples: what a perfect copy of them gets."
     if HELD_OUT_TEXT in models:
         yield (

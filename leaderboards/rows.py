@@ -27,6 +27,7 @@ from leaderboards.schema import (
 )
 
 __all__ = [
+    "ANSWERS",
     "best_known",
     "choose_baseline",
     "labels",
@@ -43,6 +44,8 @@ __all__ = [
 
 PRETRAINING = ("mle", "pretraining")
 """Names of the phase that ends pre-training of the generator; leakgan's trains its discriminator in turn with it."""
+ANSWERS = "answers of the task"
+"""What the row of real text is called where sentences are rewritten."""
 _NAMES = {REAL_TEXT: "real_text (train)", HELD_OUT_TEXT: "real_text (test)"}
 """How the rows of real text are called: by whose sentences they hold."""
 
@@ -102,7 +105,7 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
         source = record.model_code if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
-        label = with_settings(_NAMES.get(record.model, record.model), settings | run_variant(record))
+        label = with_settings(_name(record), settings | run_variant(record))
         found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     count = Counter(found)
@@ -322,6 +325,13 @@ def mark_as_recorded(board: Board) -> None:
 
 def _any_recorded(row: Row, keys: Iterable[str]) -> bool:
     return any(key in means and means[key].as_recorded for means in row.sweep.values() for key in keys)
+
+
+def _name(record: RunRecord) -> str:
+    """The model's name, or what real text is: sentences of the task, or the answers of people to its inputs."""
+    if record.model == REAL_TEXT and any(REWRITING in e.scores for e in record.evaluations):
+        return ANSWERS
+    return _NAMES.get(record.model, record.model)
 
 
 def _has_errors(record: RunRecord, evaluation: Evaluation | None) -> bool:
