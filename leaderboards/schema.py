@@ -42,6 +42,8 @@ REFERENCES = (
     "constant_reward",
     "shuffled_labels",
     "one_label",
+    "copy_input",
+    "nearest_other",
 )
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
