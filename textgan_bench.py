@@ -8,9 +8,9 @@
     table = tgb.table_frame("runs")                                             # pandas: means over seeds, ranks
     tgb.load("runs/grammar-seqgan-0-…").sample(5, temperature=0.8)              # a finished run
 
-For the authors of models: `TextGenerator`, `BaseConfig`, `Phase`, `Batches`, `SequenceSpec`, `LabelledSpec`,
-`HasLogProb`, `HasNllBound`, `HasLabels`, `HasLabelLogProb`, types for settings. A file that imports these from here
-runs wherever the package does. `docs/api.md` describes everything.
+For the authors of models: `TextGenerator`, `BaseConfig`, `Phase`, `Batches`, `SequenceSpec`, `HasLogProb`,
+`HasNllBound`, types for settings. A file that imports these from here runs wherever the package does. `docs/api.md`
+describes everything.
 
 Names are looked up when they are used, so that importing this loads neither torch nor pandas.
 """
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from baselines.common.interface import (
         BaseConfig,
         Batches,
-        HasLabelLogProb,
-        HasLabels,
         HasLogProb,
         HasNllBound,
-        LabelledSpec,
         NonNegativeFloat,
         Phase,
         PositiveFloat,
@@ -45,11 +42,8 @@ __all__ = [
     "BaseConfig",
     "Batches",
     "Evaluation",
-    "HasLabelLogProb",
-    "HasLabels",
     "HasLogProb",
     "HasNllBound",
-    "LabelledSpec",
     "NonNegativeFloat",
     "Phase",
     "PositiveFloat",
@@ -71,7 +65,7 @@ __all__ = [
 _HOMES = {
     "baselines.common.interface": (
         *("BaseConfig", "Batches", "HasLogProb", "HasNllBound", "NonNegativeFloat", "Phase"),
-        *("HasLabelLogProb", "HasLabels", "LabelledSpec", "PositiveFloat", "PositiveInt"),
+        *("PositiveFloat", "PositiveInt"),
         *("SequenceSpec", "TextGenerator"),
     ),
     "bench.api": ("TrainedModel", "load", "read_records", "run", "score"),
