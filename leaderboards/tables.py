@@ -61,19 +61,8 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The order of columns. What a part can see (`Meaning.aspect`, the same for its keys) names the table."""
 _ASPECTS = {"quality": "Quality", "both": "Both", "diversity": "Diversity", "memorisation": "Memorisation"}
 MAIN = (
-    "kl_to_oracle",
-    "kl_from_oracle",
-    "nll_oracle",
-    "class_accuracy",
-    "nll_class",
-    "nll_gen",
-    "nll_gen_calibrated",
-    "validity",
-    "bleu_2",
-    "bleu_5",
-    "self_bleu_2",
-    "self_bleu_5",
-    "unique",
+    *("kl_to_oracle", "kl_from_oracle", "nll_oracle", "class_accuracy", "nll_class", "nll_gen", "nll_gen_calibrated"),
+    *("validity", "bleu_2", "bleu_5", "self_bleu_2", "self_bleu_5", "unique"),
 )
 """Scores of the tables of ranks, gains and temperatures, as far as `_WIDE` of them are there, and of a first look."""
 _FITS, _WIDE = 5, 7

@@ -266,7 +266,8 @@ class _Exact:
 
     def is_valid(self, texts: Tokens) -> NDArray[np.bool_]:
         """Which texts one of the classes can write."""
-        possible: NDArray[np.bool_] = np.any(np.isfinite(self.opinions.log_prob(self._words(texts))), axis=1)
+        best: Floats = self.opinions.log_prob(self._words(texts)).max(axis=1)
+        possible: NDArray[np.bool_] = np.isfinite(best)
         return possible
 
     def posteriors(self, texts: Tokens) -> Floats:
