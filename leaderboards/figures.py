@@ -47,6 +47,8 @@ MARKERS = {
     "hexagon2": ("H", "⬣⬡"),
     "star-triangle-up": ("2", "▴▵"),
     "star-triangle-down": ("1", "▾▿"),
+    "x": ("X", "✖✗"),
+    "octagon": ("8", "⬤◯"),
 }
 """plotly's name -> matplotlib's, and the letters that stand for the marker in text, filled and open."""
 DASHES: dict[str, Any] = {
