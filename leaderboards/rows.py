@@ -234,9 +234,14 @@ def order(row: Row) -> tuple[int, int, bool, str]:
 
 def choose_baseline(rows: Iterable[Row]) -> Row | None:
     """MLE's row: before changed ones that of the scale, before the last weights those that validation selected, if as
-    many seeds have them; then by completed seeds, by temperatures, by label.
+    many seeds have them; then by completed seeds, by temperatures, by label. None where sentences are rewritten: there
+    MLE is a control that does not read its input.
     """
-    found = [row for row in rows if row.model == BASELINE and row.status in ("ranked", "incomplete") and row.final]
+    found = [
+        row
+        for row in rows
+        if row.model == BASELINE and row.status in ("ranked", "incomplete") and row.final and REWRITING not in row.final
+    ]
 
     def place(row: Row) -> tuple[bool, bool, bool, int, int, str]:
         few = row.n_completed < RANKED_SEEDS
