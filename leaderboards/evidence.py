@@ -87,10 +87,11 @@ class Basis:
     """Version of everything that this code imports, Python's included."""
 
     def changes(self, old: Basis) -> list[Change]:
-        """What is not as it was."""
+        """What is not as it was. A library that is not here changes nothing: what needs it cannot be computed here."""
+        libraries = {name: version for name, version in old.libraries.items() if name in self.libraries}
         pairs: tuple[tuple[What, Mapping[str, str], Mapping[str, str]], ...] = (
             ("file", old.files, self.files),
-            ("library", old.libraries, self.libraries),
+            ("library", libraries, self.libraries),
             ("code", old.code, self.code),
         )
         return [

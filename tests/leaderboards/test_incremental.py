@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.record import read_record
 from leaderboards.__main__ import app
-from leaderboards.evidence import VERIFIED, outcomes, read_verified
+from leaderboards.evidence import VERIFIED, Basis, outcomes, read_verified
 from leaderboards.records import read_store
 from leaderboards.repository import rescore
 from leaderboards.repository.add import add
@@ -254,3 +254,12 @@ def test_another_record_in_the_place_of_a_verified_one_is_different(results: Pat
     file.write_text(json.dumps(document))
     write_verified([results], verify([results], everything=True))
     assert toy(verify([results])).state == "verified"
+
+
+def test_a_library_that_is_not_here_changes_nothing() -> None:
+    there = Basis(files={}, code={}, libraries={"numpy": "2.0", "sentence-transformers": "6.2.0"})
+    here = Basis(files={}, code={}, libraries={"numpy": "2.0"})
+    assert here.changes(there) == []
+    assert [str(change) for change in there.changes(here)] == ["sentence-transformers (absent) is now 6.2.0"]
+    newer = Basis(files={}, code={}, libraries={"numpy": "2.1"})
+    assert [str(change) for change in newer.changes(there)] == ["numpy 2.0 is now 2.1"]
