@@ -87,11 +87,10 @@ class Basis:
     """Version of everything that this code imports, Python's included."""
 
     def changes(self, old: Basis) -> list[Change]:
-        """What is not as it was. A library that is not here changes nothing: what needs it cannot be computed here."""
-        libraries = {name: version for name, version in old.libraries.items() if name in self.libraries}
+        """What is not as it was."""
         pairs: tuple[tuple[What, Mapping[str, str], Mapping[str, str]], ...] = (
             ("file", old.files, self.files),
-            ("library", libraries, self.libraries),
+            ("library", old.libraries, self.libraries),
             ("code", old.code, self.code),
         )
         return [

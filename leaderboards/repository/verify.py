@@ -174,7 +174,7 @@ def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked:
     try:
         record = read_record(path)
         old = verified_of(path, record, known)
-        changes = [] if old is None or old.basis is None else _basis(record, path.parent).changes(old.basis)
+        changes = [] if old is None or old.basis is None else _changes(record, path.parent, old.basis)
     except (ValueError, KeyError, OSError, RecursionError):  # `_check` says what is wrong
         return _Plan(path=path, root=root, why=(Change(what="record", name="it, or what is said of it, is not read"),))
     if asked:
@@ -190,6 +190,16 @@ def _plan(path: Path, root: Path | None, known: dict[Path, VerifiedFile], asked:
         scores = (s for e in record.evaluations for key, s in e.scores.items() if key in of_weights)
         metrics |= {score.metric for score in scores}
     return _Plan(path=path, root=root, why=tuple(changes), metrics=metrics, old=old)
+
+
+def _changes(record: RunRecord, folder: Path, old: Basis) -> list[Change]:
+    """What is not as it was. Libraries that are not here change nothing where scores of an extra cannot be computed."""
+    changes = _basis(record, folder).changes(old)
+    if any(change.what == "library" and change.now is None for change in changes):
+        metrics = {score.metric for e in record.evaluations for score in e.scores.values()}
+        if rescore.not_installed(metrics):
+            changes = [change for change in changes if change.what != "library" or change.now is not None]
+    return changes
 
 
 def _verified_here(path: Path, known: Mapping[Path, VerifiedFile]) -> str:

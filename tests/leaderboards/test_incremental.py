@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.record import read_record
 from leaderboards.__main__ import app
-from leaderboards.evidence import VERIFIED, Basis, outcomes, read_verified
+from leaderboards.evidence import VERIFIED, outcomes, read_verified
 from leaderboards.records import read_store
 from leaderboards.repository import rescore
 from leaderboards.repository.add import add
@@ -256,10 +256,11 @@ def test_another_record_in_the_place_of_a_verified_one_is_different(results: Pat
     assert toy(verify([results])).state == "verified"
 
 
-def test_a_library_that_is_not_here_changes_nothing() -> None:
-    there = Basis(files={}, code={}, libraries={"numpy": "2.0", "sentence-transformers": "6.2.0"})
-    here = Basis(files={}, code={}, libraries={"numpy": "2.0"})
-    assert here.changes(there) == []
-    assert [str(change) for change in there.changes(here)] == ["sentence-transformers (absent) is now 6.2.0"]
-    newer = Basis(files={}, code={}, libraries={"numpy": "2.1"})
-    assert [str(change) for change in newer.changes(there)] == ["numpy 2.0 is now 2.1"]
+def test_libraries_of_an_extra_that_is_not_here_change_nothing(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(results, lambda entry: entry["basis"]["libraries"].update({"sentence-transformers": "6.2.0"}))
+    report = toy(verify([results]))
+    assert (report.computed, report.why_computed) == ("whole", ["sentence-transformers 6.2.0 is now (absent)"])
+    monkeypatch.setattr(rescore, "not_installed", lambda metrics: {"mauve": "it needs the extra"})
+    assert toy(verify([results])).computed == "nothing"
+    edit(results, lambda entry: entry["basis"]["libraries"].update({"numpy": "1.0"}))
+    assert toy(verify([results])).computed == "whole"
