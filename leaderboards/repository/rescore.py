@@ -159,10 +159,10 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
 
 def not_installed(metrics: Iterable[str]) -> dict[str, str]:
     """Which metrics cannot be computed on this machine, because an extra is not there, and why."""
-    from bench.registry import find
+    from bench.registry import find, names
 
     found = {}
-    for name in sorted(set(metrics)):
+    for name in sorted(set(metrics) & set(names("metrics"))):
         asked = getattr(find("metrics", name)(), "not_installed", None)
         if asked is not None and (why := asked()):
             found[name] = why

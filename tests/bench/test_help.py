@@ -96,7 +96,7 @@ def test_a_completion_script_is_put_where_bash_reads_it(tmp_path: Path, monkeypa
     ("script", "typed", "expected"),
     [
         ("textgan-bench", "textgan-bench run wgan", {"wgan_gp"}),
-        ("textgan-bench", "textgan-bench run mle gramm", {"grammar", "grammar_labels"}),
+        ("textgan-bench", "textgan-bench run mle gramm", {"grammar", "grammar_labels", "grammar_transfer"}),
         ("textgan-bench", "textgan-bench reproduce seqgan-oracle2", {"seqgan-oracle20"}),
         ("textgan-bench", "textgan-bench expl", {"explain-score"}),
         ("textgan-bench", "textgan-bench run mle grammar --sca", {"--scale"}),

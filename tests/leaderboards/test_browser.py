@@ -227,8 +227,9 @@ def test_the_first_page_loads_its_picture_and_no_other_figure(page: Page, site: 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(Path(urlsplit(request.url).path).name))
     page.goto((site / "index.html").as_uri())
-    assert asked == ["index.html", "page.css", "page.js", "quality-diversity.svg"]
     expect(page.get_by_role("img")).to_be_visible()
+    page.wait_for_function("document.querySelector('img.front').complete")  # it is loaded when the page stands
+    assert asked == ["index.html", "page.css", "page.js", "quality-diversity.svg"]
     drawn = page.evaluate("document.querySelector('img.front').naturalWidth")
     assert drawn > 300
     page.emulate_media(color_scheme="dark")

@@ -22,7 +22,7 @@ from bench.task import Task, Vocabulary
 from bench.text.sample_files import read_samples
 
 SETTINGS = {"text_file": {"path": "any.txt", "by": "character"}, "characters": {"source": "grammar", "length": 8}}
-SETTINGS["labelled_file"] = {"texts": {"a": "any.txt", "b": "other.txt"}}
+SETTINGS |= {key: {"texts": {"a": "any.txt", "b": "other.txt"}} for key in ("labelled_file", "rewriting_file")}
 TASKS: dict[str, Task] = {name: build(find("tasks", name), SETTINGS.get(name, {}), name) for name in names("tasks")}
 TASKS["text_file by word"] = build(find("tasks", "text_file"), {"path": "any.txt", "lower": True}, "text_file")
 TASKS["emnlp_news as written"] = build(find("tasks", "emnlp_news"), {"lower": False}, "emnlp_news")
