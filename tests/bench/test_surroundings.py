@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -133,3 +134,23 @@ def test_runs_go_on_when_nobody_can_be_told(tmp_path: Path, end: str) -> None:
         done = subprocess.run(shell, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert len(list(tmp_path.glob("*toy_gan*/record.json"))) == 2
+
+
+def threads_of_numpy(**variables: str) -> list[int]:
+    """Of each BLAS that numpy has loaded, in a process whose surroundings set only these numbers of threads."""
+    code = (
+        "import bench.task, threadpoolctl; "
+        "print([each['num_threads'] for each in threadpoolctl.threadpool_info() if each['user_api'] == 'blas'])"
+    )
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=inherited | variables, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [int(number) for number in json.loads(told.stdout)]
+
+
+def test_numpy_multiplies_on_one_thread_unless_the_user_says_otherwise() -> None:
+    pytest.importorskip("threadpoolctl")
+    assert set(threads_of_numpy()) == {1}
+    if (os.cpu_count() or 1) > 1:
+        assert set(threads_of_numpy(OPENBLAS_NUM_THREADS="2")) == {2}
