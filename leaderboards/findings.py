@@ -218,10 +218,10 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     n = len(found.measured)
     nearer, away = ("none" if not some else str(len(some)) for some in (found.lowered, found.raised))
     lines = [
-        f"Do these GANs ({_listed(models)}) learn from their discriminator? Of {n} measurements on {_listed(boards)}, "
-        f"in {nearer} did the adversarial phase bring the model clearly nearer to its text, and in {away} "
-        f"clearly away from it. Alone, at 5% each: {_alone(found.measured)}; the control, as many steps with a "
-        f"constant reward: {_alone([c for c in found.changes if c.control])}."
+        f"The adversarial phase brought {_listed(models)} clearly nearer to their text in {nearer} of {n} "
+        f"measurements, and clearly away from it in {away} ({'; '.join(boards)}).",
+        f"Without correction for their number, at 5% each: {_alone(found.measured)}. With a constant reward in the "
+        f"discriminator's place: {_alone([c for c in found.changes if c.control])}.",
     ]
     lines += [f"Lowered: {_of(c, name)}." for c in found.lowered]
     over = _listed([f"{row.label} in {key} on {name(board)}" for board, row, key in found.over_baseline])

@@ -78,7 +78,7 @@ def check_readme(path: Path) -> None:
 
 
 def readme_block(boards: Boards, overview: str, pages: str, figure: str = "") -> str:
-    """The finding, the figure and the main table of the board that stands for all, as Markdown; empty without boards.
+    """The answer, the figure and the main table of the board that stands for all, as Markdown; empty without boards.
 
     `overview` and `pages` are where the short leaderboard and the pages of boards lie, seen from the README.
     """
@@ -93,7 +93,7 @@ def readme_block(boards: Boards, overview: str, pages: str, figure: str = "") ->
         told.append("A board of a reduced scale decides nothing about a published number.")
     if source:
         told.append(f"Published: {source}; in brackets what was measured otherwise.")
-    blocks = [*findings_of(boards)[0][:1], figure, markdown_table(table), " ".join(told)]
+    blocks = [" ".join(findings_of(boards)[0][:2]), figure, markdown_table(table), " ".join(told)]
     return "\n\n".join(block for block in blocks if block)
 
 

@@ -86,7 +86,7 @@ _LETTERS = 24
 _ROWS = 16
 """Rows of a curve; more cannot be told apart."""
 _MARGIN = 0.06
-_STRETCHES = ("copy_train", "repeat_one")
+_STRETCHES = ("copy_train", "repeat_one", "uniform")
 """Controls at the end of an axis: they do not set its limits."""
 _PANELS = 12
 """Rows of learning curves."""

@@ -15,6 +15,7 @@ from bench.run_settings import RunSettings
 from leaderboards.findings import Finding, finding
 from leaderboards.render.front import readme_block
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
+from leaderboards.render.page.site import write_page
 
 METRICS = {
     "kl_to_oracle": ("nll_oracle", "lower"),
@@ -122,17 +123,23 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     control = gan("constant_reward", before, {"kl_to_oracle": [1.2, 2.21, 3.2]})
     boards = tables(tmp_path, *learns, *control)
     lines, changes = findings_of(boards)
-    assert "Of 1 measurements on COCO captions, published split, small scale, in 1 did the adversarial" in lines[0]
-    assert "Alone, at 5% each: 1 nearer, 0 away, of 1; the control, as many steps with a constant reward: " in lines[0]
-    assert "constant reward: 0 nearer, 1 away, of 1." in lines[0]
-    assert lines[1].startswith("Lowered: learns, kl_to_oracle on COCO captions")
-    assert lines[1].endswith("by 0.097 ± 0.014.")
-    assert "none, of 0 comparisons" in lines[2]
+    place = "COCO captions, published split, small scale"
+    assert lines[0].startswith(
+        "The adversarial phase brought learns clearly nearer to their text in 1 of 1 measurements, "
+    )
+    assert lines[0].endswith(f"and clearly away from it in none ({place}).")
+    assert "at 5% each: 1 nearer, 0 away, of 1. With a constant reward in" in lines[1]
+    assert lines[1].endswith("discriminator's place: 0 nearer, 1 away, of 1.")
+    assert lines[2].startswith("Lowered: learns, kl_to_oracle on COCO captions")
+    assert lines[2].endswith("by 0.097 ± 0.014.")
+    assert "none, of 0 comparisons" in lines[3]
     assert changes is not None
     assert [[cell.value for cell in line.cells[1:2]] for line in changes.lines] == [["constant_reward"], ["learns"]]
     assert [line.cells[2].strong for line in changes.lines] == [False, True]
     assert lines[0] in to_overview(boards, "pages").replace("\\", "")
-    assert lines[0] in readme_block(boards, "L.md", "pages")
+    assert f"{lines[0]} {lines[1]}" in readme_block(boards, "L.md", "pages")
+    first_page = write_page(boards, tmp_path / "page").read_text().replace("&#39;", "'")
+    assert first_page.index(lines[0]) < first_page.index(lines[-1]) < first_page.index("<table")
     assert markdown_table(changes) in to_pages(boards, "../L.md")[FINDINGS]
 
 

@@ -211,7 +211,7 @@ def test_the_first_page_opens_with_the_figure_and_its_board_in_words(site: Path,
     (board,) = boards.boards
     text = (site / "index.html").read_text()
     name = names_of(boards)[board.number]
-    assert text.index(f">{name}</a></h2>") < text.index('<img class="front light"') < text.index('<table id="main-')
+    assert text.index('<img class="front light"') < text.index(f">{name}</a></h2>") < text.index('<table id="main-')
     light, dark = ((site / f"quality-diversity{ground}.svg").read_text() for ground in ("", "-dark"))
     assert "#ffffff" in light
     assert "#ffffff" not in dark

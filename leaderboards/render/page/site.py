@@ -22,6 +22,7 @@ from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures
 from leaderboards.formats import ARROWS, plain, value_text
 from leaderboards.headline import headline_curve, leading_board
 from leaderboards.legend import legend, short_legend, signatures
+from leaderboards.render.markdown import findings_of
 from leaderboards.render.page.citation import bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
@@ -90,6 +91,7 @@ def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
         "index.html",
         title="Leaderboards",
         ordered=sorted(boards.boards, key=lambda board: board is not leading),
+        findings=findings_of(boards)[0],
         figures=[figure.name for figure in figures or ()],
         short=short_legend(boards),
         tables={board.number: main_table(board, _ROWS_AT_FIRST) for board in boards.boards},
