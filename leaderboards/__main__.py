@@ -19,7 +19,13 @@ import typer
 from bench.interrupts import run_program
 from bench.places import called_as, check_folder, check_target, examples
 from bench.streams import SafeGroup, Version, console, errors, help_by
-from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
+from leaderboards.repository.cli import (
+    add_command,
+    pack_command,
+    published_command,
+    upgrade_command,
+    verify_command,
+)
 from leaderboards.schema import Boards
 
 __all__ = ["app", "main"]
@@ -263,6 +269,9 @@ def export(
         raise typer.Exit(1)
 
 
+app.command("pack", epilog=examples("leaderboards", 'pack runs --out bundle.zip --trained-by "Ada Lovelace"'))(
+    pack_command
+)
 app.command("add")(add_command)
 app.command("verify")(verify_command)
 app.command("upgrade")(upgrade_command)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from leaderboards.evidence import How
 from leaderboards.formats import plain
 from leaderboards.rows import ANSWERS
-from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards
+from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards, Tier
 from leaderboards.statistics import front_keys
-from leaderboards.tables import is_best
+from leaderboards.tables import TICKS, is_best
 
-__all__ = ["facts", "heading", "legend", "short_legend", "signatures"]
+__all__ = ["TIERS", "facts", "heading", "legend", "short_legend", "signatures"]
 
 
 def heading(board: Board, *, numbered: bool = True) -> str:
@@ -65,11 +65,27 @@ def short_legend(boards: Boards) -> list[str]:
         lines.append("‡: on the front of quality and diversity.")
     if any(mean.as_recorded for mean in means):
         lines.append("°: as recorded, not recomputed.")
-    verified = sum(row.verified for row in rows)
+    verified, retrained = sum(row.verified for row in rows), sum(row.tier == "retrained" for row in rows)
     if verified:
-        count = "All" if verified == len(rows) else f"{verified} of {len(rows)}"
-        lines.append(f"{count} rows are verified: their scores were recomputed from stored samples.")
+        mark = "" if verified == len(rows) else f" ({TICKS['verified']})"
+        count = f"{verified} of {len(rows)}" if mark else "All"
+        lines.append(f"{count} rows are verified{mark}: their scores were recomputed from stored samples.")
+    if retrained:
+        lines.append(f"{retrained} {'are' if retrained > 1 else 'is'} retrained ({TICKS['retrained']}): {_AGREE}.")
     return lines
+
+
+_AGREE = "a second party's seeds agree"
+TIERS: Mapping[Tier, str] = {
+    "reported": "the scores stand as the records say; nobody has computed them again here.",
+    "verified": "the scores at the end of training were recomputed from the stored samples and are equal.",
+    "retrained": (
+        f"verified, and {_AGREE}: trained again by somebody else, on the same kind of machine equal bit for bit, on "
+        "another one not told apart by Welch's t over seeds for each ranked score, with Holm's correction at the 5% "
+        "level, which does not prove equality."
+    ),
+}
+"""What each tier of a row says."""
 
 
 def _of_rows(boards: Boards) -> Iterator[str]:
@@ -129,12 +145,12 @@ def _of_marks(boards: Boards) -> Iterator[str]:
 
 
 def _checked(boards: Boards) -> list[str]:
-    """What ✓ says and what it does not."""
+    """What ✓ and ✓✓ say and what they do not."""
     rows = [row for board in boards.boards for row in (*board.rows, *board.apart) if row.verified]
     runs = [run for row in rows for run in row.runs if 1.0 in run.checked]
     if not rows:
         return []
-    lines = ["✓: verified, the scores at the end of training were recomputed from the stored samples and are equal."]
+    lines = [f"{TICKS['verified']}: verified, {TIERS['verified']}"]
     recorded: dict[str, set[str]] = {}
     for key, (how, why) in (item for run in runs for item in run.checked[1.0].items()):
         if how == "recorded":
@@ -153,6 +169,8 @@ def _checked(boards: Boards) -> list[str]:
             "Never recomputed: scores at other temperatures and along training, whose samples are not kept, and what "
             "is read off them: quality at matched diversity, learning curves."
         )
+    if any(row.tier == "retrained" for row in rows):
+        lines.append(f"{TICKS['retrained']}: retrained, that is {TIERS['retrained']}")
     return lines
 
 
