@@ -8,11 +8,20 @@ from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from leaderboards.evidence import How
 from leaderboards.formats import plain
 from leaderboards.rows import ANSWERS
-from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards, Tier
+from leaderboards.schema import (
+    FULL_SCALE,
+    RANKED_SEEDS,
+    TEMPERATURE_SETTING,
+    VALIDITY_FLOOR,
+    Board,
+    Boards,
+    SecondParty,
+    Tier,
+)
 from leaderboards.statistics import front_keys
 from leaderboards.tables import TICKS, is_best
 
-__all__ = ["TIERS", "facts", "heading", "legend", "short_legend", "signatures"]
+__all__ = ["TIERS", "facts", "heading", "legend", "party_text", "short_legend", "signatures"]
 
 
 def heading(board: Board, *, numbered: bool = True) -> str:
@@ -67,8 +76,8 @@ def short_legend(boards: Boards) -> list[str]:
         lines.append("°: as recorded, not recomputed.")
     verified, retrained = sum(row.verified for row in rows), sum(row.tier == "retrained" for row in rows)
     if verified:
-        mark = "" if verified == len(rows) else f" ({TICKS['verified']})"
-        count = f"{verified} of {len(rows)}" if mark else "All"
+        mark = f" ({TICKS['verified']})" if retrained or verified < len(rows) else ""
+        count = "All" if verified == len(rows) else f"{verified} of {len(rows)}"
         lines.append(f"{count} rows are verified{mark}: their scores were recomputed from stored samples.")
     if retrained:
         lines.append(f"{retrained} {'are' if retrained > 1 else 'is'} retrained ({TICKS['retrained']}): {_AGREE}.")
@@ -86,6 +95,14 @@ TIERS: Mapping[Tier, str] = {
     ),
 }
 """What each tier of a row says."""
+
+
+def party_text(party: SecondParty) -> str:
+    """What a second party's seeds say of a row, as a sentence."""
+    seeds = f"seed{'s' * (len(party.seeds) != 1)} {', '.join(map(str, party.seeds))}"
+    when = f" on {party.date}" if party.date else ""
+    where = f" ({party.machine})" if party.machine else ""
+    return f"{party.by} trained {seeds}{when}{where}: {party.result}, {party.method}; {party.why}".rstrip("; ")
 
 
 def _of_rows(boards: Boards) -> Iterator[str]:

@@ -233,6 +233,11 @@ class Row:
     sweep: dict[float, dict[str, RankedMean]] = field(default_factory=dict)
     """Temperature -> score key -> value at the end."""
 
+    def is_called(self, word: str) -> bool:
+        """Whether a user means it: by its label, its model, or at least 6 digits of its hash or of a run's."""
+        hashes = [self.config_hash, *(run.run_id for run in self.runs)]
+        return word in (self.label, self.model) or (len(word) >= 6 and any(h.startswith(word) for h in hashes))
+
     @property
     def fails_floor(self) -> bool:
         """A seed collapsed, or hardly a sentence is valid: the row is marked as the best in nothing."""

@@ -156,7 +156,7 @@ def _check_hand_in(hand_in: Path | None, trained_by: str | None, *, trains: bool
         check_name(trained_by)
 
 
-def _pack(preset: Preset, runs: Path, out: Path, trained_by: str | None, screen: Console) -> bool:
+def _pack(preset: Preset, runs: Path, out: Path, trained_by: str | None, show: Callable[[str], None]) -> bool:
     """Pack the runs of a preset that have ended, and say how many have not. False: some of them could not be packed."""
     resolved = [config.resolve() for row in preset.trained for config in row.configs]
     records = [path for each in resolved if (path := each.folder(runs) / RECORD).is_file()]
@@ -165,7 +165,7 @@ def _pack(preset: Preset, runs: Path, out: Path, trained_by: str | None, screen:
     except (ValueError, OSError) as error:
         errors.print(f"{out} is not written: {error}", style="red")
         return False
-    screen.print(packed.told() + (f"; {rest} not finished" if (rest := len(resolved) - len(records)) else ""))
+    show(packed.told() + (f"; {rest} not finished" if (rest := len(resolved) - len(records)) else ""))
     for line in packed.remarks():
         errors.print(line, style="yellow")
     return not packed.left_out
@@ -227,7 +227,11 @@ def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: boo
 
 
 def _reproduce(
-    preset: Preset, options: LaunchOptions, *, as_json: bool, packing: Callable[[Console], bool] | None = None
+    preset: Preset,
+    options: LaunchOptions,
+    *,
+    as_json: bool,
+    packing: Callable[[Callable[[str], None]], bool] | None = None,
 ) -> None:
     """Plan, score what is only scored, train, compare, pack; end with the exit code that the module lists."""
     from bench.launch.start import BudgetSpent, summary, until
@@ -262,7 +266,7 @@ def _reproduce(
     statuses = {outcome.status for outcome in outcomes}
     if outcomes:
         show(summary(outcomes, runs))
-    handed_in = packing is None or packing(screen)
+    handed_in = packing is None or packing(show)
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
         if spent and not any(outcome.trained for outcome in outcomes):
