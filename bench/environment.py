@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.places import ROOT
 
-__all__ = ["describe_environment", "package_version", "uncommitted"]
+__all__ = ["describe_environment", "package_version", "processor", "processor_facts", "uncommitted"]
 
 _log = logging.getLogger(__name__)
 _GIT_SECONDS = 5.0
@@ -45,9 +45,32 @@ def describe_environment(device: str | None = None, threads: int | None = None) 
 
         precision = torch.backends.fp32_precision  # type: ignore[attr-defined]
         facts |= {"torch": torch.__version__, "device": device, "threads": threads, "fp32_precision": precision}
+        facts["processor"] = processor()
         if device.startswith("cuda"):
             facts["device_name"] = torch.cuda.get_device_name(device)
     return facts
+
+
+def processor() -> str:
+    """The processor's model, as far as the system says it: `AMD EPYC (family 25, model 17)`."""
+    facts = processor_facts()
+    name = facts.get("model name", "") or platform.processor() or platform.machine()
+    numbers = [f"{word} {facts[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in facts]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
+
+
+@functools.cache
+def processor_facts() -> dict[str, str]:
+    """What Linux tells of the first processor, by its own names; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        pairs.setdefault(name.strip(), value.strip())
+    return pairs
 
 
 def _commit() -> dict[str, Any]:

@@ -34,6 +34,7 @@ __all__ = [
     "SAMPLES",
     "START",
     "TEMPORARY",
+    "TRAINED_BY",
     "WEIGHTS",
     "Begun",
     "find_begun",
@@ -69,6 +70,8 @@ MODEL_SOURCE = "model.py"
 """The file of a user's own model, as it was trained."""
 SAMPLES = "samples.txt"
 """The samples at the end at temperature 1, or those that were handed in."""
+TRAINED_BY = "trained-by.json"
+"""Who trained it, where that was said when the run was handed in (`bench.hand_in.trained_by`)."""
 
 
 TEMPORARY = ".tmp"

@@ -19,7 +19,13 @@ import typer
 from bench.interrupts import run_program
 from bench.places import called_as, check_folder, check_target, examples
 from bench.streams import SafeGroup, Version, console, errors, help_by
-from leaderboards.repository.cli import add_command, published_command, upgrade_command, verify_command
+from leaderboards.repository.cli import (
+    add_command,
+    pack_command,
+    published_command,
+    upgrade_command,
+    verify_command,
+)
 from leaderboards.schema import Boards
 
 __all__ = ["app", "main"]
@@ -216,6 +222,32 @@ def _write_markdown(boards: Boards, path: Path, outputs: _Outputs) -> Iterator[P
         yield write_readme(boards, outputs.readme, path, outputs.pages)
 
 
+@app.command(epilog=examples("leaderboards", "show seqgan leaderboards/results", "show 3cee05838229 runs"))
+def show(
+    row: Annotated[str, typer.Argument(help="A row's label, its model, or the beginning of its or a run's hash.")],
+    runs: _Runs,
+) -> None:
+    """What is known of a row beside its scores: its tier, who trained it and trained it again, on what, and how."""
+    from bench.registry import suggest
+    from leaderboards.boards import build as build_boards  # pandas and scipy: not for --help
+    from leaderboards.render.terminal import print_row
+    from leaderboards.words import names_of
+
+    try:
+        boards = build_boards(runs)
+        every = [(board, each) for board in boards.boards for each in (*board.rows, *board.apart)]
+        meant = [(board, each) for board, each in every if each.is_called(row)]
+        if not meant:
+            known = dict.fromkeys(name for _, each in every for name in (each.model, each.label))
+            raise ValueError(f"no row {row!r} on these boards; {suggest(row, known)}")
+    except (FileNotFoundError, ValueError) as error:
+        errors.print(f"error: {error}")
+        raise typer.Exit(2) from error
+    names = names_of(boards)
+    for board, each in meant:
+        print_row(each, names[board.number])
+
+
 class _Exchange(StrEnum):
     """What other programs read."""
 
@@ -263,6 +295,9 @@ def export(
         raise typer.Exit(1)
 
 
+app.command("pack", epilog=examples("leaderboards", 'pack runs --out bundle.zip --trained-by "Ada Lovelace"'))(
+    pack_command
+)
 app.command("add")(add_command)
 app.command("verify")(verify_command)
 app.command("upgrade")(upgrade_command)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, RunRecord, canonical_json
 from bench.registry import meaning_of
+from leaderboards.agreement import mark_tiers
 from leaderboards.curves import curves_of
 from leaderboards.published import published_for
 from leaderboards.records import Entry, read_store
@@ -92,6 +93,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     rows.sort(key=order)
     scores = {k: s for entry in group.entries for e in entry.record.evaluations for k, s in e.scores.items()}
     meanings = {key: meaning_of(score.metric, key, score.better) for key, score in sorted(scores.items())}
+    mark_tiers(rows, meanings)
     remarks += shortcomings(rows) + _without_target(rows, meanings)
     record = group.record
     board = Board(

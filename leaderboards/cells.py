@@ -26,7 +26,8 @@ class Cell:
     uncertainty: float | None = None
     """Half width of the value's interval; of places, the last one."""
     mark: str = ""
-    """What follows: `†` beyond real text, `‡` on the front, `✓` verified, `°` as recorded; the phases of a duration."""
+    """What follows: `†` beyond real text, `‡` on the front, `✓` verified, `✓✓` retrained, `°` as recorded; the phases
+    of a duration."""
     strong: bool = False
     order: float | None = None
     """What it is sorted by, where that is not the value."""

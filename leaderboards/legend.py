@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from leaderboards.evidence import How
 from leaderboards.formats import plain
 from leaderboards.rows import ANSWERS
-from leaderboards.schema import FULL_SCALE, RANKED_SEEDS, TEMPERATURE_SETTING, VALIDITY_FLOOR, Board, Boards
+from leaderboards.schema import (
+    FULL_SCALE,
+    RANKED_SEEDS,
+    TEMPERATURE_SETTING,
+    VALIDITY_FLOOR,
+    Board,
+    Boards,
+    SecondParty,
+    Tier,
+)
 from leaderboards.statistics import front_keys
-from leaderboards.tables import is_best
+from leaderboards.tables import TICKS, is_best
 
-__all__ = ["facts", "heading", "legend", "short_legend", "signatures"]
+__all__ = ["TIERS", "facts", "heading", "legend", "party_text", "short_legend", "signatures"]
 
 
 def heading(board: Board, *, numbered: bool = True) -> str:
@@ -65,11 +74,35 @@ def short_legend(boards: Boards) -> list[str]:
         lines.append("‡: on the front of quality and diversity.")
     if any(mean.as_recorded for mean in means):
         lines.append("°: as recorded, not recomputed.")
-    verified = sum(row.verified for row in rows)
+    verified, retrained = sum(row.verified for row in rows), sum(row.tier == "retrained" for row in rows)
     if verified:
+        mark = f" ({TICKS['verified']})" if retrained or verified < len(rows) else ""
         count = "All" if verified == len(rows) else f"{verified} of {len(rows)}"
-        lines.append(f"{count} rows are verified: their scores were recomputed from stored samples.")
+        lines.append(f"{count} rows are verified{mark}: their scores were recomputed from stored samples.")
+    if retrained:
+        lines.append(f"{retrained} {'are' if retrained > 1 else 'is'} retrained ({TICKS['retrained']}): {_AGREE}.")
     return lines
+
+
+_AGREE = "a second party's seeds agree"
+TIERS: Mapping[Tier, str] = {
+    "reported": "the scores stand as the records say; nobody has computed them again here.",
+    "verified": "the scores at the end of training were recomputed from the stored samples and are equal.",
+    "retrained": (
+        f"verified, and {_AGREE}: trained again by somebody else, on the same kind of machine equal bit for bit, on "
+        "another one not told apart by Welch's t over seeds for each ranked score, with Holm's correction at the 5% "
+        "level, which does not prove equality."
+    ),
+}
+"""What each tier of a row says."""
+
+
+def party_text(party: SecondParty) -> str:
+    """What a second party's seeds say of a row, as a sentence."""
+    seeds = f"seed{'s' * (len(party.seeds) != 1)} {', '.join(map(str, party.seeds))}"
+    when = f" on {party.date}" if party.date else ""
+    where = f" ({party.machine})" if party.machine else ""
+    return f"{party.by} trained {seeds}{when}{where}: {party.result}, {party.method}; {party.why}".rstrip("; ")
 
 
 def _of_rows(boards: Boards) -> Iterator[str]:
@@ -129,12 +162,12 @@ def _of_marks(boards: Boards) -> Iterator[str]:
 
 
 def _checked(boards: Boards) -> list[str]:
-    """What ✓ says and what it does not."""
+    """What ✓ and ✓✓ say and what they do not."""
     rows = [row for board in boards.boards for row in (*board.rows, *board.apart) if row.verified]
     runs = [run for row in rows for run in row.runs if 1.0 in run.checked]
     if not rows:
         return []
-    lines = ["✓: verified, the scores at the end of training were recomputed from the stored samples and are equal."]
+    lines = [f"{TICKS['verified']}: verified, {TIERS['verified']}"]
     recorded: dict[str, set[str]] = {}
     for key, (how, why) in (item for run in runs for item in run.checked[1.0].items()):
         if how == "recorded":
@@ -153,6 +186,8 @@ def _checked(boards: Boards) -> list[str]:
             "Never recomputed: scores at other temperatures and along training, whose samples are not kept, and what "
             "is read off them: quality at matched diversity, learning curves."
         )
+    if any(row.tier == "retrained" for row in rows):
+        lines.append(f"{TICKS['retrained']}: retrained, that is {TIERS['retrained']}")
     return lines
 
 

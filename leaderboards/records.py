@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.hand_in.trained_by import read_trained_by
 from bench.record import RunRecord, record_of
 from bench.registry import meaning_of
 from bench.run_folder import find_begun, read_regular, records_in
 from bench.run_settings import MOST_HEAT
 from bench.seeds import newest_of_each
 from leaderboards.evidence import Verified, VerifiedFile, verified_of
+from leaderboards.retrained import Retraining, retrainings_of
 
 __all__ = ["Entry", "Store", "impossible", "read_store"]
 
@@ -26,6 +28,10 @@ class Entry:
     record: RunRecord
     verification: Verified | None = None
     """What `verify` found of exactly this file; None: nothing is known of it."""
+    trained_by: str | None = None
+    """As it was said when it was handed in; None: whoever keeps these records."""
+    retrainings: tuple[Retraining, ...] = ()
+    """What second parties found who trained it again."""
 
     @property
     def verified(self) -> bool:
@@ -55,11 +61,18 @@ def read_store(paths: Iterable[Path]) -> Store:
     entries: list[Entry] = []
     problems: list[str] = []
     known: dict[Path, VerifiedFile] = {}
+    again: dict[Path, tuple[Retraining, ...]] = {}
     for path in _files(paths, problems):
         try:
             content = read_regular(path)
             record = record_of(content, path)
-            entry = Entry(path, record, verified_of(path, record, known, content))
+            entry = Entry(
+                path,
+                record,
+                verified_of(path, record, known, content),
+                read_trained_by(path.parent),
+                retrainings_of(path, content, again),
+            )
             if (why := impossible(entry.record)) is not None:
                 problems.append(f"{path} is not counted: {why}")
             else:

@@ -10,6 +10,7 @@ from leaderboards.command import reproduce, run_variant
 from leaderboards.evidence import Outcome, outcomes
 from leaderboards.headline import REWRITING
 from leaderboards.records import Entry
+from leaderboards.retrained import Retraining, machine_text
 from leaderboards.schema import (
     BASELINE,
     END,
@@ -18,11 +19,11 @@ from leaderboards.schema import (
     REFERENCES,
     TEMPERATURE_SETTING,
     Board,
-    Evidence,
     LearningPoint,
     Row,
     RunView,
     SamplesView,
+    SecondParty,
     Status,
 )
 
@@ -140,11 +141,9 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
     status = _status(record, completed)
     temperatures = {e.temperature for entry in entries for e in entry.record.evaluations if e.at in END}
     verified = completed > 0 and all(e.verified for e in entries if e.record.status == "completed")
-    evidence: Evidence = "verified" if verified else "unverified"
     lacks = []
     if record.origin == "run" and record.model not in REFERENCES:
         if completed < RANKED_SEEDS:
-            evidence = "incomplete"
             lacks.append(f"{RANKED_SEEDS - completed} more completed seed(s) to be ranked")
         if len(temperatures) < 2:
             lacks.append("other temperatures than 1, so no curve and no quality at matched diversity")
@@ -163,8 +162,10 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         config_hash=record.config_hash,
         origin=record.origin,
         status=status,
-        evidence=evidence,
+        tier="verified" if verified else "reported",
         verified=verified,
+        trained_by=sorted({e.trained_by for e in entries if e.trained_by is not None}),
+        second_parties=_second_parties(entries),
         lacks=lacks,
         n_completed=completed,
         n_started=len(entries) + unfinished.get(record.config_hash, 0),
@@ -179,6 +180,27 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         n_parameters=next((e.record.n_parameters for e in entries if e.record.n_parameters is not None), None),
         devices=sorted({device for e in entries if (device := _device(e.record))}),
     )
+
+
+def _second_parties(entries: Sequence[Entry]) -> list[SecondParty]:
+    """Who trained seeds of the row again: what was kept of it, where every record that was compared is still there."""
+    found: list[Retraining] = []
+    for one in (one for entry in entries for one in entry.retrainings):
+        having = [entry for entry in entries if one in entry.retrainings]
+        if one not in found and len(having) == len(one.records) and all(e.trained_by != one.by for e in having):
+            found.append(one)
+    return [
+        SecondParty(
+            by=one.by,
+            date=one.date,
+            machine=machine_text(one.machine),
+            seeds=list(one.seeds),
+            method=one.method,
+            result=one.result,
+            why=one.why,
+        )
+        for one in found
+    ]
 
 
 def _collapsed(record: RunRecord) -> bool:
@@ -273,6 +295,7 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
         device=_device(record),
         commit=_commit(record),
         verified=entry.verified,
+        trained_by=entry.trained_by,
         seconds=seconds,
         borders=borders,
         values=values,

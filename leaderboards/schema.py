@@ -8,6 +8,7 @@ from typing import Any, Literal
 from bench.published import Published
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, Alarm
 from leaderboards.evidence import Outcome
+from leaderboards.retrained import Method, Result
 from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
@@ -22,13 +23,14 @@ __all__ = [
     "Boards",
     "Curve",
     "CurvePoint",
-    "Evidence",
     "LearningPoint",
     "RankedMean",
     "Row",
     "RunView",
     "SamplesView",
+    "SecondParty",
     "Status",
+    "Tier",
     "Trace",
 ]
 
@@ -65,11 +67,10 @@ Status = Literal["reference", "ranked", "under-trained", "incomplete", "samples"
 """`under-trained`: at a reduced scale, on fewer real sentences than the baseline read, so a comparison would be one of
 budgets. `samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it
 shares no column with the others."""
-Evidence = Literal["verified", "unverified", "incomplete"]
-"""`verified`: stored with samples from which its scores were recomputed, but for those that are marked as recorded.
-`unverified`: as the record says.
-`incomplete`: a trained model with fewer than three completed seeds. Numbers from papers are `reported`:
-`Board.published`."""
+Tier = Literal["reported", "verified", "retrained"]
+"""Who has seen a row's scores come out, each tier beside what the one before it says. `reported`: as its records say,
+and as numbers from papers are (`Board.published`). `verified`: stored with samples from which its scores were
+recomputed, but for those that are marked as recorded. `retrained`: a second party's seeds agree."""
 
 
 @dataclass(kw_only=True)
@@ -136,6 +137,8 @@ class RunView:
     commit: str
     """With `+` where the checkout held uncommitted changes; empty where unknown."""
     verified: bool
+    trained_by: str | None
+    """As it was said when the run was handed in."""
     seconds: dict[str, float]
     """Phase -> seconds of training, evaluations not counted."""
     borders: list[tuple[str, int]]
@@ -160,6 +163,22 @@ class RunView:
 
 
 @dataclass(kw_only=True)
+class SecondParty:
+    """What the seeds of somebody other than who trained a row say of it."""
+
+    by: str
+    date: str = ""
+    """Of the comparison; empty where it is made with every table, of seeds that stand in the row."""
+    machine: str = ""
+    """In words."""
+    seeds: list[int]
+    method: Method
+    result: Result
+    why: str
+    """What was found, in words."""
+
+
+@dataclass(kw_only=True)
 class Row:
     """One model in one configuration."""
 
@@ -172,9 +191,12 @@ class Row:
     status: Status
     baseline: bool = False
     """MLE, selected by validation where the board has that, whose curve others are compared with. One row at most."""
-    evidence: Evidence = "unverified"
+    tier: Tier = "reported"
     verified: bool = False
     """Every counted run is."""
+    trained_by: list[str] = field(default_factory=list)
+    """Who trained its runs, as far as it was said when they were handed in; the others: whoever keeps the records."""
+    second_parties: list[SecondParty] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
     """What a sceptic misses: seeds, temperatures."""
     n_completed: int
@@ -210,6 +232,11 @@ class Row:
     """Score key -> end minus end of pre-training, paired by seed."""
     sweep: dict[float, dict[str, RankedMean]] = field(default_factory=dict)
     """Temperature -> score key -> value at the end."""
+
+    def is_called(self, word: str) -> bool:
+        """Whether a user means it: by its label, its model, or at least 6 digits of its hash or of a run's."""
+        hashes = [self.config_hash, *(run.run_id for run in self.runs)]
+        return word in (self.label, self.model) or (len(word) >= 6 and any(h.startswith(word) for h in hashes))
 
     @property
     def fails_floor(self) -> bool:

@@ -55,6 +55,7 @@ __all__ = [
     "rank",
     "seed_mean",
     "targets",
+    "two_sample",
     "worse_than_first",
 ]
 
@@ -200,6 +201,12 @@ def difference(a: RankedMean, b: RankedMean) -> RankedMean:
         square, degrees = _welch(*((np.array([(c.std or 0.0) ** 2 / c.n]), np.array([c.n - 1.0])) for c in (a, b)))
         half = float(special.stdtrit(degrees[0], (1 + CONFIDENCE) / 2) * math.sqrt(square[0]))
     return RankedMean(mean=a.mean - b.mean, std=None, half_width=half, n=min(a.n, b.n))
+
+
+def two_sample(a: RankedMean, b: RankedMean) -> float:
+    """Two-sided p of Welch's t for two means over independent seeds, at least two each; 0 or 1 without any spread."""
+    parts = ((np.array([(side.std or 0.0) ** 2 / side.n]), np.array([side.n - 1.0])) for side in (a, b))
+    return float(_two_sided(np.array([a.mean - b.mean]), *parts)[0])
 
 
 def is_beyond(mean: RankedMean, target: Target | None, side: Side) -> bool:

@@ -7,18 +7,19 @@ tables, one after another (`text_tables`), for the page a wide one with choices 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from bench.published import Published
 from leaderboards.attacks import attack_table
 from leaderboards.cells import ALL, Cell, Column, Line, Table
 from leaderboards.formats import ARROWS, Kind, of_change, phases, plain, value_text
 from leaderboards.headline import headline_keys, most_telling
-from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row
+from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, Tier
 
 __all__ = [
     "ALL",
     "MAIN",
+    "TICKS",
     "Cell",
     "Column",
     "Line",
@@ -76,6 +77,9 @@ _HIDDEN = (
 _GAIN = "End of training minus end of pre-training of the same run"
 _FIRST = "what the adversarial training added."
 
+TICKS: Mapping[Tier, str] = {"reported": "", "verified": "✓", "retrained": "✓✓"}
+"""The mark of each tier, where there is no column of its own."""
+
 Place = tuple[Row, float]
 """A row at a temperature."""
 Field = tuple[Column, Callable[[Row, float], Cell]]
@@ -112,7 +116,7 @@ def page_tables(board: Board) -> list[Table]:
         *_cost_fields(board),
         _seeds(),
         *_collapsed(board),
-        _evidence(),
+        _tier(),
     ]
     gains = {key: choices for key, choices in keys.items() if any(key in row.gain for row in board.rows)}
     gain = [_score(board, key, _gain(key), choices, "change") for key, choices in gains.items()]
@@ -142,7 +146,7 @@ def main_table(board: Board, most: int) -> tuple[Table, int]:
     Of a long board those rows are left out first that say least: further controls, then rows that are not ranked.
     """
     chosen = most_telling(board, most)
-    fields = [_state(), *(_headline(board, word, key) for word, key in headline_keys(board))]
+    fields = [_state(board), *(_headline(board, word, key) for word, key in headline_keys(board))]
     return _table("Main scores", _at_end(chosen), fields, name="main"), len(board.rows) - len(chosen)
 
 
@@ -321,24 +325,25 @@ def _model() -> Field:
 
 
 def _status() -> Field:
-    """How a row counts; a tick where its scores were recomputed from its samples."""
+    """How a row counts; a tick where its scores were recomputed from its samples, two where a second party agrees."""
 
     def cell(row: Row, _: float) -> Cell:
         word = "baseline" if row.baseline and row.status == "ranked" else row.status
-        return Cell(word, mark=" ✓" if row.verified else "")
+        return Cell(word, mark=f" {TICKS[row.tier]}".rstrip())
 
     return Column(title="status", kind="printed"), cell
 
 
-def _state() -> Field:
-    """How a row counts; its seeds where some are missing or failed; how many of them collapsed."""
+def _state(board: Board) -> Field:
+    """How a row counts; its seeds where some are missing or failed; how many collapsed; its tier where rows differ."""
+    mixed = len({row.tier for row in (*board.rows, *board.apart)}) > 1
 
     def cell(row: Row, _: float) -> Cell:
         words: list[str] = ["baseline" if row.baseline and row.status == "ranked" else row.status]
         whole = row.n_completed == row.n_started and row.n_completed >= RANKED_SEEDS
         words += [f"{row.n_completed}/{row.n_started}"] if row.origin == "run" and not whole else []
         collapsed = f", collapsed {row.collapsed}/{row.n_completed}" if row.collapsed else ""
-        return Cell(" ".join(words) + collapsed)
+        return Cell(" ".join(words) + collapsed, mark=f" {TICKS[row.tier]}".rstrip() if mixed else "")
 
     return Column(title="state", kind="words"), cell
 
@@ -362,11 +367,8 @@ def _collapsed(board: Board) -> list[Field]:
     return [(Column(title="collapsed", kind="printed"), cell)]
 
 
-def _evidence() -> Field:
-    def cell(row: Row, _: float) -> Cell:
-        return Cell(row.evidence if row.status != "reference" or row.verified else None)
-
-    return Column(title="evidence", kind="tag"), cell
+def _tier() -> Field:
+    return Column(title="tier", kind="tag"), lambda row, _: Cell(row.tier)
 
 
 def _temperature() -> Field:

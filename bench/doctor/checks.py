@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.data import RemoteFile, cache_folder
-from bench.environment import package_version, uncommitted
+from bench.environment import package_version, processor, processor_facts, uncommitted
 from bench.registry import find, names
 
 __all__ = ["Finding", "State", "examine"]
@@ -34,6 +34,7 @@ _CLOCK_OFF = 2.0
 """Seconds between a file's time and this machine's clock from which runs of several machines are in a wrong order."""
 _SECONDS = 10.0
 _EXTENSIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "sve")
+"""Of a processor, what the speed of a product depends on."""
 _PACKAGES = {
     "torch": "training",
     "numpy": "everything",
@@ -80,12 +81,13 @@ def examine(runs: Path, tracking_uri: str, tasks: Iterable[str] = ()) -> Iterato
 
 
 def _machine() -> Iterator[Finding]:
-    flags = _processor()
-    model = flags.pop("model", "") or platform.processor() or platform.machine()
+    facts, model = processor_facts(), processor()
+    known = set(facts.get("flags", facts.get("Features", "")).split())
+    flags = [name for name in _EXTENSIONS if name in known]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     said = f"{model}, {cores} cores for this process" + (f"; {', '.join(flags)}" if flags else "")
-    facts = {"model": model, "cores": cores, "extensions": list(flags), "platform": platform.platform()}
-    yield Finding(name="processor", state="ok", said=said, facts=facts)
+    told = {"model": model, "cores": cores, "extensions": flags, "platform": platform.platform()}
+    yield Finding(name="processor", state="ok", said=said, facts=told)
     total, free = _memory()
     if total is not None and free is not None:
         little = free < 2 << 30
@@ -105,20 +107,6 @@ def _machine() -> Iterator[Finding]:
         advice="" if right else "Python 3.11 to 3.13 is supported",
         facts={"version": version},
     )
-
-
-def _processor() -> dict[str, Any]:
-    """The model's name, and which of the extensions that a product's speed depends on it has; Linux says both."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    pairs: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        pairs.setdefault(name.strip(), value.strip())
-    known = set(pairs.get("flags", pairs.get("Features", "")).split())
-    return {"model": pairs.get("model name", ""), **{name: True for name in _EXTENSIONS if name in known}}
 
 
 def _memory() -> tuple[int | None, int | None]:

@@ -1,7 +1,8 @@
 """The command `reproduce`: what a paper printed, what comes out here, and whether they agree.
 
-Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed; 2 a wrong name or setting, or missing data;
-75 the budget is used up; 130 stopped. After 75 and 130 the state is saved, and the same command goes on.
+Exit codes: 0 everything is done, whatever the verdicts; 1 a run failed, or could not be packed by --hand-in; 2 a wrong
+name or setting, or missing data; 75 the budget is used up; 130 stopped. After 75 and 130 the state is saved, and the
+same command goes on.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +18,15 @@ import typer
 from rich.console import Console
 
 from bench.config import Scale, parse_settings, read_seeds
+from bench.hand_in.bundle import pack
+from bench.hand_in.trained_by import check_name
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import RESULTS, check_target
 from bench.record import write_atomic
 from bench.reproduce.durations import duration_text, read_duration
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
+from bench.run_folder import RECORD
 from bench.streams import shown
 from bench.suite import RealText, Rewritten, SamplesFile
 from bench.terminal import (
@@ -99,10 +104,18 @@ def reproduce_command(
     as_json: _AsJson = False,
     dry_run: DryRun = False,
     measure: Measure = False,
+    hand_in: Annotated[
+        Path | None,
+        typer.Option(help="At the end, pack the runs that are finished into this file, for `leaderboards add`."),
+    ] = None,
+    trained_by: Annotated[
+        str | None, typer.Option(help="With --hand-in: who trained them, a person or a group.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
         check_dry(dry_run, measure=measure)
+        _check_hand_in(hand_in, trained_by, trains=not (dry_run or as_list))
         deadline = _deadline(budget) if budget else math.inf
         if out is not None:
             check_target(out, "--out")
@@ -126,7 +139,36 @@ def reproduce_command(
         if dry_run:
             _plan(preset, options, measure=measure, as_json=as_json)
         else:
-            _reproduce(preset, options, as_json=as_json)
+            packing = None if hand_in is None else partial(_pack, preset, runs, hand_in, trained_by)
+            _reproduce(preset, options, as_json=as_json, packing=packing)
+
+
+def _check_hand_in(hand_in: Path | None, trained_by: str | None, *, trains: bool) -> None:
+    """Raise ValueError for what cannot be handed in, before anything is trained."""
+    if hand_in is None:
+        if trained_by is not None:
+            raise ValueError("--trained-by goes with --hand-in FILE")
+        return
+    if not trains:
+        raise ValueError("--hand-in packs what was trained: it goes with neither --list nor --dry-run")
+    check_target(hand_in, "--hand-in")
+    if trained_by is not None:
+        check_name(trained_by)
+
+
+def _pack(preset: Preset, runs: Path, out: Path, trained_by: str | None, show: Callable[[str], None]) -> bool:
+    """Pack the runs of a preset that have ended, and say how many have not. False: some of them could not be packed."""
+    resolved = [config.resolve() for row in preset.trained for config in row.configs]
+    records = [path for each in resolved if (path := each.folder(runs) / RECORD).is_file()]
+    try:
+        packed = pack(records, out, trained_by=trained_by)
+    except (ValueError, OSError) as error:
+        errors.print(f"{out} is not written: {error}", style="red")
+        return False
+    show(packed.told() + (f"; {rest} not finished" if (rest := len(resolved) - len(records)) else ""))
+    for line in packed.remarks():
+        errors.print(line, style="yellow")
+    return not packed.left_out
 
 
 def _deadline(budget: str) -> float:
@@ -184,8 +226,14 @@ def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: boo
         console.print(line)
 
 
-def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
-    """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
+def _reproduce(
+    preset: Preset,
+    options: LaunchOptions,
+    *,
+    as_json: bool,
+    packing: Callable[[Callable[[str], None]], bool] | None = None,
+) -> None:
+    """Plan, score what is only scored, train, compare, pack; end with the exit code that the module lists."""
     from bench.launch.start import BudgetSpent, summary, until
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
@@ -218,6 +266,7 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
     statuses = {outcome.status for outcome in outcomes}
     if outcomes:
         show(summary(outcomes, runs))
+    handed_in = packing is None or packing(show)
     if "stopped" in statuses:
         spent = any(outcome.at_deadline for outcome in outcomes)
         if spent and not any(outcome.trained for outcome in outcomes):
@@ -225,7 +274,7 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
         else:
             show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
         raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
-    if statuses - {"completed"}:
+    if statuses - {"completed"} or not handed_in:
         raise typer.Exit(1)
     if missing:
         raise typer.Exit(_MISSING)

@@ -18,12 +18,13 @@ __all__ = ["CSV_COLUMNS", "lines", "to_csv", "write"]
 
 CSV_COLUMNS = (
     *("board", "task", "task_version", "task_config", "data_sha256", "scale", "model", "label", "config_hash"),
-    *("origin", "status", "evidence", "baseline", "n_completed", "n_started"),
+    *("origin", "status", "tier", "trained_by", "baseline", "n_completed", "n_started"),
     *("n_collapsed", "real_sentences", "table", "temperature", "key", "mean"),
     *("half_width", "low", "high", "n", "signature", "better", "rank", "rank_high", "as_recorded"),
 )
 """`table`: final (temperature 1), gain (end minus end of pre-training), temperature (every temperature), `matched x`
 (the score where x is the baseline's), `over_baseline x` (that, minus the baseline's), seconds (training, by phase).
+`tier`: reported, verified or retrained (`schema.Tier`); `trained_by`: names, where runs were handed in with one.
 `low`, `high`: the ends of the interval, cut at the range of the score. `as_recorded`: of verified rows, whether
 something in the value was not computed again. Rows of status `apart` have the tables apart and apart_temperature
 instead: their temperature 1 is another one."""
@@ -106,7 +107,8 @@ def _line(board: Board, row: Row, value: _Value) -> dict[str, object]:
         "config_hash": row.config_hash,
         "origin": row.origin,
         "status": row.status,
-        "evidence": row.evidence,
+        "tier": row.tier,
+        "trained_by": "; ".join(row.trained_by) or None,
         "baseline": int(row.baseline),
         "n_completed": row.n_completed,
         "n_started": row.n_started,

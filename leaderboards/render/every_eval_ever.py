@@ -69,7 +69,9 @@ def _document(board: Board, title: str, row: Row, run: RunView, record: RunRecor
             "source_type": "evaluation_run",
             "source_organization_name": f"{_NAME} contributors",
             "evaluator_relationship": _relationship(record),
-            "additional_details": _texts(board=title, verified=run.verified, status=row.status),
+            "additional_details": _texts(
+                board=title, verified=run.verified, tier=row.tier, trained_by=run.trained_by, status=row.status
+            ),
         },
         "eval_library": {
             "name": _NAME,

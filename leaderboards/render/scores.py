@@ -15,11 +15,12 @@ __all__ = ["SCORE_COLUMNS", "score_lines", "write_csv", "write_parquet"]
 
 SCORE_COLUMNS = (
     *("board", "board_name", "task", "task_version", "task_config", "data_sha256", "scale"),
-    *("model", "label", "config_hash", "origin", "status", "verified", "seed", "run_id", "run_status", "alarms"),
+    *("model", "label", "config_hash", "origin", "status", "tier", "verified"),
+    *("trained_by", "seed", "run_id", "run_status", "alarms"),
     *("at", "phase", "step", "temperature", "key", "value", "metric", "aspect", "better", "signature"),
 )
 """`at`: end (every temperature), phase_end and cadence (while training, temperature 1). A score that a run lacks has no
-line."""
+line. `tier` is the row's, `verified` and `trained_by` are the run's."""
 
 
 def score_lines(boards: Boards) -> Iterator[dict[str, object]]:
@@ -43,8 +44,8 @@ def score_lines(boards: Boards) -> Iterator[dict[str, object]]:
 
 def _of_run(board: Board, row: Row, run: RunView) -> Iterator[dict[str, object]]:
     about = {
-        **{name: getattr(row, name) for name in ("model", "label", "config_hash", "origin", "status")},
-        **{name: getattr(run, name) for name in ("verified", "seed", "run_id")},
+        **{name: getattr(row, name) for name in ("model", "label", "config_hash", "origin", "status", "tier")},
+        **{name: getattr(run, name) for name in ("verified", "trained_by", "seed", "run_id")},
         "run_status": run.status,
         "alarms": ", ".join(sorted({alarm.kind for alarm in run.alarms})) or None,
     }

@@ -10,13 +10,15 @@ from rich.text import Text
 from bench.streams import Head, print_prose, print_table
 from bench.streams import console as standard_output
 from bench.text.escapes import shown_name
+from leaderboards.agreement import KEEPER
 from leaderboards.formats import ARROWS
-from leaderboards.legend import facts, heading, legend, short_legend
-from leaderboards.schema import Boards
+from leaderboards.legend import TIERS, facts, heading, legend, party_text, short_legend
+from leaderboards.retrained import machine_text
+from leaderboards.schema import Boards, Row
 from leaderboards.tables import Line, Table, main_table, text_tables
 from leaderboards.words import names_of
 
-__all__ = ["print_boards", "print_overview", "print_tables"]
+__all__ = ["print_boards", "print_overview", "print_row", "print_tables"]
 
 _ROWS = 14
 """Of a main table, at most."""
@@ -56,6 +58,25 @@ def print_overview(boards: Boards, whole: str, console: Console | None = None) -
         print_prose(console, " ".join(short_legend(boards)), "dim")
         print_prose(console, whole)
     _left_out(boards, console, most=_REASONS)
+
+
+def print_row(row: Row, title: str, console: Console | None = None) -> None:
+    """Print what is known of one row beside its scores: who made it and on what, and who has seen it come out."""
+    console = console or standard_output
+    print_prose(console, f"\n{row.label} on {title}", "bold")
+    made = sorted({(run.trained_by or KEEPER, machine_text(run.environment) or "no device") for run in row.runs})
+    facts = [
+        f"{row.status}, {row.n_completed} of {row.n_started} {'seeds' if row.origin == 'run' else 'files'} completed",
+        f"{row.tier}: {TIERS[row.tier]}",
+        *(f"trained by {by}, on {device}" for by, device in made if row.origin == "run"),
+        *(party_text(party) for party in row.second_parties),
+        *(f"lacks {lack}" for lack in row.lacks),
+        *(f"{run.path}" for run in row.runs),
+    ]
+    for line in facts:
+        print_prose(console, f"  {line}")
+    if row.command:
+        console.print(f"  {row.command}", soft_wrap=True)
 
 
 def _narrow(title: str) -> str:

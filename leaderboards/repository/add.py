@@ -15,7 +15,6 @@ import bz2
 import hashlib
 import json
 import math
-import re
 import shutil
 import subprocess
 import tempfile
@@ -24,12 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.hand_in.bundle import MOST_WEIGHTS, commit_problem
+from bench.hand_in.trained_by import read_trained_by, trained_by_json, who_trained
 from bench.places import ROOT
 from bench.record import RunRecord, is_altered, read_record
 from bench.run_folder import (
     MODEL_SOURCE,
     RECORD,
     TEMPORARY,
+    TRAINED_BY,
     WEIGHTS,
     is_regular,
     log_probs_name,
@@ -51,11 +53,7 @@ from leaderboards.repository.results import (
 )
 from leaderboards.schema import END
 
-__all__ = ["MOST_WEIGHTS", "Added", "PublishedFile", "add", "find_runs"]
-
-MOST_WEIGHTS = 2_000_000
-"""Bytes of weights that are kept with a row, if nothing else is asked for: an LSTM of the SeqGAN line has up to 1.3 MB,
-a GAN with its discriminator many times that."""
+__all__ = ["Added", "PublishedFile", "add", "find_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +84,17 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def add(path: Path, results: Path, source: PublishedFile | None = None, *, most_weights: int = MOST_WEIGHTS) -> Added:
+def add(
+    path: Path,
+    results: Path,
+    source: PublishedFile | None = None,
+    *,
+    most_weights: int = MOST_WEIGHTS,
+    trained_by: str | None = None,
+) -> Added:
     """Check one record and its samples and copy them, all or nothing. Raises ValueError: what is wrong, what to do.
 
-    Weights of more than `most_weights` bytes stay where they are.
+    Weights of more than `most_weights` bytes stay where they are. `trained_by`: where no file beside it says so.
     """
     if path.is_symlink():
         raise ValueError(f"{path} is a link; a file is expected")
@@ -104,6 +109,8 @@ def add(path: Path, results: Path, source: PublishedFile | None = None, *, most_
         if (code := find_source(path.parent, record)) is not None:
             files[f"{MODEL_SOURCE}.bz2"] = bz2.compress(code)
         files |= _likelihoods(record, path.parent, most_weights)
+        if (who := who_trained(path.parent, trained_by)) is not None:
+            files[TRAINED_BY] = trained_by_json(who)
     except rescore.NotCheckable as error:
         raise ValueError(f"{path}: {error}") from error
     except ValueError as error:
@@ -124,15 +131,18 @@ def add(path: Path, results: Path, source: PublishedFile | None = None, *, most_
         raise ValueError(
             f"{path}: {folder} holds another record of this run_id; remove it if this one is to replace it"
         )
+    elif who is not None and (was := read_trained_by(folder)) != who:
+        raise ValueError(
+            f"{path}: {folder} holds an equal record, trained by {was or 'whoever keeps these rows'}; that {who} got "
+            "the same is kept by `verify --retrain`"
+        )
     return told
 
 
 def _check_commit(record: RunRecord) -> None:
-    sha, dirty = record.environment.get("git.sha"), record.environment.get("git.dirty")
-    if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{40}", sha):
-        raise ValueError("no commit is recorded: the run must be made from a checkout, whose state others can get")
-    if dirty is not False:
-        raise ValueError(f"made from a checkout with uncommitted changes to {sha[:12]}: commit or stash, and run again")
+    if (problem := commit_problem(record)) is not None:
+        raise ValueError(problem)
+    sha = str(record.environment["git.sha"])
     if (ROOT / ".git").exists():
         command = ["git", "-C", str(ROOT), "cat-file", "-e", f"{sha}^{{commit}}"]
         known = subprocess.run(command, capture_output=True, check=False, timeout=60)  # noqa: S603 - checked digits

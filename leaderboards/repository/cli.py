@@ -1,9 +1,10 @@
-"""The commands about the repository's rows: add, verify, published."""
+"""The commands about the repository's rows: pack, add, verify, published."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,40 +13,90 @@ import typer
 from bench.streams import console, errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from leaderboards.repository.add import Added
+    from leaderboards.repository.retrain import Again, StoredRow
     from leaderboards.repository.verify import Verification
 
-__all__ = ["add_command", "published_command", "verify_command"]
+__all__ = ["add_command", "pack_command", "published_command", "upgrade_command", "verify_command"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+TrainedBy = Annotated[
+    str | None, typer.Option(help="Who trained them: a person or a group, shown with the row.", metavar="NAME")
+]
+MostWeights = Annotated[
+    int | None, typer.Option(min=0, help="Bytes of weights that are kept with a row. Default: 2,000,000; 0: none.")
+]
 _DIFFERENT, _NOT_CHECKED = 1, 3
 
 
-def add_command(
+def pack_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, at any depth, or record files.")],
+    out: Annotated[Path, typer.Option(help="The file to write, such as bundle.zip.")],
+    trained_by: TrainedBy = None,
+    most_weights: MostWeights = None,
+    as_json: Json = False,
+) -> None:
+    """Pack finished runs into one file, to be handed in: records, samples, hashes. `add` takes it.
+
+    The same runs give the same bytes. Exit status 1: some run could not be packed; the others are all the same.
+    """
+    from bench.hand_in.bundle import MOST_WEIGHTS, pack
+    from bench.places import check_target
+    from leaderboards.repository.add import find_runs
+
+    try:
+        check_target(out, "--out")
+        most = MOST_WEIGHTS if most_weights is None else most_weights
+        packed = pack(find_runs(runs), out, trained_by=trained_by, most_weights=most)
+    except (OSError, ValueError) as error:
+        errors.print(f"error: {error}")
+        raise typer.Exit(2) from error
+    if as_json:
+        told = dataclasses.asdict(packed) | {"path": str(packed.path)}
+        console.print_json_text(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        console.print(packed.told())
+    for line in packed.remarks():
+        errors.print(line)
+    if packed.left_out:
+        raise typer.Exit(_DIFFERENT)
+
+
+def add_command(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Bundles (bundle.zip), folders of finished runs at any depth, or record files.")
+    ],
     results: Annotated[Path | None, typer.Option(help="Where rows are kept. Default: leaderboards/results.")] = None,
     source_file: Annotated[
         Path | None, typer.Option(help="The published file of the samples, if it may not be handed on.")
     ] = None,
     source_url: Annotated[str | None, typer.Option(help="Its address, kept in place of the samples.")] = None,
-    most_weights: Annotated[
-        int | None, typer.Option(min=0, help="Bytes of weights that are kept with a row. Default: 2,000,000; 0: none.")
-    ] = None,
+    most_weights: MostWeights = None,
+    trained_by: TrainedBy = None,
     as_json: Json = False,
 ) -> None:
     """Copy runs with their samples to the rows of the repository, if anybody can make and score them again.
 
     Exit status 1: some run was refused; the others are added all the same.
     """
+    from bench.hand_in.bundle import MOST_WEIGHTS, is_bundle
+    from bench.hand_in.trained_by import check_name
     from bench.places import RESULTS, check_file, check_folder
-    from leaderboards.repository.add import MOST_WEIGHTS, PublishedFile, add, find_runs
+    from leaderboards.repository.add import PublishedFile, add, find_runs
+    from leaderboards.repository.bundles import add_bundle
 
     try:
         if source_file is not None:
             check_file(source_file)
         if results is not None:
             check_folder(results, "--results")
-        files = find_runs(runs)
-        if (source_file is None) != (source_url is None) or (source_file and len(files) != 1):
+        if trained_by is not None:
+            check_name(trained_by)
+        bundles = [path for path in runs if is_bundle(path)]
+        files = find_runs(path for path in runs if path not in bundles)
+        if (source_file is None) != (source_url is None) or (source_file and (bundles or len(files) != 1)):
             raise ValueError("--source-file and --source-url go together, with one run")
         if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
             raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
@@ -53,13 +104,23 @@ def add_command(
         errors.print(f"error: {error}")
         raise typer.Exit(2) from error
     source = PublishedFile(file=source_file, url=source_url) if source_file and source_url else None
+    most, home = MOST_WEIGHTS if most_weights is None else most_weights, results or RESULTS
     added, refused = [], []
     for file in files:
         try:
-            most = MOST_WEIGHTS if most_weights is None else most_weights
-            added.append(add(file, results or RESULTS, source, most_weights=most))
+            added.append(add(file, home, source, most_weights=most, trained_by=trained_by))
         except (ValueError, OSError) as error:
             refused.append(str(error))
+    for bundle in dict.fromkeys(bundles):
+        try:
+            taken, not_taken = add_bundle(bundle, home, most_weights=most, trained_by=trained_by)
+        except (ValueError, OSError) as error:
+            taken, not_taken = [], [str(error)]
+        added, refused = [*added, *taken], [*refused, *not_taken]
+    _tell_added(added, refused, as_json=as_json)
+
+
+def _tell_added(added: Sequence[Added], refused: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         document = {"added": [dataclasses.asdict(one) for one in added], "refused": refused}
         console.print_json_text(json.dumps(document, indent=2, ensure_ascii=False))
@@ -71,6 +132,24 @@ def add_command(
         errors.print(f"refused: {reason}")
     if refused:
         raise typer.Exit(_DIFFERENT)
+
+
+_Retrain = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="K", help="Then train K seeds of each row again, from their records, and compare."),
+]
+_Rows = Annotated[
+    list[str] | None,
+    typer.Option("--row", help="With --retrain: only this row, by its label, model or the beginning of its hash."),
+]
+_Into = Annotated[
+    Path | None,
+    typer.Option(help="With --retrain: a folder for the new runs; with it, what was stopped goes on. Default: none."),
+]
+_By = Annotated[str | None, typer.Option(help="With --retrain and --write: who trained again.", metavar="NAME")]
+_Model = Annotated[
+    str | None, typer.Option(help="With --retrain, for a row of a model in a file: that file, my_gan.py:MyGAN.")
+]
 
 
 def verify_command(
@@ -87,34 +166,39 @@ def verify_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Compute rows again too of which nothing has changed since `--write`.")
     ] = False,
+    retrain: _Retrain = None,
+    row: _Rows = None,
+    into: _Into = None,
+    by: _By = None,
+    model: _Model = None,
     as_json: Json = False,
 ) -> None:
-    """Compute the scores of rows again, from their samples, and compare.
+    """Compute the scores of rows again, from their samples, and compare; with --retrain train seeds again as well.
 
     What `--write` kept of a row stands as long as record, samples, data, code and libraries are the same.
     Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
-    from leaderboards.repository.verify import describe, summary, verify
+    from leaderboards.repository.verify import verify
 
+    paths = paths or [RESULTS]
     try:
-        reports = verify(paths or [RESULTS], jobs, everything=everything)
-    except FileNotFoundError as error:
+        _check_retrain({"--row": row, "--into": into, "--by": by, "--model": model}, retrain, write=write)
+        rows = _rows_to_train(paths, row) if retrain else []
+        checked = [entry.path for each in rows for entry in each.entries] if retrain else paths
+        reports = verify(checked, jobs, everything=everything)
+    except (FileNotFoundError, ValueError) as error:
         errors.print(f"error: {error}")
         raise typer.Exit(2) from error
-    if as_json:
-        console.print_json_text(
-            json.dumps([dataclasses.asdict(report) for report in reports], indent=2, ensure_ascii=False)
-        )
-    else:
-        for report in reports:
-            console.print(describe(report))
-    states = [report.state for report in reports]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
-    errors.print(f"{sum(r.scores for r in reports)} scores equal; records: {counts}")
-    if told := summary(reports):
-        errors.print(told)
-    kept = not write or _keep(paths or [RESULTS], reports)
+    states: list[str] = [report.state for report in reports]
+    again: list[Again] | None = None
+    _tell_verified(reports, as_json=as_json)
+    kept = not write or _keep(paths, reports)
+    if retrain:
+        again = _train_again(rows, retrain, {r.record: r.state for r in reports}, into, by=by, model=model, jobs=jobs)
+        states += [_STATES[each.result] for each in again]
+        kept = kept and (not write or _keep_retrained(paths, again, by))
+    _tell_retrained(reports, again, as_json=as_json)
     if "different" in states:
         raise typer.Exit(_DIFFERENT)
     if not kept:
@@ -123,7 +207,85 @@ def verify_command(
         raise typer.Exit(_NOT_CHECKED)
 
 
-def _keep(paths: list[Path], reports: list[Verification]) -> bool:
+_STATES = {"equal": "verified", "agrees": "verified", "differs": "different", "not decided": "not checked"}
+"""How what `--retrain` found counts for the exit status."""
+
+
+def _check_retrain(options: Mapping[str, object], k: int | None, *, write: bool) -> None:
+    """Raise ValueError for options that need another one."""
+    if k is None:
+        if given := next((name for name, value in options.items() if value), None):
+            raise ValueError(f"{given} goes with --retrain K, the number of seeds to train again")
+    elif write and not options["--by"]:
+        raise ValueError("--write keeps who trained again: say it with --by NAME")
+    if isinstance(folder := options["--into"], Path):
+        from bench.places import check_folder
+
+        check_folder(folder, "--into")
+    if isinstance(name := options["--by"], str):
+        from bench.hand_in.trained_by import check_name
+
+        check_name(name)
+
+
+def _rows_to_train(paths: Sequence[Path], wanted: Sequence[str] | None) -> list[StoredRow]:
+    from leaderboards.repository.retrain import rows_below
+
+    return rows_below(paths, wanted or ())
+
+
+def _tell_verified(reports: Sequence[Verification], *, as_json: bool) -> None:
+    from leaderboards.repository.verify import describe, summary
+
+    for report in () if as_json else reports:
+        console.print(describe(report))
+    states = [report.state for report in reports]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "there is no record"
+    errors.print(f"{sum(r.scores for r in reports)} scores equal; records: {counts}")
+    if told := summary(reports):
+        errors.print(told)
+
+
+def _train_again(
+    rows: Sequence[StoredRow],
+    k: int,
+    states: Mapping[str, str],
+    into: Path | None,
+    *,
+    by: str | None,
+    model: str | None,
+    jobs: int,
+) -> list[Again]:
+    """Train seeds of rows again, in a folder that is kept or one that goes with the answer. Exits where it stops."""
+    from bench.interrupts import INTERRUPTED
+    from leaderboards.repository.retrain import retrain
+
+    with tempfile.TemporaryDirectory(prefix="retrained-") as passing:
+        try:
+            again, stopped = retrain(rows, k, into or Path(passing), verified=states, by=by, model=model, jobs=jobs)
+        except (OSError, ValueError, KeyError) as error:
+            errors.print(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+            raise typer.Exit(2) from error
+    if stopped:
+        goes_on = "the same command goes on" if into else "with --into FOLDER the same command would go on"
+        errors.print(f"Stopped; {goes_on}.")
+        raise typer.Exit(INTERRUPTED)
+    return again
+
+
+def _tell_retrained(reports: Sequence[Verification], again: Sequence[Again] | None, *, as_json: bool) -> None:
+    from leaderboards.repository.retrain import describe
+
+    if as_json:
+        records = [dataclasses.asdict(report) for report in reports]
+        document = records if again is None else {"records": records, "retrained": list(map(dataclasses.asdict, again))}
+        console.print_json_text(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        for each in again or ():
+            console.print(describe(each))
+
+
+def _keep(paths: Sequence[Path], reports: Sequence[Verification]) -> bool:
     """Write down what was verified; False, with the reason said, where that cannot be."""
     from leaderboards.repository.verify import write_verified
 
@@ -132,6 +294,19 @@ def _keep(paths: list[Path], reports: list[Verification]) -> bool:
             errors.print(f"written: {file}")
     except OSError as error:
         errors.print(f"error: what was verified cannot be kept: {error}; the report above is whole")
+        return False
+    return True
+
+
+def _keep_retrained(paths: Sequence[Path], again: Sequence[Again], by: str | None) -> bool:
+    """The same of what was trained again."""
+    from leaderboards.repository.retrain import write_retrained
+
+    try:
+        for file in write_retrained(paths, again, by or ""):
+            errors.print(f"written: {file}")
+    except (OSError, ValueError) as error:
+        errors.print(f"error: what was trained again cannot be kept: {error}; it is told above")
         return False
     return True
 

@@ -20,11 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bench.hand_in.trained_by import read_trained_by
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
 from bench.run_folder import (
     MODEL_SOURCE,
     RECORD,
+    TRAINED_BY,
     WEIGHTS,
     find_records,
     is_regular,
@@ -65,9 +67,10 @@ from leaderboards.repository.results import (
     read_kept_samples,
     root_of,
 )
+from leaderboards.retrained import RETRAINED
 from leaderboards.schema import END
 
-__all__ = ["Verification", "changed", "describe", "summary", "verify", "write_verified"]
+__all__ = ["Verification", "changed", "describe", "home_of", "summary", "verify", "write_verified"]
 
 
 @dataclass(kw_only=True)
@@ -238,7 +241,7 @@ def _strays(root: Path, records: Sequence[Path]) -> Iterator[Verification]:
             continue  # what a killed command left; the next one that writes there sweeps it
         if path.is_symlink():
             yield Verification(record=str(path), reasons=["it is a link; a file is expected"])
-        elif path.is_file() and path != root / VERIFIED and path.parent not in folders:
+        elif path.is_file() and path not in (root / VERIFIED, root / RETRAINED) and path.parent not in folders:
             yield Verification(record=str(path), reasons=["no record.json lies beside it"])
 
 
@@ -299,7 +302,8 @@ def _check(plan: _Plan) -> Verification:
 def _check_place(record: RunRecord, path: Path, root: Path) -> None:
     if (expected := root / place(record) / RECORD) != path:
         raise ValueError(f"the record belongs at {expected}, by its task, model and run_id")
-    allowed = {RECORD, *_beside(record)[0]}
+    allowed = {RECORD, TRAINED_BY, *_beside(record)[0]}
+    read_trained_by(path.parent)
     if strange := sorted(p.name for p in path.parent.iterdir() if p.name not in allowed and not is_temporary(p.name)):
         raise ValueError(f"{strange[0]!r} lies beside the record, which does not name it")
 
@@ -418,7 +422,7 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
     by_folder: dict[Path, list[Verification]] = {}
     for report in reports:
         file = Path(report.record).resolve()
-        home = next(h for h in map(_home, paths) if file.is_relative_to(h))
+        home = next(h for h in map(home_of, paths) if file.is_relative_to(h))
         by_folder.setdefault(home, []).append(report)
     written = []
     for folder, own in by_folder.items():
@@ -444,7 +448,8 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
     return written
 
 
-def _home(path: Path) -> Path:
+def home_of(path: Path) -> Path:
+    """The folder that holds `verified.json` for the records below a path."""
     path = path.resolve()
     return RESULTS.resolve() if path.is_relative_to(RESULTS.resolve()) else path if path.is_dir() else path.parent
 

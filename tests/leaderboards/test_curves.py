@@ -138,7 +138,7 @@ def test_runs_learning_curves_costs_and_evidence(tmp_path: Path) -> None:
     on_the_way = replace(evaluation("cadence", phase="mle", bleu_2=0.5), step=2)
     runs = [record("seqgan", i, on_the_way, evaluation(bleu_2=0.7), n_parameters=7) for i in range(2)]
     seqgan = row(only(tables(tmp_path, *runs)), "seqgan")
-    assert (seqgan.evidence, seqgan.verified, seqgan.n_parameters) == ("incomplete", False, 7)
+    assert (seqgan.tier, seqgan.verified, seqgan.n_parameters) == ("reported", False, 7)
     assert seqgan.lacks[0].startswith("1 more completed seed")
     assert seqgan.seconds == {"mle": 1.0, "adversarial": 1.0}
     (first, _) = seqgan.runs

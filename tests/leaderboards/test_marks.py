@@ -1,4 +1,4 @@
-"""What ✓ says in tables and pages, and what ° says it does not: scores that stand as recorded."""
+"""What ✓ and ✓✓ say in tables and pages, and what ° says they do not: scores that stand as recorded."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 from helpers.records import evaluation, only, record
 from helpers.stored_runs import sha256
+from typer.testing import CliRunner
 
 from bench.record import RunRecord
+from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.evidence import NO_SAMPLES, NO_WEIGHTS, VERIFIED, Document, Outcome, Verified, gathered
 from leaderboards.frames import table_frame
-from leaderboards.legend import legend
+from leaderboards.legend import legend, short_legend
 from leaderboards.render.latex import to_latex
 from leaderboards.render.markdown import to_markdown
 from leaderboards.render.page.site import write_page
+from leaderboards.render.scores import score_lines
+from leaderboards.retrained import Retraining, keep
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import Table, page_tables, text_tables
+from leaderboards.tables import Table, main_table, page_tables, text_tables
 
 RECORDED: Outcome = ("recorded", NO_WEIGHTS)
 
@@ -131,3 +135,72 @@ def test_programs_and_printers_have_it_too(tmp_path: Path) -> None:
     texts = {path.name: path.read_text() for path in (page.parent / "runs").glob("*.html")}
     assert sum("As recorded, needs the model" in text for text in texts.values()) == 3
     assert sum("Recomputed from the stored samples" in text for text in texts.values()) == 3
+
+
+def test_each_tier_is_told_from_the_others_everywhere(tmp_path: Path) -> None:
+    boards(tmp_path, {"seqgan": RECORDED, "mle": RECORDED, "maligan": None})
+    folder = tmp_path / "runs"
+    files = [folder / f"mle-{seed}" / "record.json" for seed in range(2)]
+    entry = Retraining(
+        by="Ada Lovelace",
+        date="2026-01-01",
+        version="1",
+        machine={"processor": "Some processor", "torch": "2.11.0", "threads": 1},
+        seeds=(0, 1),
+        records={path.relative_to(folder).as_posix(): sha256(path.read_bytes()) for path in files},
+        method="two-sample test",
+        result="agrees",
+        why="none of 3 scores differs",
+    )
+    keep(folder, [entry, replace(entry, by="Bob", records={"gone/record.json": "0" * 64})])
+    made = build([folder])
+    board = only(made)
+    tiers = {"seqgan": "verified", "mle": "retrained", "maligan": "reported"}
+    assert {row.label: row.tier for row in board.rows} == tiers
+    main, _ = main_table(board, 10)
+    ticks = {line.row.label: line.cells[1].mark for line in main.lines if line.row}
+    assert ticks == {"seqgan": " ✓", "mle": " ✓✓", "maligan": ""}
+    assert "baseline ✓✓" in to_markdown(made)
+    told = " ".join(short_legend(made))
+    assert "2 of 3 rows are verified (✓): " in told
+    assert "1 is retrained (✓✓): a second party's seeds agree." in told
+    assert "✓✓: retrained, that is verified, and a second party's seeds agree" in "\n".join(legend(made))
+    frame = table_frame(folder)
+    assert dict(zip(frame["label"], frame["tier"], strict=True)) == tiers
+    assert {str(line["label"]): line["tier"] for line in score_lines(made)} == tiers
+    page = write_page(made, tmp_path / "page")
+    for tier in tiers.values():
+        assert f"<li>Tier {tier}: " in page.read_text()
+    text = next(page.parent.glob("board-*.html")).read_text()
+    assert '<span class="tag good">retrained</span>' in text
+    assert "Ada Lovelace trained seeds 0, 1 on 2026-01-01 (Some processor, torch 2.11.0, 1 thread): agrees" in text
+    assert "Bob" not in text
+    done = CliRunner().invoke(app, ["show", "mle", str(folder)])
+    shown = " ".join(done.output.split())
+    assert (done.exit_code, "retrained: verified, and a second party's seeds agree" in shown) == (0, True)
+    assert "trained by whoever keeps these records" in shown
+    assert "Ada Lovelace trained seeds 0, 1 on 2026-01-01" in shown
+    assert "did you mean 'mle'?" in CliRunner().invoke(app, ["show", "mel", str(folder)]).output
+    files[0].write_text(files[0].read_text().replace("0.6", "0.61", 1))
+    assert only(build([folder])).rows[0].tier != "retrained"
+
+
+def test_where_a_second_party_differs_the_row_is_verified_and_says_so(tmp_path: Path) -> None:
+    boards(tmp_path, {"mle": RECORDED})
+    folder = tmp_path / "runs"
+    file = folder / "mle-0" / "record.json"
+    entry = Retraining(
+        by="Ada Lovelace",
+        date="2026-01-01",
+        version="1",
+        machine={},
+        seeds=(0,),
+        records={"mle-0/record.json": sha256(file.read_bytes())},
+        method="bit for bit",
+        result="differs",
+        why="seed 0: samples differ",
+    )
+    keep(folder, [entry, replace(entry, by="Bob", result="equal")])
+    board = only(build([folder]))
+    assert board.rows[0].tier == "verified"
+    assert any("Ada Lovelace trained it too, bit for bit: seed 0: samples differ" in note for note in board.notes)

@@ -87,7 +87,7 @@ def test_sorting_takes_the_number_and_not_its_text(boards: Boards) -> None:
     assert orders["parameters"] == "7334990"
     assert orders["seeds"] == "3"
     assert orders["rank in bleu_2"] == "1.0001"
-    assert orders["model"] == orders["evidence"] == ""
+    assert orders["model"] == orders["tier"] == ""
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from leaderboards.evidence import How, Outcome
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
 from leaderboards.formats import ARROWS, plain, value_text
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.legend import legend, short_legend, signatures
+from leaderboards.legend import TIERS, legend, party_text, short_legend, signatures
 from leaderboards.render.markdown import findings_of
 from leaderboards.render.page.citation import bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
@@ -131,6 +131,8 @@ class _Site:
             "anchors_of": _anchors,
             "arrows": ARROWS,
             "groups": _GROUPS,
+            "tiers": TIERS,
+            "party_text": party_text,
             "small": _small,
             "widths_of": _widths,
             "title_of": lambda board: self.titles[board.number],

@@ -20,6 +20,7 @@ from helpers.programs import Program
 from rich.console import Console
 
 from bench.config import RunConfig
+from bench.hand_in.bundle import opened
 from bench.launch.options import LaunchOptions
 from bench.launch.workers import _Clock, launch
 from bench.places import RESULTS
@@ -84,8 +85,11 @@ def test_a_deadline_saves_and_stops_and_what_follows_is_as_if_it_had_not(
 
 
 def test_stopped_and_continued_it_gives_the_record_of_an_uninterrupted_run(tmp_path: Path) -> None:
-    code, whole, _ = command(*SMOKE, "--runs", tmp_path / "whole")
+    code, whole, _ = command(*SMOKE, "--runs", tmp_path / "whole", "--hand-in", bundle := tmp_path / "bundle.zip")
     assert code == 0
+    with opened(bundle) as handed_in:
+        assert [handed_in.unpack(run, tmp_path).parent.name for run in handed_in.runs] == list(handed_in.runs)
+        assert len(handed_in.runs) == 1
     process = start(*SMOKE, "--runs", tmp_path / "cut", "--save-every", 0)
     deadline = time.monotonic() + 200
     while not any('"adversarial"' in path.read_text() for path in (tmp_path / "cut").glob("*seqgan*/train.jsonl")):
@@ -154,6 +158,9 @@ def test_json_is_one_document(tmp_path: Path) -> None:
         (["mle-oracle20", "--row", "released"], "has no row 'released'; did you mean 'released setting'?"),
         (["mle-oracle20", "--set", "stepps=3"], "has no setting 'stepps'; did you mean 'steps'?"),
         (["mle-oracle20", "--markdown"], "--markdown and --out go with --list"),
+        (["mle-oracle20", "--hand-in", "b.zip", "--dry-run"], "--hand-in packs what was trained"),
+        (["mle-oracle20", "--trained-by", "Ada"], "--trained-by goes with --hand-in FILE"),
+        (["mle-oracle20", "--hand-in", "b.zip", "--trained-by", "<b>"], "without <, > and control characters"),
         (["texygen-image_coco", "--scale", "small"], "trains nothing"),
         (["texygen-image_coco"], "texygen_mle.txt is not on this machine and could not be downloaded"),
         (["mle-oracle20", "--device", "cuda:77"], "no device 'cuda:77' here"),
