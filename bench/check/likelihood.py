@@ -19,7 +19,7 @@ from bench.check.cases import Case, NotTriedError, all_sentences, blank
 from bench.randomness import isolated
 from bench.run.contract import ContractError
 
-__all__ = ["check_agreement", "check_likelihood", "check_likelihood_at", "check_padding"]
+__all__ = ["check_agreement", "check_likelihood", "check_likelihood_at", "check_padding", "chi_square"]
 
 _DRAWN = 20_000
 _UNLIKELY = 1e-4
@@ -106,25 +106,34 @@ def check_padding(case: Case) -> str:
     return "what follows the end token costs nothing"
 
 
+def chi_square(drawn: Tensor, sentences: Tensor, log_prob: Tensor) -> tuple[float, Tensor, Tensor]:
+    """(n, T) drawn, (N, T) all sentences and (N,) their log-probabilities -> p-value, observed and expected numbers.
+
+    Sentences that are expected fewer than five times are one class, the last.
+    """
+    n, probability = len(drawn), log_prob.exp()
+    _, counts = torch.cat([sentences, drawn]).unique(dim=0, return_counts=True)
+    likely = probability * n >= 5
+    observed = torch.cat([(counts - 1)[likely], (counts - 1)[~likely].sum()[None]]).double()
+    expected = torch.cat([probability[likely], probability[~likely].sum()[None]]) * n
+    keep = expected > 0
+    expected = expected * n / expected.sum()
+    p = float(chisquare(observed[keep], (expected * observed[keep].sum() / expected[keep].sum())[keep]).pvalue)
+    return p, observed, expected
+
+
 def check_agreement(case: Case, temperature: float = 1.0) -> str:
     """Sentences are drawn with the probabilities that log_prob says: a chi-square test."""
     sentences, found = _of_all(case, temperature)
-    probability = found.exp()
     with isolated(5), torch.no_grad():
         drawn = blank(case.trained.sample(_DRAWN, temperature=temperature), case.spec)
-    _, counts = torch.cat([sentences, drawn]).unique(dim=0, return_counts=True)
-    likely = probability * _DRAWN >= 5
-    observed = torch.cat([(counts - 1)[likely], (counts - 1)[~likely].sum()[None]]).double()
-    expected = torch.cat([probability[likely], probability[~likely].sum()[None]]) * _DRAWN
-    keep = expected > 0
-    expected = expected * _DRAWN / expected.sum()
-    p = float(chisquare(observed[keep], (expected * observed[keep].sum() / expected[keep].sum())[keep]).pvalue)
+    p, observed, expected = chi_square(drawn, sentences, found)
     if not p > _UNLIKELY:
         worst = int((observed / _DRAWN - expected / _DRAWN).abs().argmax())
         raise ContractError(
             f"sample does not draw what log_prob says{_at(temperature)} (chi-square, p = {p:.1g}): a sentence of "
             f"{_told(case)} is {observed[worst] / _DRAWN:.1%} of {_DRAWN:,} drawn, and "
-            f"{expected[worst] / expected.sum():.1%} by log_prob; both must begin from bos_id with a fresh state"
+            f"{expected[worst] / _DRAWN:.1%} by log_prob; both must begin from bos_id with a fresh state"
         )
     return f"{_DRAWN:,} drawn sentences are as frequent as log_prob says{_at(temperature)} (p = {p:.2g})"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -16,7 +17,7 @@ from bench.run.contract import built, checked_phases
 from bench.run.hardware import use_precision
 from bench.task import TextData
 
-__all__ = ["seconds_per_step"]
+__all__ = ["ready", "seconds_per_step"]
 
 _STEPS = 20
 """At most, of each phase: its steps may differ, and what comes once in many steps is then not seen."""
@@ -32,25 +33,36 @@ def seconds_per_step(resolved: Resolved, data: TextData) -> dict[str, float]:
     Phases come in their order, as one may need what another made; a phase whose step raises, and all after it, have no
     time: the run will tell why.
     """
+    found: dict[str, float] = {}
+    with suppress(Exception), ready(resolved, data) as (phases, stream):  # an error is met by the run, which records it
+        warm_up = _WARM_UP_OF_GRAPHS if _replays(resolved) else _WARM_UP
+        for phase in phases:
+            found[phase.name] = _timed(phase, stream, warm_up)
+    return found
+
+
+def _replays(resolved: Resolved) -> bool:
+    return resolved.run.cuda_graphs and torch.device(resolved.device).type == "cuda"
+
+
+@contextmanager
+def ready(resolved: Resolved, data: TextData) -> Iterator[tuple[list[Phase], BatchStream]]:
+    """The phases of a fresh model and its sentences, on the run's device, with its threads and precision inside."""
     run, device = resolved.run, torch.device(resolved.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(run.threads)
     use_precision(run.fp32_precision)
-    found: dict[str, float] = {}
     try:
-        with isolated(0), suppress(Exception):  # an error of the model is met by its run, which records it
+        with isolated(0):
             model = built(resolved.model_class, resolved.model_config, data.spec).to(device).train()
-            graphs = run.cuda_graphs and device.type == "cuda"
-            if graphs:
+            if _replays(resolved):
                 model.graphs = Graphs(model.optimizers, Recorder())
             config = resolved.model_config
             stream = BatchStream(data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-            for phase in checked_phases(model, run.last_phase):
-                found[phase.name] = _timed(phase, stream, _WARM_UP_OF_GRAPHS if graphs else _WARM_UP)
+            yield list(checked_phases(model, run.last_phase)), stream
     finally:
         torch.set_num_threads(threads)
         use_precision("ieee")
-    return found
 
 
 def _timed(phase: Phase, stream: BatchStream, warm_up: int) -> float:
