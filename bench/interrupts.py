@@ -1,7 +1,8 @@
-"""Ctrl-C ends a program without a traceback, whenever it comes; nothing heavy is imported here."""
+"""How a command line runs: Ctrl-C ends it without a traceback, whenever it comes; nothing heavy is imported here."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from multiprocessing import resource_tracker
@@ -29,6 +30,7 @@ def run_program(load: Callable[[], Callable[[], object]]) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _calm_numpy()
     command = load()
     from bench.streams import take_any_text  # imports what a command prints with
 
@@ -44,6 +46,15 @@ def run_program(load: Callable[[], Callable[[], object]]) -> None:
         if not interrupts and not isinstance(error, KeyboardInterrupt):
             raise
         raise SystemExit(INTERRUPTED) from None
+
+
+def _calm_numpy() -> None:
+    """One thread for numpy's products, here and in workers, unless the user has said how many; before it is imported.
+
+    Scores take them in tiles too small to share, and OpenBLAS's threads wait for each other by spinning: beside one other
+    busy process, two of them took 80 times the processor seconds of one. torch has threads of its own (`threads`).
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def start_shielded(process: BaseProcess, *numbers: int) -> None:

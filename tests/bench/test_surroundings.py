@@ -136,21 +136,25 @@ def test_runs_go_on_when_nobody_can_be_told(tmp_path: Path, end: str) -> None:
     assert len(list(tmp_path.glob("*toy_gan*/record.json"))) == 2
 
 
-def threads_of_numpy(**variables: str) -> list[int]:
-    """Of each BLAS that numpy has loaded, in a process whose surroundings set only these numbers of threads."""
+def threads_of_numpy(program: str, **variables: str) -> list[int]:
+    """Of each BLAS that numpy has loaded once a program's commands are, where only these variables say how many."""
     code = (
-        "import bench.task, threadpoolctl; "
+        f"import runpy, sys, threadpoolctl; sys.argv = ['{program}', '--help']\n"
+        f"try: runpy.run_module('{program}', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "import bench.task\n"
         "print([each['num_threads'] for each in threadpoolctl.threadpool_info() if each['user_api'] == 'blas'])"
     )
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     told = subprocess.run(
         [sys.executable, "-c", code], env=inherited | variables, cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return [int(number) for number in json.loads(told.stdout)]
+    return [int(number) for number in json.loads(told.stdout.splitlines()[-1])]
 
 
-def test_numpy_multiplies_on_one_thread_unless_the_user_says_otherwise() -> None:
+@pytest.mark.parametrize("program", ["bench", "leaderboards"])
+def test_numpy_multiplies_on_one_thread_unless_the_user_says_otherwise(program: str) -> None:
     pytest.importorskip("threadpoolctl")
-    assert set(threads_of_numpy()) == {1}
+    assert set(threads_of_numpy(program)) == {1}
     if (os.cpu_count() or 1) > 1:
-        assert set(threads_of_numpy(OPENBLAS_NUM_THREADS="2")) == {2}
+        assert set(threads_of_numpy(program, OPENBLAS_NUM_THREADS="2")) == {2}
