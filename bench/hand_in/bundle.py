@@ -161,7 +161,7 @@ def _files_of(path: Path, trained_by: str | None, most_weights: int) -> tuple[Ru
     weights = folder / WEIGHTS
     if not is_file(record.model) and is_regular(weights) and weights.lstat().st_size <= most_weights:
         files[WEIGHTS] = read_regular(weights)
-    if (name := who_trained(folder, trained_by)) is not None:
+    if (name := who_trained(record, folder, trained_by)) is not None:
         files[TRAINED_BY] = trained_by_json(name)
     if odd := next((name for name in files if not _PART.fullmatch(name)), None):
         raise ValueError(f"{odd!r} is no name of a file in a bundle: letters, digits, '_', '.', '+' and '-' alone")

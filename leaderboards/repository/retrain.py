@@ -348,7 +348,9 @@ def write_retrained(paths: Iterable[Path], found: Iterable[Again], by: str) -> l
         if told.result == "not decided":
             continue
         files = [Path(record).resolve() for record in told.records]
-        home = next(each for each in homes if all(file.is_relative_to(each) for file in files))
+        home = next((each for each in homes if all(file.is_relative_to(each) for file in files)), None)
+        if home is None:
+            raise ValueError(f"the records of {told.row} lie in several folders: name one that holds them all")
         hashes = {p.relative_to(home).as_posix(): hashlib.sha256(read_regular(p)).hexdigest() for p in files}
         kept = {name: getattr(told, name) for name in ("machine", "method", "result", "why", "p_values")}
         entry = Retraining(
