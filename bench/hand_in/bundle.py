@@ -55,6 +55,8 @@ MOST_WEIGHTS = 2_000_000
 a GAN with its discriminator many times that."""
 MOST_UNPACKED = 4 << 30
 """Bytes of all files of a bundle: some thousand rows."""
+MOST_OF_RUN = 256 << 20
+"""Bytes of one run, which are in memory while it is unpacked."""
 _SCHEMA = 1
 _MOST_FILES = 100_000
 _MOST_MANIFEST = 32 << 20
@@ -234,6 +236,8 @@ class Bundle:
             raise ValueError(f"{strange[0]} is in the bundle and does not stand in {MANIFEST}")
         if f"{run}/{RECORD}" not in names:
             raise ValueError(f"{run} has no {RECORD}")
+        if (size := sum(self._entries[name].file_size for name in names)) > MOST_OF_RUN:
+            raise ValueError(f"its files take {size:,} bytes; at most {MOST_OF_RUN:,} of one run are unpacked")
         files = {name: _read(self._archive, self._entries[name]) for name in names}
         for name, content in files.items():
             if (got := hashlib.sha256(content).hexdigest()) != self._hashes[name]:

@@ -60,7 +60,7 @@ def who_trained(record: RunRecord, folder: Path, said: str | None) -> str | None
     """
     if record.model in (REAL_TEXT, HELD_OUT_TEXT):
         return None
-    beside = read_trained_by(folder)
-    if beside is not None and said not in (None, beside):
-        raise ValueError(f"{TRAINED_BY} beside it says that {beside} trained it, not {said}")
-    return beside if said is None else check_name(said)
+    beside, name = read_trained_by(folder), None if said is None else check_name(said)
+    if None not in (beside, name) and beside != name:
+        raise ValueError(f"{TRAINED_BY} beside it says that {beside} trained it, not {name}")
+    return name or beside

@@ -188,6 +188,9 @@ def test_links_sizes_and_what_is_no_bundle_are_refused_before_anything_is_unpack
     monkeypatch.setattr(bundles, "MOST_UNPACKED", 1_000_000)
     monkeypatch.setattr(bundles, "MOST_BYTES", 200_000)
     assert "'run/0' takes 300,000 bytes" in command("add", tmp_path / "large.zip", "--results", tmp_path / "r", code=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(bundles, "MOST_OF_RUN", 1_000)
+    assert "at most 1,000 of one run" in command("add", bundle, "--results", tmp_path / "results", code=1)
     assert not list(tmp_path.rglob("record.json"))
 
 
