@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leaderboards.formats import Kind, Value, six_digits, uncertainty_text, value_text
-from leaderboards.schema import Row
+from leaderboards.schema import Row, Tier
 from metrics.common.base import Bounds
 
-__all__ = ["ALL", "Cell", "Column", "Line", "Table"]
+__all__ = ["ALL", "TICKS", "Cell", "Column", "Line", "Table"]
 
 ALL = "All"
 """The choice that shows every column."""
+TICKS: Mapping[Tier, str] = {"reported": "", "verified": "✓", "retrained": "✓✓"}
+"""The mark of each tier, where there is no column of its own."""
 
 
 @dataclass(frozen=True)

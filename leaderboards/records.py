@@ -137,11 +137,25 @@ def _files(paths: Iterable[Path], problems: list[str]) -> list[Path]:
 
 
 def _each_once(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
-    """One record per run, and one run per seed of a row (`bench.seeds`); and a line on each that does not count."""
+    """One record per run, and one run per seed of a row (`bench.seeds`); and a line on each that does not count.
+
+    A seed that its keeper has is not replaced by what somebody else handed in.
+    """
+    kept = {_replicate(entry) for entry in entries if entry.trained_by is None}
+    others_seeds = (e for e in entries if e.trained_by is not None and e.record.seed is not None)
+    again = [entry for entry in others_seeds if _replicate(entry) in kept]
+    notices = [
+        f"{entry.path} is not counted: {entry.trained_by} trained seed {entry.record.seed} again, and a seed counts "
+        "once; `leaderboards verify --retrain` compares such runs"
+        for entry in again
+    ]
+    aside = set(map(id, again))
     counted, others = newest_of_each(
-        entries, key=_replicate, record=lambda entry: entry.record, place=lambda entry: str(entry.path)
+        (entry for entry in entries if id(entry) not in aside),
+        key=_replicate,
+        record=lambda entry: entry.record,
+        place=lambda entry: str(entry.path),
     )
-    notices = []
     for older, newer in others:
         record = older.record
         what = f"{record.model} seed {record.seed}" if record.seed is not None else f"run {record.run_id}"

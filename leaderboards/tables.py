@@ -7,19 +7,18 @@ tables, one after another (`text_tables`), for the page a wide one with choices 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench.published import Published
 from leaderboards.attacks import attack_table
-from leaderboards.cells import ALL, Cell, Column, Line, Table
+from leaderboards.cells import ALL, TICKS, Cell, Column, Line, Table
 from leaderboards.formats import ARROWS, Kind, of_change, phases, plain, value_text
 from leaderboards.headline import headline_keys, most_telling
-from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, Tier
+from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row
 
 __all__ = [
     "ALL",
     "MAIN",
-    "TICKS",
     "Cell",
     "Column",
     "Line",
@@ -76,9 +75,6 @@ _HIDDEN = (
 """Variants of a score that is shown: in the CSV, and on the page among all columns."""
 _GAIN = "End of training minus end of pre-training of the same run"
 _FIRST = "what the adversarial training added."
-
-TICKS: Mapping[Tier, str] = {"reported": "", "verified": "✓", "retrained": "✓✓"}
-"""The mark of each tier, where there is no column of its own."""
 
 Place = tuple[Row, float]
 """A row at a temperature."""

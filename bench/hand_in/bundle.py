@@ -55,6 +55,8 @@ MOST_WEIGHTS = 2_000_000
 a GAN with its discriminator many times that."""
 MOST_UNPACKED = 4 << 30
 """Bytes of all files of a bundle: some thousand rows."""
+MOST_OF_RUN = 256 << 20
+"""Bytes of one run, which are in memory while it is unpacked."""
 _SCHEMA = 1
 _MOST_FILES = 100_000
 _MOST_MANIFEST = 32 << 20
@@ -161,7 +163,7 @@ def _files_of(path: Path, trained_by: str | None, most_weights: int) -> tuple[Ru
     weights = folder / WEIGHTS
     if not is_file(record.model) and is_regular(weights) and weights.lstat().st_size <= most_weights:
         files[WEIGHTS] = read_regular(weights)
-    if (name := who_trained(folder, trained_by)) is not None:
+    if (name := who_trained(record, folder, trained_by)) is not None:
         files[TRAINED_BY] = trained_by_json(name)
     if odd := next((name for name in files if not _PART.fullmatch(name)), None):
         raise ValueError(f"{odd!r} is no name of a file in a bundle: letters, digits, '_', '.', '+' and '-' alone")
@@ -234,6 +236,8 @@ class Bundle:
             raise ValueError(f"{strange[0]} is in the bundle and does not stand in {MANIFEST}")
         if f"{run}/{RECORD}" not in names:
             raise ValueError(f"{run} has no {RECORD}")
+        if (size := sum(self._entries[name].file_size for name in names)) > MOST_OF_RUN:
+            raise ValueError(f"its files take {size:,} bytes; at most {MOST_OF_RUN:,} of one run are unpacked")
         files = {name: _read(self._archive, self._entries[name]) for name in names}
         for name, content in files.items():
             if (got := hashlib.sha256(content).hexdigest()) != self._hashes[name]:

@@ -9,6 +9,7 @@ import json
 import unicodedata
 from pathlib import Path
 
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, RunRecord
 from bench.run_folder import TRAINED_BY, read_regular
 
 __all__ = ["check_name", "read_trained_by", "trained_by_json", "who_trained"]
@@ -52,9 +53,14 @@ def read_trained_by(folder: Path) -> str | None:
         raise ValueError(f"{path} does not say who trained the run: {error}") from error
 
 
-def who_trained(folder: Path, said: str | None) -> str | None:
-    """The name beside a record, or what somebody says where there is none. Raises ValueError where the two differ."""
-    beside = read_trained_by(folder)
-    if beside is not None and said not in (None, beside):
-        raise ValueError(f"{TRAINED_BY} beside it says that {beside} trained it, not {said}")
-    return beside if said is None else check_name(said)
+def who_trained(record: RunRecord, folder: Path, said: str | None) -> str | None:
+    """The name beside a record, or what somebody says where there is none; None of real text, which nobody trained.
+
+    Raises ValueError where the two differ.
+    """
+    if record.model in (REAL_TEXT, HELD_OUT_TEXT):
+        return None
+    beside, name = read_trained_by(folder), None if said is None else check_name(said)
+    if None not in (beside, name) and beside != name:
+        raise ValueError(f"{TRAINED_BY} beside it says that {beside} trained it, not {name}")
+    return name or beside

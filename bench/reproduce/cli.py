@@ -67,6 +67,17 @@ def preset_names_from(incomplete: str) -> list[str]:
     return [name for name in preset_names() if name.startswith(incomplete)]
 
 
+_Seeds = Annotated[
+    list[str] | None,
+    typer.Option(help="Default: the preset's own seeds, which alone enter a verdict. 0 1 2, or 0-2.", metavar="SEED"),
+]
+_HandIn = Annotated[
+    Path | None,
+    typer.Option(help="At the end, pack the runs that are finished into this file, for `leaderboards add`."),
+]
+_TrainedBy = Annotated[
+    str | None, typer.Option(help="With --hand-in: who trained them, a person or a group.", metavar="NAME")
+]
 _AsJson = Annotated[
     bool,
     typer.Option("--json", help=f"Print one JSON document; progress goes to stderr. With --dry-run: {PLAN_FIELDS}"),
@@ -84,12 +95,7 @@ def reproduce_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
-    seed: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Default: the preset's own seeds, which alone enter a verdict. 0 1 2, or 0-2.", metavar="SEED"
-        ),
-    ] = None,
+    seed: _Seeds = None,
     row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
@@ -104,13 +110,8 @@ def reproduce_command(
     as_json: _AsJson = False,
     dry_run: DryRun = False,
     measure: Measure = False,
-    hand_in: Annotated[
-        Path | None,
-        typer.Option(help="At the end, pack the runs that are finished into this file, for `leaderboards add`."),
-    ] = None,
-    trained_by: Annotated[
-        str | None, typer.Option(help="With --hand-in: who trained them, a person or a group.", metavar="NAME")
-    ] = None,
+    hand_in: _HandIn = None,
+    trained_by: _TrainedBy = None,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():

@@ -109,7 +109,7 @@ def add(
         if (code := find_source(path.parent, record)) is not None:
             files[f"{MODEL_SOURCE}.bz2"] = bz2.compress(code)
         files |= _likelihoods(record, path.parent, most_weights)
-        if (who := who_trained(path.parent, trained_by)) is not None:
+        if (who := who_trained(record, path.parent, trained_by)) is not None:
             files[TRAINED_BY] = trained_by_json(who)
     except rescore.NotCheckable as error:
         raise ValueError(f"{path}: {error}") from error

@@ -45,6 +45,7 @@ _SAME = ("processor", "device", "torch", "threads", "fp32_precision")
 _EXACT, _NEAR = 1e-9, 1e-6
 """Of max(1, |value|): what a score may be apart on the same kind of machine, and on another with the same samples,
 where a model's own likelihood is summed in another order. As `verify` has them."""
+_OTHER = "not the same kind of machine and code, as far as it is known"
 _SHOWN = 4
 """Differences that are said of a seed."""
 
@@ -238,12 +239,12 @@ def _judge(told: Again, row: StoredRow, pairs: Sequence[tuple[Entry, Path]], by:
         apart += [told_of + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")] if found else []
     if not apart:
         told.result = "equal"
-        told.why = f"on another machine ({'; '.join(kinds)})" if kinds else "on the same kind of machine"
+        told.why = f"though {_OTHER} ({'; '.join(kinds)})" if kinds else "on the same kind of machine"
     elif exact:
         same = "of the same arithmetic, as equal samples show" if kinds else "on the same kind of machine"
         told.result, told.why = "differs", f"{same}: {'. '.join(apart)}"
     else:
-        _test(told, row, [new for _, new in there], by, f"not the same kind of machine ({'; '.join(kinds)})")
+        _test(told, row, [new for _, new in there], by, f"{_OTHER} ({'; '.join(kinds)})")
 
 
 def _test(told: Again, row: StoredRow, new: Sequence[RunRecord], by: str | None, kinds: str) -> None:
@@ -348,7 +349,9 @@ def write_retrained(paths: Iterable[Path], found: Iterable[Again], by: str) -> l
         if told.result == "not decided":
             continue
         files = [Path(record).resolve() for record in told.records]
-        home = next(each for each in homes if all(file.is_relative_to(each) for file in files))
+        home = next((each for each in homes if all(file.is_relative_to(each) for file in files)), None)
+        if home is None:
+            raise ValueError(f"the records of {told.row} lie in several folders: name one that holds them all")
         hashes = {p.relative_to(home).as_posix(): hashlib.sha256(read_regular(p)).hexdigest() for p in files}
         kept = {name: getattr(told, name) for name in ("machine", "method", "result", "why", "p_values")}
         entry = Retraining(

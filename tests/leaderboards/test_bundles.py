@@ -188,6 +188,9 @@ def test_links_sizes_and_what_is_no_bundle_are_refused_before_anything_is_unpack
     monkeypatch.setattr(bundles, "MOST_UNPACKED", 1_000_000)
     monkeypatch.setattr(bundles, "MOST_BYTES", 200_000)
     assert "'run/0' takes 300,000 bytes" in command("add", tmp_path / "large.zip", "--results", tmp_path / "r", code=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(bundles, "MOST_OF_RUN", 1_000)
+    assert "at most 1,000 of one run" in command("add", bundle, "--results", tmp_path / "results", code=1)
     assert not list(tmp_path.rglob("record.json"))
 
 
@@ -202,6 +205,10 @@ def test_a_file_that_says_it_is_shorter_than_it_is_costs_no_more_than_it_says(tm
 
 
 def test_who_trained_it_goes_along_and_stands_in_the_table(run: Path, tmp_path: Path) -> None:
+    real_text = runs.hand_in(_text(tmp_path), tmp_path / "text", "real_text")
+    told = command("pack", run, real_text, "--out", tmp_path / "b.zip", "--trained-by", "Ada Lovelace")
+    assert "packed 2 runs into" in told
+    assert sum(name.endswith(TRAINED_BY) for name in read(tmp_path / "b.zip")) == 1, "nobody trained real text"
     told = command("pack", run, "--out", tmp_path / "b.zip", "--trained-by", "Ada Lovelace")
     assert "packed 1 run into" in told
     assert "Bob" in command("add", tmp_path / "b.zip", "--results", tmp_path / "r", "--trained-by", "Bob", code=1)

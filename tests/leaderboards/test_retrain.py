@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import re
 from collections.abc import Callable
@@ -95,7 +96,8 @@ def test_equal_samples_convict_a_record_of_any_machine(trained: Path, again: Pat
     results = stored(trained, tmp_path / "results")
     for seed in range(2):
         alter(results, elsewhere, seed)
-    assert "on another machine (processor Another" in command(results, "--retrain", 1, "--into", again)
+    told = command(results, "--retrain", 1, "--into", again)
+    assert "though not the same kind of machine and code, as far as it is known (processor Another" in told
     alter(results, along_the_way(0.01))
     told = command(results, "--retrain", 1, "--into", again, code=1)
     assert "of the same arithmetic, as equal samples show: seed 0" in told
@@ -209,3 +211,27 @@ def test_other_seeds_of_somebody_else_are_a_second_party(tmp_path: Path) -> None
     apart = row_of_two(tmp_path / "apart", 0.2)
     assert apart.second_parties[0].result == "differs"
     assert any("a second party that agrees: Ada Lovelace" in lack for lack in apart.lacks)
+
+
+def test_code_of_a_record_is_run_where_its_reader_names_the_file(toy_run: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    place = Path(add(toy_run / "record.json", results).folder)
+    told = command(results, "--retrain", 1, code=3)
+    assert "is not run because a record names it" in told
+    code = bz2.decompress((place / "model.py.bz2").read_bytes())
+    (tmp_path / "other.py").write_bytes(code + b"\n")
+    told = command(results, "--retrain", 1, "--model", f"{tmp_path / 'other.py'}:ToyGAN", code=3)
+    assert "is not the code of this row" in told
+    (tmp_path / "model.py").write_bytes(code)
+    told = command(results, "--retrain", 1, "--model", f"{tmp_path / 'model.py'}:ToyGAN")
+    assert re.search(r"^equal .*seed 0: bit for bit$", told, re.MULTILINE)
+
+
+def test_a_seed_that_its_keeper_has_is_not_replaced_by_a_newer_one_of_somebody_else(tmp_path: Path) -> None:
+    for name, value, day in (("ours", 0.5, "01"), ("theirs", 0.9, "02")):
+        made = record("seqgan", 0, evaluation(bleu_2=value), created_at=f"2026-01-{day}T00:00:00+00:00")
+        made.write(tmp_path / name / "record.json")
+    (tmp_path / "theirs" / TRAINED_BY).write_bytes(trained_by_json("Ada Lovelace"))
+    boards = build([tmp_path])
+    assert only(boards).rows[0].final["bleu_2"].mean == 0.5
+    assert any("Ada Lovelace trained seed 0 again, and a seed counts once" in notice for notice in boards.notices)
