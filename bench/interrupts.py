@@ -51,8 +51,8 @@ def run_program(load: Callable[[], Callable[[], object]]) -> None:
 def _calm_numpy() -> None:
     """One thread for numpy's products, here and in workers, unless the user has said how many; before it is imported.
 
-    Scores take them in tiles too small to share, and OpenBLAS's threads wait for each other by spinning: beside one other
-    busy process, two of them took 80 times the processor seconds of one. torch has threads of its own (`threads`).
+    Scores take them in tiles too small to share, and OpenBLAS's threads wait for each other by spinning: beside one
+    other busy process, two of them took 80 times the processor seconds of one. torch has threads of its own.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

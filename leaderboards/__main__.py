@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is imported below begins nothing (see `run_program`)
@@ -26,7 +26,9 @@ from leaderboards.repository.cli import (
     upgrade_command,
     verify_command,
 )
-from leaderboards.schema import Boards
+
+if TYPE_CHECKING:
+    from leaderboards.schema import Boards
 
 __all__ = ["app", "main"]
 

@@ -115,11 +115,14 @@ def _resolved(model: str, device: torch.device, *, quick: bool, **settings: Any)
 
 @cache
 def _data(task: Any) -> TextData:
-    return task.load()  # type: ignore[no-any-return]
+    data: TextData = task.load()
+    return data
 
 
 def _ways(device: torch.device) -> dict[str, dict[str, Any]]:
-    on_gpu = {"graphs": {"cuda_graphs": True}, "tf32": {"fp32_precision": "tf32"}} if device.type == "cuda" else {}
+    on_gpu: dict[str, dict[str, Any]] = (
+        {"graphs": {"cuda_graphs": True}, "tf32": {"fp32_precision": "tf32"}} if device.type == "cuda" else {}
+    )
     return {"exact": {}, **on_gpu, "bf16": {"fp32_precision": "bf16"}}
 
 
@@ -243,7 +246,9 @@ def main(
 ) -> None:
     """Look at a device, and write one JSON document."""
     torch.set_num_threads(1)
-    chosen = torch.device(RunConfig(model="mle", task="grammar", device=device).resolve().device)
+    chosen = torch.device(
+        RunConfig.model_validate({"model": "mle", "task": "grammar", "device": device}).resolve().device
+    )
     clock, console = _Clock(budget), Console(stderr=True)
     document: dict[str, Any] = {"machine": _machine(chosen)}
 
