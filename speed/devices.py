@@ -120,10 +120,11 @@ def _data(task: Any) -> TextData:
 
 
 def _ways(device: torch.device) -> dict[str, dict[str, Any]]:
-    on_gpu: dict[str, dict[str, Any]] = (
-        {"graphs": {"cuda_graphs": True}, "tf32": {"fp32_precision": "tf32"}} if device.type == "cuda" else {}
-    )
-    return {"exact": {}, **on_gpu, "bf16": {"fp32_precision": "bf16"}}
+    """Way -> settings of a run."""
+    found: dict[str, dict[str, Any]] = {"exact": {}}
+    if device.type == "cuda":
+        found |= {"graphs": {"cuda_graphs": True}, "tf32": {"fp32_precision": "tf32"}}
+    return found | {"bf16": {"fp32_precision": "bf16"}}
 
 
 def rates(device: torch.device, clock: _Clock, *, quick: bool) -> Iterator[Rate]:
