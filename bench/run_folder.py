@@ -27,6 +27,7 @@ __all__ = [
     "CHECKPOINT",
     "DIARY",
     "ERROR",
+    "INPUTS",
     "LOG",
     "MODEL_SOURCE",
     "MOST_BYTES",
@@ -70,6 +71,8 @@ MODEL_SOURCE = "model.py"
 SAMPLES = "samples.txt"
 """The samples at the end at temperature 1, or those that were handed in."""
 
+INPUTS = "inputs.txt"
+"""Where sentences are rewritten: the sentences that the samples answer, line by line."""
 
 TEMPORARY = ".tmp"
 """The end of the name of what is half-written."""
