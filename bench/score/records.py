@@ -83,8 +83,9 @@ def record_samples(
         environment=describe_environment(),
     )
     if folder:
-        if isinstance(loaded.data.references, Answers):
-            write_samples(folder / INPUTS, loaded.data.vocabulary.sentences(loaded.data.references.inputs))
+        answers = loaded.data.references  # where nobody wrote any, real text answers nothing
+        if isinstance(answers, Answers) and (answers.sets or name != REAL_TEXT):
+            write_samples(folder / INPUTS, loaded.data.vocabulary.sentences(answers.inputs))
         record.write(folder / RECORD)
     return record
 
