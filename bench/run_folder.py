@@ -27,6 +27,7 @@ __all__ = [
     "CHECKPOINT",
     "DIARY",
     "ERROR",
+    "INPUTS",
     "LOG",
     "MODEL_SOURCE",
     "MOST_BYTES",
@@ -73,6 +74,8 @@ SAMPLES = "samples.txt"
 TRAINED_BY = "trained-by.json"
 """Who trained it, where that was said when the run was handed in (`bench.hand_in.trained_by`)."""
 
+INPUTS = "inputs.txt"
+"""Where sentences are rewritten: the sentences that the samples answer, line by line."""
 
 TEMPORARY = ".tmp"
 """The end of the name of what is half-written."""

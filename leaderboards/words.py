@@ -46,6 +46,8 @@ _TASKS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "grammar_labels": lambda _: ["Grammar of opinions in two classes"],
     "grammar_transfer": lambda _: ["Opinions to be turned round"],
     "yelp_transfer": lambda config: ["Yelp sentences to be rewritten", f"{config.get('split')} split"],
+    "captions_style": lambda _: ["Captions to be rewritten in a style"],
+    "sst2": lambda config: ["Film reviews in two classes (SST-2)", f"at most {config.get('max_words')} words"],
     "sentence_polarity": lambda config: ["Film reviews in two classes", f"at most {config.get('max_words')} words"],
     "image_coco": _corpus("COCO captions"),
     "emnlp_news": _corpus("EMNLP 2017 news"),

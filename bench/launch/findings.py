@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.config import Resolved
 from bench.launch.workers import Outcome
 from bench.record import RunRecord, Score, read_record
-from bench.run_folder import RECORD, SAMPLES, folder_name
+from bench.run_folder import INPUTS, RECORD, SAMPLES, folder_name
 from bench.seeds import mean_over_seeds, newest_of_each
 from bench.streams import shown
 
@@ -145,11 +145,20 @@ def _final_scores(record: RunRecord) -> Iterable[Score]:
 
 
 def _samples(resolved: Resolved, record: RunRecord, folder: Path) -> Iterator[str]:
-    """The folder of a run, and the first sentences that it wrote."""
+    """The folder of a run, and the first sentences that it wrote, each below its input where there is one."""
     yield f"{resolved.title()}: {folder}"
-    path = folder / SAMPLES
-    if path.is_file():
-        with path.open(encoding="utf-8") as lines:
-            for line in islice(lines, _SAMPLES):
-                text = resolved.task.detokenize(line.rstrip("\n")) or "(an empty sentence)"
-                yield shown("  " + (text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"))
+    given = _first(folder / INPUTS, resolved)
+    written = _first(folder / SAMPLES, resolved)
+    pairs = zip(given, written, strict=False)
+    for lines in [(f"  {a}", f"    -> {b}") for a, b in pairs] if given else [(f"  {text}",) for text in written]:
+        for line in lines:
+            yield shown(line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…")
+
+
+def _first(path: Path, resolved: Resolved) -> list[str]:
+    """The first sentences of a file, as the task writes them; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as lines:
+        first = [resolved.task.detokenize(line.rstrip("\n")) for line in islice(lines, _SAMPLES)]
+    return [text or "(an empty sentence)" for text in first]

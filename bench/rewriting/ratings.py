@@ -67,7 +67,8 @@ def read_ratings(path: Path, systems: Mapping[str, Sequence[Path]]) -> Rated:
     wrote: dict[tuple[str, str], list[str]] = {}
     for name, files in systems.items():
         for given, written in read_pairs(files):
-            wrote.setdefault((given, written), []).append(name)
+            if given is not None:
+                wrote.setdefault((given, written), []).append(name)
     inputs, outputs, by, group, ratings = [], [], [], [], []
     with path.open(encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file)):

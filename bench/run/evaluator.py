@@ -18,7 +18,7 @@ from bench.record import Evaluation, write_atomic
 from bench.rewriting.data import RewritingText
 from bench.rewriting.drawing import rewrite
 from bench.run.hardware import exact_products
-from bench.run_folder import log_probs_name, samples_name
+from bench.run_folder import INPUTS, log_probs_name, samples_name
 from bench.score.drawing import Ids, bound_of, collapse, draw, likelihood_of, state_problem
 from bench.score.log_probs import LABEL, OWN, TEST, pack_log_probs
 from bench.score.scoring import score, write_samples
@@ -125,6 +125,8 @@ class Evaluator:
         if at != "cadence":
             name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
+            if isinstance(self._data, RewritingText):
+                write_samples(self._folder / INPUTS, self._data.vocabulary.sentences(self._data.references.inputs))
             of_model = any(
                 m.needs_model(key) for m in metrics for key, found in scores.items() if found.metric == m.name
             )

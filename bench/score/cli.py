@@ -16,6 +16,8 @@ from bench.config import build_metrics, parse_settings, split_metrics
 from bench.labels.data import without_labels
 from bench.places import check_file, check_folder, command
 from bench.registry import names
+from bench.rewriting.data import RewritingTask, RewritingText
+from bench.rewriting.files import read_rewritten
 from bench.score.records import LoadedTask
 from bench.score.references import load_data, scored_against
 from bench.task import Task, TextData
@@ -31,7 +33,8 @@ Files = Annotated[
     list[str],
     typer.Argument(
         help="One or more files of samples, one sentence a line: text, JSON lines, a column of a table, also as .gz or "
-        ".bz2. The task comes last, unless --references is given.",
+        ".bz2. On a task of rewriting all files of one system, each line an input, a tabulator and an output, or the "
+        "output. The task comes last, unless --references is given.",
         metavar="FILES... TASK",
         show_default=False,
     ),
@@ -79,16 +82,20 @@ def score_command(
         if runs is not None:
             check_folder(runs, "--runs")
         paths, task_name, task = _resolve("score", files, references, training, tokenizer, values)
-        rows = _row_names(paths, name)
+        rewritten = isinstance(task, RewritingTask)
+        rows = _row_names(paths[:1] if rewritten else paths, name)
         metrics = build_metrics(tuple(metric or task.metrics), metric_settings)
         with progress() as (share_of, track):
             reading = _Reading(file_format, field, column)
             data = reading.load(task)
             board = LoadedTask(name=task_name, task=task, data=data, metrics=metrics)
-            sources = []
-            for path, row in zip(paths, rows, strict=True):
-                samples = reading.read(path, task, data, share_of(f"reading {row}"))
-                sources.append(Source(name=row, path=path, samples=samples))
+            sources: list[Source] = []
+            if isinstance(task, RewritingTask):
+                sources.append(Source(name=rows[0], path=paths[0], samples=reading.rewritten(paths, task, data)))
+            else:
+                for path, row in zip(paths, rows, strict=True):
+                    samples = reading.read(path, task, data, share_of(f"reading {row}"))
+                    sources.append(Source(name=row, path=path, samples=samples))
             warning = different_counts(sources)
             if strict and warning:
                 raise ValueError(warning)
@@ -179,6 +186,15 @@ class _Reading:
         if samples.note:
             _say(f"{path}: {samples.note}")
         return samples
+
+    def rewritten(self, paths: Sequence[Path], task: RewritingTask, data: TextData) -> Samples:
+        """The answers of one system, from one file or several."""
+        assert isinstance(data, RewritingText)
+        if self.format not in ("auto", "text") or self.field or self.column:
+            raise ValueError(
+                "rewritten sentences are lines of input, tabulator and output: without --format and fields"
+            )
+        return read_rewritten(paths, task, data)
 
 
 def _say(line: str) -> None:

@@ -13,7 +13,7 @@ from bench.environment import describe_environment
 from bench.labels.inputs import inputs_of
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, named_files, read_record, short_hash
 from bench.registry import public_name
-from bench.run_folder import RECORD, SAMPLES, folder_name
+from bench.run_folder import INPUTS, RECORD, SAMPLES, folder_name
 from bench.score.scoring import held_out_text, real_text, score, write_samples
 from bench.task import Task, TextData
 from bench.text.sample_files import Samples
@@ -83,6 +83,9 @@ def record_samples(
         environment=describe_environment(),
     )
     if folder:
+        answers = loaded.data.references  # where nobody wrote any, real text answers nothing
+        if isinstance(answers, Answers) and (answers.sets or name != REAL_TEXT):
+            write_samples(folder / INPUTS, loaded.data.vocabulary.sentences(answers.inputs))
         record.write(folder / RECORD)
     return record
 

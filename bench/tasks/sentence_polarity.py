@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
-
-import numpy as np
-from annotated_types import Gt
+from typing import ClassVar
 
 from bench import data
-from bench.labels.data import LabelledTask
 from bench.labels.text import labelled_text, split
 from bench.task import TextData
-from bench.tasks import _text
-from metrics.common.tokens import Tokens
+from bench.tasks._reviews import FilmReviews
 
 __all__ = ["SentencePolarity"]
 
@@ -31,43 +26,22 @@ _FILE = data.github(
     "sha256:6e1ed4405b65c7eabf1d199a7f7c437091ac21da0ea7467b410a74062574566b",
     size=490_256,
 )
-_INSIDE = {"negative": "sentence_polarity/rt-polarity.neg", "positive": "sentence_polarity/rt-polarity.pos"}
+_INSIDE = ("sentence_polarity/rt-polarity.neg", "sentence_polarity/rt-polarity.pos")  # negative, positive
 _SEED = 2005  # of the split
 _VALID_SHARE, _TEST_SHARE = 0.05, 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentencePolarity(LabelledTask):
+class SentencePolarity(FilmReviews):
     """Snippets of at most 20 words; words that training text has once are `<unk>`."""
 
-    max_words: Annotated[int, Gt(0)] = 20
-    """Longer sentences are left out: 15 and 20 are SentiGAN's and CatGAN's."""
-    min_count: Annotated[int, Gt(0)] = 2
-    """Words that are rarer in train become `<unk>`."""
-
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = ("class_accuracy", "per_class", "nll_class", *_text.METRICS)
-    scales: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {"min_count": 5, "max_words": 15}, "small": {}}
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Negative and positive."""
-        return tuple(_INSIDE)
 
     def load(self) -> TextData:
         """The snippets with their labels."""
         numbering: dict[str, int] = {}
-        labels, sentences = [], []
         with zipfile.ZipFile(data.fetch(_FILE)) as packed:
-            for label, name in enumerate(_INSIDE.values()):
-                found = [line.split() for line in packed.read(name).decode("latin-1").split("\n")]
-                kept = [words for words in found if 0 < len(words) <= self.max_words]
-                sentences += kept
-                labels += [label] * len(kept)
-        text = (Tokens.from_words(sentences, numbering), np.array(labels, np.int64))
+            texts = [packed.read(name).decode("latin-1").split("\n") for name in _INSIDE]
+        text = self.kept(((label, line.split()) for label, lines in enumerate(texts) for line in lines), numbering)
         parts = split(text, len(_INSIDE), _VALID_SHARE, _TEST_SHARE, _SEED)
         return labelled_text(*parts, list(numbering), self.classes, min_count=self.min_count)
-
-    def text_of(self, words: str) -> str:
-        """Punctuation and contractions joined to their words."""
-        return _text.detokenize(words.split())

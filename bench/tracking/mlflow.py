@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.places import command
 from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
-from bench.run_folder import DIARY, LOG, RECORD, SAMPLES, START, WEIGHTS, is_regular, read_regular
+from bench.run_folder import DIARY, INPUTS, LOG, RECORD, SAMPLES, START, WEIGHTS, is_regular, read_regular
 from bench.tracking import labels, mlflow_store, pictures, views
 from bench.tracking.diary import DiaryReader, TrainingValues
 
@@ -323,14 +323,14 @@ class MlflowRun:
         first = min(self._completed, key=lambda run: _number(run.data.tags.get("seed", "")), default=None)
         if first is None or first.info.run_id != self.run_id or not is_regular(path):
             return
-        sentences = read_regular(path).decode("utf-8", "replace").removesuffix("\n").split("\n")
+        sentences, inputs = _lines(path), _lines(self._folder / INPUTS)
         title = f"{labels.row(self._start)}, seed {self._start.seed}"
-        table = pictures.samples_table(sentences, self._start.seed)
+        table = pictures.samples_table(sentences, self._start.seed, inputs)
         if self._is_new(views.SAMPLES_IMAGE, [title, table]):
             self._client.log_text(self._parent_id, table, _TABLE)
             listed = json.dumps([{"path": _TABLE, "type": "table"}])
             self._client.set_tag(self._parent_id, "mlflow.loggedArtifacts", listed)
-            self._send_picture(views.SAMPLES_IMAGE, pictures.samples_picture(sentences, title), [title, table])
+            self._send_picture(views.SAMPLES_IMAGE, pictures.samples_picture(sentences, title, inputs), [title, table])
 
     def _picture_trade(self) -> None:
         """On the parent, quality against diversity over the temperatures of its completed seeds."""
@@ -555,6 +555,11 @@ def _all_runs(client: MlflowClient, experiments: Sequence[str]) -> list[Run]:
         runs += page
         token = page.token or None
     return runs
+
+
+def _lines(path: Path) -> list[str]:
+    """Of a file of sentences; none where there is no file."""
+    return read_regular(path).decode("utf-8", "replace").removesuffix("\n").split("\n") if is_regular(path) else []
 
 
 def _number(seed: str) -> tuple[int, str]:

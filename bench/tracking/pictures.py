@@ -32,8 +32,15 @@ _INCHES = (5.2, 4.0)
 _DPI = 120
 
 
-def samples_picture(sentences: Sequence[str], title: str) -> NDArray[Any]:
-    """The first sentences, one a line -> (height, width, 4) bytes of red, green, blue and opacity."""
+def samples_picture(sentences: Sequence[str], title: str, inputs: Sequence[str] = ()) -> NDArray[Any]:
+    """The first sentences, one a line -> (height, width, 4) bytes of red, green, blue and opacity.
+
+    Where they are rewritten, each stands below its input.
+    """
+    if inputs:
+        sentences = [
+            line for pair in zip(inputs, (f"   → {text}" for text in sentences), strict=False) for line in pair
+        ]
     figure = _figure()
     _text(figure, 0.02, 0.95, title, fontsize=11, fontweight="bold")
     for place, sentence in enumerate(islice(sentences, _SENTENCES)):
@@ -67,11 +74,17 @@ def trade_picture(traces: Mapping[str, Trace], diversity: str, quality: str, tit
     return _pixels(figure)
 
 
-def samples_table(sentences: Sequence[str], seed: int | None) -> str:
-    """A table as MLflow reads it, JSON of columns and rows: sentence, words, how often it is among the samples."""
+def samples_table(sentences: Sequence[str], seed: int | None, inputs: Sequence[str] = ()) -> str:
+    """A table as MLflow reads it, JSON of columns and rows: sentence, words, how often it is among the samples.
+
+    Where they are rewritten, the input of each stands before it.
+    """
     times = Counter(sentences)
     rows = [[seed, shown(text), len(text.split()), times[text]] for text in islice(sentences, _TABLE)]
     columns = ["seed", "sentence", "words", "times among the samples"]
+    if inputs:
+        rows = [[row[0], shown(given), *row[1:]] for row, given in zip(rows, inputs, strict=False)]
+        columns.insert(1, "input")
     return json.dumps({"columns": columns, "data": rows}, ensure_ascii=False, allow_nan=False)
 
 

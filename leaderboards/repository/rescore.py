@@ -422,9 +422,13 @@ def _metric(score: Score, inputs: Any) -> Any:
 
 def read_sentences(loaded: Loaded, path: Path) -> list[str]:
     """A file of samples as a record keeps it, tokenised as the task tokenises. Raises ValueError."""
+    from bench.rewriting.data import RewritingTask, RewritingText
+    from bench.rewriting.files import read_rewritten
     from bench.text.sample_files import read_samples
 
     data = loaded.data
+    if isinstance(loaded.task, RewritingTask) and isinstance(data, RewritingText):
+        return read_rewritten([path], loaded.task, data).sentences
     return read_samples(path, loaded.task, data.vocabulary, eos_id=data.spec.eos_id).sentences
 
 

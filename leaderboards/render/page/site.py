@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import jinja2
 
 from bench.record import Evaluation, RunRecord, read_record, short_hash
+from bench.run_folder import INPUTS
 from leaderboards.evidence import How, Outcome
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
 from leaderboards.formats import ARROWS, plain, value_text
@@ -304,6 +305,8 @@ def _samples(record: RunRecord, folder: Path, n: int, problems: list[str]) -> li
         if evaluation.samples_file is not None:
             name, count = evaluation.samples_file, n if evaluation is final else n // 4
             lines = _or_problem(lambda name=name, count=count: first_sentences(folder, name, count), problems)  # type: ignore[misc]
+            if inputs := _or_problem(lambda count=count: first_sentences(folder, INPUTS, count), problems):  # type: ignore[misc]
+                lines = [f"{given}  →  {line}" for given, line in zip(inputs, lines or (), strict=False)]
             if lines:
                 found.append((_evaluation_name(evaluation), lines))
     return found

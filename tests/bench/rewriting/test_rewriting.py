@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import stored_runs
 from typer.testing import CliRunner
 
 from baselines.copy_input import CopyInput
 from bench.cli import app
 from bench.config import RunConfig
+from bench.launch import findings
 from bench.record import RunRecord, read_record
 from bench.rewriting.data import RewritingText, input_rows
 from bench.rewriting.drawing import rewrite
@@ -20,7 +22,11 @@ from bench.rewriting.files import read_rewritten
 from bench.run.contract import ContractError
 from bench.run.runner import run
 from bench.tasks.grammar_transfer import GrammarTransfer
+from bench.tracking import pictures
+from leaderboards.render.page import site
+from leaderboards.repository.add import add
 from leaderboards.repository.rescore import load, read_sentences, recompute
+from leaderboards.repository.verify import verify
 from metrics.common.tokens import Tokens
 
 SMALL = {"n_train": 320, "n_valid": 40, "n_test": 60}
@@ -78,7 +84,7 @@ def test_a_copy_and_the_nearest_sentence(runs: dict[str, tuple[Path, RunRecord]]
 
 
 def test_a_model_and_a_task_must_go_together() -> None:
-    with pytest.raises(ContractError, match="CopyInput rewrites sentences, and grammar asks for none: give it gr"):
+    with pytest.raises(ContractError, match="CopyInput rewrites sentences, and grammar asks for none: give it c"):
         config("copy_input", "grammar", task_settings={}).resolve()
     with pytest.raises(ContractError, match="WGANGP rewrites no sentences, and grammar_transfer asks for nothing else"):
         config("wgan_gp").resolve()
@@ -128,12 +134,55 @@ def test_published_outputs_are_read_beside_their_inputs(tmp_path: Path) -> None:
     assert samples.sentences == ["the strange soup"] * len(inputs)
     path.write_text("".join(f"{line}\n" for line in inputs))
     assert read_rewritten([path], task, data).sentences == inputs
+    path.write_text("the strange soup\n" * len(inputs))
+    assert read_rewritten([path], task, data).sentences == ["the strange soup"] * len(inputs)
     path.write_text("a\tb\n")
     with pytest.raises(ValueError, match=f"out.tsf have 1 lines, and there are {len(inputs)} inputs"):
         read_rewritten([path], task, data)
     path.write_text("".join(f"other\t{line}\n" for line in inputs))
     with pytest.raises(ValueError, match="answer other inputs than the task's: the first is line 1, 'other' in the"):
         read_rewritten([path], task, data)
+
+
+def test_two_files_of_a_system_are_a_row_that_is_computed_again(tmp_path: Path) -> None:
+    data = GrammarTransfer(**SMALL).load()
+    assert isinstance(data, RewritingText)
+    inputs, right = (data.vocabulary.sentences(text) for text in (data.references.inputs, data.references.sets[0]))
+    lines = [f"{given}\t{answer}\n" for given, answer in zip(inputs, right, strict=True)]
+    half = len(lines) // 2
+    (tmp_path / "a.tsf").write_text("".join(lines[:half]))
+    (tmp_path / "b.tsf").write_text("".join([*lines[half:-1], f"{inputs[-1]}\tthe zebra\n"]))
+    given = ["score", str(tmp_path / "a.tsf"), str(tmp_path / "b.tsf"), "grammar_transfer", "--name", "mine"]
+    given += [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    given += ["--runs", str(tmp_path / "runs")]
+    told = CliRunner().invoke(app, given)
+    assert told.exit_code == 0, told.output
+    (file,) = (tmp_path / "runs").glob("grammar_transfer-samples-*/record.json")
+    record = read_record(file)
+    assert record.model == "mine"
+    assert record.evaluations[0].scores["exact_match"].value == 1 - 1 / len(lines)
+    assert (file.parent / "inputs.txt").read_text().splitlines() == inputs
+    stored_runs.change(file.parent, stored_runs.as_from_a_clean_checkout)
+    added = add(file, tmp_path / "results")
+    (report,) = verify([tmp_path / "results"])
+    assert (report.state, report.reasons) == ("verified", []), added
+    alone = CliRunner().invoke(app, [*given[:2], *given[3:]])
+    assert alone.exit_code == 2
+    assert f"have {half} lines, and there are {len(lines)} inputs" in " ".join(alone.output.split())
+
+
+def test_samples_are_shown_with_their_inputs(runs: dict[str, tuple[Path, RunRecord]]) -> None:
+    folder, record = runs["copy_input"]
+    first = (folder / "samples.txt").read_text().splitlines()[0]
+    assert (folder / "inputs.txt").read_text().splitlines()[0] == first
+    shown = list(findings._samples(config("copy_input").resolve(), record, folder))
+    text = GrammarTransfer().detokenize(first)
+    assert shown[1:3] == [f"  {text}", f"    -> {text}"]
+    assert len(shown) == 7
+    ((name, lines), *_) = site._samples(record, folder, 4, [])
+    assert (name, lines[0]) == ("end of training, T = 1", f"{first}  →  {first}")
+    table = json.loads(pictures.samples_table(["b c"], 0, ["a"]))
+    assert table == {"columns": ["seed", "input", *table["columns"][2:]], "data": [[0, "a", "b c", 2, 1]]}
 
 
 def test_two_files_of_a_user_and_a_sentence_rewritten(tmp_path: Path) -> None:

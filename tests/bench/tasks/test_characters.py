@@ -121,7 +121,7 @@ def test_what_is_no_source(source):
         Characters(source=source)
 
 
-@pytest.mark.parametrize("source", ["grammar_labels", "sentence_polarity", "labelled_file"])
+@pytest.mark.parametrize("source", ["grammar_labels", "sentence_polarity", "sst2", "labelled_file"])
 def test_labels_are_no_characters(source):
     with pytest.raises(ValueError, match=f"the sentences of {source} begin with labels"):
         Characters(source=source)
