@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.config import Scale, parse_settings, read_seeds
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
-from bench.places import RESULTS, check_target
+from bench.places import RESULTS, check_target, command
 from bench.record import write_atomic
 from bench.reproduce.durations import duration_text, read_duration
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
@@ -27,6 +27,7 @@ from bench.suite import RealText, Rewritten, SamplesFile
 from bench.terminal import (
     PLAN_FIELDS,
     DryRun,
+    ExecutorOption,
     Experiment,
     Jobs,
     JobsPerGpu,
@@ -96,6 +97,7 @@ def reproduce_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
+    executor: ExecutorOption = None,
     as_json: _AsJson = False,
     dry_run: DryRun = False,
     measure: Measure = False,
@@ -126,7 +128,7 @@ def reproduce_command(
         if dry_run:
             _plan(preset, options, measure=measure, as_json=as_json)
         else:
-            _reproduce(preset, options, as_json=as_json)
+            _reproduce(preset, options, executor, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -184,8 +186,12 @@ def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: boo
         console.print(line)
 
 
-def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
+def _reproduce(preset: Preset, options: LaunchOptions, executor: str | None, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
+    if executor is not None:
+        if as_json:
+            raise ValueError("--json goes without --executor: `reproduce NAME --list --json` has the verdicts")
+        return _submit(preset, options, executor)
     from bench.launch.start import BudgetSpent, summary, until
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
@@ -227,6 +233,19 @@ def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None
         raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
     if statuses - {"completed"}:
         raise typer.Exit(1)
+    if missing:
+        raise typer.Exit(_MISSING)
+
+
+def _submit(preset: Preset, options: LaunchOptions, executor: str) -> None:
+    """Give the runs to an executor, and score here what is only scored; `--list` has the verdicts, once all is done."""
+    from bench.executors.start import submit_runs
+
+    resolved = [config.resolve() for row in preset.trained for config in row.configs]
+    if resolved:
+        submit_runs(resolved, options, executor, console=console)
+    missing = _score_all(preset.scored, options, console.print)
+    console.print(f"Verdicts: {command('bench', 'reproduce', preset.name, '--list', '--runs', options.runs)}")
     if missing:
         raise typer.Exit(_MISSING)
 
