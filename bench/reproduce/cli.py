@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,7 +129,8 @@ def reproduce_command(
         if dry_run:
             _plan(preset, options, measure=measure, as_json=as_json)
         else:
-            _reproduce(preset, options, executor, as_json=as_json)
+            do = _reproduce if executor is None else partial(_submit, executor)
+            do(preset, options, as_json=as_json)
 
 
 def _deadline(budget: str) -> float:
@@ -186,12 +188,8 @@ def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: boo
         console.print(line)
 
 
-def _reproduce(preset: Preset, options: LaunchOptions, executor: str | None, *, as_json: bool) -> None:
+def _reproduce(preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Plan, score what is only scored, train, compare; end with the exit code that the module lists."""
-    if executor is not None:
-        if as_json:
-            raise ValueError("--json goes without --executor: `reproduce NAME --list --json` has the verdicts")
-        return _submit(preset, options, executor)
     from bench.launch.start import BudgetSpent, summary, until
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
@@ -237,10 +235,12 @@ def _reproduce(preset: Preset, options: LaunchOptions, executor: str | None, *, 
         raise typer.Exit(_MISSING)
 
 
-def _submit(preset: Preset, options: LaunchOptions, executor: str) -> None:
+def _submit(executor: str, preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
     """Give the runs to an executor, and score here what is only scored; `--list` has the verdicts, once all is done."""
     from bench.executors.start import submit_runs
 
+    if as_json:
+        raise ValueError("--json goes without --executor: `reproduce NAME --list --json` has the verdicts")
     resolved = [config.resolve() for row in preset.trained for config in row.configs]
     if resolved:
         submit_runs(resolved, options, executor, console=console)

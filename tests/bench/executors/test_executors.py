@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import stat
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from typer.testing import CliRunner
+from helpers.submitted import finals, said, wait_until
 
-from bench.cli import app
 from bench.config import RunConfig
 from bench.executors.base import Batch
 from bench.executors.jobs import Submitted, read_submitted, states
 from bench.executors.settings import read_executor
 from bench.executors.worker import do_batch
-from bench.run_folder import CHECKPOINT, LOG, find_records
+from bench.run_folder import CHECKPOINT, LOG
 
 RUN = ("run", "mle", "grammar", "--scale", "smoke", "--set", "n_samples=50", "--metric", "unique")
 LONG = ("--set", "steps=60", "--set", "log_every=20", "--seed", "0-1")
-
-
-def said(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in arguments])
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
-def finals(runs: Path) -> dict[str, object]:
-    """Run -> all that its record and its samples say, without times and places."""
-    found: dict[str, object] = {}
-    for path in find_records(runs):
-        record = json.loads(path.read_bytes())
-        if record["origin"] == "run":
-            costs = [(each["name"], each["steps"], each["real_sentences"]) for each in record["phases"]]
-            weights = path.with_name("weights.safetensors").read_bytes()
-            samples = path.with_name("samples.txt").read_bytes()
-            found[record["run_id"]] = (record["status"], record["evaluations"], costs, weights, samples)
-    return found
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def caught(run: Submitted) -> psutil.Process:
