@@ -37,7 +37,10 @@ class Ray(Executor):
         # Begun anew where its node dies: what is finished is found done, and the rest goes on.
         how = {"name": folder.name, "namespace": _NAMESPACE, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1}
         keeper = ray.remote(_Keeper).options(**how, max_task_retries=-1).remote(list(batches), resources)
-        ray.get(keeper.ended.remote(), timeout=_SECONDS)  # it has taken them
+        try:
+            ray.get(keeper.ended.remote(), timeout=_SECONDS)  # it has taken them
+        except ray.exceptions.RayError as error:
+            raise OSError(f"Ray did not take {len(batches)} jobs: {error}") from error
         return [Job(folder, str(index)) for index in range(len(batches))]
 
     def states(self, jobs: Sequence[Job], settings: ExecutorSettings) -> Mapping[Job, JobState]:

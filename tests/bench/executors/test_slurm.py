@@ -48,9 +48,9 @@ def worker_of(run: Submitted) -> psutil.Process | None:
     """The Python that Slurm started for the job of a run."""
     for process in psutil.process_iter(["cmdline"]):
         if "submitit.core._submit" in (line := process.info["cmdline"] or ()) and "srun" not in line[0]:
-            with process.oneshot():
-                told = process.environ()
-            if f"{told['SLURM_ARRAY_JOB_ID']}_{told['SLURM_ARRAY_TASK_ID']}" == run.job.id:
+            told = process.environ()
+            array = told.get("SLURM_ARRAY_JOB_ID")
+            if run.job.id == (f"{array}_{told['SLURM_ARRAY_TASK_ID']}" if array else told["SLURM_JOB_ID"]):
                 return process
     return None
 
