@@ -22,6 +22,7 @@ from bench.attack.cli import attack_command
 from bench.check.cli import check_command, new_command
 from bench.config import Resolved, Scale, parse_settings, read_seeds
 from bench.doctor.cli import doctor_command
+from bench.executors.cli import collect_command
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
 from bench.places import METRICS, PAPER, RESULTS, SCRIPTS, SUITES, check_file, check_folder, command, examples
@@ -37,6 +38,7 @@ from bench.streams import SafeGroup, Version, help_by, shown
 from bench.suite import SuiteConfig, read_rows, read_suite
 from bench.terminal import (
     DryRun,
+    ExecutorOption,
     Experiment,
     Jobs,
     JobsPerGpu,
@@ -230,6 +232,7 @@ def run_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
+    executor: ExecutorOption = None,
     dry_run: DryRun = False,
     measure: Measure = False,
     as_json: PlanAsJson = False,
@@ -256,7 +259,7 @@ def run_command(
             save_every=save_every,
         )
         resolved = [config.resolve() for config in configs]
-        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options)
+        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options, executor)
 
 
 @app.command(
@@ -283,6 +286,7 @@ def suite_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
+    executor: ExecutorOption = None,
     dry_run: DryRun = False,
     measure: Measure = False,
     as_json: PlanAsJson = False,
@@ -299,7 +303,7 @@ def suite_command(
             save_every=save_every,
         )
         resolved = [config.resolve() for config in configs]
-        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options)
+        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options, executor)
 
 
 def _suite_path(path: Path) -> Path:
@@ -338,11 +342,16 @@ def _plan(resolved: Sequence[Resolved], options: LaunchOptions, *, measure: bool
     console.print(report.dry_line(plans, measured=measure))
 
 
-def _launch(resolved: Sequence[Resolved], options: LaunchOptions) -> None:
-    """Train, say where the records are, and end with the exit code of how it went."""
+def _launch(resolved: Sequence[Resolved], options: LaunchOptions, executor: str | None = None) -> None:
+    """Train, say where the records are, and end with the exit code of how it went; or submit, and end."""
     from bench.launch.findings import came_out
     from bench.launch.start import start, summary, table_hint
 
+    if executor is not None:
+        from bench.executors.start import submit_runs
+
+        submit_runs(resolved, options, executor, console=console)
+        return
     outcomes = start(resolved, options, console=console)
     for line in came_out(resolved, outcomes, options.runs):
         console.print(line)
@@ -378,6 +387,7 @@ app.command(
         "rewrite runs/rewriting_file-cycle_gan-0-1a2b3c4d5e6f my_reviews.txt --label positive -n 100",
     ),
 )(rewrite_command)
+app.command("collect")(collect_command)
 app.command("human-ratings")(human_ratings_command)
 app.command(
     "reproduce",

@@ -75,8 +75,11 @@ class RunConfig(RunSettings):
     model_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
     task_settings: Annotated[dict[str, Any], Field(default_factory=dict)]
 
-    def resolve(self) -> Resolved:
-        """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right."""
+    def resolve(self, *, elsewhere: bool = False) -> Resolved:
+        """Look every name up and check every setting. Raises KeyError or ValueError that says what would be right.
+
+        `elsewhere`: another machine will do the run, whose devices are not looked for here.
+        """
         model_class, task_class = find("models", self.model), find("tasks", self.task)
         check_class(model_class)
         _check_quickly(model_class.Config, task_class)
@@ -91,7 +94,14 @@ class RunConfig(RunSettings):
         run = self.model_copy(update={"temperatures": temperatures})
         for owner, kept in ((self.model, config), (self.task, task)):
             check_size(plain(kept), owner)
-        return Resolved(run=run, model_class=model_class, model_config=config, task=task, metrics=metrics)
+        return Resolved(
+            run=run,
+            model_class=model_class,
+            model_config=config,
+            task=task,
+            metrics=metrics,
+            elsewhere=elsewhere,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,6 +113,8 @@ class Resolved:
     model_config: Any
     task: Any
     metrics: tuple[Any, ...]
+    elsewhere: bool = False
+    """Its device is that of another machine."""
 
     @cached_property
     def model_settings(self) -> dict[str, Any]:
@@ -203,6 +215,8 @@ class Resolved:
     @cached_property
     def device(self) -> str:
         """`cpu`, `cuda` or `cuda:1`. Raises ValueError where there is no such device."""
+        if self.elsewhere and self.run.device != "auto":
+            return self.run.device
         import torch  # names are listed and text is scored without it
 
         if self.run.device == "auto":

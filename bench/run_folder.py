@@ -28,6 +28,7 @@ __all__ = [
     "DIARY",
     "ERROR",
     "INPUTS",
+    "LOCK",
     "LOG",
     "MODEL_SOURCE",
     "MOST_BYTES",
@@ -42,6 +43,7 @@ __all__ = [
     "find_records",
     "find_starts",
     "folder_name",
+    "is_being_trained",
     "is_regular",
     "is_temporary",
     "log_probs_name",
@@ -69,6 +71,8 @@ LOG = "run.log"
 """What was printed and warned of, by every attempt: for reading."""
 MODEL_SOURCE = "model.py"
 """The file of a user's own model, as it was trained."""
+LOCK = ".lock"
+"""Held by the process that is at the run."""
 SAMPLES = "samples.txt"
 """The samples at the end at temperature 1, or those that were handed in."""
 TRAINED_BY = "trained-by.json"
@@ -177,6 +181,19 @@ def _is_abandoned(path: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def is_being_trained(folder: Path) -> bool:
+    """Whether a process is at this run: on this machine, or on any that shares the disk where the disk has `flock`."""
+    if not (path := folder / LOCK).is_file():
+        return False
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def find_records(root: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from bench.tracking.options import TrackerName
 __all__ = [
     "PLAN_FIELDS",
     "DryRun",
+    "ExecutorOption",
     "Experiment",
     "Jobs",
     "JobsPerGpu",
@@ -94,6 +95,13 @@ TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where run
 TrackingUri = Annotated[
     str | None,
     typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking URI. Default: sqlite in the runs folder."),
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Submit the runs and end; `collect` follows them. A TOML file, or slurm, ray or local.",
+    ),
 ]
 Experiment = Annotated[
     str | None,

@@ -32,7 +32,7 @@ from bench.score.records import LoadedTask, record_real_text
 from bench.terminal import counted
 from bench.tracking.options import TrackerName
 
-__all__ = ["BudgetSpent", "start", "summary", "table_hint", "until"]
+__all__ = ["BudgetSpent", "no_rows", "prepare", "start", "summary", "table_hint", "until"]
 
 _SETTING_UP = 15.0
 """Seconds that MLflow takes, on a slow machine with a new database: with less of a budget left nothing is begun."""
@@ -78,13 +78,13 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
     KeyError or OSError before any run.
     """
     options.tracking.check()
-    if (warning := _no_rows(resolved)) is not None:
+    if (warning := no_rows(resolved)) is not None:
         console.print(warning, style="yellow")
     for each in resolved:
         each.folder(options.runs)  # needs the device to be there
     try:
         with until(options.deadline):
-            steps = _prepare(resolved, options.runs, console)
+            steps = prepare(resolved, options.runs, console)
         if options.tracking.tracker is not TrackerName.none and time.time() + _SETTING_UP > options.deadline:
             raise BudgetSpent
     except BudgetSpent:
@@ -118,7 +118,7 @@ def _same_data(folder: Path, loaded: LoadedTask) -> None:
         )
 
 
-def _prepare(resolved: Sequence[Resolved], runs: Path, console: Console) -> list[Mapping[str, int]]:
+def prepare(resolved: Sequence[Resolved], runs: Path, console: Console) -> list[Mapping[str, int]]:
     """Load every task once and score its real text; build every row's model once, for the steps of its phases."""
     loaded: dict[str, LoadedTask] = {}
     steps: dict[str, Mapping[str, int]] = {}
@@ -162,7 +162,7 @@ def summary(outcomes: Sequence[Outcome], runs: Path) -> str:
     return f"{counted(len(outcomes), 'run')} in {runs}: {counts}"
 
 
-def _no_rows(resolved: Sequence[Resolved]) -> str | None:
+def no_rows(resolved: Sequence[Resolved]) -> str | None:
     """Said before any compute is spent: why `leaderboards add` will refuse these runs, if it will."""
     if all(each.run.scale == "smoke" for each in resolved):
         return None

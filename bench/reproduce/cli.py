@@ -22,7 +22,7 @@ from bench.hand_in.bundle import pack
 from bench.hand_in.trained_by import check_name
 from bench.interrupts import INTERRUPTED
 from bench.launch.options import LaunchOptions, slots
-from bench.places import RESULTS, check_target
+from bench.places import RESULTS, check_target, command
 from bench.record import write_atomic
 from bench.reproduce.durations import duration_text, read_duration
 from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
@@ -32,6 +32,7 @@ from bench.suite import RealText, Rewritten, SamplesFile
 from bench.terminal import (
     PLAN_FIELDS,
     DryRun,
+    ExecutorOption,
     Experiment,
     Jobs,
     JobsPerGpu,
@@ -71,6 +72,7 @@ _Seeds = Annotated[
     list[str] | None,
     typer.Option(help="Default: the preset's own seeds, which alone enter a verdict. 0 1 2, or 0-2.", metavar="SEED"),
 ]
+_Row = Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")]
 _HandIn = Annotated[
     Path | None,
     typer.Option(help="At the end, pack the runs that are finished into this file, for `leaderboards add`."),
@@ -96,7 +98,7 @@ def reproduce_command(
     out: Annotated[Path | None, typer.Option(help="With --list: write to this file.")] = None,
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
     seed: _Seeds = None,
-    row: Annotated[list[str] | None, typer.Option(help="Only the rows with this label.")] = None,
+    row: _Row = None,
     settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = "auto",
@@ -107,6 +109,7 @@ def reproduce_command(
     tracker: TrackerOption = TrackerName.mlflow,
     tracking_uri: TrackingUri = None,
     experiment: Experiment = None,
+    executor: ExecutorOption = None,
     as_json: _AsJson = False,
     dry_run: DryRun = False,
     measure: Measure = False,
@@ -116,7 +119,7 @@ def reproduce_command(
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
     with UserErrors():
         check_dry(dry_run, measure=measure)
-        _check_hand_in(hand_in, trained_by, trains=not (dry_run or as_list))
+        _check_hand_in(hand_in, trained_by, trains=not (dry_run or as_list or executor))
         deadline = _deadline(budget) if budget else math.inf
         if out is not None:
             check_target(out, "--out")
@@ -139,9 +142,10 @@ def reproduce_command(
         )
         if dry_run:
             _plan(preset, options, measure=measure, as_json=as_json)
-        else:
-            packing = None if hand_in is None else partial(_pack, preset, runs, hand_in, trained_by)
-            _reproduce(preset, options, as_json=as_json, packing=packing)
+            return
+        packing = None if hand_in is None else partial(_pack, preset, runs, hand_in, trained_by)
+        do = partial(_reproduce, packing=packing) if executor is None else partial(_submit, executor)
+        do(preset, options, as_json=as_json)
 
 
 def _check_hand_in(hand_in: Path | None, trained_by: str | None, *, trains: bool) -> None:
@@ -151,7 +155,7 @@ def _check_hand_in(hand_in: Path | None, trained_by: str | None, *, trains: bool
             raise ValueError("--trained-by goes with --hand-in FILE")
         return
     if not trains:
-        raise ValueError("--hand-in packs what was trained: it goes with neither --list nor --dry-run")
+        raise ValueError("--hand-in packs what was trained: it goes without --list, --dry-run and --executor")
     check_target(hand_in, "--hand-in")
     if trained_by is not None:
         check_name(trained_by)
@@ -277,6 +281,21 @@ def _reproduce(
         raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
     if statuses - {"completed"} or not handed_in:
         raise typer.Exit(1)
+    if missing:
+        raise typer.Exit(_MISSING)
+
+
+def _submit(executor: str, preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
+    """Give the runs to an executor, and score here what is only scored; `--list` has the verdicts, once all is done."""
+    from bench.executors.start import submit_runs
+
+    if as_json:
+        raise ValueError("--json goes without --executor: `reproduce NAME --list --json` has the verdicts")
+    resolved = [config.resolve() for row in preset.trained for config in row.configs]
+    if resolved:
+        submit_runs(resolved, options, executor, console=console)
+    missing = _score_all(preset.scored, options, console.print)
+    console.print(f"Verdicts: {command('bench', 'reproduce', preset.name, '--list', '--runs', options.runs)}")
     if missing:
         raise typer.Exit(_MISSING)
 

@@ -36,7 +36,7 @@ from bench.run.contract import built
 from bench.run.evaluator import Evaluator
 from bench.run.hardware import use_precision
 from bench.run.trainer import Interrupted, OnNews, OnStep, Trainer
-from bench.run_folder import CHECKPOINT, ERROR, MODEL_SOURCE, RECORD, START, WEIGHTS
+from bench.run_folder import CHECKPOINT, ERROR, LOCK, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
@@ -97,7 +97,7 @@ def run(
 def _alone_in(folder: Path) -> Iterator[None]:
     """Inside, no other process is at this run, and no half-written file lies there."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=_LOCK_SECONDS)
+    lock = FileLock(folder / LOCK, timeout=_LOCK_SECONDS)
     try:
         held = lock.acquire()
     except Timeout:
