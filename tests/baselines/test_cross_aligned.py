@@ -171,6 +171,16 @@ def test_words_are_moved_a_little_and_what_follows_the_end_not_at_all(monkeypatc
 def test_critics_of_two_classes_share_nothing() -> None:
     critic = model().critic
     states = torch.randn(4, T, 8)
-    (slope,) = torch.autograd.grad(critic(states)[:, 0].sum(), [critic.windows[0].weight])
-    assert slope[:4].ne(0).any()
-    assert slope[4:].eq(0).all()
+    of_first, of_second = (
+        torch.autograd.grad(critic(states)[:, k].sum(), [critic.windows[0].weight])[0] for k in (0, 1)
+    )
+    assert of_first[:4].ne(0).any()
+    assert of_first[4:].eq(0).all()
+    assert of_second[:4].eq(0).all()
+    assert of_second[4:].ne(0).any()
+
+
+def test_a_gradient_passes_through_the_words_that_are_written_freely() -> None:
+    net = model().autoencoder
+    (slope,) = torch.autograd.grad(net.free(torch.randn(50, 8), 2.0).sum(), [net.output.weight])
+    assert slope.ne(0).any()
