@@ -7,11 +7,11 @@ https://arxiv.org/abs/1705.09655
 
 1. content: z = E(x, s), what a GRU that began as [w_s, 0] has behind its first numbers when it has read x
 2. writer: h_0 = [v_k, z], p(x_t | x_<t, k, z) = softmax(W h_t), h_t = GRU(h_{t-1}, x_{t-1}) [section 4: G(y, z)]
-3. reconstruction: -1/B sum log p(x | s, z), by teacher forcing; its states are h [L_rec, equation 4]
+3. reconstruction: -1/B sum log p(x | s, z), by teacher forcing; its states are h [L_rec]
 4. rewritten without words drawn: h~ of class k from z, each word read as the mean of embeddings under
    softmax((W h~_t + g) / gamma), g Gumbel noise [section 4.2]
 5. critic of class k: -mean log D_k(h) - mean log(1 - D_k(h~)), of the real sentences of class k and of those that are
-   rewritten into it; so states are aligned, as in professor forcing [equations 6, 7]
+   rewritten into it; so states are aligned, as in professor forcing [section 4.2]
 6. adversarial loss: - sum_k mean log D_k(h~)
 7. loss of E and G: (3) + rho (6), and (3) alone while the critics' loss is not under 1.2 [algorithm 1; the limit is
    the released code's]
@@ -21,6 +21,7 @@ https://arxiv.org/abs/1705.09655
 
 - Equation 1. Code: the input is read from its end, its words shuffled by up to 3 places, which the paper does not
   have. Ours: `places`, its default the code's.
+- Equation 4. Code: a softmax without noise stands beside the one with noise, unused.
 - Equation 5. Paper: the states, z not apart from them. Code and ours: h_0 is the first of them, so z is judged too.
 - Equation 5. Code: batches of equally long sentences, half of each class; what follows an end is judged as it comes.
   Ours: sentences of any length and class, states behind the end 0. Means are over the batch.

@@ -130,7 +130,7 @@ class CaptionsStyle(RewritingTask):
         ]
         mixed = stream.permutation(len(parts[0][0]))
         parts[0] = (parts[0][0].select(mixed), parts[0][1][mixed])
-        return labelled_text(*parts, list(numbering), _CLASSES, min_count=self.min_count)
+        return labelled_text(parts[0], parts[1], parts[2], list(numbering), _CLASSES, min_count=self.min_count)
 
 
 def _lines(file: data.RemoteFile) -> list[str]:

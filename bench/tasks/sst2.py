@@ -39,5 +39,7 @@ class SST2(FilmReviews):
         numbering: dict[str, int] = {}
         texts = [data.fetch(file).read_text(encoding="utf-8").split("\n") for file in _FILES]
         lines = [[line.partition(" ")[::2] for line in text if line] for text in texts]
-        parts = [self.kept(((int(label), words.split()) for label, words in part), numbering) for part in lines]
-        return labelled_text(*parts, list(numbering), self.classes, min_count=self.min_count)
+        train, valid, test = (
+            self.kept(((int(label), words.split()) for label, words in part), numbering) for part in lines
+        )
+        return labelled_text(train, valid, test, list(numbering), self.classes, min_count=self.min_count)

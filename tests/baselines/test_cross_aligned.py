@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.common.networks import autoencoder
+from baselines.common.networks.gumbel import gumbel_softmax
 from baselines.cross_aligned import CrossAligned
 from bench.check.labels import LABELLED
 
 SPEC = LABELLED
 T = SPEC.max_len
+END = 0
 
 
 def model(**settings: Any) -> CrossAligned:
@@ -31,10 +32,10 @@ def model(**settings: Any) -> CrossAligned:
 def sentences(n: int = 8) -> Tensor:
     """Of both classes, some with an end."""
     generator = torch.Generator().manual_seed(1)
-    words = [i for i in range(SPEC.vocab_size) if i not in (*SPEC.class_ids, SPEC.eos_id)]
+    words = [i for i in range(SPEC.vocab_size) if i not in (*SPEC.class_ids, END)]
     ids = torch.tensor(words)[torch.randint(len(words), (n, T), generator=generator)]
     ids[:, 0] = torch.tensor(SPEC.class_ids).repeat(n)[:n]
-    ids[::2, -1] = SPEC.eos_id or 0
+    ids[::2, -1] = END
     return ids
 
 
@@ -46,12 +47,10 @@ def batches(tokens: Tensor) -> Any:
 def test_the_content_is_what_a_gru_keeps_of_words_read_from_the_end() -> None:
     net = model().autoencoder
     words, own = sentences()[:, 1:], torch.tensor([0, 1] * 4)
-    w = net.reader
+    w_read, w_state, b_read, b_state = net.reader.all_weights[0]
     state = torch.cat([net.read_style.weight[own], torch.zeros(8, 5)], 1)
     for t in reversed(range(T - 1)):
-        state = torch.gru_cell(
-            net.embedding.weight[words[:, t]], state, w.weight_ih_l0, w.weight_hh_l0, w.bias_ih_l0, w.bias_hh_l0
-        )
+        state = torch.gru_cell(net.embedding.weight[words[:, t]], state, w_read, w_state, b_read, b_state)
     assert torch.allclose(net.content(words, own), state[:, 3:], atol=1e-6)
     begin = net.begin(state[:, 3:], 1 - own)
     assert torch.equal(begin, torch.cat([net.write_style.weight[1 - own], state[:, 3:]], 1))
@@ -59,25 +58,26 @@ def test_the_content_is_what_a_gru_keeps_of_words_read_from_the_end() -> None:
 
 def test_what_is_written_freely_has_the_states_of_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """With words that are all but one-hot, teacher forcing of the same words gives the same states."""
-    net, drawn, usual = model().autoencoder, [], autoencoder.gumbel_softmax
+    net = model().autoencoder
+    drawn: list[Tensor] = []
 
     def kept(logits: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-        soft, words = usual(logits, beta)
+        soft, words = gumbel_softmax(logits, beta)
         drawn.append(words)
         return soft, words
 
-    monkeypatch.setattr(autoencoder, "gumbel_softmax", kept)
+    monkeypatch.setattr("baselines.common.networks.autoencoder.gumbel_softmax", kept)
     states = net.free(torch.randn(200, 8), 1e6)
     words = torch.stack(drawn, 1)
     assert not (words[..., None] == torch.tensor(SPEC.class_ids)).any()
-    assert (words[:, 0] == SPEC.eos_id).any(), "some end at once"
+    assert (words[:, 0] == END).any(), "some end at once"
     told, logits = net.told(states[:, 0], words)
     assert torch.allclose(states, told, atol=1e-4)
-    ended = (words[:, 0] == SPEC.eos_id).nonzero().flatten()
+    ended = (words[:, 0] == END).nonzero().flatten()
     assert states[ended, :2].ne(0).any(2).all()
     assert states[ended, 2:].eq(0).all()
-    likely = logits.softmax(2)[:, 0, SPEC.eos_id or 0].mean()
-    assert abs((words[:, 0] == SPEC.eos_id).float().mean() - likely) < 4 * (likely / 200).sqrt(), "drawn, not likeliest"
+    likely = logits.softmax(2)[:, 0, END].mean()
+    assert abs((words[:, 0] == END).float().mean() - likely) < 4 * (likely / 200).sqrt(), "drawn, not likeliest"
 
 
 def test_an_answer_is_the_likeliest_word_at_each_place() -> None:
@@ -89,7 +89,7 @@ def test_an_answer_is_the_likeliest_word_at_each_place() -> None:
     content = found.autoencoder.content(tokens[:, 1:], tokens[:, 0] - SPEC.class_ids[0])
     begin = found.autoencoder.begin(content, labels - SPEC.class_ids[0])
     _, logits = found.autoencoder.told(begin, answers[:, 1:])
-    inside = (answers[:, 1:] == SPEC.eos_id).int().cumsum(1) <= (answers[:, 1:] == SPEC.eos_id).int()
+    inside = (answers[:, 1:] == END).int().cumsum(1) <= (answers[:, 1:] == END).int()
     assert torch.equal(logits.argmax(2)[inside], answers[:, 1:][inside])
     assert not torch.equal(answers, found.transfer(tokens, tokens[:, 0]))
 
@@ -106,7 +106,7 @@ def by_hand(found: CrossAligned, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor
     for b, row in enumerate(tokens[:, 1:]):
         for t, word in enumerate(row.tolist()):
             reconstruction = reconstruction - logits[b, t].log_softmax(0)[word] / len(tokens)
-            if word == SPEC.eos_id:
+            if word == END:
                 break
     real = torch.stack([critic(states)[b, own[b]] for b in range(len(tokens))])
     generated = torch.stack([critic(written)[b, other[b]] for b in range(len(tokens))])
@@ -161,7 +161,7 @@ def test_words_are_moved_a_little_and_what_follows_the_end_not_at_all(monkeypatc
     monkeypatch.setattr(found.autoencoder, "content", lambda words, _, dropout: read.append(words))
     words = torch.tensor([[2, 3, 4, 5, 0, 0, 0]]).repeat(500, 1)
     found._content(words, torch.zeros(500, dtype=torch.int64))
-    assert SPEC.eos_id == 0
+    assert SPEC.eos_id == END
     assert read[0][:, 5:].eq(0).all()
     place = (read[0][:, None, :] == torch.tensor([2, 3, 4, 5, 0])[:, None]).int().argmax(2)
     assert (place - torch.arange(5)).abs().max() == 1
@@ -171,6 +171,16 @@ def test_words_are_moved_a_little_and_what_follows_the_end_not_at_all(monkeypatc
 def test_critics_of_two_classes_share_nothing() -> None:
     critic = model().critic
     states = torch.randn(4, T, 8)
-    (slope,) = torch.autograd.grad(critic(states)[:, 0].sum(), [critic.windows[0].weight])
-    assert slope[:4].ne(0).any()
-    assert slope[4:].eq(0).all()
+    of_first, of_second = (
+        torch.autograd.grad(critic(states)[:, k].sum(), [next(critic.windows[0].parameters())])[0] for k in (0, 1)
+    )
+    assert of_first[:4].ne(0).any()
+    assert of_first[4:].eq(0).all()
+    assert of_second[:4].eq(0).all()
+    assert of_second[4:].ne(0).any()
+
+
+def test_a_gradient_passes_through_the_words_that_are_written_freely() -> None:
+    net = model().autoencoder
+    (slope,) = torch.autograd.grad(net.free(torch.randn(50, 8), 2.0).sum(), [net.output.weight])
+    assert slope.ne(0).any()

@@ -39,9 +39,9 @@ class StyleAutoencoder(nn.Module):
         """Words (B, L), what follows the end included, and their classes (B,), from 0 -> (B, Z)."""
         style = self.read_style(classes)
         begin = functional.pad(style, (0, self.reader.hidden_size - style.shape[1]))
-        return self.reader(functional.dropout(self.embedding(words.flip(1)), dropout), begin[None])[1][
-            0, :, style.shape[1] :
-        ]
+        read = functional.dropout(self.embedding(words.flip(1)), dropout)
+        last: Tensor = self.reader(read, begin[None])[1][0]
+        return last[:, style.shape[1] :]
 
     def begin(self, content: Tensor, classes: Tensor) -> Tensor:
         """(B, Z) and classes (B,) -> (B, H), the state before the first word."""
@@ -85,13 +85,14 @@ class StyleAutoencoder(nn.Module):
 
     def _step(self, read: Tensor, state: Tensor) -> Tensor:
         """One step of the writer, (B, E) and (B, H) -> (B, H)."""
-        w = self.writer
-        return torch.gru_cell(read, state, w.weight_ih_l0, w.weight_hh_l0, w.bias_ih_l0, w.bias_hh_l0)
+        w_read, w_state, b_read, b_state = self.writer.all_weights[0]
+        return torch.gru_cell(read, state, w_read, w_state, b_read, b_state)
 
     def _logits(self, hidden: Tensor) -> Tensor:
         barred = torch.zeros_like(self.output.bias)
         barred[list(self.spec.class_ids)] = -torch.inf
-        return self.output(hidden) + barred
+        logits: Tensor = self.output(hidden)
+        return logits + barred
 
     def _inside(self, states: Tensor, words: Tensor) -> Tensor:
         """The states up to the one that wrote the end."""
