@@ -71,19 +71,13 @@ def names(kind: Kind) -> list[str]:
     return sorted(_own(kind) | {point.name for point in _plugins(kind)})
 
 
-def _own(kind: Kind) -> frozenset[str]:
+def _own(kind: Kind) -> set[str]:
     folder = ROOT.joinpath(*_PACKAGES[kind].split("."))
-    return _in_folder(kind, folder, folder.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=16)
-def _in_folder(kind: Kind, folder: Path, _changed: int) -> frozenset[str]:
-    """The names of a folder as it stood at a time: thousands are looked up by a command that reads every preset."""
     found = {p.parent.name for p in folder.glob("*/metric.py")}
     if kind != "metrics":
         found = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}
         found |= {p.parent.name for p in folder.glob("*/__init__.py") if p.parent.name != "common"}
-    return frozenset(found)
+    return found
 
 
 def first_line(kind: Kind, name: str) -> str:
