@@ -219,11 +219,11 @@ def test_code_of_a_record_is_run_where_its_reader_names_the_file(toy_run: Path, 
     told = command(results, "--retrain", 1, code=3)
     assert "is not run because a record names it" in told
     code = bz2.decompress((place / "model.py.bz2").read_bytes())
-    (tmp_path / "other.py").write_bytes(code + b"\n")
-    told = command(results, "--retrain", 1, "--model", f"{tmp_path / 'other.py'}:ToyGAN", code=3)
+    (tmp_path / "altered_toy_gan.py").write_bytes(code + b"\n")
+    told = command(results, "--retrain", 1, "--model", f"{tmp_path / 'altered_toy_gan.py'}:ToyGAN", code=3)
     assert "is not the code of this row" in told
-    (tmp_path / "model.py").write_bytes(code)
-    told = command(results, "--retrain", 1, "--model", f"{tmp_path / 'model.py'}:ToyGAN")
+    (tmp_path / "unpacked_toy_gan.py").write_bytes(code)
+    told = command(results, "--retrain", 1, "--model", f"{tmp_path / 'unpacked_toy_gan.py'}:ToyGAN")
     assert re.search(r"^equal .*seed 0: bit for bit$", told, re.MULTILINE)
 
 
