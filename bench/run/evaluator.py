@@ -125,7 +125,7 @@ class Evaluator:
         if at != "cadence":
             name = samples_name(phase, at, temperature)
             sha256 = write_samples(self._folder / name, self._data.vocabulary.sentences(samples))
-            if isinstance(self._data, RewritingText):
+            if isinstance(self._data, RewritingText) and not (self._folder / INPUTS).is_file():
                 write_samples(self._folder / INPUTS, self._data.vocabulary.sentences(self._data.references.inputs))
             of_model = any(
                 m.needs_model(key) for m in metrics for key, found in scores.items() if found.metric == m.name
