@@ -246,9 +246,18 @@ class RunStart:
         return CUSTOM if self.changed else self.scale
 
     @property
+    def variant(self) -> dict[str, str]:
+        """The run's own settings that make another row, where they are not the usual ones."""
+        if self.run is None:
+            return {}
+        usual = RunSettings()
+        named = ("fp32_precision", "selection", "last_phase")
+        return {name: value for name in named if (value := getattr(self.run, name)) != getattr(usual, name)}
+
+    @property
     def shown_model(self) -> str:
-        """The model with what was changed by name: `seqgan (mle_steps=5)`."""
-        return with_settings(self.model, self.changed or {})
+        """The model with what was changed by name: `seqgan (mle_steps=5)`, `mle (selection=validation)`."""
+        return with_settings(self.model, {**(self.changed or {}), **self.variant})
 
     def ended(self, **results: Any) -> RunRecord:
         """The record of this run: what was known before, and the fields that `RunRecord` adds."""

@@ -12,7 +12,7 @@ from bench.places import command
 from bench.record import HELD_OUT_TEXT, RunRecord
 from bench.run_settings import RunSettings
 
-__all__ = ["reproduce", "run_variant"]
+__all__ = ["reproduce"]
 
 
 def reproduce(records: Sequence[RunRecord], path: Path) -> str:
@@ -42,15 +42,6 @@ def _score(record: RunRecord, path: Path) -> str:
     settings = [f"--set={text}" for text in _assignments("", record.task_config)]
     words = [record.task, "--name", record.model, "--runs", "runs", *settings]
     return command("bench", "score", path.parent / files[-1], *words, here=False)
-
-
-def run_variant(record: RunRecord) -> dict[str, str]:
-    """The run's own settings that make another row, where they are not the usual ones."""
-    if record.run is None:
-        return {}
-    usual = RunSettings()
-    named = ("fp32_precision", "selection", "last_phase")
-    return {name: value for name in named if (value := getattr(record.run, name)) != getattr(usual, name)}
 
 
 def _run_settings(records: Sequence[RunRecord]) -> dict[str, Any]:

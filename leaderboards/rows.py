@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.record import CUSTOM, HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, with_settings
-from leaderboards.command import reproduce, run_variant
+from leaderboards.command import reproduce
 from leaderboards.evidence import Outcome, outcomes
 from leaderboards.headline import REWRITING
 from leaderboards.records import Entry
@@ -106,7 +106,7 @@ def labels(records: Sequence[RunRecord]) -> list[str]:
         source = record.model_code if len(sources[record.model]) > 1 else None
         settings = {"source": source[:6]} if source else {}
         settings |= dict(changed) | {key: config[key] for key in told_of[record.model] if key in config}
-        label = with_settings(_name(record), settings | run_variant(record))
+        label = with_settings(_name(record), settings | record.variant)
         found.append(f"{label} · {CUSTOM}" if changed else label)
     ids = [r.run_id if r.seed is None else r.config_hash for r in records]
     count = Counter(found)

@@ -556,9 +556,10 @@ def _holding(pairs: Iterable[tuple[str, Published]]) -> Iterator[tuple[str, str,
 def with_published(board: Board, table: Table) -> tuple[Table, str]:
     """A main table with what one source printed for its models, and the source; as it is where none has them.
 
-    The source is the one that has most of the models, and the score the table's quality.
+    The source is the one that has most of the models, and the score the table's quality, beside which it stands.
     """
-    keys = [key for word, key in headline_keys(board) if word == "quality"]
+    shown = headline_keys(board)
+    keys = [key for word, key in shown if word == "quality"]
     models = {line.row.model for line in table.lines if line.row is not None}
     best: dict[str, Published] = {}
     for rows in board.published.values():
@@ -568,11 +569,13 @@ def with_published(board: Board, table: Table) -> tuple[Table, str]:
         return table, ""
     first = next(iter(best.values()))
     column = Column(title=f"published {plain(first.key)}", kind="printed")
-    lines = [
-        dataclasses.replace(line, cells=(*line.cells, _reported(best.get(line.row.model) if line.row else None)))
-        for line in table.lines
-    ]
-    return dataclasses.replace(table, columns=(*table.columns, column), lines=tuple(lines)), plain(first.source)
+    place = len(table.columns) - len(shown) + shown.index(("quality", first.key)) + 1
+    columns = (*table.columns[:place], column, *table.columns[place:])
+    lines = []
+    for line in table.lines:
+        printed = _reported(best.get(line.row.model) if line.row else None)
+        lines.append(dataclasses.replace(line, cells=(*line.cells[:place], printed, *line.cells[place:])))
+    return dataclasses.replace(table, columns=columns, lines=tuple(lines)), plain(first.source)
 
 
 def _letters(name: str) -> str:

@@ -90,11 +90,11 @@ def _defaults(task: str, scale: str) -> tuple[bool, dict[str, Any] | None]:
 
 
 def row(start: RunStart) -> str:
-    """`seqgan 1f4c · small`: all seeds of a configuration have it. The digits, which tell configurations of a model
-    apart, come before what may be cut: MLflow shows about 20 characters."""
+    """`seqgan 1f4c (last_phase=mle) · small`: all seeds of a configuration have it. The digits, which tell
+    configurations of a model apart, come before what may be cut: MLflow shows about 20 characters."""
     model = Path(start.model).name
     changed = start.shown_model.removeprefix(start.model)
-    return f"{model} {start.config_hash[:4]} · {start.shown_scale}{changed}"
+    return f"{model} {start.config_hash[:4]}{changed} · {start.shown_scale}"
 
 
 def parent_name(start: RunStart) -> str:

@@ -52,6 +52,9 @@ _HEADLINES = (
 )
 """What columns and bars show, the most telling first; other scores only where an experiment has few of these."""
 _MOST_COLUMNS = 8
+_ORDER = ("kl_from_oracle", "nll_gen", "reverse_lm_score")
+"""The first of them that an experiment has puts the rows of its leaderboard in order, the lowest first: the loss on
+held-out text, where there is a truth to lose against, else what comes nearest to it."""
 _NAME = "attributes.`Run Name`"
 _FOLDED = ("score", "temperature", "usage", "mean", "sd", "Model metrics", "System metrics")
 """Sections that MLflow adds by itself, with a chart for every metric: below ours, and closed."""
@@ -159,7 +162,7 @@ def _state(view: View, scores: Sequence[str]) -> dict[str, Any]:
     columns = [*(f"tags.`{tag}`" for tag in view.tags), *(f"metrics.`{name}`" for name in _columns(view, scores))]
     return {
         "searchFilter": f"tags.level = '{view.level}'",
-        "orderByKey": "attributes.start_time",
+        "orderByKey": _order(view, scores),
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -167,7 +170,7 @@ def _state(view: View, scores: Sequence[str]) -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
         "columnOrder": [_NAME, "runDateAndNestInfo", *columns],
-        "columnWidths": {_NAME: 240, "tags.`seeds`": 130},
+        "columnWidths": {_NAME: 300, "tags.`seeds`": 130, **{column: 6 * len(column) for column in columns[1:]}},
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": charts,
         "compareRunSections": sections,
@@ -176,6 +179,12 @@ def _state(view: View, scores: Sequence[str]) -> dict[str, Any]:
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
     }
+
+
+def _order(view: View, scores: Sequence[str]) -> str:
+    """By what the page orders the runs: seeds by their start, rows of the leaderboard by a score."""
+    by = next((name for name in _ORDER if name in scores), None)
+    return f"metrics.`mean/{by}`" if by and view.id == VIEWS[0].id else "attributes.start_time"
 
 
 def _grouping(tags: Sequence[str]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from bench.record import write_atomic
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.render.markdown import findings_of, markdown_table, to_overview, to_pages
+from leaderboards.render.markdown import LEGEND, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.plots import write_front
 from leaderboards.schema import FULL_SCALE, Board, Boards
 from leaderboards.tables import main_table, with_published
@@ -88,7 +88,8 @@ def readme_block(boards: Boards, overview: str, pages: str, figure: str = "") ->
     table, _ = main_table(board, _ROWS)
     table, source = with_published(board, table)
     name, page = names_of(boards)[board.number], quote(f"{pages}/{page_names(boards)[board.number]}.md")
-    told = [f"**[{name}]({page})**, one of {len(boards.boards)} [boards]({quote(overview)})."]
+    legend = quote(f"{pages}/{LEGEND}")
+    told = [f"**[{name}]({page})**, one of {len(boards.boards)} [boards]({quote(overview)}); [marks]({legend})."]
     if board.scale != FULL_SCALE:
         told.append("A board of a reduced scale decides nothing about a published number.")
     if source:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from typer.testing import CliRunner
 
+from bench.published import read_published
 from bench.record import Alarm
 from leaderboards.__main__ import app
 from leaderboards.headline import headline_keys, most_telling
@@ -23,7 +24,7 @@ from leaderboards.render.plots import shortened
 from leaderboards.render.scores import SCORE_COLUMNS, score_lines, write_csv, write_parquet
 from leaderboards.render.terminal import print_overview
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import main_table
+from leaderboards.tables import main_table, with_published
 from leaderboards.words import names_of, page_names
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -132,6 +133,22 @@ def test_the_main_table_says_quality_diversity_and_state(tmp_path: Path) -> None
     assert left_out == 0
     assert states == {"mle": "baseline", "seqgan": "ranked, collapsed 1/3", "relgan": "incomplete 1/1"}
     assert [line.row.model for line in main_table(board, 1)[0].lines if line.row is not None] == ["mle"]
+
+
+def test_a_published_number_stands_beside_the_score_that_it_is_of(tmp_path: Path) -> None:
+    scores = {"bleu_2": 0.7, "self_bleu_2": 0.8, "nll_gen": 4.0}
+    board = only(tables(tmp_path, *(record("seqgan", seed, evaluation(**scores)) for seed in range(3))))
+    quality = dict(headline_keys(board))["quality"]
+    printed = replace(read_published()[0], model="SeqGAN", key=quality, value="0.745", source="a paper")
+    board = replace(board, published={"a paper": [printed]})
+    table, source = with_published(board, main_table(board, 10)[0])
+    titles = [column.title for column in table.columns]
+    place = titles.index(f"published {quality}")
+    assert titles[place - 1].startswith(f"quality {quality}")
+    assert titles[place + 1].startswith("diversity")
+    (line,) = table.lines
+    assert "0.745" in table.columns[place].text(line.cells[place])
+    assert source == "a paper"
 
 
 def test_a_long_board_keeps_its_models(board: Board) -> None:

@@ -201,9 +201,9 @@ def test_the_environment_says_where_unless_an_option_does(tmp_path: Path, monkey
 def test_a_changed_setting_is_in_every_name() -> None:
     start = cases.info(scale="paper", changed={"mle_steps": 5})
     digits = start.config_hash[:4]
-    assert labels.row(start) == f"seqgan {digits} · custom (mle_steps=5)"
-    assert labels.parent_name(start) == f"seqgan {digits} · custom (mle_steps=5) · oracle_lstm"
-    assert labels.child_name(start).startswith(f"seed 0 · seqgan {digits} · custom")
+    assert labels.row(start) == f"seqgan {digits} (mle_steps=5) · custom"
+    assert labels.parent_name(start) == f"seqgan {digits} (mle_steps=5) · custom · oracle_lstm"
+    assert labels.child_name(start).startswith(f"seed 0 · seqgan {digits} (mle_steps=5) · custom")
     assert labels.parent_tags(start)["scale"] == labels.params(start)[0]["scale"] == "custom"
     assert "scale custom" in labels.child_note(start, None, None, ())
     assert labels.parent_tags(cases.info(scale="paper", changed={}))["scale"] == "paper"

@@ -73,6 +73,33 @@ def test_a_view_fits_a_tag_and_its_charts_stand_in_its_sections(scores: tuple[st
     assert models["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "row"}]
 
 
+@pytest.mark.parametrize(
+    ("scores", "by"),
+    [
+        ((), "attributes.start_time"),
+        (("bleu_5", "nll_gen", "nll_oracle"), "metrics.`mean/nll_gen`"),
+        (("kl_from_oracle", "nll_gen"), "metrics.`mean/kl_from_oracle`"),
+        (("bleu_5", "nll_oracle"), "attributes.start_time"),
+    ],
+)
+def test_the_leaderboard_is_in_the_order_of_a_loss_and_never_of_a_score_of_quality_alone(
+    scores: tuple[str, ...], by: str
+) -> None:
+    found = {key.removeprefix(views.PREFIX): state(tag) for key, tag in views.tags_of(scores, 0).items()}
+    assert found.pop("textgan-bench-leaderboard")["orderByKey"] == by
+    assert {one["orderByKey"] for one in found.values()} == {"attributes.start_time"}
+    assert all(one["orderByAsc"] for one in found.values())
+
+
+def test_a_row_is_named_by_what_makes_it_another() -> None:
+    start = cases.info(model="seqgan")
+    digits = start.config_hash[:4]
+    assert labels.row(start) == f"seqgan {digits} · smoke"
+    assert start.run is not None
+    early = replace(start, run=start.run.model_copy(update={"last_phase": "mle"}))
+    assert labels.row(early) == f"seqgan {digits} (last_phase=mle) · smoke"
+
+
 def test_views_are_there_from_the_first_moment_and_follow_the_scores(store: cases.Store) -> None:
     diary, tracker = cases.begin(store, cases.info())
     before = tags(store)
