@@ -35,13 +35,17 @@ def _n_trained(board: Board) -> int:
 
 
 def most_telling(board: Board, most: int) -> list[Row]:
-    """At most so many rows, in the board's order: MLE and real text, models ranked or not, a control of each kind."""
+    """At most so many rows, in the board's order: MLE and real text, models ranked or not, a control of each kind.
+
+    Of a user's own model every version is shown before a second row of another model is.
+    """
     first = {row.model: row.label for row in reversed(board.rows)}
 
     def further(row: Row) -> tuple[bool, ...]:
         control = row.status == "reference" and row.model not in (REAL_TEXT, "constant_reward", "ngram")
-        repeated = row.status != "ranked" and row.label != first[row.model]
-        return not row.baseline, repeated, control, row.early, not row.front and row.status != "ranked"
+        repeated = row.status != "ranked" and row.label != first[row.model] and not row.of_user
+        unranked = not row.front and row.status != "ranked" and not row.of_user
+        return not row.baseline, repeated, control, row.early, unranked, not row.of_user
 
     kept = {row.label for row in sorted(board.rows, key=further)[:most]}
     return [row for row in board.rows if row.label in kept]

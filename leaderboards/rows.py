@@ -173,6 +173,7 @@ def row(entries: Sequence[Entry], label: str, unfinished: Mapping[str, int], sig
         changed=dict(record.changed or {}),
         early=record.run is not None and bool(record.run.last_phase),
         selected=record.run is not None and record.run.selection == "validation",
+        of_user=record.model_code is not None,
         command=reproduce([e.record for e in entries], entries[0].path),
         runs=[_run(entry, signatures) for entry in entries],
         collapsed=sum(_collapsed(e.record) for e in entries if e.record.status == "completed"),

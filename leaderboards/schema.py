@@ -213,6 +213,8 @@ class Row:
     """What makes the row again, for a shell; empty where no command can."""
     runs: list[RunView] = field(default_factory=list)
     """By seed; failed ones too."""
+    of_user: bool = False
+    """The model is a file that somebody brought along, not one of the benchmark's."""
     own_count: bool = False
     """Real text alone: it has another number of sentences than the board's models drew."""
     collapsed: int = 0
