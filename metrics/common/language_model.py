@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.base import Metric, MetricInputs
-from metrics.common.kneser_ney import KneserNey, model_of
+from metrics.common.kneser_ney import KneserNey, Ngrams, model_of
 from metrics.common.tokens import Tokens
 
-__all__ = ["Kind", "LanguageModelMetric", "RealText", "known_costs"]
+__all__ = ["Kind", "LanguageModelMetric", "RealText", "known_costs", "of_all_and_without_each"]
+
+_GROUPS = 20
 
 Kind = Literal["kneser_ney"]
 """An n-gram model with interpolated Kneser-Ney smoothing, exact and fast."""
@@ -67,17 +69,36 @@ class LanguageModelMetric(Metric):
         return KneserNey(text, real, order=self.order, discount=self.discount).nats
 
 
-def known_costs(model: KneserNey, text: Tokens, words: Tokens) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def of_all_and_without_each(
+    samples: Tokens, real: Tokens, *, order: int, discount: float
+) -> Iterator[NDArray[np.float64]]:
+    """What a model of the samples gives each word and end of `real`, then what models without each of 20 groups give.
+
+    For the jackknife (Shao and Tu 1995, 2.3), whose standard error itself then has an error of 16%, 1 / sqrt(2 * 19).
+    Group g is every sample whose place is g modulo 20; of one sample there is no model without it.
+    """
+    n = len(samples)
+    groups = np.arange(n) % _GROUPS
+    ngrams = Ngrams(samples, real, order)
+    asked = ngrams.asked(real)
+    yield KneserNey.of(ngrams, discount=discount).probabilities_of(asked)
+    for group in range(min(_GROUPS, n) if n > 1 else 0):
+        yield KneserNey.of(ngrams, groups != group, discount=discount).probabilities_of(asked)
+
+
+def known_costs(
+    probabilities: NDArray[np.float64], text: Tokens, words: Tokens
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Nats of each sentence without the words that `words` does not hold, and how many words and ends that are, (N,).
 
-    The end of a sentence always counts. What is left out is still read: a known word is asked for after whatever
-    stands before it.
+    `probabilities` of the text's words and ends, as a model gives them. The end of a sentence always counts. What is
+    left out is still read: a known word is asked for after whatever stands before it.
     """
     if len(text) == 0:
         return np.zeros(0), np.zeros(0, np.int64)
     sentence = np.repeat(np.arange(len(text)), text.lengths)
     counts = np.ones(len(text.flat) + len(text), np.int64)
     counts[np.arange(len(text.flat)) + sentence] = np.isin(text.flat, words.flat)
-    costs = np.where(counts > 0, -np.log(model.probabilities(text)), 0.0)
+    costs = np.where(counts > 0, -np.log(probabilities), 0.0)
     begins = text.offsets[:-1] + np.arange(len(text))
     return np.add.reduceat(costs, begins), np.add.reduceat(counts, begins)

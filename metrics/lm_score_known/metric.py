@@ -44,5 +44,6 @@ class LmScoreKnown(LanguageModelMetric, MeanMetric):
         """Nats and number of each sample's known tokens; its unknown ones, and all."""
         real, tokens = self.real(inputs), inputs.samples.lengths + 1
         assert real is not None
-        nats, known = known_costs(model_of(real, order=self.order, discount=self.discount), inputs.samples, real)
+        model = model_of(real, order=self.order, discount=self.discount)
+        nats, known = known_costs(model.probabilities(inputs.samples), inputs.samples, real)
         return {self.name: PerSentence(nats, known), "lm_score_unknown": PerSentence(tokens - known, tokens)}

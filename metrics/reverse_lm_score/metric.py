@@ -8,14 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from metrics.common.base import Aspect, Better, Bounds, Estimate, MetricInputs
-from metrics.common.language_model import LanguageModelMetric
-from metrics.common.tokens import Tokens
+from metrics.common.kneser_ney import nats_of
+from metrics.common.language_model import LanguageModelMetric, of_all_and_without_each
 from metrics.common.uncertainty import jackknife
 
 __all__ = ["ReverseLmScore"]
-
-_GROUPS = 20
-"""Of samples, for the jackknife: the standard error itself then has an error of 16% (1 / sqrt(2 * 19))."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +28,12 @@ class ReverseLmScore(LanguageModelMetric):
         """Nats of all real sentences / their tokens, the ends of the sentences included."""
         real = self.real(inputs)
         assert real is not None
-        return {"reverse_lm_score": self._cost(inputs.samples, real)}
+        return {"reverse_lm_score": float(self.fitted(inputs.samples, real)(real).sum() / (real.lengths + 1).sum())}
 
     def estimates(self, inputs: MetricInputs) -> dict[str, Estimate]:
-        """The standard error is the jackknife's over groups of samples: a model without each (Shao and Tu 1995, 2.3).
-
-        Group g is every sample whose place is g modulo the number of groups.
-        """
+        """The standard error is the jackknife's over groups of samples: a model without each."""
         real = self.real(inputs)
         assert real is not None
-        n = len(inputs.samples)
-        groups = np.arange(n) % _GROUPS
-        others = [inputs.samples.select(np.flatnonzero(groups != g)) for g in range(min(_GROUPS, n))]
-        without = np.array([self._cost(samples, real) for samples in others if len(samples)])
-        return {"reverse_lm_score": jackknife(self._cost(inputs.samples, real), without)}
-
-    def _cost(self, samples: Tokens, real: Tokens) -> float:
-        return float(self.fitted(samples, real)(real).sum() / (real.lengths + 1).sum())
+        found = of_all_and_without_each(inputs.samples, real, order=self.order, discount=self.discount)
+        value, *without = (float(nats_of(p, real).sum() / (real.lengths + 1).sum()) for p in found)
+        return {"reverse_lm_score": jackknife(value, np.array(without))}

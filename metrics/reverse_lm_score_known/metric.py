@@ -8,15 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from metrics.common.base import Aspect, Better, Bounds, Estimate, Meaning, MetricInputs
-from metrics.common.kneser_ney import KneserNey
-from metrics.common.language_model import LanguageModelMetric, known_costs
-from metrics.common.tokens import Tokens
+from metrics.common.language_model import LanguageModelMetric, known_costs, of_all_and_without_each
 from metrics.common.uncertainty import EstimatedMetric, jackknife
 
 __all__ = ["ReverseLmScoreKnown"]
-
-_GROUPS = 20
-"""Of samples, as `reverse_lm_score` has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +55,11 @@ class ReverseLmScoreKnown(LanguageModelMetric, EstimatedMetric):
         real, training = self.real(inputs), inputs.training
         assert real is not None
         assert training is not None
-        n = len(inputs.samples)
-        groups = np.arange(n) % _GROUPS
-        others = [inputs.samples.select(np.flatnonzero(groups != g)) for g in range(min(_GROUPS, n))]
-        without = np.array([self._cost(samples, real, training) for samples in others if len(samples)])
+        found = of_all_and_without_each(inputs.samples, real, order=self.order, discount=self.discount)
+        costs = (known_costs(probabilities, real, training) for probabilities in found)
+        value, *without = (float(nats.sum() / known.sum()) for nats, known in costs)
         unknown = float((~np.isin(real.flat, training.flat)).sum() / (real.lengths + 1).sum())
         return {
-            self.name: jackknife(self._cost(inputs.samples, real, training), without),
+            self.name: jackknife(value, np.array(without)),
             "reverse_lm_score_unknown": Estimate(unknown, None),
         }
-
-    def _cost(self, samples: Tokens, real: Tokens, training: Tokens) -> float:
-        """Nats of the known words of all real sentences, and of the ends, by their number."""
-        model = KneserNey(samples, real, order=self.order, discount=self.discount)
-        nats, known = known_costs(model, real, training)
-        return float(nats.sum() / known.sum())

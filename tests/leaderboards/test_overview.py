@@ -152,7 +152,9 @@ def test_a_published_number_stands_beside_the_score_that_it_is_of(tmp_path: Path
 
 
 def test_every_version_of_a_users_own_model_is_shown_first(board: Board) -> None:
-    theirs = [replace(board.rows[-1], model="mine.py:Mine", label=f"mine {i}", status="under-trained") for i in range(3)]
+    theirs = [
+        replace(board.rows[-1], model="mine.py:Mine", label=f"mine {i}", status="under-trained") for i in range(3)
+    ]
     long = replace(board, rows=[*board.rows, *(replace(one, of_user=True) for one in theirs)])
     assert [one.label for one in most_telling(long, 4) if one.of_user] == ["mine 0", "mine 1", "mine 2"]
     others = replace(board, rows=[*board.rows, *theirs])

@@ -15,7 +15,7 @@ from nltk.lm.models import KneserNeyInterpolated
 from nltk.tokenize import NLTKWordTokenizer
 
 from metrics.common.base import MetricInputs
-from metrics.common.kneser_ney import KneserNey, model_of
+from metrics.common.kneser_ney import KneserNey, Ngrams, model_of
 from metrics.common.language_model import LanguageModelMetric
 from metrics.common.tokens import Tokens
 from metrics.lm_score import LmScore
@@ -331,3 +331,24 @@ def test_published_samples(study_data: Path):
         given_inputs = MetricInputs(samples=samples, references=references, training=training)
         scores = [*LmScore().compute(given_inputs).values(), *ReverseLmScore().compute(given_inputs).values()]
         assert np.exp(scores) == pytest.approx(perplexities, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_model_of_a_part_is_the_model_of_these_sentences_alone(seed: int) -> None:
+    """To the last bit, whatever the part leaves out: words, contexts, whole orders."""
+    random = np.random.RandomState(seed)
+
+    def some(n: int, words: int) -> Sentences:
+        return [[str(word) for word in random.randint(0, words, random.randint(0, 8))] for _ in range(n)]
+
+    numbering: dict[str, int] = {}
+    text, real = (Tokens.from_words(some(n, words), numbering) for n, words in ((30, 9), (12, 12)))
+    order = 2 + seed % 4
+    ngrams = Ngrams(text, real, order)
+    asked = ngrams.asked(real)
+    for share in (0.1, 0.5, 0.9, 1.0):
+        kept = random.random_sample(len(text)) < share
+        kept[seed] = True
+        alone = KneserNey(text.select(np.flatnonzero(kept)), real, order=order, discount=0.75)
+        part = KneserNey.of(ngrams, kept, discount=0.75)
+        assert np.array_equal(part.probabilities_of(asked), alone.probabilities(real))
