@@ -51,8 +51,10 @@ from baselines.common.interface import (
     Rewriter,
 )
 from baselines.common.networks.editor import ClassCritic, Editor
+from baselines.common.networks.layers import of_class
 from baselines.common.training.losses import LOSSES
 from baselines.common.training.optimizer import adam, frozen, update
+from baselines.common.training.state import own_and_other
 
 __all__ = ["CycleGAN"]
 
@@ -130,21 +132,21 @@ class CycleGAN(Rewriter):
 
     def critic_step(self, tokens: Tensor) -> Mapping[str, Tensor]:
         """Equation 3."""
-        own, other = self._classes(tokens)
+        own, other = own_and_other(tokens, self.spec)
         with torch.no_grad():
             written = self._written(tokens, other)
-        real, generated = self.critic(tokens), _of(self.critic(written), other)
+        real, generated = self.critic(tokens), of_class(self.critic(written), other)
         loss_of = LOSSES["least_squares"].discriminator
-        loss = (loss_of(_of(real, own), generated) + loss_of(_of(real, own), _of(real, other))) / 2
+        loss = (loss_of(of_class(real, own), generated) + loss_of(of_class(real, own), of_class(real, other))) / 2
         update(self.optimizers["critic"], loss)
         return {"d_loss": loss.detach()}
 
     def generator_step(self, tokens: Tensor) -> Mapping[str, Tensor]:
         """Equation 7."""
-        own, other = self._classes(tokens)
+        own, other = own_and_other(tokens, self.spec)
         written = self._written(tokens, other)
         with frozen(self.critic):
-            judged = _of(self.critic(written), other)
+            judged = of_class(self.critic(written), other)
         adversarial = LOSSES["least_squares"].generator(judged, judged)
         cycle = self.generator.nll(self.generator(written, own), tokens)
         identity = self.generator.nll(self.generator(tokens, own), tokens)
@@ -157,20 +159,9 @@ class CycleGAN(Rewriter):
         logits = self.generator(tokens, classes)
         return self.generator.relaxed(logits, classes + self.spec.class_ids[0], self.config.beta)
 
-    def _classes(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B,) the class of each sentence, and another, all others equally likely."""
-        k = len(self.spec.classes)
-        own = tokens[:, 0] - self.spec.class_ids[0]
-        return own, (own + torch.randint(1, k, own.shape, device=own.device)) % k
-
     def _any_class(self, tokens: Tensor) -> Tensor:
         return torch.randint(len(self.spec.classes), (len(tokens),), device=tokens.device)
 
     def transfer(self, tokens: Tensor, labels: Tensor) -> Tensor:
         """(B, T) sentences, (B,) labels wanted -> (B, T): at each place the likeliest word."""
         return self.generator.answer(self.generator(tokens, labels - self.spec.class_ids[0]), labels)
-
-
-def _of(logits: Tensor, classes: Tensor) -> Tensor:
-    """(B, K) -> (B,): that of each sentence's class."""
-    return logits.gather(1, classes[:, None]).squeeze(1)

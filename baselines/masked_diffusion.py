@@ -53,7 +53,7 @@ from torch import Tensor
 from baselines.common.bases import TransformerConfig
 from baselines.common.fast.graphs import replayed
 from baselines.common.fast.kernels import product
-from baselines.common.fast.likelihood import counted, tiles
+from baselines.common.fast.likelihood import finished, tiles
 from baselines.common.fast.sampling import draw
 from baselines.common.interface import Batches, Phase, PositiveInt, SequenceSpec, TextGenerator
 from baselines.common.networks.transformer import Transformer
@@ -135,7 +135,7 @@ class MaskedDiffusion(TextGenerator):
             hidden = self.model.hidden(rows)
             hidden = hidden.gather(1, positions[..., None].expand(-1, -1, hidden.shape[2])).flatten(0, 1)
             rows.scatter_(1, positions, self._draw(hidden / temperature, temperature).view_as(positions))
-        return self._cut(rows)
+        return finished(rows, self.spec)
 
     def _draw(self, hidden: Tensor, temperature: float) -> Tensor:
         """Vectors (N, E), divided by the temperature -> (N,): a word each."""
@@ -144,11 +144,6 @@ class MaskedDiffusion(TextGenerator):
             logits = product(hidden[tile], self.model.weight, bias)
             words.append(draw(logits.double())[0])  # 64 bits: see Differences
         return torch.cat(words)
-
-    def _cut(self, rows: Tensor) -> Tensor:
-        """(B, T): padding after the first end token."""
-        pad = self.spec.pad_id
-        return rows if pad is None else rows.masked_fill(~counted(rows, self.spec.eos_id), pad)
 
     @torch.no_grad()
     def nll_bound(self, tokens: Tensor, *, draws: int = 1) -> Tensor:
@@ -160,7 +155,7 @@ class MaskedDiffusion(TextGenerator):
         if draws < 1:
             raise ValueError(f"draws must be at least 1, got {draws}")
         with self.average.applied():
-            return torch.cat([self._bound(part, draws) for part in self._cut(tokens).split(_AT_ONCE)])
+            return torch.cat([self._bound(part, draws) for part in finished(tokens, self.spec).split(_AT_ONCE)])
 
     def _bound(self, tokens: Tensor, draws: int) -> Tensor:
         n, length = tokens.shape

@@ -236,7 +236,8 @@ class SentiGAN(ClassifierBase):
     def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
         """As many sentences of each generator, in a random order; logits of each are divided by `temperature`.
 
-        Where labels (n,) are given, each sentence is its own class's generator's, after the label.
+        Where labels (n,) are given, each sentence is of a generator drawn by how likely it is to begin with this label,
+        which once trained is its own class's.
         """
         with self.average.applied():
             if labels is None:
@@ -244,10 +245,14 @@ class SentiGAN(ClassifierBase):
             return self._sample_of(labels, temperature)
 
     def _sample_of(self, labels: Tensor, temperature: float) -> Tensor:
+        """Sentences (n, T) that begin with the labels (n,), of equation 5 given its first word."""
         generators, out = self._generators(), labels.new_zeros(len(labels), self.spec.max_len)
-        kind = kinds_of(labels[:, None], self.spec, len(generators)) if len(generators) > 1 else torch.ones_like(labels)
+        who = torch.zeros_like(labels)
+        if len(generators) > 1:
+            begin = [one.log_prob(labels[:, None], temperature=temperature) for one in generators]
+            who = torch.stack(begin, 1).softmax(1).multinomial(1).squeeze(1)
         for i, generator in enumerate(generators):
-            places = (kind == i + 1).nonzero().squeeze(1)
+            places = (who == i).nonzero().squeeze(1)
             if len(places):
                 prefix = labels[places, None]
                 out[places] = generator.sample(len(places), temperature=temperature, prefix=prefix)
@@ -272,16 +277,8 @@ class SentiGAN(ClassifierBase):
         return each.logsumexp(0) - math.log(len(each))
 
     def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
-        """What equation 5 has beyond log p of the words that the label's own generator writes after it: (B,), nats."""
-        generators = self._generators()
-        with self.average.applied():
-            words = [
-                one.log_prob(tokens, temperature=temperature) - one.log_prob(tokens[:, :1], temperature=temperature)
-                for one in generators
-            ]
-        kind = kinds_of(tokens, self.spec, len(generators)).clamp(1, len(generators)) - 1
-        of_words = torch.stack(words).gather(0, kind[None]).squeeze(0)
-        return self.log_prob(tokens, temperature=temperature) - of_words
+        """Equation 5 of the first word alone: (B,), nats."""
+        return self.log_prob(tokens[:, :1], temperature=temperature)
 
     def _generators(self) -> list[LSTMLanguageModel]:
         return [g for g in self.generators if isinstance(g, LSTMLanguageModel)]

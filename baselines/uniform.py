@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.common.fast.likelihood import counted
+from baselines.common.fast.likelihood import counted, finished
 from baselines.common.interface import BaseConfig, Batches, Phase, SequenceSpec, TextGenerator
 
 __all__ = ["Uniform"]
@@ -49,7 +49,7 @@ class Uniform(TextGenerator):
         if not temperature > 0:
             raise ValueError(f"temperature must be over 0, got {temperature}")
         words = torch.randint(self.spec.vocab_size, (n, self.spec.max_len), device=self.place.device)
-        return words.where(counted(words, self.spec.eos_id), self.spec.pad_id or 0)
+        return finished(words, self.spec)
 
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
         """Equation 1, at any temperature: (B, T) -> (B,), nats."""

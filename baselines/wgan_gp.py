@@ -38,7 +38,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.common.fast.graphs import replayed
-from baselines.common.fast.likelihood import counted
+from baselines.common.fast.likelihood import finished
 from baselines.common.interface import (
     Batches,
     Fraction,
@@ -176,6 +176,4 @@ class WGANGP(TextGenerator):
         parts = self._noise(n).split(_SAMPLED_AT_ONCE)
         with self.average.applied():
             tokens = torch.cat([self.generator(noise).argmax(2) for noise in parts])
-        if self.spec.pad_id is None:
-            return tokens
-        return tokens.where(counted(tokens, self.spec.eos_id), self.spec.pad_id)
+        return finished(tokens, self.spec)

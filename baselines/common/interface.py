@@ -188,7 +188,7 @@ class HasLabelLogProb(Protocol):
     """A model that can be told the class, with a likelihood of what it then writes."""
 
     def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
-        """(B, T) -> (B,): the part of `log_prob` that is the label's, the first word, nats.
+        """(B, T) -> (B,): the part of `log_prob` that is the label's, nats; of the first word alone.
 
         `log_prob(x) - label_log_prob(x)` is the log-probability of the other words under `sample(labels=…)`.
         """

@@ -43,7 +43,14 @@ def check_labels(case: Case) -> str:
     for name, label in zip(spec.classes, spec.class_ids, strict=True):
         of_class = sentences[sentences[:, 0] == label]
         with torch.no_grad():
-            given = (model.log_prob(of_class) - model.label_log_prob(of_class)).double()
+            label_alone = model.label_log_prob(of_class).double()
+            given = model.log_prob(of_class).double() - label_alone
+        low, high = label_alone.min().item(), label_alone.max().item()
+        if not (high - low <= _EXACT and high <= _EXACT):
+            raise ContractError(
+                f"label_log_prob is {low:.4g} to {high:.4g} for sentences of class {name}: it is the log-probability "
+                "of the label alone, so it is one number, at most 0, for all sentences that begin with this label"
+            )
         if not abs(given.exp().sum().item() - 1) <= _EXACT:
             raise ContractError(
                 f"log_prob - label_log_prob of all {len(of_class)} sentences of class {name} is no distribution: the "

@@ -32,6 +32,9 @@ def inputs_of(
     inputs = metric_inputs(data, samples, likelihood, temperature, vocabulary)
     if not isinstance(data, LabelledText):
         return inputs
+    if inputs.model_log_prob is not None:  # at temperature 1 they are one, and are asked for the test sentences in turn
+        once = _once(inputs.model_log_prob)
+        inputs = replace(inputs, model_log_prob=once, own_log_prob=once)
     of_label = getattr(likelihood, "label_log_prob", None)
     found = labelled(
         inputs,
@@ -45,6 +48,20 @@ def inputs_of(
         own = _as_asked(found, data, lambda ids: of_label(ids, temperature) if temperature != 1 else of_label(ids))
         return replace(found, own_log_prob=own)
     return found
+
+
+def _once(log_prob: SentenceLogProb) -> SentenceLogProb:
+    """The same, which for an array that it was given before does not compute again."""
+    known: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+
+    def asked(ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        found = next((values for rows, values in known if rows is ids), None)
+        if found is None:
+            found = log_prob(ids)
+            known.append((ids, found))
+        return found
+
+    return asked
 
 
 def _as_asked(inputs: LabelledInputs, data: LabelledText, label_log_prob: SentenceLogProb) -> SentenceLogProb:

@@ -144,11 +144,16 @@ class Likelihood:
         self.label_log_prob: Callable[..., NDArray[np.float64]] | None = None
         """As a call of this, but of the label alone; None: there are no labels, or the model cannot be told one."""
         if takes_labels(model) and isinstance(model, HasLabelLogProb):
-            self.label_log_prob = functools.partial(self._asked, model.label_log_prob)
+            self.label_log_prob = functools.partial(self._of_label, model.label_log_prob)
 
     def __call__(self, ids: Ids, temperature: float = 1.0) -> NDArray[np.float64]:
         """(N, T) -> (N,): nats, of `sample(n, temperature=temperature)`."""
         return self._asked(self._log_prob, ids, temperature)
+
+    def _of_label(self, what: Callable[..., torch.Tensor], ids: Ids, temperature: float = 1.0) -> NDArray[np.float64]:
+        """(N, T) -> (N,): asked once for each label, which is all that it depends on."""
+        _, rows, which = np.unique(ids[:, 0], return_index=True, return_inverse=True)
+        return self._asked(what, ids[rows], temperature)[which]
 
     def _asked(self, what: Callable[..., torch.Tensor], ids: Ids, temperature: float = 1.0) -> NDArray[np.float64]:
         ask = functools.partial(what, temperature=temperature) if temperature != 1 else what

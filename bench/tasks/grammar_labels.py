@@ -11,6 +11,7 @@ there. Sentences have at most 16 words; the probabilities are renormalised exact
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -123,8 +124,7 @@ class Opinions:
 
     def posteriors(self, sentences: Tokens) -> Floats:
         """(N, 2) p(class | sentence), the classes equally likely; 0 and 0 for what neither can say."""
-        likelihood = np.exp(self.log_prob(sentences))
-        return likelihood / np.maximum(likelihood.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        return _posteriors(self.log_prob(sentences))
 
     def sample(self, labels: Ids, stream: np.random.RandomState) -> Tokens:
         """A sentence of each class (N,), the classes 0 and 1."""
@@ -144,6 +144,12 @@ class Opinions:
         kept = np.where(possible.any(axis=1), sentences.lengths, 0)
         offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
         return Tokens(flat[np.repeat(possible.any(axis=1), sentences.lengths)], offsets)
+
+
+def _posteriors(log_prob: Floats) -> Floats:
+    """(N, 2) log p(sentence | class) -> p(class | sentence), classes equally likely; 0 and 0 where neither can be."""
+    likelihood = np.exp(log_prob)
+    return likelihood / np.maximum(likelihood.sum(axis=1, keepdims=True), np.finfo(float).tiny)
 
 
 @cache
@@ -245,6 +251,10 @@ def _split(arrays: dict[str, NDArray[Any]], split: str, spec: LabelledSpec) -> T
     return with_label(words, np.arange(len(words)) % len(spec.classes), spec.class_ids)
 
 
+_scored: weakref.WeakKeyDictionary[Tokens, Floats] = weakref.WeakKeyDictionary()
+"""Texts that live -> `Opinions.log_prob`: judge, validity and answers ask for it of the same samples in turn."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Exact:
     """What is known of sentences in the task's numbering; texts come without their labels, rows with them."""
@@ -266,13 +276,19 @@ class _Exact:
 
     def is_valid(self, texts: Tokens) -> NDArray[np.bool_]:
         """Which texts one of the classes can write."""
-        best: Floats = self.opinions.log_prob(self._words(texts)).max(axis=1)
+        best: Floats = self._log_prob(texts).max(axis=1)
         possible: NDArray[np.bool_] = np.isfinite(best)
         return possible
 
     def posteriors(self, texts: Tokens) -> Floats:
         """(N, 2) p(class | text)."""
-        return self.opinions.posteriors(self._words(texts))
+        return _posteriors(self._log_prob(texts))
+
+    def _log_prob(self, texts: Tokens) -> Floats:
+        """(N, 2) log p(text | class)."""
+        if texts not in _scored:
+            _scored[texts] = self.opinions.log_prob(self._words(texts))
+        return _scored[texts]
 
     def translate(self, texts: Tokens, labels: Ids) -> Tokens:
         """The one right answer for each text in the class (N,) that is wanted."""

@@ -38,7 +38,7 @@ _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _TABLE = "samples.json"
-_FILES = (START, DIARY, RECORD, WEIGHTS, LOG)
+_FILES = (START, DIARY, RECORD, WEIGHTS, LOG, INPUTS)
 _MOST_DIGESTED = 1 << 30
 _PATIENCE = 10.0
 """Seconds: when a failure took longer, the server is away, and the other parts are not tried."""

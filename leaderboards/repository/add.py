@@ -18,7 +18,7 @@ import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bench.hand_in.trained_by import read_trained_by, trained_by_json, who_train
 from bench.places import ROOT
 from bench.record import RunRecord, is_altered, read_record
 from bench.run_folder import (
+    INPUTS,
     MODEL_SOURCE,
     RECORD,
     TEMPORARY,
@@ -87,13 +88,14 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 def add(
     path: Path,
     results: Path,
-    source: PublishedFile | None = None,
+    sources: Sequence[PublishedFile] = (),
     *,
     most_weights: int = MOST_WEIGHTS,
     trained_by: str | None = None,
 ) -> Added:
     """Check one record and its samples and copy them, all or nothing. Raises ValueError: what is wrong, what to do.
 
+    `sources`: the published files that the samples were read from, one after another, which are kept by their address.
     Weights of more than `most_weights` bytes stay where they are. `trained_by`: where no file beside it says so.
     """
     if path.is_symlink():
@@ -105,7 +107,7 @@ def add(
         check_record(record)
         _check_commit(record)
         loaded = rescore.load(record)
-        files = _source_files(record, source, loaded) if source else _samples(record, path.parent)
+        files = _source_files(record, sources, loaded) if sources else _samples(record, path.parent, loaded)
         if (code := find_source(path.parent, record)) is not None:
             files[f"{MODEL_SOURCE}.bz2"] = bz2.compress(code)
         files |= _likelihoods(record, path.parent, most_weights)
@@ -150,13 +152,15 @@ def _check_commit(record: RunRecord) -> None:
             raise ValueError(f"this checkout does not know the commit {sha[:12]} of the run: fetch it first")
 
 
-def _samples(record: RunRecord, folder: Path) -> dict[str, bytes]:
-    """File name -> compressed samples."""
+def _samples(record: RunRecord, folder: Path, loaded: rescore.Loaded) -> dict[str, bytes]:
+    """File name -> compressed samples, and the sentences that they answer, where they are rewritten ones."""
     files = {}
     for evaluation in kept_evaluations(record):
         if (path := find_samples(folder, evaluation)) is None:
             raise ValueError(f"{evaluation.samples_file or 'the samples file'} is missing beside the record")
         files[f"{evaluation.samples_file}.bz2"] = pack(read_kept_samples(path, evaluation))
+    if files and (inputs := rescore.inputs(record.model, loaded)) is not None:
+        files[f"{INPUTS}.bz2"] = pack(inputs)
     return files
 
 
@@ -175,19 +179,22 @@ def _likelihoods(record: RunRecord, folder: Path, most_weights: int) -> dict[str
     return files
 
 
-def _source_files(record: RunRecord, source: PublishedFile, loaded: rescore.Loaded) -> dict[str, bytes]:
-    """`source.json` in place of the samples, if the published file gives exactly the record's sentences."""
+def _source_files(record: RunRecord, sources: Sequence[PublishedFile], loaded: rescore.Loaded) -> dict[str, bytes]:
+    """`source.json` in place of the samples, if the published files give exactly the record's sentences."""
     if record.origin != "samples" or len(kept_evaluations(record)) != 1:
         raise ValueError("a source is of samples that were handed in, and this is a run of the harness")
-    if not source.url.startswith("https://"):
-        raise ValueError(f"the source must be an https address, got {source.url!r}")
-    sha256 = hashlib.sha256(source.file.read_bytes()).hexdigest()
-    sentences = rescore.read_sentences(loaded, source.file)
+    if wrong := next((source.url for source in sources if not source.url.startswith("https://")), None):
+        raise ValueError(f"the source must be an https address, got {wrong!r}")
+    sentences = rescore.read_sentences(loaded, *(source.file for source in sources))
     digest = hashlib.sha256("".join(f"{s}\n" for s in sentences).encode()).hexdigest()
     if digest != kept_evaluations(record)[0].samples_sha256:
-        raise ValueError(f"{source.file} does not hold the samples that the record was made of")
-    entry = {"name": source.file.name, "url": source.url, "sha256": sha256}
-    return {SOURCE: (json.dumps(entry, indent=2, sort_keys=True) + "\n").encode()}
+        told, verb = ", ".join(str(source.file) for source in sources), "does" if len(sources) == 1 else "do"
+        raise ValueError(f"{told} {verb} not hold the samples that the record was made of")
+    entries = [
+        {"name": s.file.name, "url": s.url, "sha256": hashlib.sha256(s.file.read_bytes()).hexdigest()} for s in sources
+    ]
+    kept = entries[0] if len(entries) == 1 else entries
+    return {SOURCE: (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode()}
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

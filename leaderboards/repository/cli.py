@@ -70,9 +70,12 @@ def add_command(
     ],
     results: Annotated[Path | None, typer.Option(help="Where rows are kept. Default: leaderboards/results.")] = None,
     source_file: Annotated[
-        Path | None, typer.Option(help="The published file of the samples, if it may not be handed on.")
+        list[Path] | None,
+        typer.Option(help="The published file of the samples, if it may not be handed on; several, where they are so."),
     ] = None,
-    source_url: Annotated[str | None, typer.Option(help="Its address, kept in place of the samples.")] = None,
+    source_url: Annotated[
+        list[str] | None, typer.Option(help="Its address, kept in place of the samples; one for each file.")
+    ] = None,
     most_weights: MostWeights = None,
     trained_by: TrainedBy = None,
     as_json: Json = False,
@@ -88,27 +91,31 @@ def add_command(
     from leaderboards.repository.bundles import add_bundle
 
     try:
-        if source_file is not None:
-            check_file(source_file)
+        for file in source_file or ():
+            check_file(file)
         if results is not None:
             check_folder(results, "--results")
         if trained_by is not None:
             check_name(trained_by)
         bundles = [path for path in runs if is_bundle(path)]
         files = find_runs(path for path in runs if path not in bundles)
-        if (source_file is None) != (source_url is None) or (source_file and (bundles or len(files) != 1)):
-            raise ValueError("--source-file and --source-url go together, with one run")
+        named, told = len(source_file or ()), len(source_url or ())
+        if named != told or (named and (bundles or len(files) != 1)):
+            raise ValueError(
+                "--source-file and --source-url go together, as many of one as of the other, with one run; got "
+                f"{named} and {told}, with {len(files) + len(bundles)}"
+            )
         if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
             raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
     except (FileNotFoundError, ValueError) as error:
         errors.print(f"error: {error}")
         raise typer.Exit(2) from error
-    source = PublishedFile(file=source_file, url=source_url) if source_file and source_url else None
+    sources = [PublishedFile(file=file, url=url) for file, url in zip(source_file or (), source_url or (), strict=True)]
     most, home = MOST_WEIGHTS if most_weights is None else most_weights, results or RESULTS
     added, refused = [], []
     for file in files:
         try:
-            added.append(add(file, home, source, most_weights=most, trained_by=trained_by))
+            added.append(add(file, home, sources, most_weights=most, trained_by=trained_by))
         except (ValueError, OSError) as error:
             refused.append(str(error))
     for bundle in dict.fromkeys(bundles):

@@ -37,7 +37,7 @@ __all__ = [
     "basis",
     "fetch",
     "has_likelihood",
-    "is_labelled",
+    "inputs",
     "likelihood",
     "load",
     "not_installed",
@@ -45,7 +45,6 @@ __all__ = [
     "read_sentences",
     "real_text",
     "recompute",
-    "recompute_labelled",
     "weights_of",
 ]
 
@@ -149,8 +148,7 @@ def basis(record: RunRecord, files: Mapping[str, str]) -> Basis:
         code["task"] = code_of(source_file("tasks", record.task))
     if WEIGHTS in files:
         code["model"] = code_of(source_file("models", record.model))
-    scoring = recompute_labelled if "classes" in record.data_facts else recompute
-    code["scoring"] = code_of(Path(__file__), scoring.__name__)
+    code["scoring"] = code_of(Path(__file__), recompute.__name__)
     libraries = {name for part in code.values() for name in part.libraries}
     return Basis(
         files=files, code={name: part.hash for name, part in code.items()}, libraries=library_versions(libraries)
@@ -280,7 +278,8 @@ def recompute(
     Words stand between single blanks, as `write_samples` leaves them; no tokenizer is asked again. `only`: scores of
     these metrics.
     """
-    from bench.score.scoring import metric_inputs, score
+    from bench.labels.inputs import inputs_of
+    from bench.score.scoring import score
     from bench.task import Vocabulary
     from metrics.common.tokens import Tokens
 
@@ -288,7 +287,7 @@ def recompute(
     numbering = dict(known.numbering)
     tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    inputs = metric_inputs(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
+    inputs = inputs_of(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
     result = Recomputed()
     recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
@@ -312,60 +311,6 @@ def recompute(
         scores = {key: found for key, found in scores.items() if key in keys or not metric.needs_model(key)}
         _compare(keys, scores, skipped, checks, result)
     return result
-
-
-def is_labelled(loaded: Loaded) -> bool:
-    """Whether its sentences begin with labels."""
-    from bench.labels.data import classes_of
-
-    return bool(classes_of(loaded.data))
-
-
-def recompute_labelled(
-    loaded: Loaded,
-    evaluation: Evaluation,
-    sentences: Sequence[str],
-    model: Likelihood | None = None,
-    only: Collection[str] | None = None,
-) -> Recomputed:
-    """As `recompute`, of a task with classes, whose sentences begin with their labels.
-
-    A function of its own: what `recompute` is made of is what every row of the other tasks rests on.
-    """
-    from bench.labels.inputs import inputs_of
-    from bench.score.scoring import score
-    from bench.task import Vocabulary
-    from metrics.common.tokens import Tokens
-
-    numbering = dict(loaded.data.vocabulary.numbering)
-    tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
-    known = loaded.data.vocabulary.words
-    named = Vocabulary(known, tuple(numbering)[len(known) :])
-    inputs = inputs_of(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
-    result = Recomputed()
-    recorded = {key: old for key, old in evaluation.scores.items() if only is None or old.metric in only}
-    metrics = {old.signature: _metric(old, inputs) for old in recorded.values()}
-    scores, skipped = score(metrics.values(), inputs)
-    checks: dict[str, tuple[How, float]] = {}
-    for key, old in list(recorded.items()):
-        metric = metrics[old.signature]
-        exact = _FLOAT32 if "oracle_log_prob" in metric.needs else _EXACT
-        checks[key] = ("samples", exact)
-        if not metric.needs_model(key):
-            continue
-        if model is not None:
-            near = max(exact, _MODEL) if model.how == "weights" else exact
-            checks[key] = (model.how, max(near, metric.slack.get(key, 0.0)))
-        if key not in scores and (model is None or model.how != "weights"):
-            result.outcomes[key] = ("recorded", NO_WEIGHTS)
-            del recorded[key]
-    of_samples = {key: new for key, new in scores.items() if key in recorded or not _needs_model(metrics, new, key)}
-    _compare(recorded, of_samples, skipped, checks, result)
-    return result
-
-
-def _needs_model(metrics: Mapping[str, Any], score: Score, key: str) -> bool:
-    return bool(metrics[score.signature].needs_model(key))
 
 
 def _compare(
@@ -420,16 +365,31 @@ def _metric(score: Score, inputs: Any) -> Any:
     return build(metric_class, {name: score.settings[name] for name in fields}, score.metric)
 
 
-def read_sentences(loaded: Loaded, path: Path) -> list[str]:
-    """A file of samples as a record keeps it, tokenised as the task tokenises. Raises ValueError."""
+def read_sentences(loaded: Loaded, *paths: Path) -> list[str]:
+    """Samples as a record keeps them, tokenised as the task tokenises. Raises ValueError.
+
+    Of rewritten sentences one file after another, as `score` takes them; of any other samples there is one file.
+    """
     from bench.rewriting.data import RewritingTask, RewritingText
     from bench.rewriting.files import read_rewritten
     from bench.text.sample_files import read_samples
 
     data = loaded.data
     if isinstance(loaded.task, RewritingTask) and isinstance(data, RewritingText):
-        return read_rewritten([path], loaded.task, data).sentences
-    return read_samples(path, loaded.task, data.vocabulary, eos_id=data.spec.eos_id).sentences
+        return read_rewritten(paths, loaded.task, data).sentences
+    if len(paths) != 1:
+        raise ValueError(f"samples are one file, got {len(paths)}: only rewritten sentences may lie in several")
+    return read_samples(paths[0], loaded.task, data.vocabulary, eos_id=data.spec.eos_id).sentences
+
+
+def inputs(model: str, loaded: Loaded) -> list[str] | None:
+    """The sentences that the samples of a row answer, in their order; None for a task, or a row, that answers none."""
+    from bench.rewriting.data import RewritingText
+
+    data = loaded.data
+    if not isinstance(data, RewritingText) or (model == REAL_TEXT and not data.references.sets):
+        return None
+    return data.vocabulary.sentences(data.references.inputs)
 
 
 def fetch(name: str, url: str, sha256: str) -> Path:

@@ -1,7 +1,7 @@
 """The rows that are kept in the repository: where they lie, which samples are kept, what is refused at the door.
 
     <results>/<task>@<version>/<model>/<run_id>/record.json, samples.txt.bz2, samples-after-mle.txt.bz2,
-        weights.safetensors or log-probs-samples.npz
+        weights.safetensors or log-probs-samples.npz, inputs.txt.bz2 (what rewritten sentences answer)
 
 Kept are the samples of the end at temperature 1 and of the end of pre-training: with them every score of the tables and
 the gain of the GAN can be computed again. Those of other temperatures are not kept, and their scores stand as recorded:
@@ -25,17 +25,18 @@ import bz2
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.record import Evaluation, RunRecord
-from bench.run_folder import MODEL_SOURCE, is_regular
+from bench.run_folder import INPUTS, MODEL_SOURCE, is_regular
 from leaderboards.records import impossible
 from leaderboards.rows import PRETRAINING
 from leaderboards.schema import END
 
 __all__ = [
     "SOURCE",
+    "check_inputs",
     "check_record",
     "find_samples",
     "find_source",
@@ -49,7 +50,8 @@ __all__ = [
 
 _TASK = re.compile(r".+@\d+")
 SOURCE = "source.json"
-"""Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from."""
+"""Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from, or
+a list of such, where they were read from several."""
 
 _SUFFIX = ".bz2"
 _MOST_SOURCE = 1 << 20
@@ -118,11 +120,7 @@ def find_source(folder: Path, record: RunRecord) -> bytes | None:
         )
     if (path := _kept_file(folder, MODEL_SOURCE)) is None:
         raise ValueError(f"{MODEL_SOURCE}, the source of {record.model}, is missing beside the record")
-    try:
-        with bz2.open(path) if path.suffix == _SUFFIX else path.open("rb") as file:
-            content = file.read(_MOST_SOURCE + 1)
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    content = _content(path, _MOST_SOURCE)
     if (got := hashlib.sha256(content).hexdigest()) != record.model_source:
         raise ValueError(f"{path} has the SHA-256 {got[:12]}, the record says {record.model_source[:12]}")
     return content
@@ -139,15 +137,32 @@ def _kept_file(folder: Path, name: str) -> Path | None:
     return None
 
 
+def _content(path: Path, limit: int) -> bytes:
+    """A file, decompressed, as far as one byte beyond the limit. Raises ValueError."""
+    try:
+        with bz2.open(path) if path.suffix == _SUFFIX else path.open("rb") as file:
+            return file.read(limit + 1)
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def check_inputs(folder: Path, inputs: Sequence[str] | None) -> None:
+    """Raise ValueError where the sentences that lie beside rewritten ones are not those that these answer.
+
+    They are shown with the samples and no score is made of them, so they need not be there.
+    """
+    if (path := _kept_file(folder, INPUTS)) is None:
+        return
+    right = "".join(f"{sentence}\n" for sentence in inputs or ()).encode()
+    if inputs is None or _content(path, len(right)) != right:
+        raise ValueError(f"{path} does not hold the sentences that the samples answer: remove it, or add the run again")
+
+
 def read_kept_samples(path: Path, evaluation: Evaluation) -> list[str]:
     """The sentences, their hash and number checked. Raises ValueError, OSError."""
     n = n_samples(evaluation)
     limit = (n or 10_000) * _SENTENCE
-    try:
-        with bz2.open(path) if path.suffix == _SUFFIX else path.open("rb") as file:
-            content = file.read(limit + 1)
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    content = _content(path, limit)
     if len(content) > limit:
         raise ValueError(f"{path} holds more than {limit:,} bytes, {_SENTENCE} for each sentence of its record")
     if (got := hashlib.sha256(content).hexdigest()) != evaluation.samples_sha256:

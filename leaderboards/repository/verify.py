@@ -18,12 +18,13 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.hand_in.trained_by import read_trained_by
 from bench.places import RESULTS
 from bench.record import Evaluation, RunRecord, is_altered, read_record, write_atomic
 from bench.run_folder import (
+    INPUTS,
     MODEL_SOURCE,
     RECORD,
     TRAINED_BY,
@@ -58,6 +59,7 @@ from leaderboards.repository import rescore
 from leaderboards.repository.processes import side_by_side
 from leaderboards.repository.results import (
     SOURCE,
+    check_inputs,
     check_record,
     find_samples,
     find_source,
@@ -229,7 +231,7 @@ def _basis(record: RunRecord, folder: Path) -> Basis:
 def _beside(record: RunRecord) -> tuple[set[str], set[str]]:
     """Names of the files that may lie beside a record of the repository, and of those in a run's own folder."""
     samples = [e.samples_file for e in record.evaluations if e.samples_file]
-    own = [*samples, *([MODEL_SOURCE] if record.model_source else [])]
+    own = [*samples, *([INPUTS] if samples else []), *([MODEL_SOURCE] if record.model_source else [])]
     return {SOURCE, WEIGHTS, *(f"{name}.bz2" for name in own), *map(log_probs_name, samples)}, set(own)
 
 
@@ -270,6 +272,7 @@ def _check(plan: _Plan) -> Verification:
         if plan.why:
             find_source(path.parent, record)
             loaded = rescore.load(record)
+            check_inputs(path.parent, rescore.inputs(record.model, loaded))
             absent = rescore.not_installed(s.metric for e in record.evaluations for s in e.scores.values())
             before = {} if old is None else outcomes(old.checks)
             for place, evaluation in enumerate(record.evaluations):
@@ -329,8 +332,7 @@ def _check_evaluation(
     if real is not None and sentences != real:
         report.reasons.append(f"{where}: these are not the task's real sentences, which this row stands for")
     model = rescore.likelihood(record, evaluation, folder, loaded)
-    recompute = rescore.recompute_labelled if rescore.is_labelled(loaded) else rescore.recompute
-    found = recompute(loaded, evaluation, sentences, model, metrics)
+    found = rescore.recompute(loaded, evaluation, sentences, model, metrics)
     report.files += 1
     report.scores += sum(how != "recorded" for how, _ in found.outcomes.values())
     report.largest_difference = max(report.largest_difference, found.largest)
@@ -352,18 +354,25 @@ def _sentences(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
 def _from_source(path: Path, evaluation: Evaluation, loaded: rescore.Loaded) -> Sequence[str]:
     """Sentences of a published file that is not ours to hand on."""
     try:
-        source = json.loads(read_regular(path))
-        name, url, sha256 = (str(source[key]) for key in ("name", "url", "sha256"))
+        read = json.loads(read_regular(path))
+        sources = [tuple(str(one[key]) for key in ("name", "url", "sha256")) for one in _listed(read)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} must have name, url and sha256: {error}") from error
-    if not url.startswith("https://") or Path(name).name != name or name.startswith("."):
-        raise ValueError(f"{path} must name a file and an https address, got {name!r} and {url!r}")
-    file = rescore.fetch(name, url, sha256)
-    sentences = rescore.read_sentences(loaded, file)
+        raise ValueError(f"{path} must have name, url and sha256, or a list of such: {error}") from error
+    for name, url, _ in sources:
+        if not url.startswith("https://") or Path(name).name != name or name.startswith("."):
+            raise ValueError(f"{path} must name a file and an https address, got {name!r} and {url!r}")
+    files = [rescore.fetch(name, url, sha256) for name, url, sha256 in sources]
+    sentences = rescore.read_sentences(loaded, *files)
     digest = hashlib.sha256("".join(f"{s}\n" for s in sentences).encode()).hexdigest()
     if digest != evaluation.samples_sha256 or len(sentences) != n_samples(evaluation):
-        raise ValueError(f"{file} does not give the samples of the record")
+        told = ", ".join(map(str, files))
+        raise ValueError(f"{told}: these are not the samples of the record")
     return sentences
+
+
+def _listed(source: Any) -> list[Any]:
+    """One source, or several."""
+    return source if isinstance(source, list) and source else [source]
 
 
 def describe(report: Verification) -> str:

@@ -126,6 +126,23 @@ def test_each_generator_of_sentigan_writes_its_class() -> None:
         SentiGAN(SentiGAN.Config(generators=3, batch_size=15), SPEC)
 
 
+def test_sentigan_writes_after_a_label_what_it_says_even_where_its_generators_write_each_others() -> None:
+    torch.manual_seed(3)
+    model = SentiGAN(SentiGAN.Config(generators=2, batch_size=4, embedding_dim=4, hidden_dim=4), SPEC)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.mul_(6)  # each prefers some words to others
+    pairs = torch.tensor([[POSITIVE, word] for word in range(SPEC.vocab_size)])
+    assert (model.label_log_prob(pairs) <= 0).all()
+    given = (model.log_prob(pairs) - model.label_log_prob(pairs)).exp()
+    assert given.sum().item() == pytest.approx(1.0, abs=1e-4)
+    drawn = model.sample(4_000, labels=torch.full((4_000,), POSITIVE))
+    shares = drawn[:, 1].bincount(minlength=SPEC.vocab_size) / len(drawn)
+    assert (shares - given).abs().max().item() < 0.04
+    own = [one.log_prob(pairs).exp() / one.log_prob(pairs[:, :1]).exp() for one in model._generators()]
+    assert max((one - given).abs().max().item() for one in own) > 0.1, "it is neither generator's alone"
+
+
 def test_a_batch_without_a_class_moves_its_generator_nowhere() -> None:
     model = SentiGAN(SentiGAN.Config(generators=2, batch_size=4, embedding_dim=4, hidden_dim=4), SPEC)
     before = {name: value.clone() for name, value in model.generators[1].state_dict().items()}

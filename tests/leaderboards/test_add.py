@@ -206,7 +206,7 @@ def test_handed_in_samples_are_added_with_their_words(handed_in: Path, tmp_path:
 
 def test_of_somebody_elses_samples_hash_and_address_are_kept(handed_in: Path, run: Path, tmp_path: Path) -> None:
     file, url = tmp_path / "published.txt", "https://example.org/published.txt"
-    told = add(handed_in / "record.json", tmp_path / "results", PublishedFile(file=file, url=url))
+    told = add(handed_in / "record.json", tmp_path / "results", [PublishedFile(file=file, url=url)])
     assert told.files == ["record.json", "source.json"]
     source = json.loads((Path(told.folder) / "source.json").read_text())
     assert source == {"name": "published.txt", "url": url, "sha256": runs.sha256(file.read_bytes())}
@@ -216,9 +216,9 @@ def test_of_somebody_elses_samples_hash_and_address_are_kept(handed_in: Path, ru
         (PublishedFile(file=tmp_path / "other.txt", url=url), "does not hold the samples"),
     ):
         with pytest.raises(ValueError, match=said):
-            add(handed_in / "record.json", tmp_path / "other", bad)
+            add(handed_in / "record.json", tmp_path / "other", [bad])
     with pytest.raises(ValueError, match="samples that were handed in"):
-        add(run / "record.json", tmp_path / "other", PublishedFile(file=file, url=url))
+        add(run / "record.json", tmp_path / "other", [PublishedFile(file=file, url=url)])
 
 
 def test_an_unfinished_run_is_no_row(tmp_path: Path) -> None:

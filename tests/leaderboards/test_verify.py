@@ -243,7 +243,7 @@ def test_somebody_elses_samples_are_fetched(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TEXTGAN_BENCH_DATA", raising=False)
     source = PublishedFile(file=tmp_path / "published.txt", url="https://localhost:1/published.txt")
-    told = add(hand_in(tmp_path) / "record.json", tmp_path / "results", source)
+    told = add(hand_in(tmp_path) / "record.json", tmp_path / "results", [source])
     monkeypatch.setattr("bench.data._RETRIES", 0)
     report = only(verify([tmp_path / "results"]))
     assert (report.state, report.files) == ("not checked", 0)

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from baselines.common.fast.kernels import product, shifted_exp
+from baselines.common.spec import SequenceSpec
 
-__all__ = ["counted", "log_likelihood", "tiles", "token_entropy", "weighted_nll"]
+__all__ = ["counted", "finished", "log_likelihood", "tiles", "token_entropy", "weighted_nll"]
 
 _WIDE = 256
 
@@ -27,6 +28,11 @@ def counted(tokens: Tensor, eos_id: int | None) -> Tensor:
         return torch.ones_like(tokens, dtype=torch.bool)
     end = (tokens == eos_id).long()
     return end.cumsum(1) == end
+
+
+def finished(tokens: Tensor, spec: SequenceSpec) -> Tensor:
+    """(B, T) -> (B, T): padding behind the first end token, where sentences end."""
+    return tokens if spec.pad_id is None else tokens.masked_fill(~counted(tokens, spec.eos_id), spec.pad_id)
 
 
 def tiles(rows: int, device: torch.device, on_cpu: int) -> Iterator[slice]:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.fast.likelihood import counted
+from baselines.common.fast.likelihood import counted, finished
 from baselines.common.networks.gumbel import gumbel_softmax
+from baselines.common.networks.layers import without_labels
 from baselines.common.spec import LabelledSpec
 
 __all__ = ["StateCritic", "StyleAutoencoder"]
@@ -75,8 +76,7 @@ class StyleAutoencoder(nn.Module):
             state = self._step(self.embedding(words), state)
             words = self._logits(state).argmax(1)
             rows.append(words)
-        ids, pad = torch.stack(rows, 1), self.spec.pad_id
-        return ids if pad is None else ids.masked_fill(~counted(ids, self.spec.eos_id), pad)
+        return finished(torch.stack(rows, 1), self.spec)
 
     def nll(self, logits: Tensor, words: Tensor) -> Tensor:
         """-(1 / B) sum_{b,t} log p(x_{b,t}) of words (B, L)."""
@@ -89,10 +89,7 @@ class StyleAutoencoder(nn.Module):
         return torch.gru_cell(read, state, w_read, w_state, b_read, b_state)
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        barred = torch.zeros_like(self.output.bias)
-        barred[list(self.spec.class_ids)] = -torch.inf
-        logits: Tensor = self.output(hidden)
-        return logits + barred
+        return without_labels(self.output(hidden), self.spec)
 
     def _inside(self, states: Tensor, words: Tensor) -> Tensor:
         """The states up to the one that wrote the end."""

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.fast.likelihood import counted
+from baselines.common.fast.likelihood import counted, finished
 from baselines.common.networks.gumbel import gumbel_softmax
+from baselines.common.networks.layers import without_labels
 from baselines.common.spec import LabelledSpec
 
 __all__ = ["ClassCritic", "Editor"]
@@ -42,7 +43,7 @@ class Editor(nn.Module):
     def answer(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(B, T, V) and ids of the labels (B,) -> (B, T) int64: the likeliest word at each place, never a label."""
         words = self.writable(logits).argmax(2)
-        return self._finished(torch.cat([labels[:, None], words], 1))
+        return finished(torch.cat([labels[:, None], words], 1), self.spec)
 
     def relaxed(self, logits: Tensor, labels: Tensor, beta: float) -> Tensor:
         """(B, T, V) -> (B, T, V): one-hot words drawn from the logits, with the gradient of the relaxed ones.
@@ -56,24 +57,18 @@ class Editor(nn.Module):
         )
         rows = torch.cat([labels[:, None], words], 1)
         inside = counted(rows, self.spec.eos_id)[..., None]
-        padding = functional.one_hot(self._finished(rows), self.spec.vocab_size).to(soft.dtype)
+        padding = functional.one_hot(finished(rows, self.spec), self.spec.vocab_size).to(soft.dtype)
         return torch.where(inside, drawn, padding)
 
     def writable(self, logits: Tensor) -> Tensor:
         """(B, T, V) -> (B, T - 1, V) without the place of the label; a label is no word of an answer."""
-        barred = torch.zeros_like(logits[0, 0])
-        barred[list(self.spec.class_ids)] = -torch.inf
-        return logits[:, 1:] + barred
+        return without_labels(logits[:, 1:], self.spec)
 
     def nll(self, logits: Tensor, tokens: Tensor) -> Tensor:
         """-(1 / number of tokens) sum_{b,t} log p(x_{b,t}) of sentences (B, T), their labels left out."""
         inside = counted(tokens, self.spec.eos_id)[:, 1:]
         costs = functional.cross_entropy(logits[:, 1:].transpose(1, 2), tokens[:, 1:], reduction="none")
         return (costs * inside).sum() / inside.sum()
-
-    def _finished(self, rows: Tensor) -> Tensor:
-        pad = self.spec.pad_id
-        return rows if pad is None else rows.masked_fill(~counted(rows, self.spec.eos_id), pad)
 
 
 class ClassCritic(nn.Module):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["fan_in_linear", "fan_in_normal_", "lstm_step", "one_bias_lstm"]
+from baselines.common.spec import LabelledSpec
+
+__all__ = ["fan_in_linear", "fan_in_normal_", "lstm_step", "of_class", "one_bias_lstm", "without_labels"]
 
 
 def fan_in_normal_(weight: Tensor, fan_in: int, *, gain: float = 1.0) -> Tensor:
@@ -45,3 +48,15 @@ def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     admit, keep, candidate, show = gates.chunk(4, dim=1)
     cell = keep.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
     return show.sigmoid() * cell.tanh(), cell
+
+
+def without_labels(logits: Tensor, spec: LabelledSpec) -> Tensor:
+    """(..., V) -> (..., V): -inf for the labels, which are no words of a text."""
+    barred = logits.new_zeros(logits.shape[-1])
+    barred[list(spec.class_ids)] = -torch.inf
+    return logits + barred
+
+
+def of_class(outputs: Tensor, classes: Tensor) -> Tensor:
+    """A critic's outputs (B, K) and classes (B,) from 0 -> (B,): for each sentence the one of its class."""
+    return outputs.gather(1, classes[:, None]).squeeze(1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from baselines.common.interface import Batches
 from baselines.common.spec import LabelledSpec, SequenceSpec
 
-__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "kinds_of"]
+__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "kinds_of", "own_and_other"]
 
 
 class Counter(nn.Module):
@@ -82,6 +82,12 @@ def kinds_of(tokens: Tensor, spec: SequenceSpec, kinds: int) -> Tensor:
     if isinstance(spec, LabelledSpec) and kinds == len(spec.classes):
         return tokens[:, 0] - spec.class_ids[0] + 1
     return torch.arange(len(tokens), device=tokens.device) % kinds + 1
+
+
+def own_and_other(tokens: Tensor, spec: LabelledSpec) -> tuple[Tensor, Tensor]:
+    """Real sentences (B, T) -> (B,) the class of each, from 0, and another for each, all others equally likely."""
+    k, own = len(spec.classes), tokens[:, 0] - spec.class_ids[0]
+    return own, (own + torch.randint(1, k, own.shape, device=own.device)) % k
 
 
 class DiscriminatorPool(nn.Module):

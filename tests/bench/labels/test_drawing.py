@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,15 @@ import torch
 from torch import Tensor
 
 from baselines.common.interface import BaseConfig, LabelledSpec, Phase, SequenceSpec, TextGenerator
-from bench.check.labels import LABELLED
+from bench.check.cases import Case, all_sentences
+from bench.check.labels import LABELLED, check_labels
+from bench.labels.data import LabelledText
 from bench.labels.drawing import draw_class
+from bench.labels.inputs import inputs_of
+from bench.run.contract import ContractError
 from bench.score.drawing import draw, likelihood_of, takes_labels
+from bench.tasks.grammar_labels import GrammarLabels
+from metrics.common.labels import LabelledInputs
 
 NEGATIVE, POSITIVE = LABELLED.class_ids
 
@@ -129,3 +136,47 @@ def test_a_spec_that_cannot_be(wrong: dict[str, Any], said: str) -> None:
     assert LabelledSpec(**right).class_ids == range(3, 5)
     with pytest.raises(ValueError, match=said):
         LabelledSpec(**{**right, **wrong})
+
+
+def test_the_label_is_asked_for_once_and_the_test_sentences_too() -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Asked(Told):
+        def log_prob(self, tokens: Tensor) -> Tensor:
+            asked.append(("whole", len(tokens)))
+            return torch.linspace(-3, -2, len(tokens))
+
+        def label_log_prob(self, tokens: Tensor) -> Tensor:
+            asked.append(("label", len(tokens)))
+            return -tokens[:, 0].float()
+
+    data = GrammarLabels(n_train=20, n_valid=10, n_test=40).load()
+    assert isinstance(data, LabelledText)
+    likelihood = likelihood_of(Asked(BaseConfig(), data.spec), torch.device("cpu"))
+    inputs = inputs_of(data, data.references, likelihood)
+    assert isinstance(inputs, LabelledInputs)
+    assert inputs.model_label_log_prob is not None
+    assert np.array_equal(inputs.model_label_log_prob(data.test), -data.test[:, 0])
+    assert inputs.own_log_prob is not None
+    own = inputs.own_log_prob(data.test)  # given the label, both classes in the shares of the samples
+    assert np.allclose(own, inputs.references_log_prob + data.test[:, 0] + np.log(0.5))
+    assert ("whole", 40) in asked
+    assert sum(n for what, n in asked if what == "whole") == 40
+    assert {n for what, n in asked if what == "label"} == {2}
+
+
+def test_a_part_of_the_label_that_depends_on_the_words_is_refused() -> None:
+    class Mixed(Told):
+        """Its label's part holds some of the words."""
+
+        def phases(self) -> list[Phase]:
+            return [Phase("none", 1, lambda _: {"loss": torch.zeros(())})]
+
+        def log_prob(self, tokens: Tensor) -> Tensor:
+            return torch.full((len(tokens),), -math.log(len(all_sentences(LABELLED))))
+
+        def label_log_prob(self, tokens: Tensor) -> Tensor:
+            return self.log_prob(tokens) + 2 * tokens[:, 1]
+
+    with pytest.raises(ContractError, match=r"label_log_prob is -\d\.\d+ to .* it is the log-probability of the label"):
+        check_labels(Case(model=Mixed, config=BaseConfig(), spec=LABELLED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bench.run.contract import ContractError
 from bench.run.runner import run
 from bench.tasks.grammar_transfer import GrammarTransfer
 from bench.tracking import pictures
+from leaderboards.__main__ import app as leaderboards_app
 from leaderboards.render.page import site
 from leaderboards.repository.add import add
 from leaderboards.repository.rescore import load, read_sentences, recompute
@@ -166,9 +168,51 @@ def test_two_files_of_a_system_are_a_row_that_is_computed_again(tmp_path: Path) 
     added = add(file, tmp_path / "results")
     (report,) = verify([tmp_path / "results"])
     assert (report.state, report.reasons) == ("verified", []), added
+    kept = Path(added.folder) / "inputs.txt.bz2"
+    ((_, shown),) = site._samples(record, kept.parent, 2, [])
+    assert shown == [f"{given}  →  {answer}" for given, answer in zip(inputs[:2], right, strict=False)]
+    kept.write_bytes(bz2.compress(b"another sentence\n"))
+    (report,) = verify([tmp_path / "results"])
+    assert report.state == "different"
+    assert "does not hold the sentences that the samples answer" in report.reasons[0]
     alone = CliRunner().invoke(app, [*given[:2], *given[3:]])
     assert alone.exit_code == 2
     assert f"have {half} lines, and there are {len(lines)} inputs" in " ".join(alone.output.split())
+
+
+def test_of_several_published_files_addresses_and_hashes_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = GrammarTransfer(**SMALL).load()
+    assert isinstance(data, RewritingText)
+    right = data.vocabulary.sentences(data.references.sets[0])
+    half = len(right) // 2
+    files = [tmp_path / "files" / name for name in ("a.tsf", "b.tsf")]
+    files[0].parent.mkdir()
+    for file, lines in zip(files, (right[:half], right[half:]), strict=True):
+        file.write_text("".join(f"{line}\n" for line in lines))
+    given = ["score", *map(str, files), "grammar_transfer", "--name", "mine", "--runs", str(tmp_path / "runs")]
+    given += [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    (record,) = (tmp_path / "runs").glob("grammar_transfer-samples-*/record.json")
+    stored_runs.change(record.parent, stored_runs.as_from_a_clean_checkout)
+    results = tmp_path / "results"
+    asked = ["add", str(record), "--results", str(results)]
+    asked += [part for file in files for part in ("--source-file", str(file))]
+    asked += ["--source-url", "https://example.org/a.tsf"]
+    told = CliRunner().invoke(leaderboards_app, asked)
+    assert told.exit_code == 2
+    assert "got 2 and 1" in told.output
+    told = CliRunner().invoke(leaderboards_app, [*asked, "--source-url", "https://example.org/b.tsf"])
+    assert told.exit_code == 0, told.output
+    (source,) = results.glob("*/*/*/source.json")
+    assert [entry["name"] for entry in json.loads(source.read_text())] == ["a.tsf", "b.tsf"]
+    assert {path.name for path in source.parent.iterdir()} == {"record.json", "source.json"}
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(files[0].parent))
+    (report,) = verify([results])
+    assert (report.state, report.reasons) == ("verified", [])
+    source.write_text(json.dumps(json.loads(source.read_text())[::-1]))
+    assert "these are not the samples of the record" in verify([results])[0].reasons[0]
 
 
 def test_samples_are_shown_with_their_inputs(runs: dict[str, tuple[Path, RunRecord]]) -> None:

@@ -159,6 +159,19 @@ def test_what_is_said_and_what_is_not_touched() -> None:
     assert task.detokenize("the soup is good .") == "The soup is good."
 
 
+def test_judge_and_validity_look_at_a_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = data(), []
+    before = Opinions.log_prob
+    monkeypatch.setattr(Opinions, "log_prob", lambda self, text: asked.append(len(text)) or before(self, text))
+    texts = found.vocabulary.tokens([["the", "soup", "is", "good", "."], ["soup", "the", "."]])
+    assert found.is_valid is not None
+    assert found.is_valid(texts).tolist() == [True, False]
+    assert found.judge.posteriors(texts).tolist() == [[0, 1], [0, 0]]
+    assert asked == [2]
+    others = found.vocabulary.tokens([["the", "soup", "is", "bad", "."], ["soup", "the", "."]])
+    assert found.judge.posteriors(others).tolist() == [[1, 0], [0, 0]]
+
+
 def test_rows_are_scored_with_their_label() -> None:
     found = data()
     assert found.oracle_log_prob is not None

@@ -80,6 +80,38 @@ def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:
     assert child.info.artifact_uri.startswith((store.runs / "mlartifacts").as_uri())
 
 
+@pytest.mark.parametrize(("model", "task"), [("ngram", "grammar_labels"), ("copy_input", "grammar_transfer")])
+def test_of_sentences_with_labels_it_says_what_the_record_says(store: cases.Store, model: str, task: str) -> None:
+    sizes = {"n_train": 320, "n_valid": 40, "n_test": 60}
+    config = RunConfig(model=model, task=task, scale="smoke", task_settings=sizes, n_samples=60, device="cpu")
+    resolved = config.resolve()
+    folder = resolved.folder(store.runs)
+    record = run(resolved, store.runs)
+    told = sync([folder], store.uri)
+    assert (len(told.runs), told.errors) == (1, [])
+    (child,), (parent,) = store.level("run"), store.level("configuration")
+    end = record.final()
+    assert end is not None
+    of_classes = {"class_accuracy", "per_class_bleu_2", "per_class_bleu_2_worst"}
+    assert (of_classes if task == "grammar_labels" else {"transfer_accuracy", "exact_match"}) <= end.scores.keys()
+    shown = {key.removeprefix("score/"): value for key, value in child.data.metrics.items() if "score/" in key}
+    assert shown == pytest.approx({key: score.value for key, score in end.scores.items()})
+    means = {key.removeprefix("mean/"): value for key, value in parent.data.metrics.items() if "mean/" in key}
+    assert means == pytest.approx(shown)
+    client, place = store.client, child.info.run_id
+    sentences = (folder / "samples.txt").read_text().splitlines()
+    assert client.download_artifacts(place, "samples.txt")
+    table = json.loads(Path(client.download_artifacts(parent.info.run_id, "samples.json")).read_text())
+    column = table["columns"].index("sentence")
+    assert [row[column] for row in table["data"]] == sentences[: len(table["data"])]
+    if task == "grammar_labels":
+        assert {line.split()[0] for line in sentences} <= {"<negative>", "<positive>"}
+    else:
+        inputs = (folder / "inputs.txt").read_text()
+        assert [row[table["columns"].index("input")] for row in table["data"]] == inputs.splitlines()[: len(sentences)]
+        assert Path(client.download_artifacts(place, "inputs.txt")).read_text() == inputs
+
+
 def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> None:
     assert prepare(store.uri)
     assert prepare(store.uri)
