@@ -45,10 +45,12 @@ class Cost:
     largest_page_mb: float = 0.0
 
 
-def measure(words: Sequence[str], folder: Path) -> tuple[float, float]:
+def measure(words: Sequence[str], folder: Path, data: Path | None = None) -> tuple[float, float]:
     """CPU seconds and the most MB of a command, in `folder`. Raises RuntimeError with what it printed if it failed."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = os.environ | one | {"PYTHONPATH": str(ROOT)}
+    environment = (
+        os.environ | one | {"PYTHONPATH": str(ROOT)} | ({"TEXTGAN_BENCH_DATA": str(data.resolve())} if data else {})
+    )
     with (folder / "printed").open("w+b") as printed:
         command = [sys.executable, "-m", *words]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=printed)  # noqa: S603 - our own words
@@ -94,16 +96,11 @@ def of_samples(sizes: Sequence[int], data: Path) -> Iterator[Cost]:
         folder = Path(name)
         prepare(data, folder, list(sizes))
         for size in sizes:
-            words = [
-                "bench",
-                "score",
-                str(folder / f"synthetic-{size}-samples.txt"),
-                "image_coco",
-                "--format",
-                "tokens",
-            ]
+            file = folder / f"synthetic-{size}-samples.txt"
+            words = ["bench", "score", str(file), "image_coco", "--format", "tokens"]
             for metric in [*metrics, _ALL]:
-                yield Cost(metric, size, *measure([*words, *(["--metric", metric] if metric != _ALL else [])], folder))
+                chosen = [] if metric == _ALL else ["--metric", metric]
+                yield Cost(metric, size, *measure([*words, *chosen], folder, data))
 
 
 def of_records(sizes: Sequence[int]) -> Iterator[Cost]:
