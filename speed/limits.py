@@ -30,6 +30,16 @@ __all__ = ["Cost", "grown", "main", "many_records", "markdown", "measure"]
 
 _RESULTS = ROOT / "leaderboards" / "results"
 _ALL = "all default metrics"
+_WITH_PEAK = """
+import atexit, pathlib, runpy, sys
+from speed.score_once import peak_mb
+peak = pathlib.Path(sys.argv[1])
+atexit.register(lambda: peak.write_text(str(peak_mb())))
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""A module as a program, which leaves its peak of memory in a file: the operating system's would be ours where ours is
+higher."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +58,18 @@ class Cost:
 def measure(words: Sequence[str], folder: Path, data: Path | None = None) -> tuple[float, float]:
     """CPU seconds and the most MB of a command, in `folder`. Raises RuntimeError with what it printed if it failed."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = (
-        os.environ | one | {"PYTHONPATH": str(ROOT)} | ({"TEXTGAN_BENCH_DATA": str(data.resolve())} if data else {})
-    )
+    found = {"TEXTGAN_BENCH_DATA": str(data.resolve())} if data else {}
+    peak = folder / "peak"
+    command = [sys.executable, "-c", _WITH_PEAK, str(peak), *words]
+    environment = os.environ | one | found | {"PYTHONPATH": str(ROOT)}
     with (folder / "printed").open("w+b") as printed:
-        command = [sys.executable, "-m", *words]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=printed)  # noqa: S603 - our own words
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             printed.seek(0)
             raise RuntimeError(printed.read().decode())
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return used.ru_utime + used.ru_stime, float(peak.read_text())
 
 
 def many_records(n: int) -> Iterator[RunRecord]:
