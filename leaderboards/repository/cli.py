@@ -102,8 +102,7 @@ def add_command(
         named, told = len(source_file or ()), len(source_url or ())
         if named != told or (named and (bundles or len(files) != 1)):
             raise ValueError(
-                "--source-file and --source-url go together, as many of one as of the other, with one run; got "
-                f"{named} and {told}, with {len(files) + len(bundles)}"
+                f"--source-file and --source-url go together, one address a file, with one run; got {named} and {told}"
             )
         if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
             raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
