@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bench.config import RunConfig, Scale, parse_settings, read_seeds
+from bench.config import Resolved, RunConfig, Scale, parse_settings, read_seeds
 from bench.hand_in.bundle import pack
 from bench.hand_in.trained_by import check_name
 from bench.interrupts import INTERRUPTED
@@ -220,7 +220,8 @@ def _plan(preset: Preset, options: LaunchOptions, executor: str | None, *, measu
     from bench.reproduce.plan import make_plan
     from bench.reproduce.state import read_found
 
-    submitted, resolve = None, RunConfig.resolve
+    submitted = None
+    resolve: Callable[[RunConfig], Resolved] = RunConfig.resolve
     if executor is not None:
         from bench.executors.start import target
 
