@@ -259,7 +259,10 @@ def run_command(
             save_every=save_every,
         )
         resolved = [config.resolve() for config in configs]
-        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options, executor)
+        if dry_run:
+            _plan(resolved, options, executor, measure=measure, as_json=as_json)
+        else:
+            _launch(resolved, options, executor)
 
 
 @app.command(
@@ -303,7 +306,10 @@ def suite_command(
             save_every=save_every,
         )
         resolved = [config.resolve() for config in configs]
-        _plan(resolved, options, measure=measure, as_json=as_json) if dry_run else _launch(resolved, options, executor)
+        if dry_run:
+            _plan(resolved, options, executor, measure=measure, as_json=as_json)
+        else:
+            _launch(resolved, options, executor)
 
 
 def _suite_path(path: Path) -> Path:
@@ -326,19 +332,30 @@ def _is_preset(suite: str) -> bool:
     return suite.startswith(f"{PAPER.name}/")
 
 
-def _plan(resolved: Sequence[Resolved], options: LaunchOptions, *, measure: bool, as_json: bool) -> None:
+def _plan(
+    resolved: Sequence[Resolved], options: LaunchOptions, executor: str | None, *, measure: bool, as_json: bool
+) -> None:
     """Say what `_launch` would do, and do none of it."""
     from bench.reproduce import report
     from bench.reproduce.plan import plan_runs
     from bench.reproduce.state import read_found
 
+    submitted = None
+    if executor is not None:
+        from bench.executors.start import target
+
+        to = target(executor, options)
+        resolved = [to.resolve(each.run) for each in resolved]
+        submitted = to.planned(resolved, options.runs)
     found = read_found([RESULTS, options.runs])
     plans = plan_runs(resolved, found, options.runs, rerun=options.rerun, measure=measure)
     if as_json:
-        console.print_json_text(report.plan_json(plans, len(options.slots)))
+        console.print_json_text(report.plan_json(plans, len(options.slots), executor=submitted))
         return
     for line in report.plan_lines(plans, len(options.slots)):
         console.print(line)
+    if submitted is not None:
+        console.print(report.executor_line(submitted))
     console.print(report.dry_line(plans, measured=measure))
 
 

@@ -80,8 +80,9 @@ DryRun = Annotated[
 PLAN_FIELDS = (
     "the plan. `plan` has a row for each setting: label, model, task, scale, config_hash; its phases (name, steps, "
     "seconds_per_step or null, measured_on); its runs (run_id, seed, folder, state: new, begun or completed, "
-    "steps_done by phase, completed). `scored`: what is scored without training (label, task). Of all: jobs, runs, "
-    "runs_left, steps_left, seconds_left as far as it is known, unknown_time (label: phases)."
+    "steps_done by phase, completed). `scored`: what is scored without training (label, task). "
+    "`executor`: null, or what --executor would submit (engine, runs, jobs). Of all: jobs, runs, runs_left, "
+    "steps_left, seconds_left as far as it is known, unknown_time (label: phases)."
 )
 """What `--dry-run --json` prints, for `--help`."""
 PlanAsJson = Annotated[

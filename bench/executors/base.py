@@ -61,6 +61,9 @@ class Executor(Protocol):
     def states(self, jobs: Sequence[Job], settings: ExecutorSettings) -> Mapping[Job, JobState]:
         """Of each job. Raises OSError where the engine cannot be asked: nothing is then known to be lost."""
 
+    def cancel(self, jobs: Sequence[Job], settings: ExecutorSettings) -> None:
+        """End those that have not ended, at once or after they saved. Raises OSError where the engine does not."""
+
 
 def library(name: str, extra: str) -> Any:
     """What an engine is reached by. Raises ValueError where it is not installed."""

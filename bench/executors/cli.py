@@ -20,15 +20,18 @@ __all__ = ["collect_command"]
 def collect_command(
     runs: Runs = Path("runs"),
     resubmit: Annotated[bool, typer.Option("--resubmit", help="Submit the lost runs again.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the jobs that are queued or running.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Until nothing is queued or running.")] = False,
 ) -> None:
     """How far the runs are that --executor submitted: done, running, queued, failed, or lost: ended without a record.
 
-    1 if any is failed or lost. What is lost goes on from its last checkpoint.
+    1 if any is failed or lost, unless --cancel was to lose them. What is lost goes on from its last checkpoint.
     """
     from bench.executors.jobs import executor_of, read_submitted, states
 
     with UserErrors():
+        if cancel and resubmit:
+            raise ValueError("--cancel ends what --resubmit begins: give one of them")
         check_folder(runs, "--runs")
         if not (submitted := read_submitted(runs)):
             raise ValueError(f"nothing was submitted below {runs}: --executor of run, suite and reproduce does it")
@@ -36,14 +39,24 @@ def collect_command(
         if resubmit:
             _resubmit([each for each, state in found if state == "lost"], runs)
             found = states(submitted := read_submitted(runs))
+        if cancel:
+            _cancel([each for each, state in found if state in ("queued", "running")])
+            found = states(submitted)
         pause = max(executor_of(engine).pause for engine in {each.options.settings.engine for each in submitted})
         with console.status("waiting for the jobs"):
             while wait and any(state in ("queued", "running") for _, state in found):
                 time.sleep(pause)
                 found = states(submitted)
         _show(found, runs)
-        if any(state in ("failed", "lost") for _, state in found):
+        if not cancel and any(state in ("failed", "lost") for _, state in found):
             raise typer.Exit(1)
+
+
+def _cancel(under_way: list[Submitted]) -> None:
+    from bench.executors import jobs
+
+    n = jobs.cancel(under_way)
+    console.print(f"{counted(len(under_way), 'run')} cancelled, in {counted(n, 'job')}; --resubmit goes on with them")
 
 
 def _resubmit(lost: list[Submitted], runs: Path) -> None:

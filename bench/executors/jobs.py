@@ -20,7 +20,17 @@ from bench.record import read_record, write_atomic
 from bench.run_folder import RECORD, START, is_being_trained
 from bench.tracking.options import TrackingOptions
 
-__all__ = ["Options", "RunState", "Submitted", "executor_of", "read_submitted", "states", "submit"]
+__all__ = [
+    "Options",
+    "RunState",
+    "Submitted",
+    "cancel",
+    "executor_of",
+    "planned",
+    "read_submitted",
+    "states",
+    "submit",
+]
 
 RunState = Literal["done", "running", "queued", "failed", "lost"]
 _JOBS = ".jobs"
@@ -86,11 +96,7 @@ def submit(resolved: Sequence[Resolved], options: Options, runs: Path) -> int:
     """Give an engine the runs that are neither done nor under way; how many these are."""
     (folder := runs.absolute() / _JOBS).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        known = states(read_submitted(runs))
-        busy = {each.run_id for each, state in known if state in ("queued", "running")}
-        todo = [each for each in {each.run_id: each for each in resolved}.values() if each.run_id not in busy]
-        todo = [each for each in todo if not _completed(place := each.folder(runs)) and not is_being_trained(place)]
-        if todo:
+        if todo := _to_do(resolved, runs):
             # In the order of time, so that the last job of a run is that of the last document.
             name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}"
             parts = list(_parts(todo, options.settings))
@@ -124,6 +130,20 @@ def submit(resolved: Sequence[Resolved], options: Options, runs: Path) -> int:
     return len(todo)
 
 
+def planned(resolved: Sequence[Resolved], settings: ExecutorSettings, runs: Path) -> tuple[int, int]:
+    """How many runs `submit` would give an engine, and in how many jobs."""
+    todo = _to_do(resolved, runs)
+    return len(todo), len(list(_parts(todo, settings)))
+
+
+def _to_do(resolved: Sequence[Resolved], runs: Path) -> list[Resolved]:
+    """The runs that are neither done nor under way, each once."""
+    known = states(read_submitted(runs))
+    busy = {each.run_id for each, state in known if state in ("queued", "running")}
+    todo = [each for each in {each.run_id: each for each in resolved}.values() if each.run_id not in busy]
+    return [each for each in todo if not _completed(place := each.folder(runs)) and not is_being_trained(place)]
+
+
 def _parts(todo: Sequence[Resolved], settings: ExecutorSettings) -> Iterator[Sequence[Resolved]]:
     """The runs of each job. Processes of this machine have no queue: there are no more of them than may be at once."""
     size = settings.runs_per_job
@@ -139,6 +159,18 @@ def _parts(todo: Sequence[Resolved], settings: ExecutorSettings) -> Iterator[Seq
 def _completed(folder: Path) -> bool:
     path = folder / RECORD
     return path.is_file() and read_record(path).status == "completed"
+
+
+def cancel(runs: Sequence[Submitted]) -> int:
+    """End the jobs of these runs, and how many these are. Raises OSError where an engine does not."""
+    jobs_of: dict[str, dict[Job, ExecutorSettings]] = {}
+    for each in runs:
+        settings = each.options.settings
+        jobs_of.setdefault(settings.model_dump_json(), {})[each.job] = settings
+    for jobs in jobs_of.values():
+        settings = next(iter(jobs.values()))
+        executor_of(settings.engine).cancel(list(jobs), settings)
+    return sum(map(len, jobs_of.values()))
 
 
 def read_submitted(runs: Path) -> list[Submitted]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.executors.base import FOR_EVER, Batch, Executor, Job, JobState, library
@@ -35,6 +36,13 @@ class Local(Executor):
     def states(self, jobs: Sequence[Job], settings: ExecutorSettings) -> Mapping[Job, JobState]:
         """By the processes that work in the job's folder."""
         return {job: "running" if _goes_on(job) else "ended" for job in jobs}
+
+    def cancel(self, jobs: Sequence[Job], settings: ExecutorSettings) -> None:
+        """By SIGTERM, which a job's process hands on to its worker: that saves, and ends."""
+        for job in jobs:
+            if _goes_on(job):
+                with suppress(ProcessLookupError):
+                    os.kill(int(job.id), signal.SIGTERM)
 
 
 @contextmanager

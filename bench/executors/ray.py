@@ -45,16 +45,25 @@ class Ray(Executor):
 
     def states(self, jobs: Sequence[Job], settings: ExecutorSettings) -> Mapping[Job, JobState]:
         """By the actors that keep them. One that is gone has seen the end of all its tasks."""
-        ray = _connected(settings)
-        ended: dict[Path, set[int] | None] = {}
-        for folder in {job.folder for job in jobs}:
-            try:
-                ended[folder] = ray.get(ray.get_actor(folder.name, _NAMESPACE).ended.remote(), timeout=_SECONDS)
-            except (ValueError, ray.exceptions.ActorDiedError):  # there is no such actor
-                ended[folder] = None
-            except ray.exceptions.RayError as error:
-                raise OSError(f"Ray cannot say which jobs go on: {error}") from error
+        ended = {folder: _asked(folder, settings, "ended") for folder in {job.folder for job in jobs}}
         return {job: "ended" if (at := ended[job.folder]) is None or int(job.id) in at else "running" for job in jobs}
+
+    def cancel(self, jobs: Sequence[Job], settings: ExecutorSettings) -> None:
+        """Workers are killed: what goes on is lost from its last checkpoint."""
+        for folder in {job.folder for job in jobs}:
+            _asked(folder, settings, "cancel", [int(job.id) for job in jobs if job.folder == folder])
+
+
+def _asked(folder: Path, settings: ExecutorSettings, method: str, *arguments: object) -> Any:
+    """What the actor of a submission answers; None: it is gone. Raises OSError where Ray cannot be asked."""
+    ray = _connected(settings)
+    try:
+        keeper = ray.get_actor(folder.name, _NAMESPACE)
+        return ray.get(getattr(keeper, method).remote(*arguments), timeout=_SECONDS)
+    except (ValueError, ray.exceptions.ActorDiedError):  # there is no such actor
+        return None
+    except ray.exceptions.RayError as error:
+        raise OSError(f"Ray cannot be asked of its jobs: {error}") from error
 
 
 def _connected(settings: ExecutorSettings) -> Any:
@@ -81,6 +90,11 @@ class _Keeper:
         """The numbers of those that have."""
         done, _ = self._ray.wait(self._tasks, num_returns=len(self._tasks), timeout=0)
         return {index for index, task in enumerate(self._tasks) if task in set(done)}
+
+    def cancel(self, indices: Sequence[int]) -> None:
+        """End these; they are not done again."""
+        for index in indices:
+            self._ray.cancel(self._tasks[index], force=True)
 
     def _leave(self) -> None:
         """After the last."""

@@ -19,7 +19,9 @@ _NOTICE = 90
 """Seconds before the end of its time that a job is told; a quarter of a short time. Slurm may be a minute early."""
 _GRACE = 600.0
 """Seconds that a preempted job waits for its end, beyond what partitions usually grant."""
-_ASK = ["squeue", "--me", "--array", "--noheader", "--format=%i|%T"]
+_ASK = ("squeue", "--me", "--array", "--noheader", "--format=%i|%T")
+_AT_ONCE = 1000
+"""Jobs that one `scancel` is told: a command line has an end."""
 
 
 class Slurm(Executor):
@@ -46,12 +48,21 @@ class Slurm(Executor):
 
     def states(self, jobs: Sequence[Job], settings: ExecutorSettings) -> Mapping[Job, JobState]:
         """By one `squeue`; what it does not list has ended."""
-        try:
-            told = subprocess.run(_ASK, check=True, capture_output=True, text=True).stdout  # noqa: S603
-        except subprocess.CalledProcessError as error:
-            raise OSError(f"squeue cannot say which jobs go on: {error.stderr.strip()}") from error
-        listed = dict(line.strip().split("|") for line in told.splitlines() if "|" in line)
+        listed = dict(line.strip().split("|") for line in _told(*_ASK).splitlines() if "|" in line)
         return {job: _state(listed.get(job.id)) for job in jobs}
+
+    def cancel(self, jobs: Sequence[Job], settings: ExecutorSettings) -> None:
+        """By `scancel`, which leaves what has ended; a job that runs saves first."""
+        for at in range(0, len(jobs), _AT_ONCE):
+            _told("scancel", *(job.id for job in jobs[at : at + _AT_ONCE]))
+
+
+def _told(*command: str) -> str:
+    """What a program of Slurm prints. Raises OSError with its own words where it fails."""
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    except subprocess.CalledProcessError as error:
+        raise OSError(f"{command[0]} failed: {error.stderr.strip()}") from error
 
 
 def _state(word: str | None) -> JobState:

@@ -59,8 +59,6 @@ class Work:
 
     def __call__(self, batch: Batch) -> None:
         """Do the batch."""
-        from bench.run.trainer import Interrupted
-
         leave = signal.Signals[f"SIG{library('submitit', 'slurm').JobEnvironment.USR_SIG}"]
         requeue: Any = signal.getsignal(leave)  # submitit's; it ends the process
         told: list[int] = []
@@ -73,6 +71,8 @@ class Work:
         signal.signal(signal.SIGALRM, lambda *_: requeue(leave, None))
         for number in (leave, signal.SIGTERM):
             signal.signal(number, note)
+        from bench.run.trainer import Interrupted  # seconds, in which a signal may come: noted, and obeyed afterwards
+
         try:
             do_batch(batch, lambda: bool(told))
         except Interrupted as interrupted:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bench.config import Scale, parse_settings, read_seeds
+from bench.config import Resolved, RunConfig, Scale, parse_settings, read_seeds
 from bench.hand_in.bundle import pack
 from bench.hand_in.trained_by import check_name
 from bench.interrupts import INTERRUPTED
@@ -141,7 +141,7 @@ def reproduce_command(
             deadline=deadline,
         )
         if dry_run:
-            _plan(preset, options, measure=measure, as_json=as_json)
+            _plan(preset, options, executor, measure=measure, as_json=as_json)
             return
         packing = None if hand_in is None else partial(_pack, preset, runs, hand_in, trained_by)
         do = partial(_reproduce, packing=packing) if executor is None else partial(_submit, executor)
@@ -214,21 +214,34 @@ def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool,
         errors.print(f"not read: {problem}", style="yellow")
 
 
-def _plan(preset: Preset, options: LaunchOptions, *, measure: bool, as_json: bool) -> None:
-    """What `_reproduce` would do; nothing is scored, trained or written."""
+def _plan(preset: Preset, options: LaunchOptions, executor: str | None, *, measure: bool, as_json: bool) -> None:
+    """What `_reproduce` or `_submit` would do; nothing is scored, trained, submitted or written."""
     from bench.reproduce import report
     from bench.reproduce.plan import make_plan
     from bench.reproduce.state import read_found
 
-    plans = make_plan(preset, read_found([RESULTS, options.runs]), options.runs, measure=measure)
+    submitted = None
+    resolve: Callable[[RunConfig], Resolved] = RunConfig.resolve
+    if executor is not None:
+        from bench.executors.start import target
+
+        to = target(executor, options)
+        resolve = to.resolve
+        runs = [resolve(config) for row in preset.trained for config in row.configs]
+        submitted = to.planned(runs, options.runs)
+    found = read_found([RESULTS, options.runs])
+    plans = make_plan(preset, found, options.runs, measure=measure, resolve=resolve)
     if as_json:
-        console.print_json_text(report.plan_json(plans, len(options.slots), preset.scored))
+        console.print_json_text(report.plan_json(plans, len(options.slots), preset.scored, submitted))
         return
     console.print(f"{preset.name}: {preset.description}")
     for row in preset.scored:
         console.print(f"{row.label}: scored on {row.task_name}, not trained")
-    for line in (*report.plan_lines(plans, len(options.slots)), report.dry_line(plans, measured=measure)):
+    for line in report.plan_lines(plans, len(options.slots)):
         console.print(line)
+    if submitted is not None:
+        console.print(report.executor_line(submitted))
+    console.print(report.dry_line(plans, measured=measure))
 
 
 def _reproduce(

@@ -7,11 +7,11 @@ taken so far, or from a few steps that were tried for it; where there is none of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.config import Resolved
+from bench.config import Resolved, RunConfig
 from bench.launch.measure import seconds_per_step
 from bench.record import PhaseCost, RunRecord, read_record, with_settings
 from bench.reproduce.presets import Preset
@@ -69,15 +69,23 @@ class RowPlan:
     runs: tuple[RunPlan, ...]
 
 
-def make_plan(preset: Preset, found: Found, runs: Path, *, measure: bool = False) -> list[RowPlan]:
+def make_plan(
+    preset: Preset,
+    found: Found,
+    runs: Path,
+    *,
+    measure: bool = False,
+    resolve: Callable[[RunConfig], Resolved] = RunConfig.resolve,
+) -> list[RowPlan]:
     """Loads the tasks, because the number of steps may depend on them. Raises what a task's `load` raises.
 
+    `resolve`: on the device that a run is given.
     `measure`: where nobody measured a phase, a few of its steps are tried, and thrown away.
     """
     data_of = _Loaded()
     plans = []
     for row in preset.trained:
-        resolved = [config.resolve() for config in row.configs]
+        resolved = [resolve(config) for config in row.configs]
         records = [record for record in found.records if record.status == "completed" and row.matches(record)]
         plans.append(_row_plan((row.label, row.model), resolved, data_of(resolved[0]), records, runs, measure=measure))
     return plans

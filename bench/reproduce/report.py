@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.reproduce.durations import duration_text
@@ -13,11 +13,13 @@ from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
 from bench.reproduce.presets import Number, ScoredRow
 from bench.reproduce.state import Difference, PresetState, Result, RowState
 from bench.reproduce.verdict import ODDS, VERDICTS, Judgement
+from bench.terminal import counted
 
 __all__ = [
     "as_json",
     "budget_line",
     "dry_line",
+    "executor_line",
     "list_lines",
     "markdown",
     "of_model",
@@ -94,7 +96,18 @@ def dry_line(plans: Sequence[RowPlan], *, measured: bool) -> str:
     return f"dry run: {left} of {sum(len(plan.runs) for plan in plans)} runs to do, nothing done or written{how}"
 
 
-def plan_json(plans: Sequence[RowPlan], jobs: int, scored: Sequence[ScoredRow] = ()) -> str:
+def executor_line(planned: Mapping[str, str | int]) -> str:
+    """What would be submitted, as `bench.executors.start` plans it."""
+    runs, jobs = int(planned["runs"]), int(planned["jobs"])
+    return f"--executor would give {counted(runs, 'run')} to {planned['engine']}, in {counted(jobs, 'job')}"
+
+
+def plan_json(
+    plans: Sequence[RowPlan],
+    jobs: int,
+    scored: Sequence[ScoredRow] = (),
+    executor: Mapping[str, str | int] | None = None,
+) -> str:
     """A plan as fields, which `PLAN_FIELDS` of `bench.terminal` describes."""
     known, unknown = seconds_left(plans, jobs)
     runs = [(plan, run) for plan in plans for run in plan.runs]
@@ -105,6 +118,7 @@ def plan_json(plans: Sequence[RowPlan], jobs: int, scored: Sequence[ScoredRow] =
         ],
         "scored": [{"label": row.label, "task": row.task_name} for row in scored],
         "jobs": jobs,
+        "executor": executor,
         "runs": len(runs),
         "runs_left": sum(not run.completed for _, run in runs),
         "steps_left": sum(p.steps - run.steps_done.get(p.name, 0) for plan, run in runs for p in plan.phases),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from bench.cli import app
+from bench.cli import app, spread
 from bench.run_folder import find_records
 
 __all__ = ["finals", "said", "wait_until"]
 
 
 def said(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in arguments])
+    result = CliRunner().invoke(app, spread([str(word) for word in arguments]))
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 

@@ -20,7 +20,21 @@ from bench.executors.worker import do_batch
 from bench.run_folder import CHECKPOINT, LOG
 
 RUN = ("run", "mle", "grammar", "--scale", "smoke", "--set", "n_samples=50", "--metric", "unique")
-LONG = ("--set", "steps=60", "--set", "log_every=20", "--seed", "0-1")
+PRESET = """\
+description = "MLE on a small English"
+follows = ["nobody"]
+scale = "smoke"
+seeds = [0, 1]
+n_samples = 50
+log_every = 20
+metrics = ["unique"]
+[[runs]]
+model = "mle"
+task = "grammar"
+label = "short"
+model_settings = { steps = 60 }
+"""
+LONG = ("reproduce", "mine", "--scale", "smoke")
 
 
 def caught(run: Submitted) -> psutil.Process:
@@ -31,17 +45,29 @@ def caught(run: Submitted) -> psutil.Process:
     return worker
 
 
-def test_a_job_told_to_leave_comes_back_a_killed_one_is_lost_and_the_records_are_those_of_a_plain_run(
-    tmp_path: Path,
+def goes_on(run: Submitted) -> bool:
+    """It has left the checkpoint behind from which it began."""
+    return "goes on after step" in (run.folder / LOG).read_text()
+
+
+def test_what_left_was_killed_and_was_cancelled_ends_with_the_records_of_a_plain_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("submitit")
+    (tmp_path / "mine.toml").write_text(PRESET)
+    monkeypatch.setattr("bench.reproduce.presets.PAPER", tmp_path)
     runs = tmp_path / "runs"
-    submission = (*RUN, *LONG, "--save-every", 0, "--runs", runs, "--executor", "local")
-    assert "2 runs submitted" in said(*submission)
+    submission = (*LONG, "--save-every", 0, "--runs", runs, "--executor", "local")
+    assert "--executor would give 2 runs to local, in 1 job" in said(*submission, "--dry-run")
+    assert not runs.exists()
+    told = said(*submission)
+    assert "2 runs submitted" in told
+    assert f"bench reproduce mine --list --runs {runs}" in told
     told, killed = read_submitted(runs)
     assert told.job == killed.job
     worker = caught(told)
     assert "0 runs submitted; 2 done or under way" in said(*submission)
+    assert "--executor would give 0 runs to local, in 0 jobs" in said(*submission, "--dry-run")
     worker.send_signal(signal.SIGUSR2)  # as Slurm does before the end of the time
     worker.resume()
     worker = caught(killed)
@@ -50,11 +76,18 @@ def test_a_job_told_to_leave_comes_back_a_killed_one_is_lost_and_the_records_are
     worker.kill()
     wait_until(lambda: states([killed])[0][1] == "lost")
     assert "done: 1 running: 0 queued: 0 failed: 0 lost: 1 mle" in said("collect", "--runs", runs, code=1)
+    assert "1 run submitted again" in said("collect", "--runs", runs, "--resubmit")
+    wait_until(lambda: goes_on(killed))
+    worker = caught(read_submitted(runs)[1])
+    assert "1 run cancelled, in 1 job" in said("collect", "--runs", runs, "--cancel")
+    worker.resume()
+    assert "done: 1 running: 0 queued: 0 failed: 0 lost: 1 mle" in said("collect", "--runs", runs, "--wait", code=1)
+    assert "0 runs cancelled" in said("collect", "--runs", runs, "--cancel")
     assert "1 run submitted again" in said("collect", "--runs", runs, "--resubmit", "--wait")
-    for each in (told, killed):
-        assert "goes on after step" in (each.folder / LOG).read_text()
+    assert goes_on(told)
+    assert (killed.folder / LOG).read_text().count("goes on after step") == 2
     assert "0 runs submitted; 2 done" in said(*submission)
-    said(*RUN, *LONG, "--runs", tmp_path / "here", "--tracker", "none")
+    said(*LONG, "--runs", tmp_path / "here", "--tracker", "none")
     assert len(finals(runs)) == 2
     assert finals(runs) == finals(tmp_path / "here")
 
@@ -89,6 +122,7 @@ def test_what_does_not_go_together_is_said_before_anything_is_loaded(tmp_path: P
     assert "the executor gives a job no GPU" in said(*command, "local", "--set", "device=cuda", code=2)
     assert "did you mean 'local'" in said(*command, "locla", code=2)
     assert "nothing was submitted" in said("collect", "--runs", tmp_path / "runs", code=2)
+    assert "give one of them" in said("collect", "--runs", tmp_path, "--cancel", "--resubmit", code=2)
     assert not (tmp_path / "runs").exists()
 
 
@@ -101,6 +135,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "sbatch": "echo Submitted batch job 7",
         "squeue": f"cat {folder}/queue",
         "srun": "exit 1",
+        "scancel": f"echo $@ > {folder}/cancelled",
     }.items():
         (folder / name).write_text(f"#!/bin/sh\n{line}\n")
         (folder / name).chmod(stat.S_IRWXU)
@@ -138,6 +173,9 @@ def test_slurm_gets_an_array_and_what_it_does_not_list_is_lost(programs: Path, t
     assert [state for _, state in states(submitted)] == ["queued"] * 4 + ["lost"]
     assert "1 run submitted; 4 done or under way" in said(*submission)
     assert "lost: 1" in said("collect", "--runs", runs, code=1)
+    (programs / "queue").write_text("7_0|RUNNING\n7_1|PENDING\n7|PENDING\n")
+    assert "5 runs cancelled, in 3 jobs" in said("collect", "--runs", runs, "--cancel")
+    assert (programs / "cancelled").read_text() == "7_0 7_1 7\n"
     (programs / "squeue").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
     assert "no controller" in said("collect", "--runs", runs, "--resubmit", code=2)
     assert len(list((runs / ".jobs").glob("*.json"))) == 2

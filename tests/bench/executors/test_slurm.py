@@ -1,4 +1,4 @@
-"""A real Slurm on this machine: jobs that are killed, cancelled, out of time, preempted."""
+"""A real Slurm of two nodes on this machine: jobs killed, cancelled, preempted or out of time, and a dead node."""
 
 from __future__ import annotations
 
@@ -9,39 +9,51 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers.slurm import slurm_cluster, why_no_slurm
+from helpers.slurm import Cluster, slurm_cluster, why_no_slurm
 from helpers.submitted import finals, said, wait_until
 
 from bench.executors.jobs import Submitted, read_submitted
+from bench.places import SUITES
 from bench.run_folder import CHECKPOINT, LOG
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_no_slurm()), reason=why_no_slurm())]
 
-SUITE = """\
-description = "Some short runs"
-scale = "smoke"
-n_samples = 50
-metrics = ["unique"]
-[[runs]]
-model = "mle"
-task = "grammar"
-seeds = [0, 1, 2]
-model_settings = { steps = 400 }
+STEPS = """
+[models.mle]
+steps = 60
+[models.constant_reward]
+mle_steps = 60
+[models.seqgan]
+mle_steps = 60
 """
+"""So many that a run can be caught before its end."""
+
+
+def demo_at_smoke_scale() -> str:
+    """The suite `demo`, every row of it once, with fewer steps and sentences."""
+    rows = SUITES.joinpath("demo.toml").read_text().partition("[models.")[0]
+    for size, smaller in (
+        ('scale = "small"', 'scale = "smoke"'),
+        ("seeds = [0, 1, 2]", "seeds = [0]"),
+        ("n_samples = 2_000", "n_samples = 200"),
+    ):
+        assert size in rows
+        rows = rows.replace(size, smaller)
+    return rows + STEPS
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cluster() -> Iterator[None]:
+def cluster() -> Iterator[Cluster]:
     """Not below pytest's folder, whose parents others may not enter."""
     pytest.importorskip("submitit")
     with (
         tempfile.TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,
-        slurm_cluster(Path(folder)) as place,
+        slurm_cluster(Path(folder)) as found,
     ):
-        for name, value in place.items():
+        for name, value in found.place.items():
             patch.setenv(name, value)
-        yield
+        yield found
 
 
 def worker_of(run: Submitted) -> psutil.Process | None:
@@ -68,26 +80,33 @@ def slurm(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
-def test_every_way_to_lose_a_job_ends_with_the_records_of_two_local_processes(tmp_path: Path) -> None:
-    runs, suite, executor = tmp_path / "runs", tmp_path / "suite.toml", tmp_path / "slurm.toml"
-    suite.write_text(SUITE)
+def test_every_way_to_lose_a_job_ends_with_the_records_of_two_local_processes(cluster: Cluster, tmp_path: Path) -> None:
+    runs, suite, executor = tmp_path / "runs", tmp_path / "demo.toml", tmp_path / "slurm.toml"
+    suite.write_text(demo_at_smoke_scale())
     executor.write_text('engine = "slurm"\ntime = 2\npartition = "cpu"\nmax_jobs = 2\n')
     submission = ("suite", suite, "--runs", runs, "--executor", executor, "--save-every", 0)
-    assert "3 runs submitted" in said(*submission)
-    killed, cancelled, late = read_submitted(runs)
+    assert "would give 12 runs to slurm, in 12 jobs" in said(*submission, "--dry-run")
+    assert "12 runs submitted" in said(*submission)
+    trained = [each for each in read_submitted(runs) if each.config.model in ("mle", "constant_reward", "seqgan")]
+    late, killed, cancelled, orphaned, *_ = trained
 
+    caught(late)  # until Slurm's signal that its time is up, which lets a process go on; the rest is on the other node
     caught(killed).kill()
     worker = caught(cancelled)
     slurm("scancel", cancelled.job.id)
     worker.resume()
-    caught(late)  # until Slurm's signal that its time is up, which lets a process go on
-    assert "done: 1 running: 0 queued: 0 failed: 0 lost: 2" in said("collect", "--runs", runs, "--wait", code=1)
+    node = caught(orphaned).environ()["SLURMD_NODENAME"]
+    cluster.kill_node(node)
+    assert "done: 10 running: 0 queued: 0 failed: 0 lost: 2" in said("collect", "--runs", runs, "--wait", code=1)
+    cluster.start_node(node)  # what ran on it went on elsewhere while it was dead
+    assert "2 runs submitted again" in said("collect", "--runs", runs, "--resubmit")
+    assert "2 runs cancelled, in 2 jobs" in said("collect", "--runs", runs, "--cancel", "--wait")
     assert "2 runs submitted again" in said("collect", "--runs", runs, "--resubmit", "--wait")
-    for each in (killed, cancelled, late):
+    for each in (killed, cancelled, orphaned, late):
         assert "goes on after step" in (each.folder / LOG).read_text()
-    assert "0 runs submitted; 3 done" in said(*submission)
+    assert "0 runs submitted; 12 done" in said(*submission)
     said("suite", suite, "--runs", tmp_path / "here", "--jobs", 2, "--tracker", "none")
-    assert len(finals(runs)) == 3
+    assert len(finals(runs)) == 12
     assert finals(runs) == finals(tmp_path / "here")
 
 
