@@ -20,8 +20,9 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,11 +40,13 @@ from bench.places import ROOT
 from bench.record import write_atomic
 from bench.reproduce.presets import preset_names, read_preset
 from bench.run.contract import steps_of
+from bench.run_settings import Precision
 from bench.task import TextData
 from bench.tracking.options import default_uri
+from speed.measure import table
 from speed.same_losses import compare_draws, compare_losses
 
-__all__ = ["Rate", "RowTime", "SideBySide", "main"]
+__all__ = ["Part", "Rate", "RowTime", "SideBySide", "main", "preset_table"]
 
 _TRAINED = ("seqgan", "leakgan", "relgan", "mle", "maligan", "wgan_gp", "rankgan", "sentigan", "transformer_mle",
             "masked_diffusion")  # fmt: skip
@@ -90,6 +93,17 @@ class RowTime:
     hours: float | None = None
     """Of training, if every phase was measured."""
     reason: str = ""
+
+
+class Part(StrEnum):
+    """What can be looked at."""
+
+    findings = "findings"
+    losses = "losses"
+    draws = "draws"
+    rates = "rates"
+    side_by_side = "side_by_side"
+    presets = "presets"
 
 
 class _Clock:
@@ -222,6 +236,12 @@ def preset_times(device: torch.device, clock: _Clock, *, quick: bool) -> Iterato
             yield RowTime(preset=name, row=row.label, steps=steps, seconds_per_step=seconds, hours=whole, reason=reason)
 
 
+def preset_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Hours of training of each row of the presets, in Markdown; why there are none where it was not measured."""
+    cells = ((r["preset"], r["row"], f"{r['hours']:.1f}" if r["hours"] is not None else "", r["reason"]) for r in rows)
+    return table(("preset", "row", "hours of a run", ""), cells, text=("preset", "row", "")) if rows else ""
+
+
 def _machine(device: torch.device) -> dict[str, Any]:
     found: dict[str, Any] = {
         "device": str(device),
@@ -244,8 +264,9 @@ def main(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
     budget: Annotated[float, typer.Option(min=0, help="Seconds, about.")] = 480,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: does everything run?")] = False,
+    part: Annotated[list[Part] | None, typer.Option(help="Only these parts.")] = None,
 ) -> None:
-    """Look at a device, and write one JSON document."""
+    """Look at a device, write one JSON document, and print what the presets would take."""
     torch.set_num_threads(1)
     chosen = torch.device(
         RunConfig.model_validate({"model": "mle", "task": "grammar", "device": device}).resolve().device
@@ -261,15 +282,20 @@ def main(
         document["seconds_left"] = clock.left()
         write_atomic(json_file, f"{json.dumps(document, indent=1, default=str)}\n".encode())
 
-    keep("findings", examine(Path("runs"), default_uri(Path("runs")), ()))
     models = ["mle", "seqgan"] if quick else registry.names("models")
-    precisions = ["ieee", "bf16"] if chosen.type == "cpu" else ["ieee", "tf32", "bf16"]
-    keep("losses", [one for p in precisions for one in compare_losses(models, chosen, p)])  # type: ignore[arg-type]
-    keep("draws", compare_draws(models, chosen))
-    half = _Clock(clock.left() * 0.5)
-    keep("rates", rates(chosen, half, quick=quick))
-    keep("side_by_side", side_by_side(chosen, _Clock(clock.left() * 0.5), quick=quick))
-    keep("presets", preset_times(chosen, clock, quick=quick))
+    precisions: list[Precision] = ["ieee", "bf16"] if chosen.type == "cpu" else ["ieee", "tf32", "bf16"]
+    parts: dict[Part, Callable[[], Iterator[Any] | Sequence[Any]]] = {
+        Part.findings: lambda: examine(Path("runs"), default_uri(Path("runs")), ()),
+        Part.losses: lambda: [one for precision in precisions for one in compare_losses(models, chosen, precision)],
+        Part.draws: lambda: compare_draws(models, chosen),
+        Part.rates: lambda: rates(chosen, _Clock(clock.left() * 0.5), quick=quick),
+        Part.side_by_side: lambda: side_by_side(chosen, _Clock(clock.left() * 0.5), quick=quick),
+        Part.presets: lambda: preset_times(chosen, clock, quick=quick),
+    }
+    for name, look in parts.items():
+        if not part or name in part:
+            keep(name, look())
+    typer.echo(preset_table(document.get(Part.presets, [])))
     typer.echo(f"written: {json_file}")
 
 

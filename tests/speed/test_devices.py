@@ -34,6 +34,15 @@ def test_a_cpu_is_its_own_measure(tmp_path: Path) -> None:
     assert set(alone["steps_per_second"]) == {"mle", "discriminator", "adversarial"}
     assert all(one["hours"] or one["reason"] for one in found["presets"])
     assert found["findings"]
+    assert f"| {found['presets'][0]['preset']} |" in done.output
+
+
+def test_one_part_alone(tmp_path: Path) -> None:
+    app = Typer()
+    app.command()(devices.main)
+    words = ["--quick", "--device", "cpu", "--part", "side_by_side", "--json", str(tmp_path / "device.json")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert set(json.loads((tmp_path / "device.json").read_text())) == {"machine", "side_by_side", "seconds_left"}
 
 
 def test_what_no_time_is_left_for_is_there_with_that_reason() -> None:
