@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 __all__ = ["MAX_BYTES", "RemoteFile", "cache_folder", "checksum", "derived", "fetch", "github"]
@@ -73,9 +74,7 @@ def cache_folder() -> Path:
     """Where downloads and derived data are kept; not created before something is written."""
     if named := os.environ.get("TEXTGAN_BENCH_CACHE"):
         return Path(named).expanduser()
-    import pooch  # type: ignore[import-untyped]
-
-    return Path(pooch.os_cache("textgan-bench"))
+    return Path(platformdirs.user_cache_dir("textgan-bench"))
 
 
 def fetch(file: RemoteFile) -> Path:
@@ -94,7 +93,11 @@ def fetch(file: RemoteFile) -> Path:
         warnings.warn(f"ignored, because the checksum is not {file.checksum}: {others}", stacklevel=2)
     try:
         _download(file, target)
-    except (OSError, ValueError) as error:  # a request's error is an OSError, another checksum a ValueError
+    except (
+        OSError,
+        ValueError,
+        ImportError,
+    ) as error:  # a request's error is an OSError, another checksum a ValueError
         named = os.environ.get("TEXTGAN_BENCH_DATA")
         raise FileNotFoundError(
             f"{file.name} is not on this machine and could not be downloaded ({_reason(error)}).\n"
@@ -132,7 +135,7 @@ def _reason(error: BaseException) -> str:
 
 def _download(file: RemoteFile, target: Path) -> None:
     """Download to `target` under a lock, so that runs that start together fetch once."""
-    import pooch
+    import pooch  # type: ignore[import-untyped]
     from filelock import FileLock
 
     pooch.get_logger().setLevel(logging.WARNING)

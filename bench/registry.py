@@ -71,13 +71,15 @@ def names(kind: Kind) -> list[str]:
     return sorted(_own(kind) | {point.name for point in _plugins(kind)})
 
 
-def _own(kind: Kind) -> set[str]:
+@functools.cache
+def _own(kind: Kind) -> frozenset[str]:
+    """What the project's own folder of a kind holds; it does not change while a program runs."""
     folder = ROOT.joinpath(*_PACKAGES[kind].split("."))
     found = {p.parent.name for p in folder.glob("*/metric.py")}
     if kind != "metrics":
         found = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}
         found |= {p.parent.name for p in folder.glob("*/__init__.py") if p.parent.name != "common"}
-    return found
+    return frozenset(found)
 
 
 def first_line(kind: Kind, name: str) -> str:
