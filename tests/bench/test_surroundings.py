@@ -158,3 +158,17 @@ def test_numpy_multiplies_on_one_thread_unless_the_user_says_otherwise(program: 
     assert set(threads_of_numpy(program)) == {1}
     if (os.cpu_count() or 1) > 1:
         assert set(threads_of_numpy(program, OPENBLAS_NUM_THREADS="2")) == {2}
+
+
+def test_a_run_and_its_scores_need_no_library_for_what_they_do_not_do(tmp_path: Path) -> None:
+    """On a computer of a cluster often nothing but torch and what it takes to train is installed."""
+    program = (
+        "import runpy, sys; sys.modules.update(dict.fromkeys(['evaluate', 'mlflow', 'nltk', 'pooch']));"
+        "runpy.run_module('bench', run_name='__main__', alter_sys=True)"
+    )
+    words = ["run", "mle", "grammar", "--scale", "smoke", "--tracker", "none", "--runs", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("grammar-mle-0-*/record.json"))
