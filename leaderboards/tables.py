@@ -559,23 +559,22 @@ def with_published(board: Board, table: Table) -> tuple[Table, str]:
     The source is the one that has most of the models, and the score the table's quality, beside which it stands.
     """
     shown = headline_keys(board)
-    keys = [key for word, key in shown if word == "quality"]
     models = {line.row.model for line in table.lines if line.row is not None}
     best: dict[str, Published] = {}
     for rows in board.published.values():
-        found = {name: row for row in rows if row.key in keys and (name := _letters(row.model)) in models}
+        ours = (row for row in rows if ("quality", row.key) in shown)
+        found = {name: row for row in ours if (name := _letters(row.model)) in models}
         best = max(best, found, key=lambda of: (len(of), sum(row.comparable for row in of.values())))
     if not best:
         return table, ""
     first = next(iter(best.values()))
     column = Column(title=f"published {plain(first.key)}", kind="printed")
     place = len(table.columns) - len(shown) + shown.index(("quality", first.key)) + 1
+    printed = [_reported(best.get(line.row.model) if line.row else None) for line in table.lines]
+    cells = [(*c[:place], cell, *c[place:]) for c, cell in zip((x.cells for x in table.lines), printed, strict=True)]
+    lines = tuple(dataclasses.replace(line, cells=some) for line, some in zip(table.lines, cells, strict=True))
     columns = (*table.columns[:place], column, *table.columns[place:])
-    lines = []
-    for line in table.lines:
-        printed = _reported(best.get(line.row.model) if line.row else None)
-        lines.append(dataclasses.replace(line, cells=(*line.cells[:place], printed, *line.cells[place:])))
-    return dataclasses.replace(table, columns=columns, lines=tuple(lines)), plain(first.source)
+    return dataclasses.replace(table, columns=columns, lines=lines), plain(first.source)
 
 
 def _letters(name: str) -> str:

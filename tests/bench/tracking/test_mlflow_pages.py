@@ -123,7 +123,7 @@ def test_the_prepared_views_open_with_every_model(page: Page, server: str, runs:
     for column in ("seeds", "mean/validity", "sd/validity"):
         expect(page.get_by_role("columnheader", name=column, exact=True).first).to_be_attached()
     for model in MODELS:
-        expect(page.get_by_role("link", name=re.compile(rf"^{model} [0-9a-f]{{4}} · "))).to_be_visible()
+        expect(page.get_by_role("link", name=re.compile(rf"^{model} [0-9a-f]{{4}} "))).to_be_visible()
 
     page.goto(views.address(server, number, "textgan-bench-samples"))
     expect(menu).to_have_text("Samples")
