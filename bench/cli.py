@@ -58,8 +58,8 @@ from bench.terminal import (
     counted,
     errors,
 )
-from bench.tracking.mlflow import sync
 from bench.tracking.options import TrackerName, TrackingOptions, default_uri
+from bench.tracking.sync import sync
 
 __all__ = ["app", "describe", "describe_suite", "spread"]
 

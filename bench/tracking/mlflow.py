@@ -15,24 +15,23 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bench.places import command
-from bench.record import Alarm, Evaluation, RunRecord, read_record, read_start
+from bench.record import Alarm, Evaluation, RunRecord, read_start
 from bench.run_folder import DIARY, INPUTS, LOG, RECORD, SAMPLES, START, WEIGHTS, is_regular, read_regular
 from bench.tracking import labels, mlflow_store, pictures, views
 from bench.tracking.diary import DiaryReader, TrainingValues
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
     from numpy.typing import NDArray
 
-__all__ = ["MlflowRun", "MlflowTracker", "Synced", "experiments_of", "prepare", "sync"]
+__all__ = ["TOLD", "MlflowRun", "MlflowTracker", "digest", "one_line", "prepare"]
 
 _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
 _PARAMS = 100
@@ -42,7 +41,8 @@ _FILES = (START, DIARY, RECORD, WEIGHTS, LOG, INPUTS)
 _MOST_DIGESTED = 1 << 30
 _PATIENCE = 10.0
 """Seconds: when a failure took longer, the server is away, and the other parts are not tried."""
-_TOLD = "told"
+_DRAWN = 20
+TOLD = "told"
 """Tag of a run of which MLflow has everything: the digest of its folder."""
 _TELLING = b"2\n"
 """Part of that digest: another one where more is told of a folder than before, so that `sync` adds it."""
@@ -57,6 +57,9 @@ class MlflowRun:
 
     run_id: str
     """MLflow's own id of the child."""
+    parent_id: str
+    """Of the run that stands for the configuration."""
+    seed: int | None
 
     def __init__(self, folder: Path, uri: str, experiment: str | None = None) -> None:
         """`experiment`: its name; None: that of the run's text."""
@@ -64,6 +67,7 @@ class MlflowRun:
         self._uri = uri
         self._diary = DiaryReader(folder)
         self._start = read_start(folder / START)
+        self.seed = self._start.seed
         self._start_ms = self._last_ms = _ms(datetime.fromisoformat(self._start.created_at).timestamp())
         self._metrics: list[Metric] = []
         self._tags: dict[str, str] = {}
@@ -78,14 +82,16 @@ class MlflowRun:
             self._client = mlflow_store.connect(uri)
             self._experiment_id = self._home(experiment)
             parent = mlflow_store.ensure_parent(self._client, self._experiment_id, self._start, self._start_ms)
-            self._parent_id = parent
+            self.parent_id = parent
             run = self._find() or self._create()
             self.run_id = str(run.info.run_id)
             self._part(self._log_data)  # two processes that write one data set at once would collide
             self._part(self._show)
         self._known = self._history(run)
-        self._client.update_run(self._parent_id, status="RUNNING")
-        self._client.update_run(self.run_id, status="RUNNING")
+        self._client.update_run(
+            self.run_id, status="RUNNING"
+        )  # first, so that what is killed here is not taken for told
+        self._client.update_run(self.parent_id, status="RUNNING")
         self._part(lambda: self._describe(run.data.params))
 
     def follow(self) -> None:
@@ -108,19 +114,31 @@ class MlflowRun:
 
         Raises the first failure of a part, after the other parts.
         """
+        self.finish_run(record)
+        self.finish_parent()
+
+    def finish_run(self, record: RunRecord | None) -> None:
+        """The part of the run alone, for one of many runs. Raises nothing."""
         status = record.status if record is not None else "interrupted"
         self._part(self.stop_watching)
         self._part(self.follow)
         self._part(lambda: self._tell_end(record, status))
         self._part(lambda: self._client.set_terminated(self.run_id, _STATES[status], self._last_ms))
-        self._part(self._summarise)
         self._part(self._send_files)
+
+    def finish_parent(self) -> None:
+        """The part of the parent, which looks at all of its runs. Raises the first failure of a part of either."""
+        self._part(self._summarise)
         self._part(self._show_scores)
         self._part(self._picture_samples)
         self._part(self._picture_trade)
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Note that MLflow has everything. Raises the first failure of a part, if one failed."""
         if self._errors:
             raise self._errors[0]
-        self._client.set_tag(self.run_id, _TOLD, _digest(self._folder))
+        self._client.set_tag(self.run_id, TOLD, digest(self._folder))
 
     def _part(self, call: Callable[[], object]) -> None:
         """Do what may fail alone; `finish` says what did."""
@@ -163,7 +181,7 @@ class MlflowRun:
 
     def _home(self, experiment: str | None) -> str:
         """The id of the experiment: of the name; else of the run's text, unless the run is in what was once for all."""
-        if experiment is None and (old := _alive(self._client, labels.EXPERIMENT)):
+        if experiment is None and (old := mlflow_store.alive(self._client, labels.EXPERIMENT)):
             self._experiment_id = old
             if self._find() is not None:
                 return old
@@ -190,7 +208,7 @@ class MlflowRun:
         return found[0] if found else None
 
     def _create(self) -> Run:
-        tags = labels.child_tags(self._start, self._parent_id)
+        tags = labels.child_tags(self._start, self.parent_id)
         return self._client.create_run(self._experiment_id, self._start_ms, tags, labels.child_name(self._start))
 
     def _log_data(self) -> None:
@@ -216,7 +234,7 @@ class MlflowRun:
         """Tags and parameters. MLflow takes a parameter once: one that is `known` stays; a tag says if it is older."""
         from mlflow.entities import Param
 
-        self._tags |= {**labels.child_tags(self._start, self._parent_id), "status": "running", _TOLD: ""}
+        self._tags |= {**labels.child_tags(self._start, self.parent_id), "status": "running", TOLD: ""}
         params, cut = labels.params(self._start)
         if cut:
             self._tags["params_truncated"] = ", ".join(cut)[:1000]
@@ -292,15 +310,15 @@ class MlflowRun:
         """
         from mlflow.entities import Metric
 
-        wanted = f"tags.mlflow.parentRunId = '{self._parent_id}' and tags.level = 'run'"
+        wanted = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.level = 'run'"
         seeds = self._client.search_runs([self._experiment_id], wanted, max_results=1000)
         done = self._completed = [run for run in seeds if run.info.status == "FINISHED"]
-        self._client.set_tag(self._parent_id, "seeds", f"{len(done)} of {len(seeds)} completed")
+        self._client.set_tag(self.parent_id, "seeds", f"{len(done)} of {len(seeds)} completed")
         if all(run.info.status != "RUNNING" for run in seeds):
             state = next((s for s in ("KILLED", "FAILED") if any(run.info.status == s for run in seeds)), "FINISHED")
             end = max((run.info.end_time or 0 for run in seeds), default=self._last_ms)
-            self._client.set_terminated(self._parent_id, state, end)
-        shown = self._client.get_run(self._parent_id).data.metrics
+            self._client.set_terminated(self.parent_id, state, end)
+        shown = self._client.get_run(self.parent_id).data.metrics
         if not done or shown.get("seeds") == len(done):
             return
         end = max(run.info.end_time or 0 for run in done)
@@ -312,7 +330,7 @@ class MlflowRun:
                 told[f"mean/{name.removeprefix('score/')}"] = math.fsum(values) / len(values)
                 if len(values) > 1:
                     told[f"sd/{name.removeprefix('score/')}"] = statistics.stdev(values)
-        self._client.log_batch(self._parent_id, metrics=[Metric(key, value, end, 0) for key, value in told.items()])
+        self._client.log_batch(self.parent_id, metrics=[Metric(key, value, end, 0) for key, value in told.items()])
 
     def _picture_samples(self) -> None:
         """On the parent, a picture and a table of the sentences of its first completed seed, which has to be this run.
@@ -327,25 +345,30 @@ class MlflowRun:
         title = f"{labels.row(self._start)}, seed {self._start.seed}"
         table = pictures.samples_table(sentences, self._start.seed, inputs)
         if self._is_new(views.SAMPLES_IMAGE, [title, table]):
-            self._client.log_text(self._parent_id, table, _TABLE)
+            self._client.log_text(self.parent_id, table, _TABLE)
             listed = json.dumps([{"path": _TABLE, "type": "table"}])
-            self._client.set_tag(self._parent_id, "mlflow.loggedArtifacts", listed)
+            self._client.set_tag(self.parent_id, "mlflow.loggedArtifacts", listed)
             self._send_picture(views.SAMPLES_IMAGE, pictures.samples_picture(sentences, title, inputs), [title, table])
 
     def _picture_trade(self) -> None:
-        """On the parent, quality against diversity over the temperatures of its completed seeds."""
+        """On the parent, quality against diversity over the temperatures of its completed seeds, 20 of them at most.
+
+        Every seed that ends draws it, so that of all of them would cost the square of their number.
+        """
         keys = [key for run in self._completed for key in run.data.metrics if key.startswith("temperature/")]
         pair = views.trade(key.removeprefix("temperature/") for key in keys)
         if pair is None:
             return
         traces: dict[str, pictures.Trace] = {}
-        for run in sorted(self._completed, key=lambda run: _number(run.data.tags.get("seed", ""))):
+        for run in sorted(self._completed, key=lambda run: _number(run.data.tags.get("seed", "")))[:_DRAWN]:
             x, y = (self._steps(run, f"temperature/{name}") for name in pair)
             if trace := {step: (x[step], y[step]) for step in sorted(x.keys() & y.keys())}:
                 traces[f"seed {run.data.tags.get('seed')}"] = trace
-        content = [labels.row(self._start), *pair, traces]
+        more = f", {len(traces)} of {len(self._completed)} seeds" if len(traces) < len(self._completed) else ""
+        title = f"{labels.row(self._start)}{more}"
+        content = [title, *pair, traces]
         if traces and self._is_new(views.TRADE_IMAGE, content):
-            picture = pictures.trade_picture(traces, *pair, title=labels.row(self._start))
+            picture = pictures.trade_picture(traces, *pair, title=title)
             self._send_picture(views.TRADE_IMAGE, picture, content)
 
     def _steps(self, run: Run, key: str) -> dict[int, float]:
@@ -355,11 +378,11 @@ class MlflowRun:
 
     def _is_new(self, image: str, content: object) -> bool:
         """Whether the parent lacks this picture: MLflow keeps all that it is ever told."""
-        return self._client.get_run(self._parent_id).data.tags.get(f"picture.{image}") != _short(content)
+        return self._client.get_run(self.parent_id).data.tags.get(f"picture.{image}") != _short(content)
 
     def _send_picture(self, image: str, pixels: NDArray[Any], content: object) -> None:
-        self._client.log_image(self._parent_id, pixels, key=image, step=0, timestamp=self._last_ms)
-        self._client.set_tag(self._parent_id, f"picture.{image}", _short(content))
+        self._client.log_image(self.parent_id, pixels, key=image, step=0, timestamp=self._last_ms)
+        self._client.set_tag(self.parent_id, f"picture.{image}", _short(content))
 
 
 class MlflowTracker:
@@ -412,7 +435,7 @@ class MlflowTracker:
             if self._run is not None:
                 self._run.stop_watching()
                 self._run = None
-            _logger.warning("MLflow failed at %s: %s; the run goes on, %s", self._uri, _one_line(error), then)
+            _logger.warning("MLflow failed at %s: %s; the run goes on, %s", self._uri, one_line(error), then)
 
 
 def _again(runs: Path, uri: str, experiment: str | None) -> str:
@@ -441,70 +464,14 @@ def prepare(uri: str, experiment: str | None = None, runs: Path = Path("runs")) 
         _logger.warning(
             "MLflow cannot be used at %s: %s; the runs go on, later: %s",
             uri,
-            _one_line(error),
+            one_line(error),
             _again(runs, uri, experiment),
         )
         return False
     return True
 
 
-class Synced(NamedTuple):
-    """What became of each folder."""
-
-    runs: list[tuple[Path, str]]
-    """Folder and MLflow's run id."""
-    errors: list[tuple[Path, str]]
-    """Folder and why MLflow does not have it."""
-
-
-def experiments_of(run_folders: Iterable[Path], uri: str, experiment: str | None = None) -> dict[str, str]:
-    """Name -> MLflow's id of the experiments that have these runs. Empty where MLflow cannot be asked."""
-    try:
-        starts = [read_start(folder / START) for folder in run_folders if is_regular(folder / START)]
-        wanted = dict.fromkeys([experiment] if experiment else map(labels.experiment_name, starts))
-        mlflow_store.load()
-        with mlflow_store.lock(uri):
-            client = mlflow_store.connect(uri)
-        if experiment is None and (old := _alive(client, labels.EXPERIMENT)):
-            there = {run.data.tags.get("run_id") for run in _all_runs(client, [old])}
-            wanted = dict.fromkeys(
-                labels.EXPERIMENT if start.run_id in there else labels.experiment_name(start) for start in starts
-            )
-        return {name: found for name in wanted if (found := _alive(client, name))}
-    except Exception:  # noqa: BLE001 - a server, a driver or a damaged file may raise anything
-        return {}
-
-
-def sync(run_folders: Iterable[Path], uri: str, experiment: str | None = None) -> Synced:
-    """Tell MLflow all that it lacks of these folders, with the original times. A folder that cannot be read stops none.
-
-    A run without a record is told as interrupted; if it is still going on, its own tracker corrects that at the end.
-    Raises ValueError as `mlflow_store.check` does.
-    """
-    mlflow_store.check(uri)
-    synced = Synced([], [])
-    told = _told(uri, experiment)
-    for folder in run_folders:
-        try:
-            if known := told.get(_digest(folder)):
-                synced.runs.append((folder, known))
-                continue
-            record = read_record(folder / RECORD) if (folder / RECORD).exists() else None
-            run = MlflowRun(folder, uri, experiment)
-            run.finish(record)
-            synced.runs.append((folder, run.run_id))
-        except Exception as error:  # noqa: BLE001 - as above
-            synced.errors.append((folder, _one_line(error)))
-    return synced
-
-
-def _files(folder: Path) -> list[Path]:
-    """What MLflow gets of a folder. In a folder of somebody else a link may lead anywhere, so files alone."""
-    samples = sorted(path.name for path in folder.glob("samples*"))
-    return [path for path in (folder / name for name in (*_FILES, *samples)) if is_regular(path)]
-
-
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
     """Of what MLflow is told of a folder: contents; of weights and samples names and sizes; nothing of the log.
 
     Raises ValueError for a file that is too large to be read.
@@ -517,44 +484,10 @@ def _digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _told(uri: str, experiment: str | None) -> dict[str, str]:
-    """Digest of a folder -> MLflow's run id, of the runs that are whole there. Empty where nothing can be asked."""
-    try:
-        mlflow_store.load()
-        with mlflow_store.lock(uri):
-            client = mlflow_store.connect(uri)
-            if experiment is None:
-                named = client.search_experiments(filter_string=f"name LIKE '{labels.EXPERIMENT}%'")
-                places = [e.experiment_id for e in named if f"{e.name}/".startswith(f"{labels.EXPERIMENT}/")]
-            else:
-                places = [found] if (found := _alive(client, experiment)) else []
-        runs = _all_runs(client, places)
-    except Exception:  # noqa: BLE001 - the first folder says what is wrong
-        return {}
-    parents = {run.info.run_id for run in runs if run.info.status != "RUNNING"}
-    return {
-        run.data.tags[_TOLD]: str(run.info.run_id)
-        for run in runs
-        if _TOLD in run.data.tags
-        and run.info.status != "RUNNING"
-        and run.data.tags.get("mlflow.parentRunId") in parents
-    }
-
-
-def _alive(client: MlflowClient, experiment: str) -> str | None:
-    """The id of an experiment that is there and not deleted."""
-    found = client.get_experiment_by_name(experiment)
-    return None if found is None or found.lifecycle_stage == "deleted" else str(found.experiment_id)
-
-
-def _all_runs(client: MlflowClient, experiments: Sequence[str]) -> list[Run]:
-    runs: list[Run] = []
-    token: str | None = "" if experiments else None
-    while token is not None:
-        page = client.search_runs(list(experiments), max_results=1000, page_token=token or None)
-        runs += page
-        token = page.token or None
-    return runs
+def _files(folder: Path) -> list[Path]:
+    """What MLflow gets of a folder. In a folder of somebody else a link may lead anywhere, so files alone."""
+    samples = sorted(path.name for path in folder.glob("samples*"))
+    return [path for path in (folder / name for name in (*_FILES, *samples)) if is_regular(path)]
 
 
 def _lines(path: Path) -> list[str]:
@@ -572,7 +505,7 @@ def _short(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """The kind of an error and the first line of its text."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"
 

@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -22,8 +23,9 @@ from bench.tracking import labels
 if TYPE_CHECKING:
     from filelock import BaseFileLock
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-__all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "load", "lock"]
+__all__ = ["alive", "all_runs", "check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "load", "lock"]
 
 _LOCK_SECONDS = 300.0  # a migration takes 3 s; eight processes that wait for each other on a slow disk take more
 _logger = logging.getLogger(__name__)
@@ -123,6 +125,23 @@ def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, sta
         return str(found[0].info.run_id)
     run = client.create_run(experiment_id, start_ms, labels.parent_tags(start), labels.parent_name(start))
     return str(run.info.run_id)
+
+
+def alive(client: MlflowClient, experiment: str) -> str | None:
+    """The id of an experiment that is there and not deleted."""
+    found = client.get_experiment_by_name(experiment)
+    return None if found is None or found.lifecycle_stage == "deleted" else str(found.experiment_id)
+
+
+def all_runs(client: MlflowClient, experiments: Sequence[str]) -> list[Run]:
+    """Of experiments by their ids, page by page."""
+    runs: list[Run] = []
+    token: str | None = "" if experiments else None
+    while token is not None:
+        page = client.search_runs(list(experiments), max_results=1000, page_token=token or None)
+        runs += page
+        token = page.token or None
+    return runs
 
 
 def _sqlite_path(uri: str) -> Path | None:

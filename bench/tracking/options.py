@@ -14,8 +14,9 @@ from typing import Protocol
 from bench.places import command
 from bench.record import RunRecord
 from bench.tracking import mlflow_store, views
-from bench.tracking.mlflow import MlflowTracker, experiments_of, prepare
+from bench.tracking.mlflow import MlflowTracker, prepare
 from bench.tracking.mlflow_store import default_uri
+from bench.tracking.sync import experiments_of
 
 __all__ = ["Tracker", "TrackerName", "TrackingOptions", "default_uri"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.record import Alarm, Evaluation, PhaseCost, RunStart, Score, short_hash
+from bench.record import Alarm, Evaluation, PhaseCost, RunRecord, RunStart, Score, short_hash
 from bench.run_settings import RunSettings
 from bench.tracking import mlflow_store
 from bench.tracking.diary import Diary, TrainingValues
@@ -116,7 +116,7 @@ def begin(store: Store, run: RunStart, position: int = 0, **settings: Any) -> tu
     return diary, tracker
 
 
-def go_on(diary: Diary, tracker: MlflowTracker, first: int, last: int, time: float = NOW) -> None:
+def go_on(diary: Diary, tracker: MlflowTracker | _Untracked, first: int, last: int, time: float = NOW) -> None:
     """Steps first .. last - 1, an evaluation at 5, an alarm at 7."""
     for step in range(first, last):
         values = {"loss": 1 / (1 + step), "norm": float("inf") if step == 3 else 2.0}
@@ -132,7 +132,7 @@ def go_on(diary: Diary, tracker: MlflowTracker, first: int, last: int, time: flo
 def end(
     store: Store,
     diary: Diary,
-    tracker: MlflowTracker,
+    tracker: MlflowTracker | _Untracked,
     run: RunStart,
     status: str = "completed",
     time: float = NOW,
@@ -169,6 +169,21 @@ def live(store: Store, run: RunStart, status: str = "completed", **of_end: Any) 
     diary, tracker = begin(store, run)
     go_on(diary, tracker, 0, 10)
     return end(store, diary, tracker, run, status, **of_end)
+
+
+class _Untracked:
+    """A tracker that tells nobody."""
+
+    def follow(self) -> None: ...
+
+    def finish(self, record: RunRecord | None) -> None: ...
+
+
+def untracked(store: Store, run: RunStart) -> Path:
+    """A whole run that MLflow was not told of."""
+    diary, tracker = Diary(folder_of(store.runs, run), run), _Untracked()
+    go_on(diary, tracker, 0, 10)
+    return end(store, diary, tracker, run)
 
 
 def live_in(store: Store, run: RunStart, experiment: str) -> Path:

@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.places import command
 from bench.tracking import labels, mlflow_store
-from bench.tracking.mlflow import MlflowTracker, prepare, sync
+from bench.tracking.mlflow import MlflowTracker, prepare
 from bench.tracking.mlflow_store import default_uri
 from bench.tracking.options import TrackerName, TrackingOptions
+from bench.tracking.sync import sync
 
 pytest.importorskip("mlflow")
 

@@ -19,8 +19,9 @@ from bench.run.runner import run, run_start
 from bench.run_settings import RunSettings
 from bench.tracking import labels, mlflow_store
 from bench.tracking.diary import TrainingValues
-from bench.tracking.mlflow import MlflowRun, prepare, sync
+from bench.tracking.mlflow import MlflowRun, prepare
 from bench.tracking.mlflow_store import default_uri
+from bench.tracking.sync import sync
 
 pytest.importorskip("mlflow")
 
@@ -224,6 +225,48 @@ def test_a_run_that_was_killed_while_it_was_mirrored_is_told_whole_by_sync(store
     assert {r.info.status for r in store.all()} == {"FINISHED"}
     (child,) = store.level("run")
     assert [step for step, _, _ in store.points(child)["temperature/bleu_2"]] == [50, 100, 130]
+
+
+@pytest.mark.parametrize("stopped", ["_send_files", "_summarise"])
+def test_a_sync_that_is_stopped_goes_on_where_it_stopped(
+    store: cases.Store, tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch, stopped: str
+) -> None:
+    """In its fifth run, or when all were told and the parents were not; of each parent one run is told again."""
+    folders = [cases.untracked(store, cases.info(seed, model)) for model in ("mle", "seqgan") for seed in (1, 2, 0)]
+    rebuilt = cases.new_store(tmp_path / "rebuilt", migrated)
+    assert sync(folders, store.uri).errors == []
+    parts: list[tuple[str, str]] = []
+
+    def followed(patch: pytest.MonkeyPatch, part: str, stop_at: int = 0) -> None:
+        method = getattr(MlflowRun, part)
+
+        def call(run: MlflowRun) -> None:
+            parts.append((part, run.run_id))
+            if len([1 for name, _ in parts if name == part]) == stop_at:
+                raise KeyboardInterrupt
+            method(run)
+
+        patch.setattr(MlflowRun, part, call)
+
+    with monkeypatch.context() as patch:
+        followed(patch, stopped, 5 if stopped == "_send_files" else 1)
+        with pytest.raises(KeyboardInterrupt):
+            sync(folders, rebuilt.uri)
+    parts.clear()
+    followed(monkeypatch, "_send_files")
+    followed(monkeypatch, "_summarise")
+    done = sync(folders, rebuilt.uri)
+    assert done.errors == []
+    assert [folder for folder, _ in done.runs] == folders
+    assert rebuilt.snapshot() == store.snapshot()
+    ids = dict(done.runs)
+    first = [ids[folders[2]], ids[folders[5]]]
+    again = [ids[folder] for folder in folders[2:]] if stopped == "_send_files" else first
+    assert sorted(run for part, run in parts if part == "_send_files") == sorted(again)
+    assert [run for part, run in parts if part == "_summarise"] == first
+    parts.clear()
+    assert sync(folders, rebuilt.uri) == done
+    assert parts == []
 
 
 @pytest.mark.parametrize("saved", [True, False])

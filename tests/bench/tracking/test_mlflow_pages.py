@@ -21,8 +21,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 from bench.config import RunConfig
 from bench.run.runner import run
 from bench.tracking import views
-from bench.tracking.mlflow import MlflowTracker, experiments_of
+from bench.tracking.mlflow import MlflowTracker
 from bench.tracking.mlflow_store import default_uri
+from bench.tracking.sync import experiments_of
 
 pytest.importorskip("mlflow")
 

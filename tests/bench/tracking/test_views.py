@@ -18,9 +18,9 @@ from helpers import tracking_runs as cases
 
 from bench.record import Evaluation, Score
 from bench.tracking import labels, mlflow_store, pictures, views
-from bench.tracking.mlflow import experiments_of, sync
 from bench.tracking.mlflow_store import default_uri
 from bench.tracking.options import TrackerName, TrackingOptions
+from bench.tracking.sync import experiments_of, sync
 
 pytest.importorskip("mlflow")
 
