@@ -331,9 +331,14 @@ class LeakGAN(ClassifierBase):
         with self.average.applied():
             return torch.cat([self._log_prob(part, sharp) for part in tokens.split(_SCORED_AT_ONCE)])
 
+    @torch.no_grad()
     def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
-        """`log_prob` of the first word alone: (B, T) -> (B,), nats."""
-        return self.log_prob(tokens[:, :1], temperature=temperature)
+        """`log_prob` of the first word alone, which the first goal directs and no feature: (B, T) -> (B,), nats."""
+        sharp = self.config.evaluation_temperature / temperature
+        with self.average.applied():
+            goals = self.generator.manager.first_goal.expand(len(tokens), 1, -1)
+            (first,) = self.generator.outputs(tokens[:, :1], goals)
+            return log_likelihood(first.hidden * sharp, first.weight, first.bias * sharp, tokens[:, 0])
 
     def _log_prob(self, tokens: Tensor, sharp: float) -> Tensor:
         inside = counted(tokens, self.spec.eos_id)

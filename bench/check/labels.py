@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import cast
 
 import torch
@@ -19,6 +20,8 @@ __all__ = ["LABELLED", "check_labels"]
 
 LABELLED = LabelledSpec(vocab_size=5, max_len=3, bos_id=0, pad_id=0, eos_id=0, classes=("negative", "positive"))
 """So few words that all sentences can be listed: the end, two words and two labels."""
+_LONG = dataclasses.replace(LABELLED, max_len=20)
+"""Longer than a model's own units of work: blocks, horizons, windows."""
 _DRAWN = 2_000
 _EXACT = 1e-4
 _UNLIKELY = 1e-4
@@ -45,12 +48,7 @@ def check_labels(case: Case) -> str:
         with torch.no_grad():
             label_alone = model.label_log_prob(of_class).double()
             given = model.log_prob(of_class).double() - label_alone
-        low, high = label_alone.min().item(), label_alone.max().item()
-        if not (high - low <= _EXACT and high <= _EXACT):
-            raise ContractError(
-                f"label_log_prob is {low:.4g} to {high:.4g} for sentences of class {name}: it is the log-probability "
-                "of the label alone, so it is one number, at most 0, for all sentences that begin with this label"
-            )
+        _check_of_label_alone(label_alone, name)
         if not abs(given.exp().sum().item() - 1) <= _EXACT:
             raise ContractError(
                 f"log_prob - label_log_prob of all {len(of_class)} sentences of class {name} is no distribution: the "
@@ -58,7 +56,36 @@ def check_labels(case: Case) -> str:
                 "the first word's"
             )
         _check_drawn(case, label, of_class, given.exp())
+    _check_long(case)
     return "begins with the label that it is told, and writes what it gives probability after it"
+
+
+def _check_of_label_alone(found: Tensor, name: str) -> None:
+    """Raises ContractError where sentences (N,) of a class have more than one probability of their label."""
+    low, high = found.min().item(), found.max().item()
+    if not (high - low <= _EXACT and high <= _EXACT):
+        raise ContractError(
+            f"label_log_prob is {low:.4g} to {high:.4g} for sentences of class {name}: it is the log-probability "
+            "of the label alone, so it is one number, at most 0, for all sentences that begin with this label"
+        )
+
+
+def _check_long(case: Case) -> None:
+    """Raises ContractError where, in long sentences, a label or what follows it has no probability."""
+    model = dataclasses.replace(case, spec=_LONG, train=None, most=1).trained
+    assert isinstance(model, HasLogProb)
+    assert isinstance(model, HasLabelLogProb)
+    sentences = torch.from_numpy(made_up(_LONG, 40))
+    with torch.no_grad():
+        label_alone = model.label_log_prob(sentences).double()
+        given = model.log_prob(sentences).double() - label_alone
+    for name, label in zip(_LONG.classes, _LONG.class_ids, strict=True):
+        _check_of_label_alone(label_alone[sentences[:, 0] == label], name)
+    if not given.max().item() <= _EXACT:
+        raise ContractError(
+            f"log_prob - label_log_prob is {given.max().item():.4g} for a sentence of {_LONG.max_len} words: the "
+            "logarithm of a probability is at most 0, and label_log_prob is a part of log_prob"
+        )
 
 
 def _check_drawn(case: Case, label: int, sentences: Tensor, probability: Tensor) -> None:

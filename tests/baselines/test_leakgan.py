@@ -64,6 +64,8 @@ def test_likelihood_and_every_next_word(spec: SequenceSpec, monkeypatch: pytest.
         for p, x, row in zip(expected, tokens, tokens.tolist(), strict=True)
     ]
     torch.testing.assert_close(gan.log_prob(tokens), torch.stack(sums).detach(), rtol=0, atol=1e-9)
+    labels = expected[:, 0].detach().gather(1, tokens[:, :1])[:, 0]
+    torch.testing.assert_close(gan.label_log_prob(tokens), labels, rtol=0, atol=1e-9)
 
     seen, inside = torch.zeros_like(expected.detach()), counted(tokens, spec.eos_id)
     positions = iter(range(spec.max_len))
