@@ -57,7 +57,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.common.bases import ClassifierBase, ClassifierConfig
-from baselines.common.fast.likelihood import counted, log_likelihood
+from baselines.common.fast.likelihood import counted
 from baselines.common.interface import (
     ADDED,
     Batches,
@@ -337,16 +337,11 @@ class LeakGAN(ClassifierBase):
         sharp = self.config.evaluation_temperature / temperature
         with self.average.applied():
             goals = self.generator.manager.first_goal.expand(len(tokens), 1, -1)
-            (first,) = self.generator.outputs(tokens[:, :1], goals)
-            return log_likelihood(first.hidden * sharp, first.weight, first.bias * sharp, tokens[:, 0])
+            return self.generator.log_prob(tokens[:, :1], goals, sharp)[:, 0]
 
     def _log_prob(self, tokens: Tensor, sharp: float) -> Tensor:
         inside = counted(tokens, self.spec.eos_id)
         wanted = functional.pad(inside, (0, 1))  # of the goals; of those after the end none is used
         wanted[:, self.generator.goals_read :] = False
         goals = self.generator.block_goals(prefix_features(self.discriminator, tokens, wanted))
-        parts = [
-            log_likelihood(hidden * sharp, weight, bias * sharp, tokens[:, at].flatten()).view(len(tokens), -1)
-            for at, hidden, weight, bias in self.generator.outputs(tokens, goals)
-        ]
-        return (torch.cat(parts, 1) * inside).sum(1)
+        return (self.generator.log_prob(tokens, goals, sharp) * inside).sum(1)

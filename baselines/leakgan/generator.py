@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.fast.kernels import product
-from baselines.common.fast.likelihood import tiles, token_entropy, weighted_nll
+from baselines.common.fast.likelihood import log_likelihood, tiles, token_entropy, weighted_nll
 from baselines.common.fast.sampling import BLOCK, draw, write_words
 from baselines.common.networks.cnn import CNNClassifier
 from baselines.common.networks.layers import lstm_step, one_bias_lstm
@@ -140,6 +140,15 @@ class Generator(nn.Module):
         for at, hidden, weight, bias in self.outputs(tokens, goals):
             loss = loss + weighted_nll(hidden, weight, bias, tokens[:, at].flatten(), weights[:, at].flatten())
         return loss
+
+    @torch.no_grad()
+    def log_prob(self, tokens: Tensor, goals: Tensor, multiplier: float) -> Tensor:
+        """(B, T), nats: of each word, logits multiplied by `multiplier`."""
+        parts = [
+            log_likelihood(hidden * multiplier, weight, bias * multiplier, tokens[:, at].flatten())
+            for at, hidden, weight, bias in self.outputs(tokens, goals)
+        ]
+        return torch.cat([part.view(len(tokens), -1) for part in parts], 1)
 
     @torch.no_grad()
     def entropy(self, tokens: Tensor, goals: Tensor, inside: Tensor) -> Tensor:
