@@ -111,15 +111,29 @@ Experiment = Annotated[
 
 
 class UserErrors:
-    """Errors of names, settings and files are one line and exit code 2; anything else is our bug and shows itself."""
+    """Errors of names, settings, files and missing libraries are one line and exit code 2.
+
+    Anything else is our bug and shows itself.
+    """
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, KeyError | ValueError | OSError | MemoryError):
-            message = error.args[0] if isinstance(error, KeyError) else error
+        missing = _missing(error)
+        if missing or isinstance(error, KeyError | ValueError | OSError | MemoryError):
+            message = error.args[0] if isinstance(error, KeyError) else missing or error
             if isinstance(error, MemoryError):
                 message = f"this machine's memory does not hold it{f' ({error})' if str(error) else ''}: ask for less"
             errors.print(f"error: {message}", style="red")
             raise typer.Exit(2) from None
+
+
+def _missing(error: BaseException | None) -> str:
+    """Which library is not installed, where that is the error; a part of our own that is not there is a bug."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:  # that of a distribution is of this kind, too
+        return ""
+    library = error.name.partition(".")[0]
+    if library in ("baselines", "bench", "leaderboards", "metrics", "textgan_bench"):
+        return ""
+    return f"this needs {library}, which is not installed here: `pip install {library}`"

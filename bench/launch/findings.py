@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -160,5 +161,7 @@ def _first(path: Path, resolved: Resolved) -> list[str]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8") as lines:
-        first = [resolved.task.detokenize(line.rstrip("\n")) for line in islice(lines, _SAMPLES)]
+        first = [line.rstrip("\n") for line in islice(lines, _SAMPLES)]
+    with suppress(ModuleNotFoundError):  # words with blanks between are read as well
+        first = [resolved.task.detokenize(text) for text in first]
     return [text or "(an empty sentence)" for text in first]

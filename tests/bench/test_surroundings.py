@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ import numpy as np
 import pytest
 import torch
 from helpers.paths import ROOT, TOY
+from typer.testing import CliRunner
 
 from bench import data, environment
+from bench.cli import app
 from bench.config import Resolved, RunConfig
 from bench.run import runner
 from bench.run.runner import run
+from bench.tasks.grammar import GrammarTask
 
 
 def toy(**settings: Any) -> Resolved:
@@ -172,3 +177,23 @@ def test_a_run_and_its_scores_need_no_library_for_what_they_do_not_do(tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("grammar-mle-0-*/record.json"))
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("No module", name="nltk.grammar"), PackageNotFoundError("nltk")])
+@pytest.mark.parametrize("words", [("run", "mle", "grammar", "--scale", "smoke"), ("score", "{file}", "grammar")])
+def test_a_library_that_is_needed_and_not_there_is_named_before_anything_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ImportError, words: Sequence[str]
+) -> None:
+    errors = [error]
+
+    def load(_: object) -> None:
+        raise errors[-1]
+
+    monkeypatch.setattr(GrammarTask, "load", load)
+    (tmp_path / "samples.txt").write_text("the dog sees the cat\n")
+    place = [word.format(file=tmp_path / "samples.txt") for word in words]
+    told = CliRunner().invoke(app, place, env={"COLUMNS": "200"})
+    assert told.exit_code == 2
+    assert "error: this needs nltk, which is not installed here: `pip install nltk`" in told.output
+    errors.append(ModuleNotFoundError("ours", name="bench.nowhere"))
+    assert CliRunner().invoke(app, place).exception is errors[-1]  # a bug shows itself
