@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from bench.record import RunStart
-from bench.tracking import labels
-
 if TYPE_CHECKING:
     from filelock import BaseFileLock
     from mlflow import MlflowClient
+
+    from bench.record import RunStart
 
 __all__ = ["check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "load", "lock"]
 
@@ -98,6 +97,8 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
     """
     from mlflow.exceptions import MlflowException
 
+    from bench.tracking import labels
+
     if found := client.get_experiment_by_name(name):
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
@@ -117,6 +118,8 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
 
 def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, start_ms: int) -> str:
     """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
+    from bench.tracking import labels
+
     wanted = f"tags.level = 'configuration' and tags.config_hash = '{start.config_hash}'"
     found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if found:
