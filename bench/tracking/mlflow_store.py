@@ -11,7 +11,9 @@ import hashlib
 import importlib.util
 import logging
 import os
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -82,12 +84,64 @@ def load() -> None:
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client, which migrates an empty database: hold the lock."""
+    """A client, which migrates an empty database: hold the lock.
+
+    What comes out for an empty sqlite file is kept in the cache, and copied into the next one: the migrations take
+    longer than a small run.
+    """
     from mlflow import MlflowClient
 
-    if path := _sqlite_path(uri):
-        _open(path)
-    return MlflowClient(uri)
+    path = _sqlite_path(uri)
+    if path is None:
+        return MlflowClient(uri)
+    _open(path)
+    if path.stat().st_size or not uri.startswith("sqlite:"):  # sqlite+…: a driver that may write files of its own kind
+        return MlflowClient(uri)
+    ready = _ready_tables()
+    if _copy_tables(ready, path):
+        return MlflowClient(uri)
+    client = MlflowClient(uri)
+    _keep_tables(path, ready)
+    return client
+
+
+def _ready_tables() -> Path:
+    """Where the tables of this version of MLflow are kept, without a row but those that its migrations write."""
+    from bench.data import cache_folder
+    from bench.environment import package_version
+
+    return cache_folder() / "derived" / f"mlflow-{package_version('mlflow')}.db"
+
+
+def _copy_tables(ready: Path, into: Path) -> bool:
+    """Fill an empty file. False, and it is empty still, where nothing is kept or that is damaged."""
+    if not ready.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(ready)) as kept, closing(sqlite3.connect(into)) as new:
+            whole = kept.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            if not whole or kept.execute("SELECT version_num FROM alembic_version").fetchone() is None:
+                return False
+            kept.backup(new)
+    except sqlite3.Error:
+        into.write_bytes(b"")
+        return False
+    return True
+
+
+def _keep_tables(path: Path, ready: Path) -> None:
+    """Keep those of a database that was empty, all or nothing; a cache that cannot be written costs only time."""
+    try:
+        ready.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=ready.parent) as folder:
+            part = Path(folder) / ready.name
+            with closing(sqlite3.connect(path)) as made, closing(sqlite3.connect(part)) as kept:
+                made.backup(kept)
+                kept.execute("DELETE FROM experiments")  # MLflow makes `Default` where there is none
+                kept.commit()
+            part.replace(ready)
+    except (OSError, sqlite3.Error) as error:
+        _logger.debug("MLflow's tables are not kept: %s", error)
 
 
 def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
