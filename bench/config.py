@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -33,6 +33,7 @@ from bench.record import (
 )
 from bench.registry import find, names, own_modules, own_source, public_name, suggest
 from bench.run.contract import check_class, check_kind
+from bench.run.scales import Scale
 from bench.run_folder import MODEL_SOURCE, folder_name
 from bench.run_settings import RunSettings
 
@@ -56,7 +57,6 @@ __all__ = [
     "split_metrics",
 ]
 
-Scale = Literal["smoke", "small", "paper"]
 LARGEST_INTEGER = 10**15
 _DEEPEST = 20
 """Of lists and tables in one another in a setting."""

@@ -25,6 +25,7 @@ __all__ = [
     "command",
     "examples",
     "program",
+    "suite_names",
 ]
 
 ROOT = Path(__file__).parent.parent
@@ -117,3 +118,8 @@ def _called_here(package: str) -> str:
 def _is_ours(name: str) -> bool:
     found = shutil.which(name)
     return found is not None and Path(found).parent.absolute() == Path(sys.executable).parent.absolute()
+
+
+def suite_names(folder: Path = SUITES) -> list[str]:
+    """The suites in a folder and below it, sorted: `demo`, `paper/seqgan-oracle20`."""
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.toml"))

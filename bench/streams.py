@@ -1,16 +1,23 @@
-"""What is printed: two consoles for text of anybody, tables that are cut nowhere, streams that take any character."""
+"""What is printed: two consoles for text of anybody, tables that are cut nowhere, streams that take any character.
+
+Likewise how a program's commands are told: by name, each with a line on it, and read only when they are called.
+"""
 
 from __future__ import annotations
 
+import ast
+import functools
+import importlib
 import io
 import logging
 import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -19,22 +26,21 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
-from typer._completion_classes import completion_init
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
+from bench.places import ROOT, examples
 from bench.text.escapes import json_text, shown
 
 __all__ = [
+    "Command",
     "Head",
     "SafeConsole",
-    "SafeGroup",
-    "Version",
     "console",
     "errors",
     "fits",
-    "help_by",
     "print_prose",
     "print_table",
+    "program",
     "shown",
     "take_any_text",
 ]
@@ -188,11 +194,6 @@ def _divided(needed: Sequence[int], width: int) -> list[list[int]]:
     return tables or [[0]]
 
 
-def help_by() -> dict[str, Any]:
-    """Settings of a program, of which `-h` asks for help everywhere as `--help` does."""
-    return {"help_option_names": ["-h", "--help"]}
-
-
 def _print_version(asked: bool) -> None:
     """The version of this package, the commit of a checkout, and Python's."""
     if not asked:
@@ -208,20 +209,92 @@ def _print_version(asked: bool) -> None:
     raise typer.Exit
 
 
-Version = Annotated[
-    bool,
-    typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and the commit."),
-]
+def _said_of_itself(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and the commit."),
+    ] = False,
+) -> None:
+    """What every program takes before its commands."""
 
 
-class SafeGroup(TyperGroup):
+@dataclass(frozen=True)
+class Command:
+    """Where a command of a program is written. It is read from there when it is called, and not before."""
+
+    place: str
+    """Module and function, `launch.cli:run_command`, below the program's package."""
+    examples: tuple[str, ...] = ()
+    """Command lines for the end of its help, without the name of the program."""
+
+
+def program(package: str, about: str, commands: Mapping[str, Command]) -> typer.Typer:
+    """A program of these commands, by name. `package`: where they lie, `__package__` of who calls this.
+
+    A command costs its name until it is called or its own help is asked for; the lines of the program's help are the
+    first ones of the functions' docstrings, which are read without an import.
+    """
+
+    class Commands(_SafeGroup):
+        def __init__(self, **settings: Any) -> None:
+            told = {name: _NotRead(name, package, each) for name, each in commands.items()}
+            super().__init__(**{**settings, "commands": told})
+
+    app = typer.Typer(cls=Commands, no_args_is_help=True, context_settings=dict(_HELP), **_PLAIN)
+    app.callback(help=about)(_said_of_itself)
+    return app
+
+
+_HELP: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
+_PLAIN: Mapping[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
+
+
+class _NotRead(TyperCommand):
+    """Stands for a command whose module is not imported."""
+
+    def __init__(self, name: str, package: str, command: Command) -> None:
+        super().__init__(name)
+        module, _, self._function = command.place.partition(":")
+        self._module = f"{package}.{module}"
+        top = package.rpartition(".")[2]  # in a wheel the package is `textgan_bench.bench`
+        self._file = ROOT.joinpath(top, *module.split(".")).with_suffix(".py")
+        self._epilog = examples(top, *command.examples) if command.examples else None
+
+    def read_help(self) -> None:
+        """Its docstring, without an import."""
+        self.help = _docstrings(self._file)[self._function]
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """That of the command itself, imported now: it parses the words, gives help, completes and runs."""
+        alone = typer.Typer(**_PLAIN)
+        alone.command(self.name, epilog=self._epilog)(getattr(importlib.import_module(self._module), self._function))
+        return typer.main.get_command(alone).make_context(info_name, args, parent=parent, **extra)
+
+
+@functools.cache
+def _docstrings(file: Path) -> Mapping[str, str]:
+    """Of each function of a file."""
+    found = (node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.FunctionDef))
+    return {node.name: ast.get_docstring(node) or "" for node in found}
+
+
+class _SafeGroup(TyperGroup):
     """Commands whose complaints about what was typed steer no terminal."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Answers a shell that asks how a word goes on, or does the command."""
         if any(name.startswith("_TEXTGAN_BENCH") and name.endswith("_COMPLETE") for name in os.environ):
+            from typer._completion_classes import completion_init
+
             completion_init()
         return super().main(*args, **extra)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, asked for where each is told with its line: in help, and by a shell."""
+        for command in self.commands.values():
+            if isinstance(command, _NotRead):
+                command.read_help()
+        return super().list_commands(ctx)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         """Parses the options of the program."""

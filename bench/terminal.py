@@ -8,40 +8,20 @@ from typing import Annotated
 import typer
 
 from bench.streams import SafeConsole, console, errors
-from bench.tracking.options import TrackerName
 
 __all__ = [
-    "PLAN_FIELDS",
-    "DryRun",
-    "ExecutorOption",
     "Experiment",
-    "Jobs",
-    "JobsPerGpu",
-    "Measure",
     "Metrics",
-    "PlanAsJson",
-    "Rerun",
     "Runs",
     "SafeConsole",
-    "SaveEvery",
     "Seeds",
     "Settings",
-    "TrackerOption",
     "TrackingUri",
     "UserErrors",
-    "check_dry",
     "console",
     "counted",
     "errors",
 ]
-
-
-def check_dry(dry_run: bool, *, measure: bool, json: bool = False) -> None:
-    """Raise ValueError for what goes with `--dry-run` and stands alone."""
-    if measure and not dry_run:
-        raise ValueError("--measure goes with --dry-run: a run measures itself")
-    if json and not dry_run:
-        raise ValueError("--json goes with --dry-run: the scores of runs are in their record.json")
 
 
 def counted(n: int, noun: str) -> str:
@@ -57,52 +37,14 @@ Settings = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
-Jobs = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs side by side, each in its own process; 1 if not given.", show_default=False),
-]
-JobsPerGpu = Annotated[
-    int | None, typer.Option(min=1, help="Instead of --jobs: runs side by side on each GPU.", show_default=False)
-]
 Seeds = Annotated[
     list[str] | None, typer.Option("--seed", help="Seeds, as many as you like: --seed 0 1 2, or 0-2.", metavar="SEED")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metrics by name; default: the task's own.")]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the run folders.")]
-SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
-Rerun = Annotated[bool, typer.Option("--rerun", help="Train again what is finished already.")]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="Only print what would be done, what is done already, and the time. Writes nothing."
-    ),
-]
-PLAN_FIELDS = (
-    "the plan. `plan` has a row for each setting: label, model, task, scale, config_hash; its phases (name, steps, "
-    "seconds_per_step or null, measured_on); its runs (run_id, seed, folder, state: new, begun or completed, "
-    "steps_done by phase, completed). `scored`: what is scored without training (label, task). "
-    "`executor`: null, or what --executor would submit (engine, runs, jobs). Of all: jobs, runs, runs_left, "
-    "steps_left, seconds_left as far as it is known, unknown_time (label: phases)."
-)
-"""What `--dry-run --json` prints, for `--help`."""
-PlanAsJson = Annotated[
-    bool, typer.Option("--json", help=f"With --dry-run: print one JSON document and no text, {PLAN_FIELDS}")
-]
-Measure = Annotated[
-    bool,
-    typer.Option("--measure", help="With --dry-run: where no time is known, try a few steps of each phase here."),
-]
-TrackerOption = Annotated[TrackerName, typer.Option("--tracker", help="Where runs are shown, beside the files.")]
 TrackingUri = Annotated[
     str | None,
     typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking URI. Default: sqlite in the runs folder."),
-]
-ExecutorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--executor",
-        help="Submit the runs and end; `collect` follows them. A TOML file, or slurm, ray or local.",
-    ),
 ]
 Experiment = Annotated[
     str | None,

@@ -39,7 +39,9 @@ class Command:
 
 COMMANDS = {
     "help": Command(("--help",), 0.5, 0.5),
+    "help of a command": Command(("run", "--help"), 0.5, 0.5),
     "list": Command(("list",), 0.5, 0.5),
+    "list of verdicts": Command(("reproduce", "--list", "--runs", "{runs}"), 2.0, 2.0),
     "score 10,000 captions": Command(("score", "{captions}", "image_coco"), 2.5, 1.5),
     "run, without MLflow": Command((*_TRAIN, "--tracker", "none"), 4.0, 4.0),
     "run, with MLflow": Command((*_TRAIN, "--tracking-uri", "sqlite:///{runs}/mlflow.db"), 6.0, 6.0),

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.config import Scale, build, build_metrics, parse_settings, split_metrics
 from bench.places import check_target
-from bench.record import write_atomic
-from bench.registry import find, names
+from bench.run.scales import Scale
 from bench.run_settings import MOST_SENTENCES
 from bench.score.cli import progress
-from bench.score.records import LoadedTask
-from bench.task import Task
 from bench.terminal import Metrics, Settings, UserErrors, console, errors
+
+if TYPE_CHECKING:
+    from bench.task import Task
 
 __all__ = ["attack_command"]
 
@@ -57,6 +56,9 @@ def attack_command(
     from bench.attack import report
     from bench.attack.cards import keep
     from bench.attack.scoring import attack
+    from bench.record import write_atomic
+    from bench.registry import names
+    from bench.score.records import LoadedTask
 
     with UserErrors():
         if as_json and as_csv:
@@ -96,6 +98,9 @@ def _asked(
     name: str, scale: Scale, settings: Sequence[str], chosen: Sequence[str] | None
 ) -> tuple[str, Task, tuple[object, ...]]:
     """A task and its metrics, looked up and checked before anything is loaded."""
+    from bench.config import build, build_metrics, parse_settings, split_metrics
+    from bench.registry import find
+
     values, of_metrics = split_metrics(parse_settings(settings))
     task_class = find("tasks", name)
     task = build(task_class, task_class.scales.get(scale, {}) | values, name)

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from bench.check.new import Kind, write_new
-from bench.config import Scale, build, parse_settings
 from bench.places import command
-from bench.registry import find
+from bench.run.scales import Scale
 from bench.terminal import Settings, UserErrors, console, counted
 
 __all__ = ["check_command", "new_command"]
@@ -47,6 +46,9 @@ def check_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Try the contract on a model in seconds, and say in words what is wrong. Exit status 1: a check failed."""
+    from bench.config import build, parse_settings
+    from bench.registry import find
+
     with UserErrors():
         task_class = find("tasks", task)
         own = parse_settings(settings or ())

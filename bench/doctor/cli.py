@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from bench.registry import find
 from bench.terminal import Runs, TrackingUri, UserErrors, console
 from bench.tracking.options import default_uri
 
@@ -26,6 +25,8 @@ def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Device, memory, disk, data, MLflow, clock: what a run finds on this machine. Exit status 1: it would fail."""
+    from bench.registry import find
+
     with UserErrors():
         for task in tasks or ():
             find("tasks", task)

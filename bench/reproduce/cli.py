@@ -9,63 +9,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from bench.config import Resolved, RunConfig, Scale, parse_settings, read_seeds
-from bench.hand_in.bundle import pack
-from bench.hand_in.trained_by import check_name
-from bench.interrupts import INTERRUPTED
-from bench.launch.options import LaunchOptions, slots
-from bench.places import RESULTS, check_target, command
-from bench.record import write_atomic
-from bench.reproduce.durations import duration_text, read_duration
-from bench.reproduce.presets import Preset, ScoredRow, TrainedRow, preset_names, read_preset
-from bench.run_folder import RECORD
-from bench.streams import shown
-from bench.suite import RealText, Rewritten, SamplesFile
-from bench.terminal import (
-    PLAN_FIELDS,
-    DryRun,
-    ExecutorOption,
-    Experiment,
-    Jobs,
-    JobsPerGpu,
-    Measure,
-    Runs,
-    SaveEvery,
-    Settings,
-    TrackerOption,
-    TrackingUri,
-    UserErrors,
-    check_dry,
-    console,
-    errors,
-)
-from bench.text.escapes import json_text
-from bench.tracking.options import TrackerName, TrackingOptions, default_uri
-
-if TYPE_CHECKING:
-    from bench.launch.workers import Outcome  # torch: not where verdicts are only listed
+from bench.commands import names as words
+from bench.launch.asked import PLAN_FIELDS, Asked, with_options
+from bench.places import check_target
+from bench.run.scales import Scale
+from bench.terminal import UserErrors
 
 __all__ = ["reproduce_command"]
 
-_BUDGET_SPENT = 75
-"""EX_TEMPFAIL of sysexits.h: try again later."""
-_MISSING = 2
-"""A file of samples is not here; everything else is done."""
 _LEAVING = 0.02
 """Share of the budget for the last checkpoint, the comparison and the way out; at least 2 s, or what loading took."""
-
-
-def preset_names_from(incomplete: str) -> list[str]:
-    """Presets whose names begin so: for a shell that completes them."""
-    return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 _Seeds = Annotated[
@@ -86,11 +45,13 @@ _AsJson = Annotated[
 ]
 
 
+@with_options
 def reproduce_command(
     name: Annotated[
         str | None,
-        typer.Argument(help="A preset from --list, such as seqgan-oracle20.", autocompletion=preset_names_from),
+        typer.Argument(help="A preset from --list, such as seqgan-oracle20.", autocompletion=words.presets),
     ] = None,
+    *,
     as_list: Annotated[bool, typer.Option("--list", help="Only say how far it is, of this preset or of all.")] = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="With --list: as REPRODUCTION.md, from the project's own records only.")
@@ -99,53 +60,45 @@ def reproduce_command(
     scale: Annotated[Scale, typer.Option(help="small is a quick rehearsal and decides nothing.")] = "paper",
     seed: _Seeds = None,
     row: _Row = None,
-    settings: Settings = None,
     budget: Annotated[str | None, typer.Option(help="Stop cleanly within this time: 540s, 9m, 2h, 1d.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")] = "auto",
-    runs: Runs = Path("runs"),
-    jobs: Jobs = None,
-    jobs_per_gpu: JobsPerGpu = None,
-    save_every: SaveEvery = 60.0,
-    tracker: TrackerOption = TrackerName.mlflow,
-    tracking_uri: TrackingUri = None,
-    experiment: Experiment = None,
-    executor: ExecutorOption = None,
+    asked: Asked,
     as_json: _AsJson = False,
-    dry_run: DryRun = False,
-    measure: Measure = False,
     hand_in: _HandIn = None,
     trained_by: _TrainedBy = None,
 ) -> None:
     """Reproduce a published setting: the plan, the training, then expected, got and verdict. Stop and go on at will."""
+    from bench.config import read_seeds
+    from bench.reproduce import work
+    from bench.reproduce.presets import preset_names, read_preset
+
     with UserErrors():
-        check_dry(dry_run, measure=measure)
-        _check_hand_in(hand_in, trained_by, trains=not (dry_run or as_list or executor))
+        asked.check()
+        _check_hand_in(hand_in, trained_by, trains=not (asked.dry_run or as_list or asked.executor))
         deadline = _deadline(budget) if budget else math.inf
         if out is not None:
             check_target(out, "--out")
         if as_list:
-            _list([name] if name else preset_names(), runs, as_markdown=as_markdown, as_json=as_json, out=out)
+            work.list_all(
+                [name] if name else preset_names(), asked.runs, as_markdown=as_markdown, as_json=as_json, out=out
+            )
             return
         if name is None:
             raise ValueError(f"which preset? Known: {', '.join(preset_names())}. --list says how far each is")
         if as_markdown or out:
             raise ValueError("--markdown and --out go with --list")
         preset = read_preset(name).only(row or ())
-        preset = preset.at(scale, read_seeds(seed or ()), parse_settings(settings or ()), device=device)
+        preset = preset.at(scale, read_seeds(seed or ()), asked.values(), device=device)
         preset.check()
-        options = LaunchOptions(
-            runs=runs,
-            slots=slots([config for each in preset.trained for config in each.configs], jobs, jobs_per_gpu),
-            tracking=TrackingOptions(tracker, tracking_uri or default_uri(runs), experiment or None),
-            save_every=save_every,
-            deadline=deadline,
-        )
-        if dry_run:
-            _plan(preset, options, executor, measure=measure, as_json=as_json)
+        options = asked.options([config for each in preset.trained for config in each.configs], deadline=deadline)
+        if asked.dry_run:
+            work.plan(preset, options, asked.executor, measure=asked.measure, as_json=as_json)
             return
-        packing = None if hand_in is None else partial(_pack, preset, runs, hand_in, trained_by)
-        do = partial(_reproduce, packing=packing) if executor is None else partial(_submit, executor)
-        do(preset, options, as_json=as_json)
+        packing = None if hand_in is None else partial(work.pack_runs, preset, asked.runs, hand_in, trained_by)
+        if asked.executor is None:
+            work.reproduce(preset, options, as_json=as_json, packing=packing)
+        else:
+            work.submit(asked.executor, preset, options, as_json=as_json)
 
 
 def _check_hand_in(hand_in: Path | None, trained_by: str | None, *, trains: bool) -> None:
@@ -158,214 +111,16 @@ def _check_hand_in(hand_in: Path | None, trained_by: str | None, *, trains: bool
         raise ValueError("--hand-in packs what was trained: it goes without --list, --dry-run and --executor")
     check_target(hand_in, "--hand-in")
     if trained_by is not None:
+        from bench.hand_in.trained_by import check_name
+
         check_name(trained_by)
-
-
-def _pack(preset: Preset, runs: Path, out: Path, trained_by: str | None, show: Callable[[str], None]) -> bool:
-    """Pack the runs of a preset that have ended, and say how many have not. False: some of them could not be packed."""
-    resolved = [config.resolve() for row in preset.trained for config in row.configs]
-    records = [path for each in resolved if (path := each.folder(runs) / RECORD).is_file()]
-    try:
-        packed = pack(records, out, trained_by=trained_by)
-    except (ValueError, OSError) as error:
-        errors.print(f"{out} is not written: {error}", style="red")
-        return False
-    show(packed.told() + (f"; {rest} not finished" if (rest := len(resolved) - len(records)) else ""))
-    for line in packed.remarks():
-        errors.print(line, style="yellow")
-    return not packed.left_out
 
 
 def _deadline(budget: str) -> float:
     """Seconds since the epoch. Loading this program counts, and what comes after the training is left room for."""
+    from bench.reproduce.durations import read_duration
+    from bench.reproduce.work import started
+
     seconds = read_duration(budget, "--budget")
-    loading = time.time() - _started()  # on a busy machine leaving takes as long again
-    return _started() + seconds - max(2.0, loading, _LEAVING * seconds)
-
-
-def _started() -> float:
-    """When this process began, seconds since the epoch."""
-    import psutil  # type: ignore[import-untyped]
-
-    return float(psutil.Process().create_time())
-
-
-def _list(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bool, out: Path | None) -> None:
-    """What is known of presets, from the records below `runs` and those of the project."""
-    from bench.reproduce import report
-    from bench.reproduce.state import read_found, state_of
-
-    presets = [read_preset(name) for name in names]
-    found = read_found([RESULTS] if as_markdown else [RESULTS, runs])
-    states = [state_of(preset, found) for preset in presets]
-    if as_markdown:
-        text = report.markdown(states)
-    elif as_json:
-        text = json_text(report.as_json(states) + "\n")
-    elif len(states) == 1:
-        text = "\n".join([*names, *report.result_lines(states[0])]) + "\n"
-    else:
-        text = "\n".join(report.list_lines(states)) + "\n"
-    if out:
-        write_atomic(out, text.encode())
-    else:
-        console.print_document(text if as_json else shown(text))
-    for problem in found.unreadable:
-        errors.print(f"not read: {problem}", style="yellow")
-
-
-def _plan(preset: Preset, options: LaunchOptions, executor: str | None, *, measure: bool, as_json: bool) -> None:
-    """What `_reproduce` or `_submit` would do; nothing is scored, trained, submitted or written."""
-    from bench.reproduce import report
-    from bench.reproduce.plan import make_plan
-    from bench.reproduce.state import read_found
-
-    submitted = None
-    resolve: Callable[[RunConfig], Resolved] = RunConfig.resolve
-    if executor is not None:
-        from bench.executors.start import target
-
-        to = target(executor, options)
-        resolve = to.resolve
-        runs = [resolve(config) for row in preset.trained for config in row.configs]
-        submitted = to.planned(runs, options.runs)
-    found = read_found([RESULTS, options.runs])
-    plans = make_plan(preset, found, options.runs, measure=measure, resolve=resolve)
-    if as_json:
-        console.print_json_text(report.plan_json(plans, len(options.slots), preset.scored, submitted))
-        return
-    console.print(f"{preset.name}: {preset.description}")
-    for row in preset.scored:
-        console.print(f"{row.label}: scored on {row.task_name}, not trained")
-    for line in report.plan_lines(plans, len(options.slots)):
-        console.print(line)
-    if submitted is not None:
-        console.print(report.executor_line(submitted))
-    console.print(report.dry_line(plans, measured=measure))
-
-
-def _reproduce(
-    preset: Preset,
-    options: LaunchOptions,
-    *,
-    as_json: bool,
-    packing: Callable[[Callable[[str], None]], bool] | None = None,
-) -> None:
-    """Plan, score what is only scored, train, compare, pack; end with the exit code that the module lists."""
-    from bench.launch.start import BudgetSpent, summary, until
-    from bench.reproduce import report
-    from bench.reproduce.plan import make_plan
-    from bench.reproduce.state import read_found, state_of
-
-    runs, screen = options.runs, errors if as_json else console
-    mark = next((f"[{row.scale} scale, a rehearsal] " for row in preset.trained if row.reduced), "")
-
-    def show(*lines: str) -> None:
-        for line in lines:
-            screen.print(f"{mark}{line}")
-
-    show(f"{preset.name}: {preset.description}")
-    try:
-        with until(options.deadline):
-            plans = make_plan(preset, read_found([RESULTS, runs]), runs)
-            show(*report.plan_lines(plans, len(options.slots)))
-            if not math.isinf(options.deadline):
-                show(report.budget_line(plans, len(options.slots), options.deadline - time.time()))
-            missing = _score_all(preset.scored, options, show)
-    except BudgetSpent:
-        show(f"The budget is used up before the first step; {_up_to_here()}. What is scored is kept.")
-        raise typer.Exit(_BUDGET_SPENT) from None
-    outcomes = _train(preset.trained, options, screen)
-    found = read_found([runs])  # what was measured here, and not what the project says
-    state = state_of(preset, found)
-    show(*report.result_lines(state), *(f"not read: {problem}" for problem in found.unreadable))
-    if as_json:
-        console.print_json_text(report.as_json([state], plan=plans))
-    statuses = {outcome.status for outcome in outcomes}
-    if outcomes:
-        show(summary(outcomes, runs))
-    handed_in = packing is None or packing(show)
-    if "stopped" in statuses:
-        spent = any(outcome.at_deadline for outcome in outcomes)
-        if spent and not any(outcome.trained for outcome in outcomes):
-            show(f"The budget is used up before the first step; {_up_to_here()}.")
-        else:
-            show(f"{'The budget is used up' if spent else 'Stopped'}, the state is saved; the same command goes on.")
-        raise typer.Exit(_BUDGET_SPENT if spent else INTERRUPTED)
-    if statuses - {"completed"} or not handed_in:
-        raise typer.Exit(1)
-    if missing:
-        raise typer.Exit(_MISSING)
-
-
-def _submit(executor: str, preset: Preset, options: LaunchOptions, *, as_json: bool) -> None:
-    """Give the runs to an executor, and score here what is only scored; `--list` has the verdicts, once all is done."""
-    from bench.executors.start import submit_runs
-
-    if as_json:
-        raise ValueError("--json goes without --executor: `reproduce NAME --list --json` has the verdicts")
-    resolved = [config.resolve() for row in preset.trained for config in row.configs]
-    if resolved:
-        submit_runs(resolved, options, executor, console=console)
-    missing = _score_all(preset.scored, options, console.print)
-    console.print(f"Verdicts: {command('bench', 'reproduce', preset.name, '--list', '--runs', options.runs)}")
-    if missing:
-        raise typer.Exit(_MISSING)
-
-
-def _score_all(rows: Sequence[ScoredRow], options: LaunchOptions, show: Callable[[str], None]) -> int:
-    """Score what is only scored; how many rows lack their file."""
-    missing = 0
-    for row in rows:
-        try:
-            _score(row, options.runs, show)
-        except OSError as error:  # a file that is not here costs its own row alone
-            show(f"{row.label}: not scored: {error}")
-            missing += 1
-    return missing
-
-
-def _up_to_here() -> str:
-    return f"it took {duration_text(time.time() - _started())} up to here: give it more than that"
-
-
-def _score(row: ScoredRow, runs: Path, show: Callable[[str], None]) -> None:
-    """Score a published file, or the task's real text, and keep the record; what is there is not scored again."""
-    from bench.rewriting.data import RewritingText
-    from bench.rewriting.files import read_rewritten
-    from bench.score.compare import Source, score_files
-    from bench.score.records import LoadedTask, record_real_text
-    from bench.text.sample_files import read_samples
-
-    def load() -> LoadedTask:
-        return LoadedTask(name=row.task_name, task=row.task, data=row.task.load(), metrics=row.metrics)
-
-    match row.text:
-        case RealText(n_samples=n):
-            show(f"{row.label}: scoring real text on {row.task_name}")
-            record_real_text(load(), n, runs)
-        case SamplesFile(name=name, format=format) as file:
-            path = file.fetch()
-            show(f"{row.label}: scoring {path.name} on {row.task_name}")
-            loaded = load()
-            vocabulary, eos_id = loaded.data.vocabulary, loaded.data.spec.eos_id
-            samples = read_samples(path, row.task, vocabulary, eos_id=eos_id, format=format)
-            score_files([Source(name=name, path=path, samples=samples)], loaded, runs, with_real_text=False)
-        case Rewritten(name=name, files=files):
-            paths = [file.fetch() for file in files]
-            show(f"{row.label}: scoring {', '.join(path.name for path in paths)} on {row.task_name}")
-            loaded = load()
-            if not isinstance(loaded.data, RewritingText):
-                raise ValueError(f"{row.label}: {row.task_name} is no task of rewriting")
-            samples = read_rewritten(paths, row.task, loaded.data)
-            score_files([Source(name=name, path=paths[0], samples=samples)], loaded, runs, with_real_text=False)
-
-
-def _train(rows: Sequence[TrainedRow], options: LaunchOptions, screen: Console) -> list[Outcome]:
-    """The runs of all rows; what is finished is not run again, and what was begun goes on."""
-    resolved = [config.resolve() for row in rows for config in row.configs]
-    if not resolved:
-        return []
-    from bench.launch.start import start
-
-    return start(resolved, options, console=screen)
+    loading = time.time() - started()  # on a busy machine leaving takes as long again
+    return started() + seconds - max(2.0, loading, _LEAVING * seconds)

@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.config import Resolved, RunConfig
-from bench.launch.measure import seconds_per_step
 from bench.record import PhaseCost, RunRecord, read_record, with_settings
 from bench.reproduce.presets import Preset
 from bench.reproduce.state import Found
-from bench.run.checkpoint import CheckpointError, read_state
 from bench.run.contract import steps_of
 from bench.run_folder import CHECKPOINT, RECORD
 from bench.task import TextData
@@ -150,6 +148,8 @@ def _row_plan(
             RunPlan(run_id=each.run_id, seed=each.run.seed, folder=str(folder), steps_done=done, completed=completed)
         )
     if measure and set(steps) - set(rates) and not all(run.completed for run in plans):
+        from bench.launch.measure import seconds_per_step  # torch
+
         tried = seconds_per_step(first, data)
         rates |= {phase: (s, f"{device}, a few steps tried now") for phase, s in tried.items() if phase not in rates}
     unknown: tuple[float | None, str] = (None, "")
@@ -172,8 +172,12 @@ def _row_plan(
 
 def _progress(checkpoint: Path) -> list[PhaseCost]:
     """What a checkpoint says; a damaged one is told of by the run that goes on from it."""
+    if not checkpoint.is_file():
+        return []
+    from bench.run.checkpoint import CheckpointError, read_state  # torch
+
     try:
-        return read_state(checkpoint).phases if checkpoint.is_file() else []
+        return read_state(checkpoint).phases
     except CheckpointError:
         return []
 

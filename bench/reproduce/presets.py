@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from bench.config import Resolved, RunConfig, Scale, assign, build, build_metrics, make_runs, plain
-from bench.places import PAPER
+from bench.config import Resolved, RunConfig, assign, build, build_metrics, make_runs, plain
+from bench.places import PAPER, suite_names
 from bench.published import Published
 from bench.record import RunRecord
 from bench.registry import find, suggest
 from bench.reproduce.verdict import Reported
+from bench.run.scales import Scale
 from bench.suite import RealText, Rewritten, RowNotes, RunsRow, SamplesFile, SuiteConfig, read_rows
 
 __all__ = ["Number", "Preset", "PresetRow", "ScoredRow", "TrainedRow", "preset_names", "read_preset"]
@@ -248,7 +249,7 @@ class Preset:
 
 def preset_names() -> list[str]:
     """Every preset, sorted."""
-    return sorted(path.stem for path in PAPER.glob("*.toml"))
+    return suite_names(PAPER)
 
 
 def read_preset(name: str) -> Preset:

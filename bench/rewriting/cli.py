@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from bench.places import PAPER, check_file, check_folder, check_target, command
-from bench.record import write_atomic
-from bench.registry import suggest
 from bench.streams import shown
 from bench.terminal import UserErrors, console
 
@@ -79,6 +76,9 @@ def rewrite_command(
 
 def _asked(data: TextData, task: Task, label: str, n: int) -> list[str]:
     """The first n inputs of a task of rewriting that are wanted in a class; ValueError where there are none."""
+    import numpy as np
+
+    from bench.registry import suggest
     from bench.rewriting.data import RewritingText
 
     if not isinstance(data, RewritingText) or label not in data.spec.classes:
@@ -93,6 +93,8 @@ def human_ratings_command(
     resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap, for the intervals.")] = RESAMPLES,
 ) -> None:
     """Which metric of rewritten sentences agrees with people: rank correlations on Yelp, with intervals."""
+    from bench.record import write_atomic
+
     with UserErrors():
         if out is not None:
             check_target(out, "--out")

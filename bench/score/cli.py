@@ -6,26 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Column as TableColumn
 
-from bench.config import build_metrics, parse_settings, split_metrics
-from bench.labels.data import without_labels
 from bench.places import check_file, check_folder, command
-from bench.registry import names
-from bench.rewriting.data import RewritingTask, RewritingText
-from bench.rewriting.files import read_rewritten
-from bench.score.records import LoadedTask
-from bench.score.references import load_data, scored_against
-from bench.task import Task, TextData
 from bench.terminal import Metrics, Settings, UserErrors, console, counted, errors
 from bench.text.content import Format
 from bench.text.escapes import shown_name
-from bench.text.sample_files import Samples, read_samples
 from bench.text.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from bench.rewriting.data import RewritingTask
+    from bench.score.compare import Source
+    from bench.task import Task, TextData
+    from bench.text.sample_files import Samples
 
 __all__ = ["explain_command", "progress", "score_command"]
 
@@ -72,8 +67,11 @@ def score_command(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row for each file and score.")] = False,
 ) -> None:
     """Score anybody's samples and compare them: score a.txt b.txt image_coco. No model and no torch needed."""
+    from bench.config import build_metrics, parse_settings, split_metrics
+    from bench.rewriting.data import RewritingTask
     from bench.score import report as score_report
     from bench.score.compare import Source, different_counts, score_files
+    from bench.score.records import LoadedTask
 
     with UserErrors():
         if as_json and as_csv:
@@ -123,6 +121,8 @@ def explain_command(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
     """One file scored the ways that papers and repositories score it, side by side: why their numbers disagree."""
+    from bench.config import parse_settings
+    from bench.labels.data import without_labels
     from bench.score import report as score_report
     from bench.score.explain import explain, texts
 
@@ -165,6 +165,8 @@ class _Reading:
 
     def load(self, task: Task) -> TextData:
         """The task's data, or the file of references."""
+        from bench.score.references import load_data
+
         data = load_data(task, field=self.field, column=self.column)
         for name in ("references", "training"):
             if read_as := data.facts.get(f"{name}_read_as"):
@@ -173,6 +175,8 @@ class _Reading:
 
     def read(self, path: Path, task: Task, data: TextData, progress: Callable[[float], None]) -> Samples:
         """A file of samples."""
+        from bench.text.sample_files import read_samples
+
         samples = read_samples(
             path,
             task,
@@ -189,6 +193,9 @@ class _Reading:
 
     def rewritten(self, paths: Sequence[Path], task: RewritingTask, data: TextData) -> Samples:
         """The answers of one system, from one file or several."""
+        from bench.rewriting.data import RewritingText
+        from bench.rewriting.files import read_rewritten
+
         assert isinstance(data, RewritingText)
         if self.format not in ("auto", "text") or self.field or self.column:
             raise ValueError(
@@ -210,6 +217,9 @@ def _resolve(
     values: Mapping[str, Any],
 ) -> tuple[list[Path], str, Task]:
     """The samples files, and what they are scored against, all looked up before anything is loaded."""
+    from bench.registry import names
+    from bench.score.references import scored_against
+
     paths = [Path(file) for file in files]
     task_name = None
     if references is None and not (training or tokenizer):
@@ -253,6 +263,9 @@ def progress() -> Iterator[tuple[ShareOf, Track]]:
 
     Yields what makes a bar of a name, which is told the share that is done, and what hands metrics on with a bar.
     """
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column as TableColumn
+
     name = TextColumn("{task.description}", markup=False, table_column=TableColumn(overflow="fold"))
     columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:

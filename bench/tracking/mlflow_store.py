@@ -11,19 +11,20 @@ import hashlib
 import importlib.util
 import logging
 import os
+import sqlite3
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-from bench.record import RunStart
-from bench.tracking import labels
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from bench.record import RunStart
 
 __all__ = ["alive", "all_runs", "check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "load", "lock"]
 
@@ -85,12 +86,64 @@ def load() -> None:
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client, which migrates an empty database: hold the lock."""
+    """A client, which migrates an empty database: hold the lock.
+
+    What comes out for an empty sqlite file is kept in the cache, and copied into the next one: the migrations take
+    longer than a small run.
+    """
     from mlflow import MlflowClient
 
-    if path := _sqlite_path(uri):
-        _open(path)
-    return MlflowClient(uri)
+    path = _sqlite_path(uri)
+    if path is None:
+        return MlflowClient(uri)
+    _open(path)
+    if path.stat().st_size or not uri.startswith("sqlite:"):  # sqlite+…: a driver that may write files of its own kind
+        return MlflowClient(uri)
+    ready = _ready_tables()
+    if _copy_tables(ready, path):
+        return MlflowClient(uri)
+    client = MlflowClient(uri)
+    _keep_tables(path, ready)
+    return client
+
+
+def _ready_tables() -> Path:
+    """Where the tables of this version of MLflow are kept, without a row but those that its migrations write."""
+    from bench.data import cache_folder
+    from bench.environment import package_version
+
+    return cache_folder() / "derived" / f"mlflow-{package_version('mlflow')}.db"
+
+
+def _copy_tables(ready: Path, into: Path) -> bool:
+    """Fill an empty file. False, and it is empty still, where nothing is kept or that is damaged."""
+    if not ready.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(ready)) as kept, closing(sqlite3.connect(into)) as new:
+            whole = kept.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            if not whole or kept.execute("SELECT version_num FROM alembic_version").fetchone() is None:
+                return False
+            kept.backup(new)
+    except sqlite3.Error:
+        into.write_bytes(b"")
+        return False
+    return True
+
+
+def _keep_tables(path: Path, ready: Path) -> None:
+    """Keep those of a database that was empty, all or nothing; a cache that cannot be written costs only time."""
+    try:
+        ready.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=ready.parent) as folder:
+            part = Path(folder) / ready.name
+            with closing(sqlite3.connect(path)) as made, closing(sqlite3.connect(part)) as kept:
+                made.backup(kept)
+                kept.execute("DELETE FROM experiments")  # MLflow makes `Default` where there is none
+                kept.commit()
+            part.replace(ready)
+    except (OSError, sqlite3.Error) as error:
+        _logger.debug("MLflow's tables are not kept: %s", error)
 
 
 def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
@@ -99,6 +152,8 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
     Where there is no server that says where files go, they go beside the database, or to `mlartifacts` here.
     """
     from mlflow.exceptions import MlflowException
+
+    from bench.tracking import labels
 
     if found := client.get_experiment_by_name(name):
         if found.lifecycle_stage == "deleted":
@@ -119,6 +174,8 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
 
 def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, start_ms: int) -> str:
     """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
+    from bench.tracking import labels
+
     wanted = f"tags.level = 'configuration' and tags.config_hash = '{start.config_hash}'"
     found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if found:

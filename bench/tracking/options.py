@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bench.places import command
-from bench.record import RunRecord
-from bench.tracking import mlflow_store, views
-from bench.tracking.mlflow import MlflowTracker, prepare
+from bench.tracking import mlflow_store
 from bench.tracking.mlflow_store import default_uri
-from bench.tracking.sync import experiments_of
+
+if TYPE_CHECKING:
+    from bench.record import RunRecord
 
 __all__ = ["Tracker", "TrackerName", "TrackingOptions", "default_uri"]
 
@@ -61,13 +61,21 @@ class TrackingOptions:
 
     def prepared(self, runs: Path = Path("runs")) -> TrackingOptions:
         """Meet the tracker once, in one process. If it fails: a warning, and files only."""
-        if self.tracker is TrackerName.none or prepare(self.uri, self.experiment, runs):
+        if self.tracker is TrackerName.none:
+            return self
+        from bench.tracking.mlflow import prepare
+
+        if prepare(self.uri, self.experiment, runs):
             return self
         return replace(self, tracker=TrackerName.none)
 
     def trackers(self) -> Sequence[Tracker]:
         """New ones, for one run."""
-        return [MlflowTracker(self.uri, self.experiment)] if self.tracker is TrackerName.mlflow else []
+        if self.tracker is TrackerName.none:
+            return []
+        from bench.tracking.mlflow import MlflowTracker
+
+        return [MlflowTracker(self.uri, self.experiment)]
 
     def hint(self, folders: Sequence[Path] = ()) -> str:
         """Where these runs went: the command that opens MLflow's pages, and the address of the prepared view there.
@@ -76,6 +84,9 @@ class TrackingOptions:
         """
         if self.tracker is TrackerName.none:
             return ""
+        from bench.tracking import views
+        from bench.tracking.sync import experiments_of
+
         found = experiments_of(folders, self.uri, self.experiment) if folders else {}
         named = ", ".join(found) or self.experiment
         where = "MLflow" + (f": experiment{'s' if len(found) > 1 else ''} {named}" if named else "")

@@ -37,6 +37,45 @@ def test_h_is_help_for_every_command(program: str, name: str) -> None:
     assert "-h" in said(program, name, "-h")
 
 
+HEAVY = {"numpy", "scipy", "pandas", "matplotlib", "torch", "mlflow", "bench.config", "bench.record", "bench.task"}
+
+
+def test_help_reads_no_command_and_that_of_a_command_nothing_heavy() -> None:
+    code = f"""
+import sys
+import typer
+from typer.testing import CliRunner
+from bench.cli import app
+from leaderboards.__main__ import app as tables
+
+def told(program, *words):
+    assert not CliRunner().invoke(program, [*words, "--help"]).exit_code
+    return sorted({HEAVY!r} & sys.modules.keys())
+
+for program, part in ((app, "bench.launch"), (tables, "leaderboards.repository")):
+    assert not told(program)
+    assert not [name for name in sys.modules if name.startswith(part)]
+    for name in typer.main.get_command(program).commands:
+        assert not (found := told(program, name)), (name, found)
+    assert part in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_line_of_a_command_is_the_first_of_its_own_help(program: str) -> None:
+    width = {"COLUMNS": "1000", "NO_COLOR": "1", "TERM": "dumb"}
+    lines = CliRunner(env=width).invoke(PROGRAMS[program], ["--help"]).output.splitlines()
+    for name in (name for of, name in COMMANDS if of == program):
+        own = CliRunner(env=width).invoke(PROGRAMS[program], [name, "--help"]).output.splitlines()
+        first = own[next(i for i, line in enumerate(own) if "Usage:" in line) + 2].strip()
+        assert len(first) > 10
+        assert [line.strip("│ ").removeprefix(name).strip() for line in lines if line.startswith(f"│ {name} ")] == [
+            first
+        ]
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_tells_its_version_and_all_its_commands(program: str) -> None:
     assert said(program, "-h") == said(program, "--help")

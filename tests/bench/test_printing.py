@@ -233,7 +233,7 @@ def test_a_bar_shows_the_name_as_it_is(tmp_path: Path) -> None:
 def test_sentences_are_data_in_a_pipe_and_steer_no_terminal(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = ["a\x1b[31m b", "می‌خواهم", "x\u202ey"]
     model = type("Model", (), {"sample": lambda *_, **__: sentences})()
-    monkeypatch.setattr("bench.cli.load", lambda *_, **__: model)
+    monkeypatch.setattr("bench.api.load", lambda *_, **__: model)
     monkeypatch.setattr(Console, "is_terminal", property(lambda _: terminal))
     output = CliRunner().invoke(app, ["sample", "folder"]).stdout
     expected = ["a\\x1b[31m b", "می‌خواهم", "x\\u202ey"] if terminal else sentences

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,41 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(tmp_path: Path, migrated: Path) -> cases.Store:
     return cases.new_store(tmp_path / "runs", migrated)
+
+
+def contact(folder: Path) -> list[object]:
+    """The first one with a database in a new folder: its tables, the version of them, and all experiments."""
+    folder.mkdir()
+    with mlflow_store.lock(default_uri(folder)):
+        client = mlflow_store.connect(default_uri(folder))
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        return [
+            sorted(database.execute("SELECT type, name, sql FROM sqlite_master").fetchall(), key=str),
+            database.execute("SELECT version_num FROM alembic_version").fetchall(),
+            [(each.experiment_id, each.name, each.lifecycle_stage) for each in client.search_experiments()],
+        ]
+
+
+def test_an_empty_database_is_migrated_once_and_copied_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.db import utils
+
+    migrations: list[object] = []
+    migrate = utils._upgrade_db
+    monkeypatch.setattr(utils, "_upgrade_db", lambda engine: migrations.append(engine) or migrate(engine))
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+    first = contact(tmp_path / "first")
+    assert len(migrations) == 1
+    assert contact(tmp_path / "second") == first
+    assert len(migrations) == 1
+    (kept,) = (tmp_path / "cache" / "derived").iterdir()
+    for damage in (b"", b"no database", kept.read_bytes()[:30_000]):
+        into = tmp_path / "into"
+        into.write_bytes(b"")
+        kept.write_bytes(damage)
+        assert not mlflow_store._copy_tables(kept, into), damage[:20]
+        assert into.read_bytes() == b""
 
 
 def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:

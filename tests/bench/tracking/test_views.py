@@ -248,7 +248,7 @@ def test_the_line_at_the_end_is_the_address_of_the_view(store: cases.Store) -> N
 
 
 def test_the_address_at_a_server_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.tracking.options.experiments_of", lambda *_: {"textgan-bench/grammar@1": "7"})
+    monkeypatch.setattr("bench.tracking.sync.experiments_of", lambda *_: {"textgan-bench/grammar@1": "7"})
     hint = TrackingOptions(TrackerName.mlflow, "https://server/ml").hint([Path("runs/x")])
     address = "https://server/ml/#/experiments/7/runs?viewStateShareKey=textgan-bench-models&compareRunsMode=CHART"
     assert hint == f"MLflow: experiment textgan-bench/grammar@1 at https://server/ml\n  open {address}"
