@@ -18,9 +18,8 @@ pytestmark = pytest.mark.skipif(not FILES.is_dir(), reason="needs the published 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def data_folder(tmp_path_factory):
+def data_folder():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TEXTGAN_BENCH_DATA", str(STUDY))
         yield
 
