@@ -17,29 +17,13 @@ from helpers.paths import TOY
 from bench.config import RunConfig
 from bench.run.runner import run, run_start
 from bench.run_settings import RunSettings
-from bench.tracking import labels, mlflow_store
+from bench.tracking import labels
 from bench.tracking.diary import TrainingValues
 from bench.tracking.mlflow import MlflowRun, prepare, sync
-from bench.tracking.mlflow_store import default_uri
 
 pytest.importorskip("mlflow")
 
 SEED_0, SEED_1 = (labels.child_name(cases.info(seed)) for seed in range(2))
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database without experiments: a migration takes seconds, a copy nothing."""
-    folder = tmp_path_factory.mktemp("migrated")
-    mlflow_store.load()
-    with mlflow_store.lock(default_uri(folder)):
-        mlflow_store.connect(default_uri(folder))
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def store(tmp_path: Path, migrated: Path) -> cases.Store:
-    return cases.new_store(tmp_path / "runs", migrated)
 
 
 def test_what_a_person_sees_of_a_run(store: cases.Store) -> None:
