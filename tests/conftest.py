@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,26 @@ from helpers.paths import ROOT, STUDY
 from hypothesis import settings
 
 PACKAGES = ("baselines", "bench", "leaderboards", "metrics")
+DEAREST = ("baselines/test_contract.py", "leaderboards/test_results.py", "project/", "bench/launch/")
+DEAREST += ("bench/test_cli.py", "bench/check/", "bench/executors/", "bench/tracking/", "bench/test_commands.py")
+DEAREST += ("leaderboards/test_verify",)
+"""How the names below `tests/` of files that take long begin. A process does a file whole, and all others wait for what
+ends last: these files are begun before all others, in this order."""
 
 # The same examples at every run and no time limit per example: a test fails because of the code, not of the day.
 settings.register_profile("fixed", deadline=None, derandomize=True, print_blob=True)
 
 
-def pytest_configure() -> None:
-    """Settings that must stand before torch is loaded; subprocesses of tests inherit them."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Settings that must stand before torch is loaded; subprocesses of tests inherit them.
+
+    What is computed from data is kept in one folder for all processes of a session, which begins empty: a text is
+    tokenised once, and nothing is read that other code has left. A test of what is computed names a folder of its own.
+    """
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="textgan-bench-tests-")
+        os.environ["TEXTGAN_BENCH_CACHE"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     settings.load_profile("fixed")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
@@ -40,8 +55,13 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The project's own first: few tests, each of them long, after which another process would wait at the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/project/"))
+    """The dearest files first."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.nodeid.removeprefix("tests/")
+        return next((i for i, begin in enumerate(DEAREST) if name.startswith(begin)), len(DEAREST))
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(trylast=True)

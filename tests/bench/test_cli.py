@@ -1,4 +1,4 @@
-"""The commands as a user gives them: in processes of their own, killed, stopped, and misused."""
+"""The commands as a user gives them: in processes of their own where they begin work, killed, stopped, and misused."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ def command(*arguments: object) -> tuple[int, str]:
     return process.returncode, out + err
 
 
+def here(*arguments: object) -> tuple[int, str]:
+    """The same in this process, of what is told before anything is begun."""
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, spread(list(map(str, arguments))))
+    return result.exit_code, result.output
+
+
 def toy_run(runs: Path, *more: object) -> tuple[object, ...]:
     return ("run", TOY, "oracle_lstm", "--scale", "smoke", "--runs", runs, "--tracker", "none", *more)
 
@@ -66,7 +72,7 @@ def test_several_values_follow_one_option() -> None:
 )
 def test_a_wrong_word_is_one_line_and_exit_2(arguments: list[str], expected: str, tmp_path: Path) -> None:
     folder = ["--runs", str(tmp_path)] if arguments[0] in ("run", "suite") else []
-    code, output = command(*arguments, *folder)
+    code, output = here(*arguments, *folder)
     assert code == 2
     assert expected in output
     assert "Traceback" not in output
@@ -74,7 +80,7 @@ def test_a_wrong_word_is_one_line_and_exit_2(arguments: list[str], expected: str
 
 
 def test_run_then_sample_then_list(tmp_path: Path) -> None:
-    code, output = command(*toy_run(tmp_path, "--seed", 0, 1, "--jobs", 2, "--set", "n_samples=100"))
+    code, output = command(*toy_run(tmp_path, "--seed", 0, 1, "--set", "n_samples=100"))
     assert code == 0, output
     assert output.count("completed  ") == 2
     assert f"python -m leaderboards build {tmp_path}" in output
@@ -216,7 +222,7 @@ def test_an_orphaned_worker_saves_and_stops(tmp_path: Path) -> None:
 
 def test_a_read_only_folder_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    code, output = command(*toy_run(tmp_path / "file"))
+    code, output = here(*toy_run(tmp_path / "file"))
     assert code == 2
     assert "--runs takes a folder" in output
     assert "Traceback" not in output
@@ -252,7 +258,7 @@ def test_score_reads_anybodys_file(tmp_path: Path) -> None:
 )
 def test_score_says_what_is_wrong_with_a_file(name: str, content: bytes, expected: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    code, output = command("score", tmp_path / name, "grammar")
+    code, output = here("score", tmp_path / name, "grammar")
     assert code == 2
     assert expected in output
 
@@ -274,7 +280,7 @@ def test_score_and_help_load_no_torch(tmp_path: Path) -> None:
 
 
 def test_show_tells_every_setting() -> None:
-    code, output = command("show", "seqgan")
+    code, output = here("show", "seqgan")
     assert code == 0
     assert "rollouts = 16" in output
     assert "Paper" in output

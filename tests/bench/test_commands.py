@@ -7,12 +7,8 @@ import gzip
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -47,6 +43,18 @@ def commands(text: str) -> list[str]:
     return quoted + re.findall(r": ((?:\S*python -m|mlflow|textgan-bench) [^`\n]*)$", text, re.MULTILINE)
 
 
+def words_of(line: str, cwd: Path) -> list[str]:
+    """What a shell makes of a command."""
+    return execute(f"printf '%s\\0' {line}", cwd).split("\0")[:-1]
+
+
+def execute_ours(line: str, cwd: Path) -> str:
+    """One of our commands, in the words that a shell makes of it, without loading all libraries anew."""
+    python, m, program, *words = words_of(line, cwd)
+    assert (Path(python).name, m) == ("python", "-m")
+    return output(program, *words, cwd=cwd)
+
+
 def execute(line: str, cwd: Path) -> str:
     done = subprocess.run(["bash", "-c", line], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
@@ -54,29 +62,19 @@ def execute(line: str, cwd: Path) -> str:
 
 
 def check_pages(line: str, cwd: Path) -> None:
-    """The server of MLflow's pages comes up at a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (cwd / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            ["bash", "-c", f"exec {line} --host 127.0.0.1 --port {port} --workers 1"],
-            cwd=cwd, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 240
-        while time.monotonic() < deadline:
-            assert server.poll() is None, (cwd / "server.log").read_text()
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as answer:
-                    assert answer.status == 200
-                return
-            except OSError:
-                time.sleep(0.5)
-        raise AssertionError((cwd / "server.log").read_text())
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    """MLflow takes the options, and finds the runs at the address; that its pages open is `test_mlflow_pages.py`'s."""
+    import click
+    from mlflow import MlflowClient
+    from mlflow.cli import cli
+
+    *_, m, module, name, option, uri = words_of(line, cwd)
+    assert (m, module, option) == ("-m", "mlflow", "--backend-store-uri")
+    pages = cli.get_command(click.Context(cli), name)
+    assert pages is not None
+    pages.make_context(name, [option, uri])
+    client = MlflowClient(uri)
+    (ours,) = [experiment for experiment in client.search_experiments() if experiment.name != "Default"]
+    assert client.search_runs([ours.experiment_id])
 
 
 def test_what_a_run_prints_at_its_end(tmp_path: Path) -> None:
@@ -91,14 +89,14 @@ def test_what_a_run_prints_at_its_end(tmp_path: Path) -> None:
 
     (path,) = place.glob("grammar-ngram*/record.json")
     again = reproduce([read_record(path)], path)
-    execute(f"{again} --tracker none --runs again", tmp_path)
+    execute_ours(f"{again} --tracker none --runs again", tmp_path)
     (made,) = (tmp_path / "again").glob("grammar-ngram*/record.json")
     assert read_record(made).run_id == read_record(path).run_id
 
     samples = next(path.parent.glob("samples*.txt"))
     output("bench", "score", samples, "grammar", "--name", "-é[x] '\"", "--runs", NAME, cwd=tmp_path)
     (path,) = place.glob("grammar-samples*/record.json")
-    execute(reproduce([read_record(path)], path.relative_to(tmp_path)), tmp_path)
+    execute_ours(reproduce([read_record(path)], path.relative_to(tmp_path)), tmp_path)
     (made,) = (tmp_path / "runs").glob("grammar-samples*/record.json")
     assert read_record(made).run_id == read_record(path).run_id
 
@@ -112,7 +110,7 @@ def test_what_is_said_where_mlflow_failed(tmp_path: Path) -> None:
     assert "mlflow ui" not in told
     (later,) = [line for line in commands(told) if " sync " in line]
     damaged.unlink()
-    assert "1 run in" in execute(later, tmp_path)
+    assert "1 run in" in execute_ours(later, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ def test_a_preset_without_runs_names_the_command_that_scores_it() -> None:
     with pytest.raises(ValueError, match="has no") as caught:
         read_suite(preset)
     (line,) = commands(str(caught.value))
-    assert "texygen-image_coco" in execute(f"{line} --list", ROOT)
+    assert "texygen-image_coco" in execute_ours(f"{line} --list", ROOT)
 
 
 @pytest.mark.skipif(not STUDY.is_dir(), reason="no published data")
@@ -159,7 +157,7 @@ def test_the_task_that_was_forgotten(tmp_path: Path) -> None:
     told = output("bench", "score", file.name, cwd=tmp_path, code=2)
     assert "the task comes last" in told
     (line,) = commands(told)
-    assert json.loads(execute(f"{line} --metric unique --json", tmp_path))["files"][0]["name"] == file.name
+    assert json.loads(execute_ours(f"{line} --metric unique --json", tmp_path))["files"][0]["name"] == file.name
     told = output("bench", "score", "image_coco", file.name, cwd=tmp_path, code=2)
     assert commands(told) == [line]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
-from helpers.paths import ROOT, TOY
+from helpers import programs
+from helpers.paths import TOY
 
 from bench.record import read_record
 
@@ -25,9 +25,10 @@ def installed(site: Path, name: str, entry_points: str) -> None:
 
 
 def bench(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    process = programs.start("bench", *arguments, env=environment)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.wait(), out, err)
 
 
 def test_a_model_of_an_installed_package_is_run_by_its_name(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from leaderboards.schema import Board
 from metrics.common.encoder import EmbeddingMetric
 from metrics.common.tokens import Tokens
 
-N, SEEDS = 500, (0, 1, 2)
+N, SEEDS = 300, (0, 1, 2)
 METRICS = [m for m in (find("metrics", name)() for name in names("metrics")) if not isinstance(m, EmbeddingMetric)]
 """All that need no sentence encoder. nll_gen is absent: texts have no likelihood."""
 BEHIND = {

@@ -82,7 +82,7 @@ def test_every_row_is_as_it_was_verified_and_some_are_computed_again(
     if now is None:
         reports = verify([RESULTS], jobs=2, everything=True)
     elif len(other) <= MOST:
-        reports = verify([RESULTS], jobs=2, again=part(sorted(why, key=_mixed), now))
+        reports = verify([RESULTS], again=part(sorted(why, key=_mixed), now))  # other tests have the other core
     else:  # other libraries than the ones of `constraints.txt`: scores must be equal, but not all are computed here
         reports = verify([*part(here, now), *(file for file in other if file not in here)], jobs=2)
     assert reports

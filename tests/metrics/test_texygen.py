@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nltk.tokenize import NLTKWordTokenizer
 
@@ -13,8 +14,10 @@ from metrics.bleu_train import BleuTrain
 from metrics.common.base import MetricInputs
 from metrics.common.tokens import Tokens
 from metrics.distinct import Distinct
+from metrics.lm_score import LmScore
 from metrics.ms_jaccard import MsJaccard
 from metrics.novelty import Novelty
+from metrics.reverse_lm_score import ReverseLmScore
 from metrics.self_bleu import SelfBleu
 from metrics.unique import Unique
 
@@ -85,6 +88,16 @@ def test_published_bleu_against_the_training_text(coco):
         assert found == pytest.approx(published, abs=0.00101)
         assert found == pytest.approx(exact, abs=2e-4)
         assert MsJaccard().compute(given)["ms_jaccard_5"] == pytest.approx(ms_jaccard[sample], abs=0.0006)
+
+
+def test_perplexities_stay_what_they_were(coco):
+    """As measured at the first release, so that no change of them goes unseen."""
+    expected = {"mle": (120.9, 104.8), "seqgan": (130.2, 183.7), "maligan": (178.9, 148.4)}
+    for name, perplexities in expected.items():
+        samples = coco.read(f"samples/image_coco/{FILES[name]}")
+        given = MetricInputs(samples=samples, references=coco.references, training=coco.training)
+        scores = [*LmScore().compute(given).values(), *ReverseLmScore().compute(given).values()]
+        assert np.exp(scores) == pytest.approx(perplexities, abs=0.05)
 
 
 def test_real_captions(coco):

@@ -40,9 +40,9 @@ def test_a_cpu_is_its_own_measure(tmp_path: Path) -> None:
 def test_one_part_alone(tmp_path: Path) -> None:
     app = Typer()
     app.command()(devices.main)
-    words = ["--quick", "--device", "cpu", "--part", "side_by_side", "--json", str(tmp_path / "device.json")]
+    words = ["--quick", "--device", "cpu", "--part", "draws", "--json", str(tmp_path / "device.json")]
     assert CliRunner().invoke(app, words).exit_code == 0
-    assert set(json.loads((tmp_path / "device.json").read_text())) == {"machine", "side_by_side", "seconds_left"}
+    assert set(json.loads((tmp_path / "device.json").read_text())) == {"machine", "draws", "seconds_left"}
 
 
 def test_what_no_time_is_left_for_is_there_with_that_reason() -> None:

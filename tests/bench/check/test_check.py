@@ -21,8 +21,8 @@ def grammar() -> TextData:
     return find("tasks", "grammar")().load()
 
 
-ON_THREE_WORDS = ("parameters", "seed", "resume", "evaluation", "temperature", "log_prob", "after the end")
-ON_THREE_WORDS += ("log_prob and sample", "log_prob at a temperature")
+ON_THREE_WORDS = ("samples", "kinds of sentences", "parameters", "seed", "resume", "evaluation", "temperature")
+ON_THREE_WORDS += ("log_prob", "after the end", "log_prob and sample", "log_prob at a temperature")
 """Checks that `tests/baselines/test_contract.py` does with every model, there with all steps."""
 WHOLE = ("seqgan", "mle", "masked_diffusion", "wgan_gp", "copy_train", "repeat_one", "uniform", "ngram")
 """One of each sort: adversarial, with a likelihood, with a bound, with neither, and the controls that train nothing."""

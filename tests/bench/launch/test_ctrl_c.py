@@ -18,6 +18,8 @@ from helpers.programs import Program
 from bench.record import read_record
 
 Process = Program | subprocess.Popen[str]
+PATIENCE = 300
+"""Seconds: a loaded machine is slow, and slowness is not what is tested."""
 NOISE = ("Traceback", "KeyboardInterrupt", "Exception ignored", "Error in")
 TOY_RUN = ("bench", "run", TOY, "oracle_lstm", "--scale", "smoke", "--tracker", "none", "--save-every", "0")
 TOY_RUN += ("--set", "mle_steps=400", "n_samples=50", "log_every=1")
@@ -44,17 +46,17 @@ def ctrl_c(process: Process, times: int, gap: float = 0.0) -> str:
     for _ in range(times):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(gap)
-    output = "".join(said or "" for said in process.communicate(timeout=60))
+    output = "".join(said or "" for said in process.communicate(timeout=PATIENCE))
     assert not [line for line in output.splitlines() if any(word in line for word in NOISE)], output
     return output
 
 
 def wait_until(process: Process, happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not happened():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.002)
+        time.sleep(0.004)
 
 
 def maps(process: Process, library: str) -> bool:
@@ -69,7 +71,7 @@ def has(runs: Path, text: str) -> bool:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("whole")
     process = start(*TOY_RUN, "--runs", runs)
-    output = process.communicate(timeout=120)
+    output = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     return next(runs.glob("*toy_gan*"))
 
@@ -79,7 +81,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("moment", "jobs"), [("imports", 1), ("torch", 1), ("training", 1), ("training", 2), ("the end", 1)]
 )
 def test_twice_at_every_moment_then_the_same_record(moment: str, jobs: int, tmp_path: Path, whole: Path) -> None:
-    begin = start_cold if moment in ("imports", "torch") or jobs == 2 else start
+    begin = start_cold if moment in ("imports", "torch") else start
     process = begin(*TOY_RUN, "--runs", tmp_path, "--seed", 0, *([1] if jobs == 2 else []), "--jobs", jobs)
     happened: dict[str, Callable[[], bool]] = {
         "imports": lambda: maps(process, "_pydantic_core"),
@@ -92,7 +94,7 @@ def test_twice_at_every_moment_then_the_same_record(moment: str, jobs: int, tmp_
     assert process.returncode in (0, 130, -signal.SIGINT)
     if moment == "training" and jobs == 1:
         again = start(*TOY_RUN, "--runs", tmp_path)
-        output = again.communicate(timeout=120)
+        output = again.communicate(timeout=PATIENCE)
         assert again.returncode == 0, output
         folder = next(tmp_path.glob("*toy_gan-0*"))
         assert read_record(folder / "record.json").content() == read_record(whole / "record.json").content()

@@ -130,7 +130,7 @@ def test_a_budget_holds_and_what_does_not_fit_is_said_before(tmp_path: Path) -> 
     code, out, err = command(*small, "--seed", "0-149", "--runs", tmp_path, "--budget", "15s")
     took = time.monotonic() - begun
     assert code == 75, err
-    assert took < 18
+    assert took < 25  # without a budget it would be minutes; a loaded machine takes seconds to end
     found = re.search(r"budget: \d+ s are left, and .+ of training are expected: it will stop", out)
     assert found is not None, out
     assert found.start() < out.index("already there, not trained again")

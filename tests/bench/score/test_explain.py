@@ -103,11 +103,10 @@ def by_name(samples: list[str], references: list[str]) -> dict[str, Protocol]:
 
 
 @pytest.fixture(scope="module")
-def coco(study_data: Path, tmp_path_factory: pytest.TempPathFactory):
+def coco(study_data: Path):
     """Sample file -> its texts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
-        patch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         task = build(find("tasks", "image_coco"), {}, "image_coco")
         loaded, file = task.load(), task.reference_file()
         folder = study_data / "samples" / "image_coco"

@@ -32,8 +32,7 @@ GRAMMAR = build(find("tasks", "grammar"), {}, "grammar")
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
@@ -313,7 +312,8 @@ def test_where_real_text_has_no_value_the_reason_stands_there(write, grammar):
     assert {row["score"]: (row["real_text"], bool(row["real_text_absent"])) for row in rows}["bleu_2"] == ("", True)
 
 
-def test_a_damaged_cache_of_real_text_costs_time_only(write, tmp_path):
+def test_a_damaged_cache_of_real_text_costs_time_only(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
     samples = write("mine.txt", ["the dog sleeps ."] * 5)
     first = scored(samples, "grammar", "--metric", "unique")
     (kept,) = tmp_path.rglob("real_text/*/record.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import logging
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -101,7 +102,7 @@ def test_a_server_that_answers_nonsense_costs_no_run(
 ) -> None:
     monkeypatch.setattr(_Answers, "document", document)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         uri = f"http://127.0.0.1:{server.server_port}"
         prepare(uri)
         (tmp_path / "runs").mkdir()
@@ -183,12 +184,16 @@ def test_the_line_at_the_end_says_where_runs_went(tmp_path: Path, monkeypatch: p
     assert server.prepared().hint() == ""  # nothing is there: its address is no advice
 
 
-def test_the_environment_says_where_unless_an_option_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_says_where_unless_an_option_does(
+    tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()
+    shutil.copy(migrated, tmp_path / "mlflow.db")
     cases.live(cases.Store(folder, default_uri(tmp_path)), cases.info())
     for name in ("named", "option"):
         (tmp_path / name).mkdir()
+        shutil.copy(migrated, tmp_path / name / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", default_uri(tmp_path / "named"))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
     said = CliRunner().invoke(app, ["sync", str(folder)]).stdout

@@ -29,21 +29,6 @@ pytest.importorskip("mlflow")
 SEED_0, SEED_1 = (labels.child_name(cases.info(seed)) for seed in range(2))
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database without experiments: a migration takes seconds, a copy nothing."""
-    folder = tmp_path_factory.mktemp("migrated")
-    mlflow_store.load()
-    with mlflow_store.lock(default_uri(folder)):
-        mlflow_store.connect(default_uri(folder))
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def store(tmp_path: Path, migrated: Path) -> cases.Store:
-    return cases.new_store(tmp_path / "runs", migrated)
-
-
 def contact(folder: Path) -> list[object]:
     """The first one with a database in a new folder: its tables, the version of them, and all experiments."""
     folder.mkdir()

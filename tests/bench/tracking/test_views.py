@@ -17,8 +17,7 @@ import pytest
 from helpers import tracking_runs as cases
 
 from bench.record import Evaluation, Score
-from bench.tracking import labels, mlflow_store, pictures, views
-from bench.tracking.mlflow_store import default_uri
+from bench.tracking import labels, pictures, views
 from bench.tracking.options import TrackerName, TrackingOptions
 from bench.tracking.sync import experiments_of, sync
 
@@ -26,20 +25,6 @@ pytest.importorskip("mlflow")
 
 SHAPE = (480, 624, 4)
 MANY = tuple(f"a_score_of_somebody_{i}" for i in range(200))
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    mlflow_store.load()
-    with mlflow_store.lock(default_uri(folder)):
-        mlflow_store.connect(default_uri(folder))
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def store(tmp_path: Path, migrated: Path) -> cases.Store:
-    return cases.new_store(tmp_path / "runs", migrated)
 
 
 def state(tag: str) -> dict[str, Any]:
