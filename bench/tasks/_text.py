@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from baselines.common.spec import SequenceSpec
 from bench import data
 from bench.task import TextData, Vocabulary, digest, rows
-from bench.text.tokenizers import english
+from bench.text.tokenizers import english, nltk_version
 from metrics.common.tokens import Tokens
 
 __all__ = [
@@ -61,7 +60,7 @@ def nltk_tokens(
     `sentences` reads a file that holds them otherwise; a task has one way to read a file.
     """
     checksums = "\n".join(data.checksum(path, "sha256") for path in files)
-    key = digest(checksums.encode(), f"nltk {version('nltk')} lower={lower} 3".encode())[:32]
+    key = digest(checksums.encode(), f"nltk {nltk_version()} lower={lower} 3".encode())[:32]
 
     def build() -> dict[str, NDArray[np.generic]]:
         tokenize = english(lower=lower)

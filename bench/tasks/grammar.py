@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from bench import data
 from bench.task import MOST_SENTENCES, Task, TextData, Vocabulary, digest, rows
 from bench.tasks import _text
 from bench.tasks._pcfg import Grammar
+from bench.text.tokenizers import nltk_version
 from metrics.common.tokens import Tokens
 
 __all__ = ["GrammarTask"]
@@ -78,7 +78,7 @@ def _text_of_rules() -> str:
 def _english() -> Grammar:
     """The grammar, read on first use: once by NLTK, which takes seconds to load, then from the cache."""
     rules = _text_of_rules()
-    key = digest(rules.encode(), f"nltk {version('nltk')} 1".encode())[:32]
+    key = digest(rules.encode(), f"nltk {nltk_version()} 1".encode())[:32]
     arrays = data.derived(f"grammar-rules-{key}", lambda: Grammar.read(rules, _MAX_LEN).as_arrays())
     return Grammar.from_arrays(arrays, _MAX_LEN)
 

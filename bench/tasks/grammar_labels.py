@@ -14,7 +14,6 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -27,6 +26,7 @@ from bench.labels.data import LabelledTask, LabelledText, label_word
 from bench.task import MOST_SENTENCES, TextData, Vocabulary, digest, rows
 from bench.tasks import _text
 from bench.tasks._pcfg import Grammar
+from bench.text.tokenizers import nltk_version
 from metrics.common.labels import Judge, with_label, without_label
 from metrics.common.tokens import Tokens
 
@@ -101,7 +101,7 @@ class Opinions:
     def read(words: dict[str, str], praise: dict[str, str], blame: dict[str, str], max_len: int) -> Opinions:
         """From words by symbol; praise and blame at the same place of their lists are counterparts."""
         rules = _text_of_rules(words, plain=blame, other=praise)
-        key = digest(rules.encode(), f"nltk {version('nltk')} {max_len} 1".encode())[:32]
+        key = digest(rules.encode(), f"nltk {nltk_version()} {max_len} 1".encode())[:32]
         arrays = data.derived(f"grammar-rules-{key}", lambda: Grammar.read(rules, max_len).as_arrays())
         grammar = Grammar.from_arrays(arrays, max_len)
         number = {word: i for i, word in enumerate(grammar.words)}

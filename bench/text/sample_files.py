@@ -17,7 +17,6 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from bench import data
 from bench.config import build, plain, source_hash
+from bench.environment import package_version
 from bench.places import check_file
 from bench.record import RunRecord, read_record
 from bench.registry import find, names, suggest
@@ -163,7 +163,7 @@ def _stem(task: str) -> str:
 
 def _key(path: Path, task: Task, content: Content, field: str | None) -> str:
     """Everything that the words of a file depend on."""
-    tokenizer = [type(task).__qualname__, source_hash(type(task)), plain(task), version("nltk")]
+    tokenizer = [type(task).__qualname__, source_hash(type(task)), plain(task), package_version("nltk")]
     how = dataclasses.asdict(dataclasses.replace(content, note=None))
     parts = [data.checksum(path, "sha256"), path.suffix in PACKED, how, field, tokenizer]
     return digest(json.dumps(parts, sort_keys=True).encode(), b"2")[:32]

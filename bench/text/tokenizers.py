@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-__all__ = ["Tokenizer", "english", "tokenizer"]
+from bench.data import cache_folder
+
+__all__ = ["Tokenizer", "english", "nltk_version", "tokenizer"]
 
 Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
 """blanks: words between blanks. english: NLTK's tokenizer, as on COCO and EMNLP News. characters: each one a word."""
@@ -37,6 +41,26 @@ def english(*, lower: bool = True) -> Callable[[str], list[str]]:
         return ["''" if word == _IN_ITS_PLACE else word for word in words(_CLOSING_QUOTE.sub(_IN_ITS_PLACE, line))]
 
     return tokenize
+
+
+def nltk_version() -> str:
+    """The version of NLTK that reads text and grammars here, on which depends what the cache keeps of them.
+
+    It is noted in the cache. On a computer without NLTK it is that note's, so that what was read elsewhere is found in
+    a cache that was brought along. Raises PackageNotFoundError where there is no note either.
+    """
+    note = cache_folder() / "derived" / "nltk-version.txt"
+    try:
+        found = version("nltk")
+    except PackageNotFoundError:
+        if not note.is_file():
+            raise
+        return note.read_text(encoding="utf-8").strip()
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs only time
+        if not note.is_file() or note.read_text(encoding="utf-8") != found:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(found, encoding="utf-8")
+    return found
 
 
 def tokenizer(name: Tokenizer) -> Callable[[str], list[str]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from metrics.common.base import Aspect, Better, Bounds, Estimate, Meaning, MetricInputs
 from metrics.common.likelihood import NO_ORACLE, evenly, nats, scored_tokens, without_probability
@@ -125,6 +124,8 @@ class NllGen(MeanMetric):
 
 def _fitted(inputs: MetricInputs) -> float:
     """The temperature with the least cost per token of validation sentences."""
+    from scipy.optimize import minimize_scalar  # a third of a second that only a model's likelihood needs
+
     assert inputs.log_prob_at is not None
     assert inputs.validation_ids is not None
     rows, ask = evenly(inputs.validation_ids), inputs.log_prob_at

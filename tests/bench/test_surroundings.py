@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 
 from bench import data, environment
 from bench.cli import app
-from bench.config import Resolved, RunConfig
+from bench.config import Resolved, RunConfig, build
+from bench.registry import find
 from bench.run import runner
 from bench.run.runner import run
 from bench.tasks.grammar import GrammarTask
@@ -165,18 +166,46 @@ def test_numpy_multiplies_on_one_thread_unless_the_user_says_otherwise(program: 
         assert set(threads_of_numpy(program, OPENBLAS_NUM_THREADS="2")) == {2}
 
 
-def test_a_run_and_its_scores_need_no_library_for_what_they_do_not_do(tmp_path: Path) -> None:
-    """On a computer of a cluster often nothing but torch and what it takes to train is installed."""
-    program = (
-        "import runpy, sys; sys.modules.update(dict.fromkeys(['evaluate', 'mlflow', 'nltk', 'pooch']));"
-        "runpy.run_module('bench', run_name='__main__', alter_sys=True)"
-    )
-    words = ["run", "mle", "grammar", "--scale", "smoke", "--tracker", "none", "--runs", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert list(tmp_path.glob("grammar-mle-0-*/record.json"))
+WITHOUT = """
+import importlib.metadata as metadata, runpy, sys
+absent = ['datasets', 'evaluate', 'matplotlib', 'mlflow', 'nltk', 'plotly', 'pooch']
+sys.modules.update(dict.fromkeys(absent))
+of_all = metadata.version
+def version(name):
+    if name in absent:
+        raise metadata.PackageNotFoundError(name)
+    return of_all(name)
+metadata.version = version
+runpy.run_module('bench', run_name='__main__', alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("task", ["grammar", "image_coco"])
+def test_a_run_and_its_scores_need_no_library_for_what_they_do_not_do(
+    tmp_path: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """On a computer of a cluster often nothing but torch and what it takes to train is installed.
+
+    What NLTK reads is found in a cache that was brought along; without one, it is what is missing.
+    """
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
+    data_of = build(find("tasks", task), find("tasks", task).scales.get("smoke", {}), task).load()  # here there is NLTK
+    words = ["run", "mle", task, "--scale", "smoke", "--tracker", "none", "--set", "n_samples=50", "steps=2"]
+
+    def done(runs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-c", WITHOUT, *words, "--metric", "unique", "nll_gen", "--runs", str(runs)]
+        return subprocess.run(
+            program, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+
+    told = done(tmp_path / "runs")
+    assert told.returncode == 0, told.stderr
+    (start,) = (tmp_path / "runs").glob(f"{task}-mle-0-*/run.json")
+    assert json.loads(start.read_text())["data_sha256"] == data_of.sha256
+    assert next((tmp_path / "runs").glob(f"{task}-mle-0-*/record.json")).is_file()
+    told = done(tmp_path / "none", TEXTGAN_BENCH_CACHE=str(tmp_path / "empty"))
+    assert told.returncode == 2
+    assert "error: this needs nltk, which is not installed here: `pip install nltk`" in told.stderr
 
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError("No module", name="nltk.grammar"), PackageNotFoundError("nltk")])
