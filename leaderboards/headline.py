@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.record import REAL_TEXT
 from leaderboards.schema import Board, Boards, Curve, Row
 
-__all__ = ["REWRITING", "headline_curve", "headline_keys", "leading_board", "most_telling"]
+__all__ = ["REWRITING", "headline_curve", "headline_keys", "leading_board", "most_telling", "n_trained"]
 
 _HEADLINE = {
     "quality": ("class_accuracy", "bleu_5", "validity", "nll_oracle"),
@@ -25,12 +25,13 @@ _REWRITING = {
 
 
 def leading_board(boards: Boards) -> Board | None:
-    """The board that compares most models and has a curve; of several one with published numbers, else the first."""
+    """Of the boards that have a curve, one with published numbers before the others, then that of most models."""
     curved = [board for board in boards.boards if headline_curve(board) is not None]
-    return max(curved, key=lambda board: (_n_trained(board), bool(board.published), -board.number), default=None)
+    return max(curved, key=lambda board: (bool(board.published), n_trained(board), -board.number), default=None)
 
 
-def _n_trained(board: Board) -> int:
+def n_trained(board: Board) -> int:
+    """How many models were trained for the board, controls left out."""
     return len({row.model for row in board.rows if row.origin == "run" and row.status != "reference"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from bench.record import write_atomic
 from leaderboards.findings import finding, sentences
 from leaderboards.findings import table as findings_table
 from leaderboards.formats import plain
+from leaderboards.headline import n_trained
 from leaderboards.legend import facts, heading, legend, short_legend, signatures
 from leaderboards.schema import Board, Boards
 from leaderboards.tables import Cell, Column, Table, main_table, text_tables
@@ -38,6 +39,8 @@ FINDINGS = "findings.md"
 """The page with every change behind the findings."""
 _ROWS = 12
 """Of a main table, at most."""
+_FEWEST = 9
+"""Of a main table, where boards have to share the lines: MLE, real text, controls and a few models."""
 _SPECIAL = re.compile(r"([\\`*\[\]<>&|~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
@@ -79,7 +82,8 @@ def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
 
     `figure` is a picture as Markdown has it, shown below the findings.
 
-    It has at most `LINES` lines: of more boards the tables get fewer rows, and in the end only the contents are left.
+    It has at most `LINES` lines: of more boards the tables get fewer rows; where `_FEWEST` are too many, the boards
+    that compare the fewest models have no table here, but a link to their page.
     """
     names, files = names_of(boards), page_names(boards)
     findings, _ = findings_of(boards)
@@ -88,24 +92,35 @@ def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
     addresses = {number: _address(pages, f"{name}.md") for number, name in files.items()}
     top = ["# Leaderboard", *(["## Findings", "\n".join(f"- {line}" for line in findings)] if findings else []), figure]
     reading = f"[How to read it all]({_address(pages, LEGEND)})."
-    for most in range(_ROWS, 1, -1):
-        text = _document([*top, *_overview(boards, names, addresses, reading, most)])
+    told = sorted(boards.boards, key=lambda board: (-n_trained(board), board.number))
+    sizes = [
+        *((most, len(told)) for most in range(_ROWS, _FEWEST, -1)),
+        *((_FEWEST, n) for n in range(len(told), 0, -1)),
+    ]
+    for most, n in sizes:
+        text = _document([*top, *_overview(boards, names, addresses, reading, most, {b.number for b in told[:n]})])
         if text.count("\n") <= LINES:
             return text
-    return _document([*top, *_overview(boards, names, addresses, reading, 0)])
+    return _document([*top, *_overview(boards, names, addresses, reading, 0, set())])
 
 
 def _overview(
-    boards: Boards, names: Mapping[int, str], addresses: Mapping[int, str], reading: str, most: int
+    boards: Boards,
+    names: Mapping[int, str],
+    addresses: Mapping[int, str],
+    reading: str,
+    most: int,
+    told: Collection[int],
 ) -> Iterator[str]:
-    """Contents, and main tables of at most so many rows; 0: the contents alone."""
-    links = _anchors([names[board.number] for board in boards.boards])
+    """Contents, and main tables of at most so many rows of the boards that are told."""
+    shown = [board for board in boards.boards if board.number in told]
+    links = dict(zip((b.number for b in shown), _anchors([names[board.number] for board in shown]), strict=True))
     contents = []
-    for board, anchor in zip(boards.boards, links, strict=True):
-        target = f"#{anchor}" if most else addresses[board.number]
+    for board in boards.boards:
+        target = f"#{links[board.number]}" if board.number in links else addresses[board.number]
         contents.append(f"- [{_escape(names[board.number])}]({target}): {_counted(len(board.rows + board.apart))}")
     yield from ("## Boards", "\n".join(contents), " ".join([*map(_escape, short_legend(boards)), reading]))
-    for board in boards.boards if most else ():
+    for board in shown:
         table, left_out = main_table(board, most)
         where = f"[All scores, temperatures, costs and notes]({addresses[board.number]})"
         where += f", and {_counted(left_out)} more" if left_out else ""

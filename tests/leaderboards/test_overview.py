@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bench.published import read_published
 from bench.record import Alarm
 from leaderboards.__main__ import app
-from leaderboards.headline import headline_keys, most_telling
+from leaderboards.headline import headline_curve, headline_keys, leading_board, most_telling, n_trained
 from leaderboards.render.front import BEGIN, END, FIGURE, write_overview, write_readme
 from leaderboards.render.markdown import LEGEND, LINES, to_overview
 from leaderboards.render.plots import shortened
@@ -91,7 +91,30 @@ def test_the_short_leaderboard_is_short_whatever_is_in_it(board: Board) -> None:
         assert text.count("\n") <= LINES
         for name in names_of(boards).values():
             assert name in text.replace("\\", "")
-    assert "### " not in to_overview(boards_of(board, *({"task_config": {"n": i}} for i in range(99))), "pages")
+    assert "### " not in to_overview(boards_of(board, *({"task_config": {"n": i}} for i in range(190))), "pages")
+
+
+def test_boards_that_compare_few_models_lose_their_tables_first(board: Board) -> None:
+    few = [row for row in board.rows if row.status == "reference"]
+    changes = [{"task_config": {"number": i}, **({"rows": few} if i % 2 else {})} for i in range(24)]
+    boards = boards_of(board, *changes)
+    names, text = names_of(boards), to_overview(boards, "pages").replace("\\", "")
+    told = [number for number, name in names.items() if f"### {name}\n" in text]
+    order = sorted(names, key=lambda number: (-n_trained(boards.boards[number - 1]), number))
+    assert 12 < len(told) < 24
+    assert set(told) == set(order[: len(told)])
+    pages = page_names(boards)
+    for number, name in names.items():
+        assert f"- [{name}]({'#' if number in told else f'pages/{pages[number]}.md'}" in text
+
+
+def test_the_board_that_stands_for_all_has_published_numbers(board: Board) -> None:
+    assert headline_curve(board) is not None
+    more = [replace(row, model=f"model{i}") for i, row in enumerate(board.rows)]
+    boards = boards_of(board, {"published": ()}, {"published": (), "rows": [*board.rows, *more]})
+    assert leading_board(boards) is boards.boards[1]
+    boards = boards_of(board, {"rows": [*board.rows, *more], "published": ()}, {"published": ("a number",)}, {})
+    assert leading_board(boards) is boards.boards[1]
 
 
 def test_its_links_lead_to_headings_and_pages(tmp_path: Path, board: Board) -> None:
