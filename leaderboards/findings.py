@@ -224,13 +224,13 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         f"discriminator's place: {_alone([c for c in found.changes if c.control])}.",
     ]
     lines += [f"Lowered: {_of(c, name)}." for c in found.lowered]
-    over = _listed([f"{row.label} in {key} on {name(board)}" for board, row, key in found.over_baseline])
+    over = _listed([_better(found, board, row, key, name) for board, row, key in found.over_baseline])
     lines.append(
         f"Clearly better than the baseline in one of these losses: {over or 'none'}, of {found.compared} comparisons."
     )
     lines += [
-        f"{model}, on as many real sentences as MLE, is clearly better than a GAN in {better} of {n} comparisons "
-        f"({', '.join(LOSSES[:3])}), and clearly worse in {worse}."
+        f"{model}, on at most as many real sentences as MLE, is clearly better than a GAN in {better} of {n} "
+        f"comparisons ({', '.join(LOSSES[:3])}), and clearly worse in {worse}."
         for model, (better, worse, n) in found.today.items()
     ]
     lines.append(
@@ -238,6 +238,18 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         "by seed; clear is what Holm's correction over all of them leaves at 5%."
     )
     return lines
+
+
+def _better(found: Finding, board: Board, row: Row, key: str, name: Callable[[Board], str]) -> str:
+    """A row that is better than the baseline, with what it cost, and whether its adversarial phase made it so."""
+    base = next(each for each in board.rows if each.baseline)
+    told = []
+    if row.real_sentences is not None and base.real_sentences is not None:
+        told.append(f"{row.real_sentences:,.0f} real sentences read, the baseline {base.real_sentences:,.0f}")
+    if not any((c.board.number, c.row.label, c.key) == (board.number, row.label, key) for c in found.lowered):
+        told.append("its adversarial phase did not clearly lower it")
+    evidence = f" ({'; '.join(told)})" if told else ""
+    return f"{row.label} in {key} on {name(board)}{evidence}"
 
 
 def table(found: Finding, name: Callable[[Board], str]) -> Table:

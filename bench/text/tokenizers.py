@@ -9,8 +9,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from bench.data import cache_folder
-
 __all__ = ["Tokenizer", "english", "nltk_version", "tokenizer"]
 
 Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
@@ -49,6 +47,8 @@ def nltk_version() -> str:
     It is noted in the cache. On a computer without NLTK it is that note's, so that what was read elsewhere is found in
     a cache that was brought along. Raises PackageNotFoundError where there is no note either.
     """
+    from bench.data import cache_folder  # numpy, which the names of tokenizers do not need
+
     note = cache_folder() / "derived" / "nltk-version.txt"
     try:
         found = version("nltk")

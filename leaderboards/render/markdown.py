@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
@@ -91,40 +92,36 @@ def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
         findings[0] += f" [Every change]({_address(pages, FINDINGS)})."
     addresses = {number: _address(pages, f"{name}.md") for number, name in files.items()}
     top = ["# Leaderboard", *(["## Findings", "\n".join(f"- {line}" for line in findings)] if findings else []), figure]
-    reading = f"[How to read it all]({_address(pages, LEGEND)})."
-    told = sorted(boards.boards, key=lambda board: (-n_trained(board), board.number))
-    sizes = [
-        *((most, len(told)) for most in range(_ROWS, _FEWEST, -1)),
-        *((_FEWEST, n) for n in range(len(told), 0, -1)),
-    ]
-    for most, n in sizes:
-        text = _document([*top, *_overview(boards, names, addresses, reading, most, {b.number for b in told[:n]})])
-        if text.count("\n") <= LINES:
-            return text
-    return _document([*top, *_overview(boards, names, addresses, reading, 0, set())])
+    order = [b.number for b in sorted(boards.boards, key=lambda board: (-n_trained(board), board.number))]
+    reading = " ".join([*map(_escape, short_legend(boards)), f"[How to read it all]({_address(pages, LEGEND)})."])
+    text = ""
+    for most in range(_ROWS, _FEWEST - 1, -1):
+        tables = {board.number: _main(board, names, addresses, most) for board in boards.boards}
+        for n in range(len(order), -1 if most == _FEWEST else len(order) - 1, -1):
+            shown = [board.number for board in boards.boards if board.number in {*order[:n]}]
+            contents = _contents(boards, names, addresses, shown)
+            text = _document([*top, "## Boards", contents, reading, *chain(*(tables[number] for number in shown))])
+            if text.count("\n") <= LINES:
+                return text
+    return text
 
 
-def _overview(
-    boards: Boards,
-    names: Mapping[int, str],
-    addresses: Mapping[int, str],
-    reading: str,
-    most: int,
-    told: Collection[int],
-) -> Iterator[str]:
-    """Contents, and main tables of at most so many rows of the boards that are told."""
-    shown = [board for board in boards.boards if board.number in told]
-    links = dict(zip((b.number for b in shown), _anchors([names[board.number] for board in shown]), strict=True))
-    contents = []
+def _contents(boards: Boards, names: Mapping[int, str], addresses: Mapping[int, str], shown: Sequence[int]) -> str:
+    """Every board, with a link to its table below, or to its page where it is not among those shown."""
+    links = dict(zip(shown, _anchors([names[number] for number in shown]), strict=True))
+    lines = []
     for board in boards.boards:
         target = f"#{links[board.number]}" if board.number in links else addresses[board.number]
-        contents.append(f"- [{_escape(names[board.number])}]({target}): {_counted(len(board.rows + board.apart))}")
-    yield from ("## Boards", "\n".join(contents), " ".join([*map(_escape, short_legend(boards)), reading]))
-    for board in shown:
-        table, left_out = main_table(board, most)
-        where = f"[All scores, temperatures, costs and notes]({addresses[board.number]})"
-        where += f", and {_counted(left_out)} more" if left_out else ""
-        yield from (f"### {_escape(names[board.number])}", markdown_table(table), f"{where}.")
+        lines.append(f"- [{_escape(names[board.number])}]({target}): {_counted(len(board.rows + board.apart))}")
+    return "\n".join(lines)
+
+
+def _main(board: Board, names: Mapping[int, str], addresses: Mapping[int, str], most: int) -> list[str]:
+    """A board's main table of at most so many rows, below its name."""
+    table, left_out = main_table(board, most)
+    more = f", and {_counted(left_out)} more" if left_out else ""
+    where = f"[All scores, temperatures, costs and notes]({addresses[board.number]}){more}."
+    return [f"### {_escape(names[board.number])}", markdown_table(table), where]
 
 
 def _counted(rows: int) -> str:

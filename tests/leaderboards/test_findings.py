@@ -12,7 +12,7 @@ from scipy import stats
 
 from bench.record import RunRecord, Score
 from bench.run_settings import RunSettings
-from leaderboards.findings import Finding, finding
+from leaderboards.findings import Finding, finding, sentences
 from leaderboards.render.front import readme_block
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
@@ -115,6 +115,18 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     answer = found(tmp_path, *base, *better, *same)
     assert answer.compared == 2
     assert [(row.label, key) for _, row, key in answer.over_baseline] == [("better", "nll_gen_calibrated")]
+    told = "Clearly better than the baseline in one of these losses: better in nll_gen_calibrated on B"
+    (line,) = (line for line in sentences(answer, lambda _: "B") if line.startswith(told))
+    assert line.removeprefix(told) == " (18 real sentences read, the baseline 9), of 2 comparisons."
+    already = [*gan("better", {"nll_gen_calibrated": [2.5, 2.51, 2.49]}, {"nll_gen_calibrated": [2.49, 2.51, 2.5]})]
+    costs = {"mle": 640, "better": 1280}
+    rows = [
+        replace(r, phases=tuple(replace(p, real_sentences=costs[r.model] // len(r.phases)) for p in r.phases))
+        for r in (*base, *already)
+    ]
+    (line,) = (each for each in sentences(found(tmp_path / "b", *rows), lambda _: "B") if each.startswith(told))
+    said = "1,280 real sentences read, the baseline 640; its adversarial phase did not clearly lower it"
+    assert line.removeprefix(told) == f" ({said}), of 1 comparisons."
 
 
 def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Path) -> None:
