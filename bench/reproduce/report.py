@@ -108,7 +108,7 @@ def plan_json(
     scored: Sequence[ScoredRow] = (),
     executor: Mapping[str, str | int] | None = None,
 ) -> str:
-    """A plan as fields, which `PLAN_FIELDS` of `bench.terminal` describes."""
+    """A plan as fields, which `PLAN_FIELDS` of `bench.launch.asked` describes."""
     known, unknown = seconds_left(plans, jobs)
     runs = [(plan, run) for plan in plans for run in plan.runs]
     document = {

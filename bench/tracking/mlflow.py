@@ -42,6 +42,7 @@ _MOST_DIGESTED = 1 << 30
 _PATIENCE = 10.0
 """Seconds: when a failure took longer, the server is away, and the other parts are not tried."""
 _DRAWN = 20
+"""Seeds in the picture over temperatures, at most."""
 TOLD = "told"
 """Tag of a run of which MLflow has everything: the digest of its folder."""
 _TELLING = b"2\n"

@@ -98,7 +98,8 @@ def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
     for most in range(_ROWS, _FEWEST - 1, -1):
         tables = {board.number: _main(board, names, addresses, most) for board in boards.boards}
         for n in range(len(order), -1 if most == _FEWEST else len(order) - 1, -1):
-            shown = [board.number for board in boards.boards if board.number in {*order[:n]}]
+            told = {*order[:n]}
+            shown = [board.number for board in boards.boards if board.number in told]
             contents = _contents(boards, names, addresses, shown)
             text = _document([*top, "## Boards", contents, reading, *chain(*(tables[number] for number in shown))])
             if text.count("\n") <= LINES:
