@@ -55,6 +55,7 @@ from baselines.common.fast.likelihood import counted
 from baselines.common.interface import Batches, NonNegativeInt, Phase, PositiveInt
 from baselines.common.training.optimizer import update
 from baselines.common.training.penalties import matching_rewards
+from baselines.common.training.state import Turns
 
 __all__ = ["MaliGAN"]
 
@@ -123,19 +124,16 @@ class MaliGAN(PolicyGradientBase):
     def phases(self) -> Sequence[Phase]:
         """Both pre-trained, then in turn."""
         c = self.config
+        rounds = Turns(
+            self.adversarial_updates,
+            (c.g_steps, lambda batches: self.generator_step(rounds.round, batches)),
+            (c.d_steps, self.discriminator_step),
+        )
         return [
             Phase("mle", c.mle_steps, self.mle_step),
             Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
-            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+            Phase("adversarial", c.iterations * rounds.steps, rounds),
         ]
-
-    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
-        round_number, position = divmod(self.adversarial_updates.value, self.config.g_steps + self.config.d_steps)
-        self.adversarial_updates.advance()
-        if position < self.config.g_steps:
-            return self.generator_step(round_number, batches)
-        return self.discriminator_step(batches)
 
     def generator_step(self, round_number: int, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 4, or 5 while a prefix is kept, on one batch of own samples."""

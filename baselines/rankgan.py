@@ -61,7 +61,7 @@ from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import matching_rewards
 from baselines.common.training.rollout import rollout_scores
 from baselines.common.training.stabilisers import StabilisedConfig
-from baselines.common.training.state import Counter, DiscriminatorPool
+from baselines.common.training.state import Counter, DiscriminatorPool, Turns
 
 __all__ = ["RankGAN"]
 
@@ -171,19 +171,16 @@ class RankGAN(LanguageModelBase):
     def phases(self) -> Sequence[Phase]:
         """Both pre-trained, then in turn."""
         c = self.config
+        rounds = Turns(
+            self.adversarial_updates,
+            (c.g_steps, self.generator_step),
+            (c.d_steps, lambda batches: self.ranker_step(batches, passes=c.pool_passes)),
+        )
         return [
             Phase("mle", c.mle_steps, self.mle_step),
             Phase("ranker", c.d_pretrain_steps, self.ranker_step),
-            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+            Phase("adversarial", c.iterations * rounds.steps, rounds),
         ]
-
-    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: `g_steps` of the generator, then `d_steps` of the ranker."""
-        position = self.adversarial_updates.value % (self.config.g_steps + self.config.d_steps)
-        self.adversarial_updates.advance()
-        if position < self.config.g_steps:
-            return self.generator_step(batches)
-        return self.ranker_step(batches, passes=self.config.pool_passes)
 
     def ranker_step(self, batches: Batches, *, passes: int | None = None) -> Mapping[str, Tensor]:
         """Equation 4 on the next batch of the pool; where the pool is used up, on the first of a new one."""

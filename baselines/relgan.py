@@ -55,7 +55,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.common.bases import LanguageModelBase, LanguageModelConfig
-from baselines.common.interface import Batches, NonNegativeFloat, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.interface import NonNegativeFloat, Phase, PositiveFloat, PositiveInt, SequenceSpec
 from baselines.common.networks.gumbel import Schedule, inverse_temperature
 from baselines.common.networks.multi_cnn import MultiRepresentationCNN
 from baselines.common.networks.recurrent import Core, LSTMCore, RecurrentLanguageModel
@@ -65,7 +65,7 @@ from baselines.common.training.losses import LossName, clip_weights, smooth_labe
 from baselines.common.training.optimizer import adam, frozen, update
 from baselines.common.training.penalties import feature_distance, gradient_penalty
 from baselines.common.training.stabilisers import StabilisedConfig
-from baselines.common.training.state import Counter
+from baselines.common.training.state import Counter, Turns
 
 __all__ = ["RelGAN"]
 
@@ -210,19 +210,15 @@ class RelGAN(LanguageModelBase):
     def phases(self) -> Sequence[Phase]:
         """The generator alone by equation 7, then both in turn."""
         c = self.config
+        rounds = Turns(
+            self.adversarial_updates,
+            (c.g_steps, lambda batches: self.generator_step(next(batches), self._beta(rounds.round))),
+            (c.d_steps, lambda batches: self.discriminator_step(next(batches), self._beta(rounds.round))),
+        )
         return [
             Phase("mle", c.mle_steps, self.mle_step),
-            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+            Phase("adversarial", c.iterations * rounds.steps, rounds),
         ]
-
-    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
-        iteration, position = divmod(self.adversarial_updates.value, self.config.g_steps + self.config.d_steps)
-        self.adversarial_updates.advance()
-        beta = self._beta(iteration)
-        if position < self.config.g_steps:
-            return self.generator_step(next(batches), beta)
-        return self.discriminator_step(next(batches), beta)
 
     def _beta(self, iteration: int) -> float:
         """Equation 6; a round's beta is set at the end of the round and used in the next."""

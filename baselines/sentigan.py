@@ -60,7 +60,7 @@ from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import RMSProp, adam, update
 from baselines.common.training.rollout import rollout_rewards
-from baselines.common.training.state import Counter, DiscriminatorPool, kinds_of
+from baselines.common.training.state import Counter, DiscriminatorPool, Turns, kinds_of
 
 __all__ = ["SentiGAN"]
 
@@ -174,10 +174,15 @@ class SentiGAN(ClassifierBase):
     def phases(self) -> Sequence[Phase]:
         """Algorithm 1 of the paper: all pre-trained, then in turn."""
         c = self.config
+        rounds = Turns(
+            self.adversarial_updates,
+            (c.g_steps, lambda _: self.generator_step()),
+            (c.d_steps, self.discriminator_step),
+        )
         return [
             Phase("mle", c.mle_steps, self.mle_step),
             Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
-            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+            Phase("adversarial", c.iterations * rounds.steps, rounds),
         ]
 
     def mle_step(self, batches: Batches) -> Mapping[str, Tensor]:
@@ -200,12 +205,6 @@ class SentiGAN(ClassifierBase):
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equation 2 on the next batch of the pool; where the pool is used up, on the first of a new one."""
         return self.discriminate(*self.pool.next(batches, self._sample))
-
-    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: `g_steps` of the generators, then `d_steps` of the discriminator."""
-        position = self.adversarial_updates.value % (self.config.g_steps + self.config.d_steps)
-        self.adversarial_updates.advance()
-        return self.generator_step() if position < self.config.g_steps else self.discriminator_step(batches)
 
     def generator_step(self) -> Mapping[str, Tensor]:
         """Equations 3 and 4: one update of each generator, on samples of its own."""

@@ -48,6 +48,7 @@ from baselines.common.interface import Batches, Phase, PositiveInt
 from baselines.common.training.optimizer import update
 from baselines.common.training.penalties import matching_rewards
 from baselines.common.training.rollout import rollout_rewards
+from baselines.common.training.state import Turns
 
 __all__ = ["SeqGAN"]
 
@@ -96,17 +97,12 @@ class SeqGAN(PolicyGradientBase):
     def phases(self) -> Sequence[Phase]:
         """Algorithm 1 of the paper: both pre-trained, then in turn."""
         c = self.config
+        rounds = Turns(self.adversarial_updates, (c.g_steps, self.generator_step), (c.d_steps, self.discriminator_step))
         return [
             Phase("mle", c.mle_steps, self.mle_step),
             Phase("discriminator", c.d_pretrain_steps, self.discriminator_step),
-            Phase("adversarial", c.iterations * (c.g_steps + c.d_steps), self.adversarial_step),
+            Phase("adversarial", c.iterations * rounds.steps, rounds),
         ]
-
-    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: `g_steps` of the generator, then `d_steps` of the discriminator."""
-        position = self.adversarial_updates.value % (self.config.g_steps + self.config.d_steps)
-        self.adversarial_updates.advance()
-        return self.generator_step(batches) if position < self.config.g_steps else self.discriminator_step(batches)
 
     def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """Equations 3 and 4 on one batch of own samples; real sentences are taken for feature matching alone."""

@@ -54,7 +54,7 @@ from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import feature_distance, gradient_penalty
 from baselines.common.training.stabilisers import StabilisedConfig
-from baselines.common.training.state import Counter
+from baselines.common.training.state import Counter, Turns
 
 __all__ = ["WGANGP"]
 
@@ -126,13 +126,9 @@ class WGANGP(TextGenerator):
     def phases(self) -> Sequence[Phase]:
         """One phase from nothing; the generator's update of iteration 0 is missing."""
         c = self.config
-        return [Phase("adversarial", c.iterations * (1 + c.critic_steps) - 1, self.step)]
-
-    def step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update: `critic_steps` of the critic, then in turn one of the generator and `critic_steps`."""
-        position = self.updates.value % (1 + self.config.critic_steps)
-        self.updates.advance()
-        return self.generator_step(batches) if position == self.config.critic_steps else self.critic_step(next(batches))
+        critic = (c.critic_steps, lambda batches: self.critic_step(next(batches)))
+        rounds = Turns(self.updates, critic, (1, self.generator_step))
+        return [Phase("adversarial", c.iterations * rounds.steps - 1, rounds)]
 
     @replayed()
     def critic_step(self, tokens: Tensor) -> Mapping[str, Tensor]:

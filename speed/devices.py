@@ -164,7 +164,7 @@ def work(model: str, device: str, seconds: float, quick: bool) -> None:
     Its phases share the time evenly.
     """
     resolved = _resolved(model, torch.device(device), quick=quick)
-    with ready(resolved, _data(resolved.task)) as (phases, stream):
+    with ready(resolved, _data(resolved.task)) as (_, phases, stream):
         for phase in phases:
             phase.step(stream)
         typer.echo("ready")

@@ -38,6 +38,7 @@ __all__ = [
     "PositiveInt",
     "Rewriter",
     "SequenceSpec",
+    "Step",
     "TextGenerator",
 ]
 
@@ -69,17 +70,21 @@ class BaseConfig:
     """Draw a new order in each epoch. False: fixed batches in fixed order, as the released code of the SeqGAN line."""
 
 
+Step = Callable[[Batches], Mapping[str, Tensor]]
+"""Updates, and returns what to log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One box of the algorithm: `step` is called `steps` times. It updates, and returns what to log.
 
     What is returned are 0-d tensors (detached); the loop reads them only when it logs, so a step never waits for the
-    device. A phase whose steps differ (one generator step, then many of the discriminator) counts in a `Counter`.
+    device. The step of a phase whose steps differ (one of the generator, then many of the discriminator) is a `Turns`.
     """
 
     name: str
     steps: int
-    step: Callable[[Batches], Mapping[str, Tensor]]
+    step: Step
 
 
 class TextGenerator(nn.Module, ABC):

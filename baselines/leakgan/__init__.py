@@ -71,7 +71,7 @@ from baselines.common.networks.cnn import FILTERS
 from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import matching_rewards
-from baselines.common.training.state import Counter, RepeatedBatches
+from baselines.common.training.state import Counter, RepeatedBatches, Turns
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
@@ -203,34 +203,29 @@ class LeakGAN(ClassifierBase):
     def phases(self) -> Sequence[Phase]:
         """Discriminator and generator pre-trained in turn, then trained against each other."""
         c = self.config
+        told = Turns(
+            self.pretraining_updates, (c.d_pretrain_steps, self.discriminator_step), (c.mle_steps, self.mle_step)
+        )
         adversarial = c.iterations * (c.g_steps + c.d_steps)
         if c.mle_every:
             adversarial += c.iterations // c.mle_every * c.mle_interleaved
         return [
-            Phase("pretraining", c.rounds * (c.d_pretrain_steps + c.mle_steps), self.pretraining_step),
-            Phase("adversarial", adversarial, self.adversarial_step),
+            Phase("pretraining", c.rounds * told.steps, told),
+            Phase("adversarial", adversarial, self._adversarial_rounds()),
         ]
 
-    def pretraining_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: `d_pretrain_steps` of the discriminator, then `mle_steps` of the generator."""
-        position = self.pretraining_updates.value % (self.config.d_pretrain_steps + self.config.mle_steps)
-        self.pretraining_updates.advance()
-        if position < self.config.d_pretrain_steps:
-            return self.discriminator_step(batches)
-        return self.mle_step(batches)
-
-    def adversarial_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """One update of a round: of the generator, then of the discriminator; after some rounds, of pre-training."""
+    def _adversarial_rounds(self) -> Turns:
+        """Of the generator, then of the discriminator; after `mle_every` such rounds, of pre-training."""
         c = self.config
-        a_round = c.g_steps + c.d_steps
-        period = c.mle_every * a_round + c.mle_interleaved if c.mle_every else a_round
-        periods, position = divmod(self.adversarial_updates.value, period)
-        self.adversarial_updates.advance()
-        if c.mle_every and position >= c.mle_every * a_round:
-            return self.mle_step(batches)
-        if position % a_round < c.g_steps:
-            return self.generator_step(batches, iteration=periods * max(c.mle_every, 1) + position // a_round)
-        return self.discriminator_step(batches)
+        rounds, length = max(c.mle_every, 1), c.g_steps + c.d_steps
+
+        def generator_step(batches: Batches) -> Mapping[str, Tensor]:
+            return self.generator_step(batches, iteration=turns.round * rounds + turns.position // length)
+
+        each = ((c.g_steps, generator_step), (c.d_steps, self.discriminator_step))
+        interleaved = ((c.mle_interleaved, self.mle_step),) if c.mle_every else ()
+        turns = Turns(self.adversarial_updates, *each * rounds, *interleaved)
+        return turns
 
     def discriminator_step(self, batches: Batches) -> Mapping[str, Tensor]:
         """One update on the next batch of the pool."""

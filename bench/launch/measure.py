@@ -1,15 +1,22 @@
-"""How long a step takes on this machine: a few steps of each phase, tried and thrown away."""
+"""How long a step takes on this machine: a few steps of each kind, tried and thrown away.
+
+Where steps take turns (`Turns`) each kind is measured once, and a phase's step is the mean of a whole round. The time
+that drawing a discriminator's pool takes is shared out over the steps that are taken of the pool.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from baselines.common.fast.graphs import Graphs, Recorder
-from baselines.common.interface import Phase
+from baselines.common.interface import Phase, Step, TextGenerator
+from baselines.common.training.state import DiscriminatorPool, Turns
 from bench.config import Resolved
 from bench.randomness import isolated
 from bench.run.batches import BatchStream
@@ -20,9 +27,9 @@ from bench.task import TextData
 __all__ = ["ready", "seconds_per_step"]
 
 _STEPS = 20
-"""At most, of each phase: its steps may differ, and what comes once in many steps is then not seen."""
+"""At most, of each kind. What comes once in many steps and is neither a turn nor a pool is not seen."""
 _SECONDS = 5.0
-"""After which no further step of a phase is begun."""
+"""After which no further step of a kind is begun."""
 _WARM_UP, _WARM_UP_OF_GRAPHS = 1, 5
 """Steps that are not counted."""
 
@@ -34,10 +41,13 @@ def seconds_per_step(resolved: Resolved, data: TextData) -> dict[str, float]:
     time: the run will tell why.
     """
     found: dict[str, float] = {}
-    with suppress(Exception), ready(resolved, data) as (phases, stream):  # an error is met by the run, which records it
-        warm_up = _WARM_UP_OF_GRAPHS if _replays(resolved) else _WARM_UP
+    with (
+        suppress(Exception),
+        ready(resolved, data) as (model, phases, stream),
+    ):  # an error is met by the run, which records it
+        watch = _Watch(model, stream, _WARM_UP_OF_GRAPHS if _replays(resolved) else _WARM_UP)
         for phase in phases:
-            found[phase.name] = _timed(phase, stream, warm_up)
+            found[phase.name] = watch.of_phase(phase)
     return found
 
 
@@ -46,8 +56,8 @@ def _replays(resolved: Resolved) -> bool:
 
 
 @contextmanager
-def ready(resolved: Resolved, data: TextData) -> Iterator[tuple[list[Phase], BatchStream]]:
-    """The phases of a fresh model and its sentences, on the run's device, with its threads and precision inside."""
+def ready(resolved: Resolved, data: TextData) -> Iterator[tuple[TextGenerator, list[Phase], BatchStream]]:
+    """A fresh model, its phases and its sentences, on the run's device, with its threads and precision inside."""
     run, device = resolved.run, torch.device(resolved.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(run.threads)
@@ -59,26 +69,84 @@ def ready(resolved: Resolved, data: TextData) -> Iterator[tuple[list[Phase], Bat
                 model.graphs = Graphs(model.optimizers, Recorder())
             config = resolved.model_config
             stream = BatchStream(data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-            yield list(checked_phases(model, run.last_phase)), stream
+            yield model, list(checked_phases(model, run.last_phase)), stream
     finally:
         torch.set_num_threads(threads)
         use_precision("ieee")
 
 
-def _timed(phase: Phase, stream: BatchStream, warm_up: int) -> float:
-    """Seconds of a step, on average over a few that come after the first."""
-    for _ in range(min(warm_up, phase.steps - 1)):
-        phase.step(stream)
-    _wait(stream.device)
-    begun, done = time.perf_counter(), 0
-    while done < min(_STEPS, phase.steps) and (not done or time.perf_counter() - begun < _SECONDS):
-        phase.step(stream)
-        done += 1
-    _wait(stream.device)
-    return (time.perf_counter() - begun) / done if done else 0.0
+class _Watch:
+    """Times steps of one model, those of each kind once."""
+
+    def __init__(self, model: TextGenerator, stream: BatchStream, warm_up: int) -> None:
+        self._stream = stream
+        self._warm_up = warm_up
+        self._known: dict[Step, float] = {}
+        self._pools = [_Pool(m, self._now) for m in model.modules() if isinstance(m, DiscriminatorPool)]
+
+    def of_phase(self, phase: Phase) -> float:
+        """Seconds of a step, on average over a round."""
+        if not isinstance(phase.step, Turns):
+            return self._of_kind(phase.step, phase.step, phase.steps)
+        turns, begin, seconds = phase.step, 0, 0.0
+        for n, kind in turns.turns:
+            seconds += n * self._of_kind(kind, partial(_at, turns, begin), n * phase.steps)
+            begin += n
+        return seconds / turns.steps
+
+    def _of_kind(self, kind: Step, step: Step, most: int) -> float:
+        """Seconds of a step of this kind, by at most so many of them."""
+        if kind not in self._known:
+            for _ in range(min(self._warm_up, most - 1)):
+                step(self._stream)
+            for pool in self._pools:
+                pool.begin()
+            begun, done = self._now(), 0
+            while done < min(_STEPS, most) and (not done or time.perf_counter() - begun < _SECONDS):
+                step(self._stream)
+                done += 1
+            drawing = sum(pool.seconds for pool in self._pools)
+            shared = sum(pool.of_a_step for pool in self._pools)
+            self._known[kind] = (self._now() - begun - drawing) / done + shared
+        return self._known[kind]
+
+    def _now(self) -> float:
+        """Seconds, when a GPU has done all that it was given."""
+        if self._stream.device.type == "cuda":
+            torch.cuda.synchronize(self._stream.device)
+        return time.perf_counter()
 
 
-def _wait(device: torch.device) -> None:
-    """Until a GPU has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+class _Pool:
+    """How long a pool takes to be drawn."""
+
+    def __init__(self, pool: DiscriminatorPool, now: Callable[[], float]) -> None:
+        self._pool = pool
+        self._now = now
+        self._taken = 0
+        self._last = 0.0
+        self.seconds = 0.0
+        """In which it was drawn, since `begin`."""
+        pool.drawing = self._drawing
+
+    def begin(self) -> None:
+        """Of steps that are timed."""
+        self._taken, self.seconds = self._pool.taken.value, 0.0
+
+    @property
+    def of_a_step(self) -> float:
+        """Seconds of its last drawing that one of the steps timed has to bear; 0 if they took nothing of it."""
+        return self._last / self._pool.steps if self._pool.taken.value > self._taken else 0.0
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        begun = self._now()
+        yield
+        self._last = self._now() - begun
+        self.seconds += self._last
+
+
+def _at(turns: Turns, begin: int, batches: BatchStream) -> Mapping[str, Tensor]:
+    """A step of the turn that begins there, whichever is next."""
+    turns.counter.value = begin
+    return turns(batches)

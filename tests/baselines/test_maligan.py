@@ -180,13 +180,13 @@ def test_schedules() -> None:
 
 def test_a_round_is_generator_steps_then_discriminator_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     model = gan()
-    step, steps = model.phases()[2].step, model.phases()[2].steps
-    assert steps == 3 * (2 + 3)
     order: list[str] = []
     monkeypatch.setattr(model, "generator_step", lambda number, _: order.append(f"g{number}"))
     monkeypatch.setattr(model, "discriminator_step", lambda _: order.append("d"))
-    for _ in range(steps):
-        step(stream(model))
+    phase = model.phases()[2]
+    assert phase.steps == 3 * (2 + 3)
+    for _ in range(phase.steps):
+        phase.step(stream(model))
     assert order == ["g0", "g0", "d", "d", "d", "g1", "g1", "d", "d", "d", "g2", "g2", "d", "d", "d"]
 
 

@@ -18,7 +18,7 @@ from baselines.common.networks.cnn import FILTERS, CNNClassifier
 from baselines.common.networks.lstm import Decoder, LSTMLanguageModel
 from baselines.common.spec import SequenceSpec
 from baselines.common.training.optimizer import adam, update
-from baselines.common.training.state import Counter, DiscriminatorPool, RepeatedBatches, SentenceStore
+from baselines.common.training.state import Counter, DiscriminatorPool, RepeatedBatches, SentenceStore, Turns
 
 WORDS = SequenceSpec(vocab_size=50, max_len=20, bos_id=0, pad_id=None, eos_id=None)
 ENDING = SequenceSpec(vocab_size=7, max_len=6, bos_id=1, pad_id=2, eos_id=3)
@@ -172,6 +172,25 @@ def test_counter_is_in_the_state() -> None:
     other = Counter()
     other.load_state_dict(counter.state_dict())
     assert other.value == 2
+
+
+def test_turns_go_round_from_where_their_counter_stands() -> None:
+    counter = Counter()
+    done: list[tuple[str, int, int]] = []
+
+    def turns() -> Turns:
+        found = Turns(
+            counter,
+            (2, lambda _: done.append(("g", found.round, found.position)) or {}),
+            (0, lambda _: done.append(("never", 0, 0)) or {}),
+            (1, lambda _: done.append(("d", found.round, found.position)) or {}),
+        )
+        return found
+
+    assert turns().steps == 3
+    for _ in range(4):
+        turns()(iter([]))
+    assert done == [("g", 0, 0), ("g", 0, 1), ("d", 0, 2), ("g", 1, 0)]
 
 
 def plain_cnn(model: CNNClassifier, tokens: Tensor) -> Tensor:

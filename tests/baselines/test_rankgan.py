@@ -184,7 +184,8 @@ def test_pools_are_read_three_times_and_then_once(monkeypatch: pytest.MonkeyPatc
     for _ in range(18):
         model.ranker_step(batches)
     assert drawn == [12]
-    keys = ["g" if "g_loss" in model.adversarial_step(batches) else "d" for _ in range(13)]
+    adversarial = model.phases()[2]
+    keys = ["g" if "g_loss" in adversarial.step(batches) else "d" for _ in range(13)]
     assert "".join(keys) == "g" + 12 * "d"
     assert drawn == [12, 3, 12, 12]
 

@@ -1,16 +1,27 @@
-"""What a model keeps beside its weights, so that checkpoints have it: a count, sentences, a discriminator's pool."""
+"""What a model keeps beside its weights, so that checkpoints have it: counts, sentences, a discriminator's pool."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from baselines.common.interface import Batches
+from baselines.common.interface import Batches, Step
 from baselines.common.spec import LabelledSpec, SequenceSpec
 
-__all__ = ["Counter", "DiscriminatorPool", "RepeatedBatches", "SentenceStore", "kinds_of", "own_and_other"]
+__all__ = [
+    "Counter",
+    "DiscriminatorPool",
+    "RepeatedBatches",
+    "SentenceStore",
+    "Turn",
+    "Turns",
+    "kinds_of",
+    "own_and_other",
+]
 
 
 class Counter(nn.Module):
@@ -31,6 +42,47 @@ class Counter(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Go to the saved value."""
         self.value = int(state)
+
+
+class Turn(NamedTuple):
+    """So many steps of one kind, one after another."""
+
+    steps: int
+    step: Step
+
+
+class Turns:
+    """The step of a phase whose steps differ: the turns of a round in their order, and then the next round.
+
+    The model's `counter` says where it stands, and has counted a step before that step is done. The turns are public:
+    a few steps of each kind tell how long a round takes.
+    """
+
+    def __init__(self, counter: Counter, *turns: tuple[int, Step]) -> None:
+        self.counter = counter
+        self.turns = tuple(Turn(*turn) for turn in turns)
+        self.steps = sum(turn.steps for turn in self.turns)
+        """Of a round."""
+
+    def __call__(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Do the next step."""
+        self.counter.advance()
+        left = self.position
+        for turn in self.turns:
+            if left < turn.steps:
+                return turn.step(batches)
+            left -= turn.steps
+        raise AssertionError("a position is always inside a round")
+
+    @property
+    def round(self) -> int:
+        """Of the step that is being done, from 0."""
+        return (self.counter.value - 1) // self.steps
+
+    @property
+    def position(self) -> int:
+        """In its round, of the step that is being done, from 0."""
+        return (self.counter.value - 1) % self.steps
 
 
 class SentenceStore(nn.Module):
@@ -124,6 +176,10 @@ class DiscriminatorPool(nn.Module):
         self.register_buffer("tokens", torch.zeros(n, spec.max_len, dtype=torch.int64))
         self.register_buffer("real", torch.zeros(n, dtype=torch.int64))
         self.taken = Counter()
+        self.steps = 0
+        """Training batches that are taken of the pool before the next is drawn, as was said at the last of them."""
+        self.drawing: Callable[[], AbstractContextManager[None]] = nullcontext
+        """What is entered while a pool is drawn: for whoever measures how long that takes."""
 
     def next(
         self, stream: Batches, sample: Callable[[int], Tensor], *, epochs: int | None = None
@@ -133,9 +189,11 @@ class DiscriminatorPool(nn.Module):
         Labels are 0 for generated sentences, for real ones their kind, which is 1 where there is one kind. `epochs`
         says after how many passes this pool is used up, where that is not as usual.
         """
-        epoch, position = divmod(self.taken.value, self._per_epoch)
-        if position == 0 and epoch % (epochs or self._epochs) == 0:
-            self._fill(stream, sample)
+        position = self.taken.value % self._per_epoch
+        self.steps = self._per_epoch * (epochs or self._epochs)
+        if self.taken.value % self.steps == 0:
+            with self.drawing():
+                self._fill(stream, sample)
         elif position == 0 and self._reshuffled:
             order = torch.randperm(len(self.tokens), device=self.tokens.device)
             self.tokens.copy_(self.tokens[order])

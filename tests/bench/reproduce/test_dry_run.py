@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from helpers.paths import TOY
 from typer.testing import CliRunner
 
+from baselines.common.training.state import DiscriminatorPool
+from baselines.seqgan import SeqGAN
 from bench.cli import app, spread
 from bench.config import RunConfig
 from bench.launch.measure import seconds_per_step
@@ -132,6 +136,34 @@ def test_measuring_takes_phases_in_their_order_and_disturbs_nothing() -> None:
     assert all(seconds > 0 for seconds in found.values())
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
+
+
+def test_a_step_of_a_round_is_the_mean_of_its_kinds_and_bears_its_share_of_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a clock of known times: 1 s a step of MLE, 100 of the generator, 2 of the discriminator, 30 a pool."""
+    clock = [0.0]
+    monkeypatch.setattr("bench.launch.measure.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def takes(name: str, seconds: float) -> None:
+        real = getattr(SeqGAN, name)
+
+        def slow(model: SeqGAN, *arguments: Any) -> Any:
+            clock[0] += seconds
+            return real(model, *arguments)
+
+        monkeypatch.setattr(SeqGAN, name, slow)
+
+    takes("mle_step", 1)
+    takes("generator_step", 100)
+    takes("discriminate", 2)
+    fill = DiscriminatorPool._fill
+    monkeypatch.setattr(DiscriminatorPool, "_fill", lambda *a: clock.__setitem__(0, clock[0] + 30) or fill(*a))
+    settings = {"pool_batches": 5, "pool_epochs": 3, "d_pretrain_steps": 60, "g_steps": 1, "d_steps": 60}
+    values = {"model": "seqgan", "task": "grammar", "scale": "smoke", "model_settings": settings}
+    resolved = RunConfig.model_validate(values).resolve()
+    found = seconds_per_step(resolved, resolved.task.load())
+    assert found == pytest.approx({"mle": 1, "discriminator": 2 + 30 / 30, "adversarial": (100 + 60 * 3) / 61})
 
 
 def test_a_phase_that_breaks_has_no_time() -> None:
