@@ -18,47 +18,23 @@ hold the word v)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.common.bases import StoredSentences
 from baselines.common.fast.likelihood import counted
-from baselines.common.interface import BaseConfig, Batches, LabelledSpec, Phase, PositiveInt, Rewriter
-from baselines.common.training.state import SentenceStore
+from baselines.common.interface import LabelledSpec, Rewriter
 
 __all__ = ["NearestOther"]
 
 _AT_ONCE = 64  # inputs that are compared with all stored sentences
 
 
-class NearestOther(Rewriter):
+class NearestOther(StoredSentences, Rewriter):
     """Equation 2. The state is the training sentences."""
 
-    @dataclass(frozen=True, kw_only=True)
-    class Config(BaseConfig):
-        """Defaults: as many sentences as the other controls read."""
-
-        batches: PositiveInt = 156
-        """Batches to store: 9,984 sentences. Where the stream begins again in the same order, storing ends."""
-
-    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {"batch_size": 16, "batches": 40}, "small": {}}
-
-    def __init__(self, config: NearestOther.Config, spec: LabelledSpec) -> None:
-        super().__init__(config, spec)
-        self.config: NearestOther.Config = config
-        self.store = SentenceStore(spec, batches=config.batches, batch_size=config.batch_size)
-
-    def phases(self) -> Sequence[Phase]:
-        """One phase: read the sentences once."""
-        return [Phase("collect", self.config.batches, self.collect)]
-
-    def collect(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Store one batch."""
-        return {"sentences": self.store.add(next(batches))}
+    spec: LabelledSpec
 
     def transfer(self, tokens: Tensor, labels: Tensor) -> Tensor:
         """Equation 2; a class of which nothing is stored has the input as its answer."""

@@ -5,15 +5,24 @@ They are no baselines: a model's own file has its published settings, `phases`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 from torch import Tensor
 
 from baselines.common.fast.graphs import replayed
-from baselines.common.interface import ADDED, Batches, PositiveFloat, PositiveInt, SequenceSpec, TextGenerator
+from baselines.common.interface import (
+    ADDED,
+    BaseConfig,
+    Batches,
+    Phase,
+    PositiveFloat,
+    PositiveInt,
+    SequenceSpec,
+    TextGenerator,
+)
 from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS, CNNClassifier
 from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.networks.recurrent import RecurrentLanguageModel
@@ -21,7 +30,7 @@ from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import slope_penalty
 from baselines.common.training.stabilisers import AveragedConfig, StabilisedConfig
-from baselines.common.training.state import Counter, DiscriminatorPool
+from baselines.common.training.state import Counter, DiscriminatorPool, SentenceStore
 
 __all__ = [
     "ClassifierBase",
@@ -30,6 +39,8 @@ __all__ = [
     "LanguageModelConfig",
     "PolicyGradientBase",
     "PolicyGradientConfig",
+    "StoredSentences",
+    "StoredSentencesConfig",
     "TransformerConfig",
 ]
 
@@ -211,3 +222,32 @@ class TransformerConfig(AveragedConfig):
     """Global norm at which gradients are clipped."""
     steps: PositiveInt = 18_720
     """Updates: those of `mle`, 120 epochs of 156 batches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSentencesConfig(BaseConfig):
+    """Defaults: as many sentences as SeqGAN's released code trains on."""
+
+    batches: PositiveInt = 156
+    """Batches to store: 9,984 sentences. Where the stream begins again in the same order, storing ends."""
+
+
+class StoredSentences(TextGenerator):
+    """A control that learns nothing: its state is the training sentences."""
+
+    Config = StoredSentencesConfig
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {"batch_size": 16, "batches": 40}, "small": {}}
+
+    config: StoredSentencesConfig
+
+    def __init__(self, config: StoredSentencesConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.store = SentenceStore(spec, batches=config.batches, batch_size=config.batch_size)
+
+    def phases(self) -> Sequence[Phase]:
+        """One phase: read the sentences once."""
+        return [Phase("collect", self.config.batches, self.collect)]
+
+    def collect(self, batches: Batches) -> Mapping[str, Tensor]:
+        """Store one batch."""
+        return {"sentences": self.store.add(next(batches))}
