@@ -55,6 +55,18 @@ _AT_ONCE = (1, 2, 4, 8)
 _SECONDS = 8.0
 """Of runs side by side."""
 _FIRST_PRESETS = ("seqgan-oracle20", "leakgan-oracle20", "relgan-oracle20", "leakgan-image_coco", "relgan-image_coco")
+_COST_NOTHING = {
+    "anneal_horizon",
+    "beta_max",
+    "cosine",
+    "d_multiplier",
+    "evaluation_temperature",
+    "lr",
+    "rank",
+    "weight",
+}
+_COST_NOTHING |= {"g_first_multiplier", "g_multiplier"}
+"""Settings of models that change no step's time."""
 _LATE = "no time was left of the budget"
 
 
@@ -209,16 +221,16 @@ def side_by_side(device: torch.device, clock: _Clock, *, quick: bool) -> Iterato
             yield SideBySide(model=model, runs=runs, reason="a run failed: not enough memory for so many?")
 
 
-def preset_times(device: torch.device, clock: _Clock, *, quick: bool) -> Iterator[RowTime]:
-    """Part 5; rows that train the same model on the same sentences are measured once."""
+def preset_times(device: torch.device, clock: _Clock, *, quick: bool, only: Sequence[str] = ()) -> Iterator[RowTime]:
+    """Part 5; rows whose steps cost the same are measured once."""
     known: dict[str, Mapping[str, float]] = {}
-    names = [*_FIRST_PRESETS, *(name for name in preset_names() if name not in _FIRST_PRESETS)]
+    names = only or [*_FIRST_PRESETS, *(name for name in preset_names() if name not in _FIRST_PRESETS)]
     for name in names[:1] if quick else names:
         preset = read_preset(name).at("smoke" if quick else "paper", [0], device=str(device))
         for row in preset.trained:
             resolved = row.configs[0].resolve()
-            settings = (resolved.model_name, resolved.model_config, resolved.task_settings, resolved.run.fp32_precision)
-            key = repr(settings)
+            config = {k: v for k, v in dataclasses.asdict(resolved.model_config).items() if k not in _COST_NOTHING}
+            key = repr((resolved.model_name, config, resolved.task_settings, resolved.run.fp32_precision))
             if key not in known and clock.is_over():
                 yield RowTime(preset=name, row=row.label, reason=_LATE)
                 continue
@@ -237,9 +249,14 @@ def preset_times(device: torch.device, clock: _Clock, *, quick: bool) -> Iterato
 
 
 def preset_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Hours of training of each row of the presets, in Markdown; why there are none where it was not measured."""
-    cells = ((r["preset"], r["row"], f"{r['hours']:.1f}" if r["hours"] is not None else "", r["reason"]) for r in rows)
-    return table(("preset", "row", "hours of a run", ""), cells, text=("preset", "row", "")) if rows else ""
+    """Hours of training of a run of each row, a line for each preset, in Markdown; where they are not known, why."""
+    presets: dict[str, list[str]] = {}
+    for row in rows:
+        hours = row["hours"]
+        said = row["reason"] if hours is None else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
+        presets.setdefault(row["preset"], []).append(f"{row['row']}: {said}")
+    cells = ((preset, "; ".join(said)) for preset, said in presets.items())
+    return table(("preset", "hours of a run"), cells, text=("preset", "hours of a run")) if rows else ""
 
 
 def _machine(device: torch.device) -> dict[str, Any]:
@@ -265,6 +282,7 @@ def main(
     budget: Annotated[float, typer.Option(min=0, help="Seconds, about.")] = 480,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: does everything run?")] = False,
     part: Annotated[list[Part] | None, typer.Option(help="Only these parts.")] = None,
+    preset: Annotated[list[str] | None, typer.Option(help="Only these presets.")] = None,
 ) -> None:
     """Look at a device, write one JSON document, and print what the presets would take."""
     torch.set_num_threads(1)
@@ -290,7 +308,7 @@ def main(
         Part.draws: lambda: compare_draws(models, chosen),
         Part.rates: lambda: rates(chosen, _Clock(clock.left() * 0.5), quick=quick),
         Part.side_by_side: lambda: side_by_side(chosen, _Clock(clock.left() * 0.5), quick=quick),
-        Part.presets: lambda: preset_times(chosen, clock, quick=quick),
+        Part.presets: lambda: preset_times(chosen, clock, quick=quick, only=preset or ()),
     }
     for name, look in parts.items():
         if not part or name in part:

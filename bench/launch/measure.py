@@ -1,7 +1,7 @@
 """How long a step takes on this machine: a few steps of each kind, tried and thrown away.
 
-Where steps take turns (`Turns`) each kind is measured once, and a phase's step is the mean of a whole round. The time
-that drawing a discriminator's pool takes is shared out over the steps that are taken of the pool.
+Where steps take turns (`Turns`) each kind is measured once, by the median, and a phase's step is the mean of a round.
+The time that drawing a discriminator's pool takes is shared out over the steps that are taken of the pool.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -28,8 +29,8 @@ __all__ = ["ready", "seconds_per_step"]
 
 _STEPS = 20
 """At most, of each kind. What comes once in many steps and is neither a turn nor a pool is not seen."""
-_SECONDS = 5.0
-"""After which no further step of a kind is begun."""
+_LEAST, _SECONDS = 3, 5.0
+"""Steps after which no further one of a kind is begun when so many seconds are over."""
 _WARM_UP, _WARM_UP_OF_GRAPHS = 1, 5
 """Steps that are not counted."""
 
@@ -99,16 +100,20 @@ class _Watch:
         if kind not in self._known:
             for _ in range(min(self._warm_up, most - 1)):
                 step(self._stream)
-            for pool in self._pools:
-                pool.begin()
-            begun, done = self._now(), 0
-            while done < min(_STEPS, most) and (not done or time.perf_counter() - begun < _SECONDS):
-                step(self._stream)
-                done += 1
-            drawing = sum(pool.seconds for pool in self._pools)
-            shared = sum(pool.of_a_step for pool in self._pools)
-            self._known[kind] = (self._now() - begun - drawing) / done + shared
+            begun = time.perf_counter()
+            times: list[float] = []
+            while len(times) < min(_STEPS, most) and (len(times) < _LEAST or time.perf_counter() - begun < _SECONDS):
+                times.append(self._of_one(step))
+            self._known[kind] = median(times) + sum(pool.of_a_step for pool in self._pools)
         return self._known[kind]
+
+    def _of_one(self, step: Step) -> float:
+        """Seconds of this step, without those in which a pool was drawn."""
+        for pool in self._pools:
+            pool.begin()
+        begun = self._now()
+        step(self._stream)
+        return self._now() - begun - sum(pool.seconds for pool in self._pools)
 
     def _now(self) -> float:
         """Seconds, when a GPU has done all that it was given."""
@@ -126,16 +131,16 @@ class _Pool:
         self._taken = 0
         self._last = 0.0
         self.seconds = 0.0
-        """In which it was drawn, since `begin`."""
+        """In which it was drawn in this step."""
         pool.drawing = self._drawing
 
     def begin(self) -> None:
-        """Of steps that are timed."""
+        """Of a step that is timed."""
         self._taken, self.seconds = self._pool.taken.value, 0.0
 
     @property
     def of_a_step(self) -> float:
-        """Seconds of its last drawing that one of the steps timed has to bear; 0 if they took nothing of it."""
+        """Seconds of its last drawing that the step timed has to bear; 0 if it took nothing of the pool."""
         return self._last / self._pool.steps if self._pool.taken.value > self._taken else 0.0
 
     @contextmanager
