@@ -240,7 +240,9 @@ def preset_times(device: torch.device, clock: _Clock, *, quick: bool, only: Sequ
                 if key not in known:
                     known[key] = seconds_per_step(resolved, data)
             except (OSError, ValueError) as error:  # the data is not here
-                yield RowTime(preset=name, row=row.label, reason=str(error).splitlines()[0])
+                yield RowTime(
+                    preset=name, row=row.label, reason=str(error).splitlines()[0].partition(" and could not")[0]
+                )
                 continue
             seconds = known[key]
             whole = sum(n * seconds[p] for p, n in steps.items()) / 3600 if set(steps) <= set(seconds) else None
