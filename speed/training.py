@@ -36,6 +36,7 @@ import typer
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.run.hardware import keep_memory
 from speed import training_leakgan, training_lstm, training_relgan, training_wgan_gp, whole_runs
 from speed.cases import Case, Setting, Timing
 from speed.measure import goal, spread, table, times_faster
@@ -207,6 +208,7 @@ def main(
 ) -> None:
     """Measure, and print a Markdown table and which goals are met."""
     torch.set_num_threads(threads)
+    keep_memory()
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # as in a run: no TF32 on a GPU
     setting = Setting(torch.device(device), quick, textgan_pytorch)
     console = Console(stderr=True)

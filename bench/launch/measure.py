@@ -22,7 +22,7 @@ from bench.config import Resolved
 from bench.randomness import isolated
 from bench.run.batches import BatchStream
 from bench.run.contract import built, checked_phases
-from bench.run.hardware import use_precision
+from bench.run.hardware import keep_memory, use_precision
 from bench.task import TextData
 
 __all__ = ["ready", "seconds_per_step"]
@@ -63,6 +63,7 @@ def ready(resolved: Resolved, data: TextData) -> Iterator[tuple[TextGenerator, l
     threads = torch.get_num_threads()
     torch.set_num_threads(run.threads)
     use_precision(run.fp32_precision)
+    keep_memory()
     try:
         with isolated(0):
             model = built(resolved.model_class, resolved.model_config, data.spec).to(device).train()

@@ -1,10 +1,12 @@
-"""What the hardware does to a run: how exact its products are, and the most memory it held at once."""
+"""What the hardware does to a run: how exact its products are, how its memory is kept, and the most it held at once."""
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import torch
 from bench.record import PhaseCost
 from bench.run_settings import Precision
 
-__all__ = ["PeakMemory", "exact_products", "use_precision"]
+__all__ = ["PeakMemory", "exact_products", "keep_memory", "use_precision"]
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 
 
 class PeakMemory:
@@ -28,6 +32,7 @@ class PeakMemory:
         """Leave out what was before: an evaluation, a checkpoint, another run of this process."""
         if self._gpu is not None:
             torch.cuda.reset_peak_memory_stats(self._gpu)
+        _give_back()
         self._resets = _reset_resident()
 
     def noted(self, cost: PhaseCost) -> PhaseCost:
@@ -57,6 +62,29 @@ def _reset_resident() -> bool:
 def _peak_resident() -> int | None:
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
     return int(found[1]) * 1024 if found else None
+
+
+def keep_memory() -> None:
+    """Let glibc keep what the tensors of one step leave behind for those of the next, in this process from now on.
+
+    Of itself it gives blocks of many megabytes back to the system at once, and each step of training gets them anew,
+    page by page: on an Intel Xeon in a virtual machine 13% of a step of MLE and 10% of one of RelGAN, whose temporary
+    tensors take 600 MB. Kept are up to 1 GiB that are not in use. Without glibc nothing happens.
+    """
+    if (mallopt := _of_glibc("mallopt")) is not None:
+        for option, size in ((_MMAP_THRESHOLD, 1 << 28), (_TRIM_THRESHOLD, 1 << 30), (_TOP_PAD, 1 << 26)):
+            mallopt(option, size)
+
+
+def _give_back() -> None:
+    """What is kept and not in use, to the system."""
+    if (trim := _of_glibc("malloc_trim")) is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library; None where there is another that does not have it."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def use_precision(precision: Precision) -> None:

@@ -34,7 +34,7 @@ from bench.run.checkpoint import (
 )
 from bench.run.contract import built
 from bench.run.evaluator import Evaluator
-from bench.run.hardware import use_precision
+from bench.run.hardware import keep_memory, use_precision
 from bench.run.trainer import Interrupted, OnNews, OnStep, Trainer
 from bench.run_folder import CHECKPOINT, ERROR, LOCK, MODEL_SOURCE, RECORD, START, WEIGHTS
 from bench.task import TextData
@@ -230,6 +230,8 @@ class _Run:
         resolved, run = self.resolved, self.resolved.run
         torch.set_num_threads(run.threads)
         device = torch.device(resolved.device)
+        if device.type == "cpu":
+            keep_memory()
         if device.type == "cuda":
             torch.cuda.set_device(device.index or 0)  # its generator is the one that is seeded and saved
         seed_everything(derive(run.seed, "model"))

@@ -13,6 +13,7 @@ from scipy.stats import chisquare
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.common.fast import kernels
 from baselines.common.fast.kernels import drop_out, linear, product, shifted_exp
 from baselines.common.fast.likelihood import log_likelihood, token_entropy, weighted_nll
 from baselines.common.fast.sampling import draw
@@ -53,9 +54,27 @@ def gradients(loss: Tensor, inputs: Tensors) -> Tensors:
     return list(torch.autograd.grad(loss, inputs))
 
 
+@pytest.fixture(params=["oneDNN", "MKL"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of the two that a processor may have, each on every processor."""
+    name: str = request.param
+    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if name == "oneDNN" else None
+    monkeypatch.setattr(kernels, "_onednn", lambda: found)
+    return name
+
+
+@pytest.mark.parametrize("intel", [True, False])
+def test_intels_processors_have_mkl(intel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(kernels, "_is_intel", lambda: intel)
+    assert (kernels._onednn.__wrapped__() is None) == intel
+
+
 @on_each_device
 @in_each_precision
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.usefixtures("library")
 def test_linear(device: str, dtype: torch.dtype, bias: bool) -> None:
     """Values, gradients, and gradients of gradients."""
     x, weight, b, slope = random((33, 17), (29, 17), (29,), (33, 29), like=torch.empty(0, device=device, dtype=dtype))
@@ -94,6 +113,7 @@ def test_products_rounded_to_bf16(device: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @in_each_precision
+@pytest.mark.usefixtures("library")
 def test_linear_takes_views_and_nothing(dtype: torch.dtype) -> None:
     x, weight = (v.detach() for v in random((40, 34), (58, 34), like=torch.empty(0, dtype=dtype)))
     close(product(x[::2, ::2], weight[::2, 1::2]), x[::2, ::2] @ weight[::2, 1::2].t())

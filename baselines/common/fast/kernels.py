@@ -2,14 +2,16 @@
 
 Gain: on AMD's processors products in half the time and exponentials in a fifth, on every CPU dropout in a third. The
 plain forms, `functional.linear`, `exp` and `functional.dropout`, give the same but for rounding (dropout: the same
-distribution). PyTorch's own product of float32 matrices on a CPU is MKL's, which has no kernels for the wide registers
-of these processors; oneDNN has, the other library that PyTorch brings along (for convolutions and LSTMs).
+distribution). PyTorch's own product of float32 matrices on a CPU is MKL's, which has kernels for wide registers on
+Intel's processors alone; on others oneDNN has, the other library that PyTorch brings (for convolutions and LSTMs).
 """
 
 from __future__ import annotations
 
 import math
+import platform
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,8 +25,23 @@ __all__ = ["applied", "drop_out", "linear", "product", "shifted_exp"]
 # where a version of PyTorch does not have it, `functional.linear` does the same.
 @cache
 def _onednn() -> Any:
-    """oneDNN's x @ weight.t() + bias, None where this PyTorch was built without it."""
-    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    """oneDNN's x @ weight.t() + bias; None where this PyTorch was built without it, and where MKL is faster.
+
+    On an Intel Xeon with AVX-512 MKL's steps take 3 to 11% less time, because the gradient of a wide layer's weights,
+    of few sentences, takes it 2.5 ms where oneDNN takes 6.
+    """
+    if not torch.backends.mkldnn.is_available() or (torch.backends.mkl.is_available() and _is_intel()):
+        return None
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+def _is_intel() -> bool:
+    """Whether Intel made the processor, as far as the system tells."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        told = platform.processor()
+    return "GenuineIntel" in told
 
 
 def _is_fast(x: Tensor) -> bool:

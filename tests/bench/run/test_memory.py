@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.paths import TOY
+from helpers.paths import ROOT, TOY
 
 from bench.config import Resolved, RunConfig
 from bench.record import PhaseCost, read_record
 from bench.run.checkpoint import read_state
-from bench.run.hardware import PeakMemory, _reset_resident
+from bench.run.hardware import PeakMemory, _reset_resident, keep_memory
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
 
@@ -32,8 +35,32 @@ def toy(**settings: Any) -> Resolved:
     return RunConfig.model_validate(values).resolve()
 
 
+_STEPS = """
+import resource, sys, torch
+from bench.run.hardware import keep_memory
+if sys.argv[1] == "kept":
+    keep_memory()
+for step in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(12 << 20)  # 48 MiB: glibc learns of itself to keep blocks of up to 32
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_what_a_step_leaves_behind_is_there_for_the_next() -> None:
+    """48 MiB are 12,288 pages, or 24 large ones."""
+
+    def pages(how: str) -> int:
+        done = subprocess.run([sys.executable, "-c", _STEPS, how], cwd=ROOT, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert pages("kept") < 10 < pages("not kept")
+
+
 @can_measure
 def test_what_was_before_is_left_out() -> None:
+    keep_memory()
     memory = PeakMemory(torch.device("cpu"))
     much = np.ones(100 * MB, dtype=np.int8)
     first = memory.noted(cost())
