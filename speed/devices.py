@@ -61,11 +61,12 @@ _COST_NOTHING = {
     "cosine",
     "d_multiplier",
     "evaluation_temperature",
+    "g_first_multiplier",
+    "g_multiplier",
     "lr",
     "rank",
     "weight",
 }
-_COST_NOTHING |= {"g_first_multiplier", "g_multiplier"}
 """Settings of models that change no step's time."""
 _LATE = "no time was left of the budget"
 

@@ -42,10 +42,8 @@ def seconds_per_step(resolved: Resolved, data: TextData) -> dict[str, float]:
     time: the run will tell why.
     """
     found: dict[str, float] = {}
-    with (
-        suppress(Exception),
-        ready(resolved, data) as (model, phases, stream),
-    ):  # an error is met by the run, which records it
+    # An error is met by the run, which records it.
+    with suppress(Exception), ready(resolved, data) as (model, phases, stream):
         watch = _Watch(model, stream, _WARM_UP_OF_GRAPHS if _replays(resolved) else _WARM_UP)
         for phase in phases:
             found[phase.name] = watch.of_phase(phase)
@@ -105,7 +103,7 @@ class _Watch:
             times: list[float] = []
             while len(times) < min(_STEPS, most) and (len(times) < _LEAST or time.perf_counter() - begun < _SECONDS):
                 times.append(self._of_one(step))
-            self._known[kind] = min(times) + sum(pool.of_a_step for pool in self._pools)
+            self._known[kind] = min(times, default=0.0) + sum(pool.of_a_step for pool in self._pools)
         return self._known[kind]
 
     def _of_one(self, step: Step) -> float:

@@ -166,6 +166,14 @@ def test_a_step_of_a_round_is_the_mean_of_its_kinds_and_bears_its_share_of_the_p
     assert found == pytest.approx({"mle": 1, "discriminator": 2 + 30 / 30, "adversarial": (100 + 60 * 3) / 61})
 
 
+def test_a_phase_without_steps_costs_nothing_and_the_next_is_measured() -> None:
+    settings = {"pretraining_steps": 0}
+    values = {"model": "cross_aligned", "task": "grammar_transfer", "scale": "smoke", "model_settings": settings}
+    resolved = RunConfig.model_validate(values).resolve()
+    found = seconds_per_step(resolved, resolved.task.load())
+    assert found["adversarial"] > 0 == found.get("reconstruction", 0)
+
+
 def test_a_phase_that_breaks_has_no_time() -> None:
     values = {"model": TOY, "task": "grammar", "scale": "smoke", "model_settings": {"raise_at": 2}}
     resolved = RunConfig.model_validate(values).resolve()
