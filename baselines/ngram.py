@@ -135,14 +135,32 @@ class _Level:
 
     contexts: Tensor
     """(C,) sorted keys: id of the context that is one word shorter, times V + 1, plus the farthest word."""
+    shorter: Tensor
+    """(C,) that id."""
     starts: Tensor
     """(C + 1,) where each context's pairs begin."""
+    pairs: Tensor
+    """(P,) sorted keys: id of the context, times V, plus the word."""
     words: Tensor
     """(P,) the word of each pair."""
     counts: Tensor
     """(P,) float: how often."""
     totals: Tensor
     """(C,) float: c(h)."""
+    lower: Tensor
+    """(P,) double: p(w | h')."""
+    p: Tensor
+    """(P,) double: p(w | h)."""
+
+    def power_sums(self, power: Tensor, shorter: Tensor) -> Tensor:
+        """(C,) double: sum_v p(v | h)^a, from (C',) the same of the contexts that are a word shorter.
+
+        A word that never followed h has there its p(v | h'), times what h leaves to all of them together.
+        """
+        different = self.starts.diff()
+        owner = torch.arange(len(different), device=different.device).repeat_interleave(different)
+        seen, lower = (p.new_zeros(len(different)).index_add_(0, owner, p**power) for p in (self.p, self.lower))
+        return _left(different, self.totals) ** power * (shorter[self.shorter] - lower).clamp(min=0) + seen
 
 
 class _Counts:
@@ -152,17 +170,22 @@ class _Counts:
         self.spec, self.order, v = spec, order, spec.vocab_size
         inside = counted(sentences, spec.eos_id)
         words, context = sentences[inside], torch.zeros_like(sentences[inside])
-        once = words.bincount(minlength=v).float()  # the context of no words
-        self._unigram = (once + (once > 0).sum() / v) / (once.sum() + (once > 0).sum()).clamp(min=1)
+        once = words.bincount(minlength=v)
+        self._unigram, self._exact = _of_no_context(once.float()), _of_no_context(once.double())
         self._levels: list[_Level] = []
         for k in range(1, order):
-            farthest = functional.pad(sentences, (k, 0), value=v)[:, : spec.max_len][inside]
-            contexts, context = (context * (v + 1) + farthest).unique(return_inverse=True)
+            keys, context = (context * (v + 1) + _before(sentences, k, v)[inside]).unique(return_inverse=True)
             pairs, counts = (context * v + words).unique(return_counts=True)
-            different = (pairs // v).bincount(minlength=len(contexts))
+            owner, following, shorter = pairs // v, pairs % v, keys // (v + 1)
+            different = owner.bincount(minlength=len(keys))
+            totals = context.bincount(minlength=len(keys)).float()
+            lower = self._exact[following]
+            if self._levels:  # what follows the longer context followed the shorter one too
+                last = self._levels[-1]
+                lower = last.p[torch.searchsorted(last.pairs, shorter[owner] * v + following)]
+            p = _left(different, totals)[owner] * lower + counts / (totals.double() + different)[owner]
             starts = functional.pad(different.cumsum(0), (1, 0))
-            totals = context.bincount(minlength=len(contexts)).float()
-            self._levels.append(_Level(contexts, starts, pairs % v, counts.float(), totals))
+            self._levels.append(_Level(keys, shorter, starts, pairs, following, counts.float(), totals, lower, p))
 
     def history(self, tokens: Tensor, t: int) -> Tensor:
         """(B, T) -> (B, order - 1): the words before position t, the nearest first."""
@@ -175,9 +198,7 @@ class _Counts:
         rows = torch.arange(len(history), device=history.device)  # whose context of this length is known
         context = torch.zeros_like(rows)
         for level, word in zip(self._levels, history.t(), strict=True):
-            key = context * (self.spec.vocab_size + 1) + word[rows]
-            context = torch.searchsorted(level.contexts, key).clamp(max=len(level.contexts) - 1)
-            known = level.contexts[context] == key
+            context, known = _find(level.contexts, context * (self.spec.vocab_size + 1) + word[rows])
             rows, context = rows[known], context[known]
             start, different = level.starts[context], level.starts.diff()[context]
             norm = level.totals[context] + different
@@ -203,18 +224,49 @@ class _Counts:
         return torch.cat(parts)
 
     def log_prob(self, tokens: Tensor, sharpening: Tensor) -> Tensor:
-        """(B, T) -> (B,): sum over positions of log q, nats."""
+        """(B, T) -> (B,): sum over positions of log q, nats. It goes through the words that were counted, not all V."""
+        power, v = sharpening.double(), self.spec.vocab_size
         inside = counted(tokens, self.spec.eos_id)
-        out = self._unigram.new_zeros(tokens.shape)
-        for chunk in self._chunks(len(tokens)):
-            for t in range(tokens.shape[1]):
-                rows = chunk[inside[chunk, t]]
-                log_q = self.logits(self.history(tokens[rows], t), sharpening).log_softmax(1)
-                out[rows, t] = log_q.gather(1, tokens[rows, t, None]).squeeze(1)
-        return out.sum(1)
+        words = tokens[inside]
+        p, sums = self._exact[words], (self._exact**power).sum()[None]
+        total, rows = sums.repeat(len(words)), torch.arange(len(words), device=words.device)
+        context = torch.zeros_like(rows)
+        for k, level in enumerate(self._levels, start=1):
+            context, known = _find(level.contexts, context * (v + 1) + _before(tokens, k, v)[inside][rows])
+            rows, context = rows[known], context[known]
+            pair, seen = _find(level.pairs, context * v + words[rows])
+            left = _left(level.starts.diff(), level.totals)[context]
+            sums = level.power_sums(power, sums)
+            p[rows] = torch.where(seen, level.p[pair], left * p[rows])
+            total[rows] = sums[context]
+        out = p.new_zeros(tokens.shape)
+        out[inside] = power * p.log() - total.log()
+        return out.sum(1).float()
 
     def _chunks(self, n: int) -> tuple[Tensor, ...]:
         return torch.arange(n, device=self._unigram.device).split(_ROWS)
+
+
+def _before(tokens: Tensor, k: int, nothing: int) -> Tensor:
+    """(B, T) -> (B, T): the word k positions before each, `nothing` before the start."""
+    return functional.pad(tokens, (k, 0), value=nothing)[:, : tokens.shape[1]]
+
+
+def _find(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of (N,) wanted keys among (K,) sorted ones, and which of them are there."""
+    place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    return place, keys[place] == wanted
+
+
+def _of_no_context(once: Tensor) -> Tensor:
+    """(V,) counts -> (V,) p(w), equation 1 of no words before."""
+    different = (once > 0).sum().to(once.dtype)
+    return (once + different / len(once)) / (once.sum() + different).clamp(min=1)
+
+
+def _left(different: Tensor, totals: Tensor) -> Tensor:
+    """(C,) double: d(h) / (c(h) + d(h)), what a context leaves to the shorter one."""
+    return different / (totals.double() + different)
 
 
 class _ByClass:

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from baselines.common.fast.likelihood import counted, finished
 from baselines.common.interface import BaseConfig
 from baselines.common.spec import SequenceSpec
 from baselines.constant_reward import ConstantReward
 from baselines.copy_train import CopyTrain
 from baselines.mle import MLE
-from baselines.ngram import NGram
+from baselines.ngram import NGram, _Counts
 from baselines.repeat_one import RepeatOne
 from baselines.seqgan import SeqGAN
 from baselines.uniform import Uniform
@@ -109,6 +110,23 @@ def test_ngram_is_witten_bell(order: int, sharpen: float) -> None:
             powers = [q**sharpen for q in table[history]]
             expected += math.log(powers[word] / sum(powers))
         assert got == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("sharpen", [0.6, 1.0, 2.5])
+def test_ngram_goes_through_counted_words_alone_and_finds_the_same(order: int, sharpen: float) -> None:
+    """Beside equation 2 with all words for every position, as samples are drawn."""
+    spec = SequenceSpec(vocab_size=300, max_len=12, bos_id=0, pad_id=0, eos_id=0)
+    weights = torch.arange(1.0, 301).reciprocal()
+    rows = finished(
+        weights.multinomial(6000, replacement=True, generator=torch.Generator().manual_seed(1)).view(500, 12), spec
+    )
+    counts, power = _Counts(rows[:400], spec, order), torch.tensor(sharpen)
+    expected = torch.zeros(100)
+    for t in range(12):
+        log_q = counts.logits(counts.history(rows[400:], t), power).log_softmax(1).gather(1, rows[400:, t, None])
+        expected += log_q.squeeze(1) * counted(rows[400:], 0)[:, t]
+    torch.testing.assert_close(counts.log_prob(rows[400:], power), expected, rtol=1e-6, atol=1e-5)
 
 
 def test_ngram_chooses_its_sharpening_by_held_out_likelihood() -> None:
