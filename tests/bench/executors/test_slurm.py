@@ -35,7 +35,7 @@ def demo_at_smoke_scale() -> str:
     for size, smaller in (
         ('scale = "small"', 'scale = "smoke"'),
         ("seeds = [0, 1, 2]", "seeds = [0]"),
-        ("n_samples = 2_000", "n_samples = 200"),
+        ("n_samples = 1_000", "n_samples = 200"),
     ):
         assert size in rows
         rows = rows.replace(size, smaller)
