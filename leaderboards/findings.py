@@ -11,7 +11,9 @@ loss needs a temperature sweep of the end of pre-training, which is a row of its
 row whose recorded scores at that point are its own, seed by seed.
 
 A change is *clear* if its t-test over seeds stays after Holm's correction over all changes of all boards at 5%. The
-control (a constant reward in the discriminator's place) has the same adversarial steps without a discriminator.
+control (a constant reward in the discriminator's place) has the same adversarial steps without a discriminator. Rows
+are compared with the baseline, and what people use today with the GANs, by Welch's test, corrected over all comparisons
+of that kind of all boards.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from bench.seeds import CONFIDENCE
 from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.curves import quality_at
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
-from leaderboards.statistics import better_than_first, seed_mean, targets, worse_than_first
+from leaderboards.statistics import against_first, holm, seed_mean, targets
 
 __all__ = ["CONTROL", "LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "table"]
 
@@ -61,17 +63,30 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two rows of a board in one loss."""
+
+    board: Board
+    row: Row
+    key: str
+    p: float
+    """Two-sided, of Welch's t."""
+    better: bool
+    """Whether the row is on the better side of the other, and not beyond real text."""
+    clear: bool = False
+    """Whether they are told apart after Holm's correction over all comparisons of their kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """The answer, as counts and rows."""
 
     changes: tuple[Change, ...]
     """By board, by row, by loss."""
-    over_baseline: tuple[tuple[Board, Row, str], ...]
-    """Rows with an adversarial phase that are clearly better than the board's baseline in a loss."""
-    compared: int
-    """How many such comparisons with a baseline there are."""
-    today: Mapping[str, tuple[int, int, int]]
-    """Model of `TODAY` -> comparisons with a row with an adversarial phase: clearly better, clearly worse, all."""
+    over_baseline: tuple[Comparison, ...]
+    """Of rows with an adversarial phase with the board's baseline, in a loss."""
+    today: Mapping[str, tuple[Comparison, ...]]
+    """Model of `TODAY` -> its comparisons with rows with an adversarial phase."""
 
     @property
     def measured(self) -> tuple[Change, ...]:
@@ -95,24 +110,25 @@ def finding(boards: Iterable[Board]) -> Finding | None:
     found = changes(boards)
     if not any(not c.control for c in found):
         return None
-    over = [(board, row, key, better) for board in boards for row, key, better in _against_baseline(board)]
+    over = _cleared([each for board in boards for each in _against_baseline(board)])
+    today = _cleared([each for board in boards for each in _today(board)])
+    models = sorted({c.row.model for c in today})
     return Finding(
         changes=tuple(found),
-        over_baseline=tuple((board, row, key) for board, row, key, better in over if better),
-        compared=len(over),
-        today=_today(boards),
+        over_baseline=tuple(over),
+        today={model: tuple(c for c in today if c.row.model == model) for model in models},
     )
+
+
+def _cleared(family: Sequence[Comparison]) -> list[Comparison]:
+    return [replace(c, clear=clear) for c, clear in zip(family, holm([c.p for c in family]), strict=True)]
 
 
 def changes(boards: Iterable[Board]) -> list[Change]:
     """Every change that can be told, of rows with seeds enough for a rank."""
     found = [c for board in boards for c in _changes(board)]
-    tested = sorted((i for i, c in enumerate(found) if not c.control), key=lambda i: found[i].p)
-    for place, i in enumerate(tested):
-        if found[i].p > (1 - CONFIDENCE) / (len(tested) - place):
-            break
-        found[i] = replace(found[i], clear=True)
-    return found
+    clear = iter(holm([c.p for c in found if not c.control]))
+    return [c if c.control else replace(c, clear=next(clear)) for c in found]
 
 
 def _changes(board: Board) -> Iterator[Change]:
@@ -171,44 +187,39 @@ def _end_of_pretraining(run: RunView) -> dict[str, float]:
     return next((dict(point.values) for point in run.learning if point.at == "phase_end"), {})
 
 
-def _against_baseline(board: Board) -> Iterator[tuple[Row, str, bool]]:
-    """(row, loss, whether it is clearly better than the baseline) by the rule of the ranks."""
+def _against_baseline(board: Board) -> Iterator[Comparison]:
+    """Each row with an adversarial phase, but for the control, beside the baseline in each loss that both have."""
     base = next((row for row in board.rows if row.baseline), None)
-    rows = [row for row in board.rows if row.gain and row.model != CONTROL]
-    known = targets(board.rows, board.meanings)
-    for key in LOSSES if base is not None else ():
-        assert base is not None
+    if base is None:
+        return
+    curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
+    traces = {t.label: t for t in curve.traces} if curve is not None else {}
+    for row, key in itertools.product(_gans(board), LOSSES):
         if key == _MATCH[1]:
-            curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
-            traces = {t.label: t for t in curve.traces} if curve is not None else {}
-            for row in rows:
-                over = traces[row.label].over_baseline if row.label in traces else None
-                if over is not None and over.n >= RANKED_SEEDS:
-                    yield row, key, over.clearly_better
-            continue
-        having = [row for row in rows if key in row.final and row.final[key].n >= RANKED_SEEDS]
-        if having and key in base.final and base.final[key].n >= RANKED_SEEDS:
-            means: Sequence[RankedMean] = [base.final[key], *(row.final[key] for row in having)]
-            better = better_than_first(means, board.meanings[key].better, known.get(key))[1:]
-            yield from ((row, key, each) for row, each in zip(having, better, strict=True))
+            pair = [traces[each.label].matched if each.label in traces else None for each in (base, row)]
+        else:
+            pair = [each.final.get(key) for each in (base, row)]
+        yield from _compared(board, row, key, pair)
 
 
-def _today(boards: Iterable[Board]) -> dict[str, tuple[int, int, int]]:
-    """By the rule of the ranks, Holm's correction over a row's comparisons with the GANs of its board in one loss."""
-    counts: dict[str, tuple[int, int, int]] = {}
-    for board in boards:
-        gans = [row for row in board.rows if row.gain and row.model != CONTROL]
-        known = targets(board.rows, board.meanings)
-        for row, key in itertools.product((row for row in board.rows if row.model in TODAY), LOSSES[:3]):
-            found = [each.final[key] for each in (row, *gans) if key in each.final]
-            means = [mean for mean in found if mean.n >= RANKED_SEEDS]
-            if key not in row.final or row.final[key].n < RANKED_SEEDS or len(means) < 2:
-                continue
-            rule = board.meanings[key].better, known.get(key)
-            better, worse = sum(worse_than_first(means, *rule)), sum(better_than_first(means, *rule))
-            old = counts.get(row.model, (0, 0, 0))
-            counts[row.model] = old[0] + better, old[1] + worse, old[2] + len(means) - 1
-    return dict(sorted(counts.items()))
+def _today(board: Board) -> Iterator[Comparison]:
+    """What people use now beside each GAN of its board in the losses that need no sweep of temperatures."""
+    now = [row for row in board.rows if row.model in TODAY]
+    for row, gan, key in itertools.product(now, _gans(board), LOSSES[:3]):
+        yield from _compared(board, row, key, [each.final.get(key) for each in (gan, row)])
+
+
+def _gans(board: Board) -> list[Row]:
+    return [row for row in board.rows if row.gain and row.model != CONTROL]
+
+
+def _compared(board: Board, row: Row, key: str, pair: Sequence[RankedMean | None]) -> Iterator[Comparison]:
+    """The second beside the first, where both have seeds enough for a rank."""
+    means = [mean for mean in pair if mean is not None and mean.n >= RANKED_SEEDS]
+    if len(means) == 2:
+        target = targets(board.rows, board.meanings).get(key)
+        ((p, better),) = against_first(means, board.meanings[key].better, target)
+        yield Comparison(board=board, row=row, key=key, p=p, better=better and not means[1].beyond_real)
 
 
 def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
@@ -224,32 +235,40 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         f"discriminator's place: {_alone([c for c in found.changes if c.control])}.",
     ]
     lines += [f"Lowered: {_of(c, name)}." for c in found.lowered]
-    over = _listed([_better(found, board, row, key, name) for board, row, key in found.over_baseline])
+    over = found.over_baseline
+    better = _listed([_better(found, c, name) for c in over if c.clear and c.better])
     lines.append(
-        f"Clearly better than the baseline in one of these losses: {over or 'none'}, of {found.compared} comparisons."
+        f"Clearly better than the baseline in one of these losses: {better or 'none'}, of {len(over)} comparisons; "
+        f"clearly worse in {sum(c.clear and not c.better for c in over)}. Without correction for their number, at 5% "
+        f"each: {_counted(c for c in over if c.p <= 1 - CONFIDENCE)}."
     )
     lines += [
-        f"{model}, on at most as many real sentences as MLE, is clearly better than a GAN in {better} of {n} "
-        f"comparisons ({', '.join(LOSSES[:3])}), and clearly worse in {worse}."
-        for model, (better, worse, n) in found.today.items()
+        f"{model}, on at most as many real sentences as MLE, beside a GAN: clearly "
+        f"{_counted(c for c in pairs if c.clear)}, of {len(pairs)} comparisons ({', '.join(LOSSES[:3])})."
+        for model, pairs in found.today.items()
     ]
     lines.append(
         f"The losses: {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}. Changes are paired "
-        "by seed; clear is what Holm's correction over all of them leaves at 5%."
+        "by seed, rows are compared by Welch's test; clear is what Holm's correction over all changes, or over all "
+        "comparisons of a kind, leaves at 5%."
     )
     return lines
 
 
-def _better(found: Finding, board: Board, row: Row, key: str, name: Callable[[Board], str]) -> str:
+def _counted(compared: Iterable[Comparison]) -> str:
+    sides = [c.better for c in compared]
+    return f"better in {sum(sides)}, worse in {len(sides) - sum(sides)}"
+
+
+def _better(found: Finding, c: Comparison, name: Callable[[Board], str]) -> str:
     """A row that is better than the baseline, with what it cost, and whether its adversarial phase made it so."""
-    base = next(each for each in board.rows if each.baseline)
-    told = []
-    if row.real_sentences is not None and base.real_sentences is not None:
-        told.append(f"{row.real_sentences:,.0f} real sentences read, the baseline {base.real_sentences:,.0f}")
-    if not any((c.board.number, c.row.label, c.key) == (board.number, row.label, key) for c in found.lowered):
+    base, told = next(each for each in c.board.rows if each.baseline), []
+    if c.row.real_sentences is not None and base.real_sentences is not None:
+        told.append(f"{c.row.real_sentences:,.0f} real sentences read, the baseline {base.real_sentences:,.0f}")
+    here = (c.board.number, c.row.label, c.key)
+    if not any((each.board.number, each.row.label, each.key) == here for each in found.lowered):
         told.append("its adversarial phase did not clearly lower it")
-    evidence = f" ({'; '.join(told)})" if told else ""
-    return f"{row.label} in {key} on {name(board)}{evidence}"
+    return f"{c.row.label} in {c.key} on {name(c.board)}" + (f" ({'; '.join(told)})" if told else "")
 
 
 def table(found: Finding, name: Callable[[Board], str]) -> Table:

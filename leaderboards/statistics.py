@@ -44,10 +44,12 @@ from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
     "Target",
+    "against_first",
     "better_than_first",
     "difference",
     "fill",
     "front_keys",
+    "holm",
     "is_beyond",
     "mark_beyond_real",
     "mark_front",
@@ -56,7 +58,6 @@ __all__ = [
     "seed_mean",
     "targets",
     "two_sample",
-    "worse_than_first",
 ]
 
 Floats = NDArray[np.float64]
@@ -114,9 +115,24 @@ def better_than_first(means: Sequence[RankedMean], better: Better, target: Targe
     return [bool(found) for found in _apart(means, better, target)[0][0]]
 
 
-def worse_than_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[bool]:
-    """Which of some means are clearly worse than the first one, all with that many seeds that a rank needs."""
-    return [bool(found) for found in _apart(means, better, target)[1][0]]
+def against_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[tuple[float, bool]]:
+    """(p, whether it is on the better side) of each mean but the first beside the first, by the test of the ranks.
+
+    No p is corrected: what is one family is for `holm` to be told.
+    """
+    values = np.array([mean.mean for mean in means])
+    p, loss = _p_values(means, better, target)[0], _loss(values, better, target)
+    return [(float(p[i]), bool(loss[i] < loss[0])) for i in range(1, len(means))]
+
+
+def holm(p: Sequence[float]) -> list[bool]:
+    """Which of a family of tests stay after Holm's procedure at 5%."""
+    found = [False] * len(p)
+    for place, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        if p[i] > (1 - CONFIDENCE) / (len(p) - place):
+            break
+        found[i] = True
+    return found
 
 
 def _apart(means: Sequence[RankedMean], better: Better, target: Target | None) -> tuple[NDArray[np.bool_], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from helpers.records import evaluation, record, tables
@@ -16,6 +17,7 @@ from leaderboards.findings import Finding, finding, sentences
 from leaderboards.render.front import readme_block
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
+from leaderboards.statistics import holm
 
 METRICS = {
     "kl_to_oracle": ("nll_oracle", "lower"),
@@ -113,11 +115,13 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     better = gan("better", before, {"nll_gen_calibrated": [2.5, 2.51, 2.49]})
     same = gan("same", before, {"nll_gen_calibrated": [3.0, 3.02, 2.98]})
     answer = found(tmp_path, *base, *better, *same)
-    assert answer.compared == 2
-    assert [(row.label, key) for _, row, key in answer.over_baseline] == [("better", "nll_gen_calibrated")]
+    told = [(c.row.label, c.key, c.clear, c.better) for c in answer.over_baseline]
+    assert told == [("better", "nll_gen_calibrated", True, True), ("same", "nll_gen_calibrated", False, False)]
     told = "Clearly better than the baseline in one of these losses: better in nll_gen_calibrated on B"
     (line,) = (line for line in sentences(answer, lambda _: "B") if line.startswith(told))
-    assert line.removeprefix(told) == " (18 real sentences read, the baseline 9), of 2 comparisons."
+    rest = ", of 2 comparisons; clearly worse in 0. Without correction for their number, at 5% each: better in 1, "
+    rest += "worse in 0."
+    assert line.removeprefix(told) == " (18 real sentences read, the baseline 9)" + rest
     already = [*gan("better", {"nll_gen_calibrated": [2.5, 2.51, 2.49]}, {"nll_gen_calibrated": [2.49, 2.51, 2.5]})]
     costs = {"mle": 640, "better": 1280}
     rows = [
@@ -126,7 +130,7 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     ]
     (line,) = (each for each in sentences(found(tmp_path / "b", *rows), lambda _: "B") if each.startswith(told))
     said = "1,280 real sentences read, the baseline 640; its adversarial phase did not clearly lower it"
-    assert line.removeprefix(told) == f" ({said}), of 1 comparisons."
+    assert line.removeprefix(told) == f" ({said})" + rest.replace("2 comparisons", "1 comparisons")
 
 
 def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     assert lines[1].endswith("discriminator's place: 0 nearer, 1 away, of 1.")
     assert lines[2].startswith("Lowered: learns, kl_to_oracle on COCO captions")
     assert lines[2].endswith("by 0.097 ± 0.014.")
-    assert "none, of 0 comparisons" in lines[3]
+    assert "none, of 0 comparisons; clearly worse in 0." in lines[3]
     assert changes is not None
     assert [[cell.value for cell in line.cells[1:2]] for line in changes.lines] == [["constant_reward"], ["learns"]]
     assert [line.cells[2].strong for line in changes.lines] == [False, True]
@@ -160,15 +164,43 @@ def test_what_people_use_now_is_compared_with_each_gan(tmp_path: Path) -> None:
     rows = [*gan("bad", before, {"kl_to_oracle": [2.0, 2.01, 1.99]}), *gan("good", before, {"kl_to_oracle": [0.2] * 3})]
     rows += gan("constant_reward", before, {"kl_to_oracle": [9.0, 9.0, 9.0]})
     now = alone("transformer_mle", {"kl_to_oracle": [0.5, 0.51, 0.49]})
-    assert found(tmp_path, *rows, *now).today == {"transformer_mle": (1, 1, 2)}
+    compared = found(tmp_path, *rows, *now).today["transformer_mle"]
+    assert [(c.clear, c.better) for c in compared] == [(True, True), (True, False)]
 
 
-def test_comparisons_of_one_row_are_corrected_for_their_number(tmp_path: Path) -> None:
-    """p = .0175 with each of three GANs: clear alone, not of three."""
+def test_comparisons_are_corrected_for_their_number_over_all_boards(tmp_path: Path) -> None:
+    """p = .0175 in each: clear alone, not of three, be they with three GANs or three rows with the baseline."""
     mine, theirs, before = [0.5, 0.51, 0.49], [0.54, 0.525, 0.525], {"kl_to_oracle": [1.0, 1.0, 1.0]}
     p = stats.ttest_ind(mine, theirs, equal_var=False).pvalue
     assert 0.05 / 3 < p < 0.05
-    now = alone("transformer_mle", {"kl_to_oracle": mine})
+    now, base = (alone(model, {"kl_to_oracle": mine}) for model in ("transformer_mle", "mle"))
     gans = [gan(f"gan{i}", before, {"kl_to_oracle": theirs}) for i in range(3)]
-    assert found(tmp_path / "one", *now, *gans[0]).today == {"transformer_mle": (1, 0, 1)}
-    assert found(tmp_path / "three", *now, *(r for g in gans for r in g)).today == {"transformer_mle": (0, 0, 3)}
+    one = found(tmp_path / "one", *now, *base, *gans[0])
+    three = found(tmp_path / "three", *now, *base, *(r for g in gans for r in g))
+    for answer, n, clear in ((one, 1, True), (three, 3, False)):
+        for compared, better in ((answer.over_baseline, False), (answer.today["transformer_mle"], True)):
+            assert [(c.clear, c.better) for c in compared] == [(clear, better)] * n
+            assert [c.p for c in compared] == pytest.approx([p] * n)
+
+
+def test_what_is_told_of_many_boards_is_one_family(tmp_path: Path) -> None:
+    """Two boards, and of each a row with p = .030: clear on either board alone, not on both."""
+    theirs, before = {"nll_gen_calibrated": [0.522, 0.535, 0.52]}, {"nll_gen_calibrated": [1.0, 1.0, 1.0]}
+    rows = [*alone("mle", {"nll_gen_calibrated": [0.5, 0.51, 0.489]}), *gan("gan", before, theirs)]
+    boards = [tables(tmp_path / name, *rows).boards[0] for name in ("a", "b")]
+    for some, clear in ((boards[:1], [True]), (boards, [False, False])):
+        answer = finding(some)
+        assert answer is not None
+        assert [c.clear for c in answer.over_baseline] == clear
+        assert all(0.025 < c.p < 0.05 for c in answer.over_baseline)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_holm_rejects_what_its_definition_rejects(seed: int) -> None:
+    """Adjusted p: the greatest of (k - i) p_(i) up to its place, beside 5%."""
+    random = Random(seed)
+    p = [random.choice([0.0, 0.001, 0.01, 0.02, 0.05, random.random()]) for _ in range(random.randint(0, 8))]
+    adjusted = {}
+    for i in sorted(range(len(p)), key=p.__getitem__):
+        adjusted[i] = max([(len(p) - len(adjusted)) * p[i], *adjusted.values()])
+    assert holm(p) == [adjusted[i] <= 0.05 for i in range(len(p))]
