@@ -29,9 +29,9 @@ from bench.seeds import CONFIDENCE
 from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.curves import quality_at
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
-from leaderboards.statistics import against_first, holm, seed_mean, targets
+from leaderboards.statistics import against_first, difference, holm, seed_mean, targets
 
-__all__ = ["CONTROL", "LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "table"]
+__all__ = ["CONTROL", "LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
 
 CONTROL = "constant_reward"
 """As many steps as an adversarial phase, the reward a constant."""
@@ -68,7 +68,10 @@ class Comparison:
 
     board: Board
     row: Row
+    beside: Row
     key: str
+    change: RankedMean
+    """The row less the one beside it, with the interval of Welch's t."""
     p: float
     """Two-sided, of Welch's t."""
     better: bool
@@ -199,27 +202,29 @@ def _against_baseline(board: Board) -> Iterator[Comparison]:
             pair = [traces[each.label].matched if each.label in traces else None for each in (base, row)]
         else:
             pair = [each.final.get(key) for each in (base, row)]
-        yield from _compared(board, row, key, pair)
+        yield from _compared(board, (base, row), key, pair)
 
 
 def _today(board: Board) -> Iterator[Comparison]:
     """What people use now beside each GAN of its board in the losses that need no sweep of temperatures."""
     now = [row for row in board.rows if row.model in TODAY]
     for row, gan, key in itertools.product(now, _gans(board), LOSSES[:3]):
-        yield from _compared(board, row, key, [each.final.get(key) for each in (gan, row)])
+        yield from _compared(board, (gan, row), key, [each.final.get(key) for each in (gan, row)])
 
 
 def _gans(board: Board) -> list[Row]:
     return [row for row in board.rows if row.gain and row.model != CONTROL]
 
 
-def _compared(board: Board, row: Row, key: str, pair: Sequence[RankedMean | None]) -> Iterator[Comparison]:
+def _compared(board: Board, rows: tuple[Row, Row], key: str, pair: Sequence[RankedMean | None]) -> Iterator[Comparison]:
     """The second beside the first, where both have seeds enough for a rank."""
     means = [mean for mean in pair if mean is not None and mean.n >= RANKED_SEEDS]
     if len(means) == 2:
-        target = targets(board.rows, board.meanings).get(key)
+        (beside, row), target = rows, targets(board.rows, board.meanings).get(key)
         ((p, better),) = against_first(means, board.meanings[key].better, target)
-        yield Comparison(board=board, row=row, key=key, p=p, better=better and not means[1].beyond_real)
+        better = better and not means[1].beyond_real
+        change = difference(means[1], means[0])
+        yield Comparison(board=board, row=row, beside=beside, key=key, change=change, p=p, better=better)
 
 
 def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
@@ -271,29 +276,51 @@ def _better(found: Finding, c: Comparison, name: Callable[[Board], str]) -> str:
     return f"{c.row.label} in {c.key} on {name(c.board)}" + (f" ({'; '.join(told)})" if told else "")
 
 
-def table(found: Finding, name: Callable[[Board], str]) -> Table:
-    """Every change, by board and row; a clear one is bold."""
-    keys = [key for key in LOSSES if any(c.key == key for c in found.changes)]
-    places = {(id(c.board), c.row.label): c for c in found.changes}
-    cells = {(id(c.board), c.row.label, c.key): c for c in found.changes}
-    lines = []
-    for (board, label), first in places.items():
-        changes_of = [cells.get((board, label, key)) for key in keys]
-        values = [
-            Cell(c.change.mean, c.change.half_width, strong=c.clear and c.change.mean < 0) if c else Cell()
-            for c in changes_of
-        ]
-        lines.append(Line((Cell(name(first.board)), Cell(label), *values), first.row, name(first.board)))
-    titles = [f"{key} at the baseline's {_MATCH[0]}" if key == _MATCH[1] else key for key in keys]
-    columns = [Column(title="board", kind="words"), Column(title="model", kind="words")]
-    columns += [Column(title=title, kind="change", better="lower") for title in titles]
-    return Table(
-        title="What the adversarial phase changes",
-        columns=tuple(columns),
-        lines=tuple(lines),
-        notes=("End minus end of pre-training, ± half of the 95% interval over seeds. Bold: clearly lower.",),
-        name="findings",
+def tables(found: Finding, name: Callable[[Board], str]) -> list[Table]:
+    """Every change and every comparison, by board and row; clear ones are marked."""
+    today = [c for compared in found.today.values() for c in compared]
+    interval = "± half of the 95% interval over seeds. ↓: clearly lower, ↑: clearly higher."
+    parts: tuple[tuple[str, str, Sequence[Change | Comparison], str], ...] = (
+        ("findings", "What the adversarial phase changes", found.changes, "End minus end of pre-training"),
+        (
+            "over_baseline",
+            "Rows with an adversarial phase beside the baseline",
+            found.over_baseline,
+            "Model less baseline",
+        ),
+        ("today", "Models of today beside GANs", today, "Model less GAN"),
     )
+    return [_table(key, title, some, f"{what}, {interval}", name) for key, title, some, what in parts if some]
+
+
+def _table(
+    table_name: str, title: str, some: Sequence[Change | Comparison], note: str, name: Callable[[Board], str]
+) -> Table:
+    keys = [key for key in LOSSES if any(c.key == key for c in some)]
+    places = {(id(c.board), _labels(c)): c for c in some}
+    cells = {(id(c.board), _labels(c), c.key): c for c in some}
+    lines = []
+    for (board, labels), first in places.items():
+        values = [_cell(cells.get((board, labels, key))) for key in keys]
+        words = [Cell(label) for label in (name(first.board), *labels)]
+        lines.append(Line((*words, *values), first.row, name(first.board)))
+    titles = [f"{key} at the baseline's {_MATCH[0]}" if key == _MATCH[1] else key for key in keys]
+    words_of = ("board", "model", "beside")[: 1 + len(_labels(some[0]))]
+    columns = [Column(title=title, kind="words") for title in words_of]
+    columns += [Column(title=title, kind="change", better="lower") for title in titles]
+    return Table(title=title, columns=tuple(columns), lines=tuple(lines), notes=(note,), name=table_name)
+
+
+def _labels(c: Change | Comparison) -> tuple[str, ...]:
+    return (c.row.label, c.beside.label) if isinstance(c, Comparison) else (c.row.label,)
+
+
+def _cell(c: Change | Comparison | None) -> Cell:
+    if c is None:
+        return Cell()
+    lower = c.change.mean < 0
+    mark = ("↓" if lower else "↑") if c.clear else ""
+    return Cell(c.change.mean, c.change.half_width, mark=mark, strong=c.clear and lower)
 
 
 def _alone(some: Sequence[Change]) -> str:

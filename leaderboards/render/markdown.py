@@ -1,5 +1,4 @@
 """Boards -> Markdown: one document with everything, or a short one that leads to a page for each board."""
-
 from __future__ import annotations
 
 import re
@@ -12,7 +11,7 @@ import pandas as pd
 
 from bench.record import write_atomic
 from leaderboards.findings import finding, sentences
-from leaderboards.findings import table as findings_table
+from leaderboards.findings import tables as findings_tables
 from leaderboards.formats import plain
 from leaderboards.headline import n_trained
 from leaderboards.legend import facts, heading, legend, short_legend, signatures
@@ -37,7 +36,7 @@ LINES = 200
 LEGEND = "legend.md"
 """The page that says how to read the others."""
 FINDINGS = "findings.md"
-"""The page with every change behind the findings."""
+"""The page with every change and comparison behind the findings."""
 _ROWS = 12
 """Of a main table, at most."""
 _FEWEST = 9
@@ -70,12 +69,12 @@ def _whole(board: Board) -> Iterator[str]:
         yield from ("### Notes", _bullets(board.notes))
 
 
-def findings_of(boards: Boards) -> tuple[list[str], Table | None]:
-    """What the boards answer together, in words and as a table; nothing where they answer nothing."""
+def findings_of(boards: Boards) -> tuple[list[str], list[Table]]:
+    """What the boards answer together, in words and as tables; nothing where they answer nothing."""
     found, names = finding(boards.boards), names_of(boards)
     if found is None:
-        return [], None
-    return sentences(found, lambda board: names[board.number]), findings_table(found, lambda b: names[b.number])
+        return [], []
+    return sentences(found, lambda board: names[board.number]), findings_tables(found, lambda b: names[b.number])
 
 
 def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
@@ -89,7 +88,7 @@ def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
     names, files = names_of(boards), page_names(boards)
     findings, _ = findings_of(boards)
     if findings:
-        findings[0] += f" [Every change]({_address(pages, FINDINGS)})."
+        findings[0] += f" [Every change and comparison]({_address(pages, FINDINGS)})."
     addresses = {number: _address(pages, f"{name}.md") for number, name in files.items()}
     top = ["# Leaderboard", *(["## Findings", "\n".join(f"- {line}" for line in findings)] if findings else []), figure]
     order = [b.number for b in sorted(boards.boards, key=lambda board: (-n_trained(board), board.number))]
@@ -154,18 +153,10 @@ def to_pages(boards: Boards, back: str) -> dict[str, str]:
             ["# How to read the boards", home, *(_escape(line) for line in legend(boards)), *_remarks(boards)]
         )
     }
-    said, changes = findings_of(boards)
-    if changes is not None:
-        found[FINDINGS] = _document(
-            [
-                "# Findings",
-                home,
-                _bullets(said),
-                f"## {changes.title}",
-                markdown_table(changes),
-                _bullets(changes.notes),
-            ]
-        )
+    said, tables = findings_of(boards)
+    if said:
+        parts = [(f"## {table.title}", markdown_table(table), _bullets(table.notes)) for table in tables]
+        found[FINDINGS] = _document(["# Findings", home, _bullets(said), *chain.from_iterable(parts)])
     for board in boards.boards:
         top = f"{home} · [How to read this]({LEGEND})"
         what = _escape(heading(board, numbered=False))

@@ -14,6 +14,7 @@ from scipy import stats
 from bench.record import RunRecord, Score
 from bench.run_settings import RunSettings
 from leaderboards.findings import Finding, finding, sentences
+from leaderboards.findings import tables as tables_of
 from leaderboards.render.front import readme_block
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
@@ -138,7 +139,7 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     learns = gan("learns", before, {"kl_to_oracle": [0.9, 1.91, 2.9]})
     control = gan("constant_reward", before, {"kl_to_oracle": [1.2, 2.21, 3.2]})
     boards = tables(tmp_path, *learns, *control)
-    lines, changes = findings_of(boards)
+    lines, (changes,) = findings_of(boards)
     place = "COCO captions, published split, small scale"
     assert lines[0].startswith(
         "The adversarial phase brought learns clearly nearer to their text in 1 of 1 measurements, "
@@ -149,9 +150,8 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     assert lines[2].startswith("Lowered: learns, kl_to_oracle on COCO captions")
     assert lines[2].endswith("by 0.097 ± 0.014.")
     assert "none, of 0 comparisons; clearly worse in 0." in lines[3]
-    assert changes is not None
     assert [[cell.value for cell in line.cells[1:2]] for line in changes.lines] == [["constant_reward"], ["learns"]]
-    assert [line.cells[2].strong for line in changes.lines] == [False, True]
+    assert [(line.cells[2].strong, line.cells[2].mark) for line in changes.lines] == [(False, ""), (True, "↓")]
     assert lines[0] in to_overview(boards, "pages").replace("\\", "")
     assert f"{lines[0]} {lines[1]}" in readme_block(boards, "L.md", "pages")
     first_page = write_page(boards, tmp_path / "page").read_text().replace("&#39;", "'")
@@ -181,6 +181,12 @@ def test_comparisons_are_corrected_for_their_number_over_all_boards(tmp_path: Pa
         for compared, better in ((answer.over_baseline, False), (answer.today["transformer_mle"], True)):
             assert [(c.clear, c.better) for c in compared] == [(clear, better)] * n
             assert [c.p for c in compared] == pytest.approx([p] * n)
+        _, beside_baseline, beside_gans = tables_of(answer, lambda _: "B")
+        for table, sign, mark in ((beside_baseline, 1, "↑"), (beside_gans, -1, "↓")):
+            assert [line.cells[3].value for line in table.lines] == pytest.approx([sign * 0.03] * n)
+            assert [line.cells[3].mark for line in table.lines] == [mark if clear else ""] * n
+        assert [cell.value for cell in beside_baseline.lines[0].cells[:3]] == ["B", "gan0", "mle"]
+        assert [cell.value for cell in beside_gans.lines[0].cells[:3]] == ["B", "transformer_mle", "gan0"]
 
 
 def test_what_is_told_of_many_boards_is_one_family(tmp_path: Path) -> None:
