@@ -1,4 +1,5 @@
 """Boards -> Markdown: one document with everything, or a short one that leads to a page for each board."""
+
 from __future__ import annotations
 
 import re
