@@ -79,6 +79,11 @@ class Comparison:
     clear: bool = False
     """Whether they are told apart after Holm's correction over all comparisons of their kind."""
 
+    @property
+    def worse(self) -> bool:
+        """Whether the row is on the other side; one that is beyond real text is on neither."""
+        return not self.better and self.change.mean > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -244,7 +249,7 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     better = _listed([_better(found, c, name) for c in over if c.clear and c.better])
     lines.append(
         f"Clearly better than the baseline in one of these losses: {better or 'none'}, of {len(over)} comparisons; "
-        f"clearly worse in {sum(c.clear and not c.better for c in over)}. Without correction for their number, at 5% "
+        f"clearly worse in {sum(c.clear and c.worse for c in over)}. Without correction for their number, at 5% "
         f"each: {_counted(c for c in over if c.p <= 1 - CONFIDENCE)}."
     )
     lines += [
@@ -261,8 +266,8 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
 
 
 def _counted(compared: Iterable[Comparison]) -> str:
-    sides = [c.better for c in compared]
-    return f"better in {sum(sides)}, worse in {len(sides) - sum(sides)}"
+    some = list(compared)
+    return f"better in {sum(c.better for c in some)}, worse in {sum(c.worse for c in some)}"
 
 
 def _better(found: Finding, c: Comparison, name: Callable[[Board], str]) -> str:

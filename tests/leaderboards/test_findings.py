@@ -118,6 +118,8 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     answer = found(tmp_path, *base, *better, *same)
     told = [(c.row.label, c.key, c.clear, c.better) for c in answer.over_baseline]
     assert told == [("better", "nll_gen_calibrated", True, True), ("same", "nll_gen_calibrated", False, False)]
+    beyond = replace(answer.over_baseline[0], better=False)  # lower, but beyond real text
+    assert (beyond.better, beyond.worse) == (False, False)
     told = "Clearly better than the baseline in one of these losses: better in nll_gen_calibrated on B"
     (line,) = (line for line in sentences(answer, lambda _: "B") if line.startswith(told))
     rest = ", of 2 comparisons; clearly worse in 0. Without correction for their number, at 5% each: better in 1, "
@@ -165,7 +167,7 @@ def test_what_people_use_now_is_compared_with_each_gan(tmp_path: Path) -> None:
     rows += gan("constant_reward", before, {"kl_to_oracle": [9.0, 9.0, 9.0]})
     now = alone("transformer_mle", {"kl_to_oracle": [0.5, 0.51, 0.49]})
     compared = found(tmp_path, *rows, *now).today["transformer_mle"]
-    assert [(c.clear, c.better) for c in compared] == [(True, True), (True, False)]
+    assert [(c.clear, c.better, c.worse) for c in compared] == [(True, True, False), (True, False, True)]
 
 
 def test_comparisons_are_corrected_for_their_number_over_all_boards(tmp_path: Path) -> None:
