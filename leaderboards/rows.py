@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bench.record import CUSTOM, HELD_OUT_TEXT, REAL_TEXT, Evaluation, RunRecord, Score, with_settings
 from leaderboards.command import reproduce
@@ -123,14 +124,18 @@ def with_count(label: str, record: RunRecord) -> str:
 
 
 def _told(same: Sequence[RunRecord]) -> list[str]:
-    """Settings that differ between the records of one model, or that change what a temperature means."""
-    first = same[0].model_config if same else {}
-    keys = sorted({key for r in same for key in r.model_config})
+    """Settings that differ between the records of one model, or that change what a temperature means.
+
+    A record that is older than a setting says nothing of it, and differs in nothing.
+    """
+    values: dict[str, list[Any]] = {}
+    for record in same:
+        for key, value in record.model_config.items():
+            values.setdefault(key, []).append(value)
     return [
         key
-        for key in keys
-        if any(r.model_config.get(key) != first.get(key) for r in same)
-        or (key == TEMPERATURE_SETTING and first[key] != 1)
+        for key, (first, *others) in sorted(values.items())
+        if any(value != first for value in others) or (key == TEMPERATURE_SETTING and first != 1)
     ]
 
 

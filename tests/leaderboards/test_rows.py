@@ -33,6 +33,18 @@ def test_weights_selected_by_validation_are_the_baseline(tmp_path: Path) -> None
     assert baseline(tmp_path / "changed", *last, *changed) == "mle"
 
 
+def test_a_record_older_than_a_setting_differs_in_nothing(tmp_path: Path) -> None:
+    old = [replace(r, model_config={"lr": 0.1}, changed={}) for r in mle("old", 1, "last")]
+    new = [replace(r, model_config={"lr": 0.1, "added": 0}, changed={}) for r in mle("new", 1, "validation")]
+    assert {r.label for r in only(tables(tmp_path / "a", *old, *new)).rows} == {"mle", "mle (selection=validation)"}
+    other = [replace(r, model_config={"lr": 0.2, "added": 0}) for r in new]
+    found = {r.label for r in only(tables(tmp_path / "b", *old, *other)).rows}
+    assert found == {"mle (lr=0.1)", "mle (lr=0.2, selection=validation)"}
+    third = [replace(r, config_hash="third", run_id="third0", model_config={"lr": 0.1, "added": 1}) for r in new]
+    found = {r.label for r in only(tables(tmp_path / "c", *old, *new, *third)).rows}
+    assert found == {"mle", "mle (added=0, selection=validation)", "mle (added=1, selection=validation)"}
+
+
 def test_selected_weights_have_read_what_came_before_them(tmp_path: Path) -> None:
     """One who stops early is no reason to call the others under-trained by what was read afterwards."""
     gan = [

@@ -51,7 +51,7 @@ print(statistics.median(pages))
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_what_a_step_leaves_behind_is_there_for_the_next() -> None:
-    """48 MiB are 12,288 pages, or 24 large ones; the median, since a small block on the border costs some steps new ones."""
+    """48 MiB are 12,288 pages, or 24 large ones. The median: a small block at the border costs some steps new ones."""
 
     def pages(how: str) -> int:
         done = subprocess.run([sys.executable, "-c", _STEPS, how], cwd=ROOT, capture_output=True, text=True, check=True)
