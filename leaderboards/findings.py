@@ -239,12 +239,13 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     n = len(found.measured)
     nearer, away = ("none" if not some else str(len(some)) for some in (found.lowered, found.raised))
     lines = [
-        f"The adversarial phase brought {_listed(models)} clearly nearer to their text in {nearer} of {n} "
-        f"measurements, and clearly away from it in {away} ({'; '.join(boards)}).",
+        f"In {n} measurements on {len(boards)} boards ({'; '.join(boards)}), the adversarial phase brought "
+        f"{_listed(models)} clearly nearer to their text in {nearer}, and clearly away from it in {away}.",
         f"Without correction for their number, at 5% each: {_alone(found.measured)}. With a constant reward in the "
         f"discriminator's place: {_alone([c for c in found.changes if c.control])}.",
     ]
-    lines += [f"Lowered: {_of(c, name)}." for c in found.lowered]
+    moved = (("Lowered", found.lowered), ("Raised", found.raised))
+    lines += [f"{word}: {'; '.join(_of(c, name) for c in some)}." for word, some in moved if some]
     over = found.over_baseline
     better = _listed([_better(found, c, name) for c in over if c.clear and c.better])
     lines.append(
@@ -338,7 +339,7 @@ def _alone(some: Sequence[Change]) -> str:
 def _of(change: Change, name: Callable[[Board], str]) -> str:
     half = change.change.half_width
     told = f" ± {half:.3f}" if half is not None else ""
-    return f"{change.row.label}, {change.key} on {name(change.board)}, by {-change.change.mean:.3f}{told}"
+    return f"{change.row.label}, {change.key} on {name(change.board)}, by {abs(change.change.mean):.3f}{told}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -144,9 +144,9 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     lines, (changes,) = findings_of(boards)
     place = "COCO captions, published split, small scale"
     assert lines[0].startswith(
-        "The adversarial phase brought learns clearly nearer to their text in 1 of 1 measurements, "
+        f"In 1 measurements on 1 boards ({place}), the adversarial phase brought learns clearly "
     )
-    assert lines[0].endswith(f"and clearly away from it in none ({place}).")
+    assert lines[0].endswith("nearer to their text in 1, and clearly away from it in none.")
     assert "at 5% each: 1 nearer, 0 away, of 1. With a constant reward in" in lines[1]
     assert lines[1].endswith("discriminator's place: 0 nearer, 1 away, of 1.")
     assert lines[2].startswith("Lowered: learns, kl_to_oracle on COCO captions")
@@ -159,6 +159,13 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     first_page = write_page(boards, tmp_path / "page").read_text().replace("&#39;", "'")
     assert first_page.index(lines[0]) < first_page.index(lines[-1]) < first_page.index("<table")
     assert markdown_table(changes) in to_pages(boards, "../L.md")[FINDINGS]
+
+
+def test_what_training_raised_is_named(tmp_path: Path) -> None:
+    worse = gan("unlearns", {"kl_to_oracle": [1.0, 2.0, 3.0]}, {"kl_to_oracle": [1.1, 2.09, 3.1]})
+    lines = sentences(found(tmp_path, *worse), lambda _: "B")
+    assert lines[0].endswith("nearer to their text in none, and clearly away from it in 1.")
+    assert lines[2] == "Raised: unlearns, kl_to_oracle on B, by 0.097 ± 0.014."
 
 
 def test_what_people_use_now_is_compared_with_each_gan(tmp_path: Path) -> None:
