@@ -14,7 +14,7 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,7 +88,6 @@ class RunConfig(RunSettings):
         config = build(model_class.Config, settings, self.model)
         check_kind(model_class, task)
         chosen = self.metrics or _usual_metrics(model_class, task)
-        _check_quickly(*(find("metrics", name) for name in chosen))
         metrics = build_metrics(chosen, self.metric_settings)
         temperatures = tuple(sorted({1.0, *self.temperatures}))
         run = self.model_copy(update={"temperatures": temperatures})
@@ -283,11 +282,21 @@ def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any
     """Checked metrics. Raises KeyError for settings of a metric that is not among them."""
     if unused := sorted(set(settings) - set(chosen)):
         raise KeyError(f"{unused[0]} is set, but is not among the metrics; {suggest(unused[0], chosen)}")
-    return tuple(build(find("metrics", name), settings.get(name, {}), name) for name in chosen)
+    classes = {name: find("metrics", name) for name in chosen}
+    _check_quickly(*classes.values())
+    return tuple(
+        build(classes[name], own, name) if (own := settings.get(name)) else _with_defaults(classes[name]) for name in chosen
+    )
+
+
+@cache
+def _with_defaults(metric: type[Any]) -> Any:
+    """One for all who ask: a metric is pure and its settings stay as they are. Many presets ask for the same ones."""
+    return build(metric, {}, metric.__name__)
 
 
 def _other_than_default(metric: Any) -> dict[str, Any]:
-    usual = plain(type(metric)())
+    usual = plain(_with_defaults(type(metric)))
     return {name: value for name, value in plain(metric).items() if usual[name] != value}
 
 
