@@ -17,6 +17,7 @@ from baselines.common.interface import (
     SequenceSpec,
     TextGenerator,
 )
+from baselines.common.training.optimizer import adam
 
 
 class ToyGAN(TextGenerator):
@@ -44,7 +45,7 @@ class ToyGAN(TextGenerator):
         super().__init__(config, spec)
         self.logits = nn.Parameter(torch.randn(spec.vocab_size))
         self.register_buffer("done", torch.zeros((), dtype=torch.int64))
-        self.optimizers["mle"] = torch.optim.Adam([self.logits], lr=config.lr)
+        self.optimizers["mle"] = adam(self, config.lr)
 
     def phases(self) -> Sequence[Phase]:
         steps = self.config.mle_steps, self.config.adversarial_steps
