@@ -14,7 +14,7 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -282,17 +282,22 @@ def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any
     """Checked metrics. Raises KeyError for settings of a metric that is not among them."""
     if unused := sorted(set(settings) - set(chosen)):
         raise KeyError(f"{unused[0]} is set, but is not among the metrics; {suggest(unused[0], chosen)}")
-    classes = {name: find("metrics", name) for name in chosen}
-    _check_quickly(*classes.values())
+    classes = [find("metrics", name) for name in chosen]
+    _check_quickly(*classes)
     return tuple(
-        build(classes[name], own, name) if (own := settings.get(name)) else _with_defaults(classes[name]) for name in chosen
+        build(each, own, name) if (own := settings.get(name)) else _with_defaults(each)
+        for name, each in zip(chosen, classes, strict=True)
     )
 
 
-@cache
+_WITH_DEFAULTS: dict[type[Any], Any] = {}
+
+
 def _with_defaults(metric: type[Any]) -> Any:
     """One for all who ask: a metric is pure and its settings stay as they are. Many presets ask for the same ones."""
-    return build(metric, {}, metric.__name__)
+    if metric not in _WITH_DEFAULTS:
+        _WITH_DEFAULTS[metric] = build(metric, {}, metric.__name__)
+    return _WITH_DEFAULTS[metric]
 
 
 def _other_than_default(metric: Any) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _board(number: int, group: Group, unfinished: Mapping[str, int]) -> Board:
     remarks = [f"{', '.join(who)}: {note}" for note, who in said.items()] + repeated + fill(rows)
     if (baseline := choose_baseline(rows)) is not None:
         baseline.baseline = True
-        mark_under_trained(rows, baseline, group.scale)
+        mark_under_trained(rows, entries_of[rows.index(baseline)], group.scale)
     rows.sort(key=order)
     scores = {k: s for entry in group.entries for e in entry.record.evaluations for k, s in e.scores.items()}
     meanings = {key: meaning_of(score.metric, key, score.better) for key, score in sorted(scores.items())}

@@ -128,8 +128,8 @@ def _of_rows(boards: Boards) -> Iterator[str]:
         yield "baseline: maximum likelihood at temperature 1, the row to beat; ranked like the others."
     if "under-trained" in statuses:
         yield (
-            "under-trained: at a reduced scale, and on fewer real sentences than the baseline read, so that a "
-            "comparison would be one of budgets; not ranked. The numbers are in the table of costs."
+            "under-trained: at a reduced scale, and on fewer real sentences than any run of the baseline read, so that "
+            "a comparison would be one of budgets; not ranked. The numbers are in the table of costs."
         )
     if "incomplete" in statuses:
         yield f"incomplete: fewer than {RANKED_SEEDS} completed seeds, not ranked."

@@ -216,8 +216,12 @@ def _collapsed(record: RunRecord) -> bool:
 
 def _real_sentences(entries: Sequence[Entry]) -> float | None:
     """What the weights that were scored had taken from the stream of real sentences, on average over completed runs."""
-    found = [_read_by_the_scored(e.record) for e in entries if e.record.status == "completed" and e.record.phases]
+    found = _read_by_each(entries)
     return sum(found) / len(found) if found else None
+
+
+def _read_by_each(entries: Sequence[Entry]) -> list[float]:
+    return [_read_by_the_scored(e.record) for e in entries if e.record.status == "completed" and e.record.phases]
 
 
 def _read_by_the_scored(record: RunRecord) -> float:
@@ -231,15 +235,20 @@ def _read_by_the_scored(record: RunRecord) -> float:
     return read
 
 
-def mark_under_trained(rows: Iterable[Row], baseline: Row, scale: str) -> None:
-    """At a reduced scale, take rows that read fewer real sentences than the baseline out of the ranked ones."""
-    if scale == FULL_SCALE or baseline.real_sentences is None:
+def mark_under_trained(rows: Iterable[Row], baseline: Sequence[Entry], scale: str) -> None:
+    """At a reduced scale, take rows that read fewer real sentences than any run of the baseline out of the ranked ones.
+
+    Where validation stopped the baseline, its runs end at different steps, and what one of them did with is enough.
+    """
+    read = _read_by_each(baseline)
+    if scale == FULL_SCALE or not read:
         return
     for row in rows:
-        if row.status == "ranked" and row.real_sentences is not None and row.real_sentences < baseline.real_sentences:
+        if row.status == "ranked" and row.real_sentences is not None and row.real_sentences < min(read):
             row.status = "under-trained"
             row.lacks.append(
-                f"the baseline's real sentences: it read {row.real_sentences:,.0f} of {baseline.real_sentences:,.0f}"
+                f"the baseline's real sentences: it read {row.real_sentences:,.0f}, and each run of the baseline "
+                f"{min(read):,.0f} or more"
             )
 
 

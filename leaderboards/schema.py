@@ -64,9 +64,9 @@ VALIDITY_FLOOR = 0.5
 """A row of which fewer sentences than these are of the grammar writes noise for the most part."""
 
 Status = Literal["reference", "ranked", "under-trained", "incomplete", "samples", "apart"]
-"""`under-trained`: at a reduced scale, on fewer real sentences than the baseline read, so a comparison would be one of
-budgets. `samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1, so it
-shares no column with the others."""
+"""`under-trained`: at a reduced scale, on fewer real sentences than any run of the baseline read, so a comparison would
+be one of budgets. `samples`: handed in, nothing says they are replicates. `apart`: drawn at another temperature than 1,
+so it shares no column with the others."""
 Tier = Literal["reported", "verified", "retrained"]
 """Who has seen a row's scores come out, each tier beside what the one before it says. `reported`: as its records say,
 and as numbers from papers are (`Board.published`). `verified`: stored with samples from which its scores were

@@ -63,4 +63,10 @@ def test_selected_weights_have_read_what_came_before_them(tmp_path: Path) -> Non
     assert row(early, "mle (selection=validation)").real_sentences == 400
     assert (row(early, "gan").real_sentences, row(early, "gan").status) == (500, "ranked")
     late = only(tables(tmp_path / "late", *gan, *mle("selected", 3, "validation", step=6)))
+    (lacks,) = (each for each in row(late, "gan").lacks if "real sentences" in each)
+    assert lacks == "the baseline's real sentences: it read 500, and each run of the baseline 600 or more"
     assert row(late, "gan").status == "under-trained"
+    unequal = [*mle("selected", 2, "validation", step=6), *mle("selected", 3, "validation", step=5)[2:]]
+    board = only(tables(tmp_path / "unequal", *gan, *unequal))
+    assert row(board, "mle (selection=validation)").real_sentences == 1700 / 3
+    assert row(board, "gan").status == "ranked"  # as many as one run of the baseline was best with
