@@ -279,7 +279,7 @@ def _cost_table(board: Board) -> list[Table]:
 
 
 def _families(board: Board) -> list[tuple[str, tuple[str, ...]]]:
-    """Table name -> its keys: parts of one aspect in one table where they fit, then what plug-ins bring."""
+    """Table name -> its keys: parts of one aspect in one table where they fit, then all others by their names."""
     parts: dict[str, list[tuple[str, tuple[str, ...]]]] = {title: [] for title in _ASPECTS.values()}
     for part, keys in _PARTS:
         if present := tuple(key for key in keys if key in board.signatures):
@@ -287,13 +287,12 @@ def _families(board: Board) -> list[tuple[str, tuple[str, ...]]]:
     tables = []
     for whole, family in parts.items():
         together = tuple(key for _, keys in family for key in keys)
-        if len(together) <= _FITS:
-            tables.append((whole, together))
-        else:
-            tables += [(f"{whole}: {part}", keys) for part, keys in family]
+        split = [(f"{whole}: {part}", keys) for part, keys in family]
+        tables += [(whole, together)] if len(together) <= _FITS else split
     known = {key for _, keys in _PARTS for key in keys} | set(_HIDDEN)
     others = [key for key in board.signatures if key not in known]
-    return [*tables, *(("Further scores", tuple(others[i : i + _FITS])) for i in range(0, len(others), _FITS))]
+    few = [tuple(others[i : i + _FITS]) for i in range(0, len(others), _FITS)]
+    return [*tables, *((f"Further scores: {' to '.join(dict.fromkeys((k[0], k[-1])))}", k) for k in few)]
 
 
 def _keys(board: Board, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
