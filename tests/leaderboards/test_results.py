@@ -7,14 +7,17 @@ commit; `TEXTGAN_BENCH_VERIFY=2026-11-28` takes the part of that day, days in a 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 from helpers.stored_runs import head
 from typer.testing import CliRunner
 
@@ -26,6 +29,7 @@ from leaderboards.records import read_store
 from leaderboards.render.front import write_overview, write_readme
 from leaderboards.render.markdown import LINES
 from leaderboards.repository.verify import changed, verify
+from leaderboards.schema import FULL_SCALE, Boards
 
 pytestmark = pytest.mark.skipif(not RESULTS.is_dir(), reason="no rows are stored")
 PARTS = 30
@@ -36,6 +40,7 @@ BUILD = (
     "python -m leaderboards build leaderboards/results --markdown LEADERBOARD.md --pages leaderboards/boards "
     "--readme README.md"
 )
+MEASURED = re.compile(r"([+-]?\d*\.\d{3}) ± (\d*\.\d{3})")
 COMMAND = "python -m leaderboards verify --jobs 2 --write"
 
 
@@ -104,11 +109,15 @@ def test_what_is_said_to_be_verified_is_what_is_stored() -> None:
     assert all(entry.verified for entry in store.entries)
 
 
-def test_what_is_shown_first_is_made_of_the_stored_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def boards() -> Boards:
+    with contextlib.chdir(RESULTS.parents[1]):
+        return build([RESULTS.relative_to(Path.cwd())])
+
+
+def test_what_is_shown_first_is_made_of_the_stored_rows(tmp_path: Path, boards: Boards) -> None:
     """The short leaderboard, its pages, the figure and the README's block, byte for byte."""
     root = RESULTS.parents[1]
-    monkeypatch.chdir(root)
-    boards = build([RESULTS.relative_to(root)])
     shutil.copy(root / "README.md", tmp_path / "README.md")
     write_overview(boards, tmp_path / "LEADERBOARD.md", tmp_path / PAGES)
     write_readme(boards, tmp_path / "README.md", tmp_path / "LEADERBOARD.md", tmp_path / PAGES)
@@ -117,6 +126,19 @@ def test_what_is_shown_first_is_made_of_the_stored_rows(tmp_path: Path, monkeypa
     assert sorted(made) == sorted(kept), f"run: {BUILD}"
     assert [str(path) for path in kept if (root / path).read_bytes() != made[path]] == [], f"run: {BUILD}"
     assert len((root / "LEADERBOARD.md").read_text(encoding="utf-8").splitlines()) <= LINES
+
+
+def test_measured_numbers_of_pages_written_by_hand_are_those_of_stored_rows(boards: Boards) -> None:
+    compared = (ROOT / "baselines" / "README.md").read_text(encoding="utf-8")
+    section = compared.split("\nAt the published settings")[1].split("\n## ")[0]
+    rows = [(board.scale, row) for board in boards.boards for row in board.rows]
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("labels.md", "transfer.md")]
+    for text, scales in ((section, {FULL_SCALE}), *((page, {"small"}) for page in pages)):
+        told = {(float(mean), float(half)) for mean, half in MEASURED.findall(" ".join(text.split()))}
+        means = [m for scale, row in rows if scale in scales for m in (*row.final.values(), *row.gain.values())]
+        stored = {(round(m.mean, 3), round(m.half_width, 3)) for m in means if m.half_width is not None}
+        assert len(told) > 5
+        assert told - stored == set()
 
 
 def test_one_table_in_a_file_of_its_own(tmp_path: Path) -> None:
