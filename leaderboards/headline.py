@@ -45,7 +45,8 @@ def most_telling(board: Board, most: int) -> list[Row]:
     def further(row: Row) -> tuple[bool, ...]:
         control = row.status == "reference" and row.model not in (REAL_TEXT, "constant_reward", "ngram")
         repeated = row.status != "ranked" and row.label != first[row.model] and not row.of_user
-        unranked = not row.front and row.status != "ranked" and not row.of_user
+        beside = row.model in (REAL_TEXT, "constant_reward")  # without which a gain says nothing
+        unranked = not row.front and row.status != "ranked" and not row.of_user and not beside
         return not row.baseline, repeated, control, row.early, unranked, not row.of_user
 
     kept = {row.label for row in sorted(board.rows, key=further)[:most]}

@@ -190,6 +190,10 @@ def test_a_long_board_keeps_its_models(board: Board) -> None:
     assert len(gone) == 1
     assert gone[0].status == "reference" or not gone[0].baseline
     assert row(board, "mle") in most_telling(board, 1)
+    control = replace(board.rows[0], model="constant_reward", label="constant_reward", status="reference")
+    many = [replace(row(board, "mle"), model=f"m{i}", label=f"m{i}", baseline=False, status="ranked") for i in range(9)]
+    long = most_telling(replace(board, rows=[*board.rows, control, *many]), 9)
+    assert control in long  # what a gain is compared with
 
 
 def test_the_terminal_of_80_columns_holds_the_main_tables(board: Board) -> None:
