@@ -78,7 +78,7 @@ def read(path: Path, task: Task, **options: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", TASKS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINES, min_size=1, max_size=4))
 def test_every_task_reads_its_own_samples_word_for_word(name: str, lines: list[str], tmp_path: Path) -> None:
     task = TASKS[name]
