@@ -180,9 +180,9 @@ runpy.run_module('bench', run_name='__main__', alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("task", ["grammar", "image_coco"])
+@pytest.mark.parametrize(("task", "metrics"), [("grammar", ("unique", "nll_gen")), ("image_coco", ("unique",))])
 def test_a_run_and_its_scores_need_no_library_for_what_they_do_not_do(
-    tmp_path: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch, task: str
+    tmp_path: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch, task: str, metrics: tuple[str, ...]
 ) -> None:
     """On a computer of a cluster often nothing but torch and what it takes to train is installed.
 
@@ -193,7 +193,7 @@ def test_a_run_and_its_scores_need_no_library_for_what_they_do_not_do(
     words = ["run", "mle", task, "--scale", "smoke", "--tracker", "none", "--set", "n_samples=50", "steps=2"]
 
     def done(runs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-c", WITHOUT, *words, "--metric", "unique", "nll_gen", "--runs", str(runs)]
+        program = [sys.executable, "-c", WITHOUT, *words, "--metric", *metrics, "--runs", str(runs)]
         return subprocess.run(
             program, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )
