@@ -71,7 +71,7 @@ def code_of(path: Path, name: str | None = None) -> Code:
         file, part = place
         own = _read(file)
         statements = own.statements if part is None else own.definitions[part] + own.always
-        texts[_told(file, root), part or ""] = [ast.dump(statement, annotate_fields=False) for statement in statements]
+        texts[_told(file, root), part or ""] = [_text(statement) for statement in statements]
         if part is not None:
             waiting += ((file, used) for used in _names(statements) & own.definitions.keys())
         for module, what in _used_imports(own, statements, whole=part is None):
@@ -88,8 +88,11 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
     for name in names:
         for distribution in _distributions().get(name, ()):
-            found[distribution] = importlib.metadata.version(distribution)
+            found[distribution] = _version(distribution)
     return dict(sorted(found.items()))
+
+
+_version = functools.cache(importlib.metadata.version)
 
 
 @functools.cache
@@ -148,20 +151,37 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
             yield from (node.id for node in stored if isinstance(node.ctx, ast.Store))
 
 
+@functools.cache
+def _text(statement: ast.stmt) -> str:
+    return ast.dump(statement, annotate_fields=False)
+
+
 def _names(statements: Iterable[ast.stmt]) -> set[str]:
-    return {node.id for statement in statements for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return set().union(*map(_names_of, statements))
+
+
+@functools.cache
+def _names_of(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
 
 
 def _used_imports(own: _File, statements: Sequence[ast.stmt], *, whole: bool) -> Iterator[tuple[str, str | None]]:
     """(Module, what of it) that statements use; all imports of a whole file."""
     for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                yield from dict(_imported(node, own.package)).values()
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-                names = (a.value for a in node.args[:1] if isinstance(a, ast.Constant))
-                yield from ((_ours(name), None) for name in names if isinstance(name, str))
+        yield from _imports_inside(statement, own.package)
     yield from (own.imports[name] for name in (own.imports if whole else _names(statements) & own.imports.keys()))
+
+
+@functools.cache
+def _imports_inside(statement: ast.stmt, package: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+    found: list[tuple[str, str | None]] = []
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found += dict(_imported(node, package)).values()
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            names = (a.value for a in node.args[:1] if isinstance(a, ast.Constant))
+            found += ((_ours(name), None) for name in names if isinstance(name, str))
+    return tuple(found)
 
 
 def _find(module: str, part: str | None, root: Path) -> list[Place]:
