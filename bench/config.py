@@ -285,7 +285,7 @@ def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any
     classes = [find("metrics", name) for name in chosen]
     _check_quickly(*classes)
     return tuple(
-        build(each, own, name) if (own := settings.get(name)) else _with_defaults(each)
+        build(each, own, name) if (own := settings.get(name)) else _with_defaults(each, name)
         for name, each in zip(chosen, classes, strict=True)
     )
 
@@ -293,15 +293,15 @@ def build_metrics(chosen: Sequence[str], settings: Mapping[str, Mapping[str, Any
 _WITH_DEFAULTS: dict[type[Any], Any] = {}
 
 
-def _with_defaults(metric: type[Any]) -> Any:
+def _with_defaults(metric: type[Any], name: str) -> Any:
     """One for all who ask: a metric is pure and its settings stay as they are. Many presets ask for the same ones."""
     if metric not in _WITH_DEFAULTS:
-        _WITH_DEFAULTS[metric] = build(metric, {}, metric.__name__)
+        _WITH_DEFAULTS[metric] = build(metric, {}, name)
     return _WITH_DEFAULTS[metric]
 
 
 def _other_than_default(metric: Any) -> dict[str, Any]:
-    usual = plain(_with_defaults(type(metric)))
+    usual = plain(_with_defaults(type(metric), metric.name))
     return {name: value for name, value in plain(metric).items() if usual[name] != value}
 
 

@@ -28,13 +28,11 @@ from scipy import special
 from bench.seeds import CONFIDENCE
 from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.curves import quality_at
-from leaderboards.schema import RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
-from leaderboards.statistics import against_first, difference, holm, seed_mean, targets
+from leaderboards.schema import CONTROL, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
+from leaderboards.statistics import Target, against_first, difference, holm, seed_mean, targets
 
-__all__ = ["CONTROL", "LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
+__all__ = ["LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
 
-CONTROL = "constant_reward"
-"""As many steps as an adversarial phase, the reward a constant."""
 TODAY = ("transformer_mle", "masked_diffusion")
 """What people use in the place of these GANs, on as many real sentences as the baseline."""
 _MATCH = ("lm_score", "reverse_lm_score")
@@ -202,30 +200,34 @@ def _against_baseline(board: Board) -> Iterator[Comparison]:
         return
     curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
     traces = {t.label: t for t in curve.traces} if curve is not None else {}
+    known = targets(board.rows, board.meanings)
     for row, key in itertools.product(_gans(board), LOSSES):
         if key == _MATCH[1]:
             pair = [traces[each.label].matched if each.label in traces else None for each in (base, row)]
         else:
             pair = [each.final.get(key) for each in (base, row)]
-        yield from _compared(board, (base, row), key, pair)
+        yield from _compared(board, (base, row), key, pair, known.get(key))
 
 
 def _today(board: Board) -> Iterator[Comparison]:
     """What people use now beside each GAN of its board in the losses that need no sweep of temperatures."""
-    now = [row for row in board.rows if row.model in TODAY]
+    now, known = [row for row in board.rows if row.model in TODAY], targets(board.rows, board.meanings)
     for row, gan, key in itertools.product(now, _gans(board), LOSSES[:3]):
-        yield from _compared(board, (gan, row), key, [each.final.get(key) for each in (gan, row)])
+        pair = [each.final.get(key) for each in (gan, row)]
+        yield from _compared(board, (gan, row), key, pair, known.get(key))
 
 
 def _gans(board: Board) -> list[Row]:
     return [row for row in board.rows if row.gain and row.model != CONTROL]
 
 
-def _compared(board: Board, rows: tuple[Row, Row], key: str, pair: Sequence[RankedMean | None]) -> Iterator[Comparison]:
+def _compared(
+    board: Board, rows: tuple[Row, Row], key: str, pair: Sequence[RankedMean | None], target: Target | None
+) -> Iterator[Comparison]:
     """The second beside the first, where both have seeds enough for a rank."""
     means = [mean for mean in pair if mean is not None and mean.n >= RANKED_SEEDS]
     if len(means) == 2:
-        (beside, row), target = rows, targets(board.rows, board.meanings).get(key)
+        beside, row = rows
         ((p, better),) = against_first(means, board.meanings[key].better, target)
         better = better and not means[1].beyond_real
         change = difference(means[1], means[0])

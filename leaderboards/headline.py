@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.record import REAL_TEXT
-from leaderboards.schema import Board, Boards, Curve, Row
+from leaderboards.schema import CONTROL, Board, Boards, Curve, Row
 
 __all__ = ["REWRITING", "headline_curve", "headline_keys", "leading_board", "most_telling", "n_trained"]
 
@@ -43,10 +43,9 @@ def most_telling(board: Board, most: int) -> list[Row]:
     first = {row.model: row.label for row in reversed(board.rows)}
 
     def further(row: Row) -> tuple[bool, ...]:
-        control = row.status == "reference" and row.model not in (REAL_TEXT, "constant_reward", "ngram")
+        control = row.status == "reference" and row.model not in (REAL_TEXT, CONTROL, "ngram")
         repeated = row.status != "ranked" and row.label != first[row.model] and not row.of_user
-        beside = row.model in (REAL_TEXT, "constant_reward")  # without which a gain says nothing
-        unranked = not row.front and row.status != "ranked" and not row.of_user and not beside
+        unranked = not (row.front or row.status == "ranked" or row.of_user or row.model in (REAL_TEXT, CONTROL))
         return not row.baseline, repeated, control, row.early, unranked, not row.of_user
 
     kept = {row.label for row in sorted(board.rows, key=further)[:most]}

@@ -238,7 +238,7 @@ def _read_by_the_scored(record: RunRecord) -> float:
 def mark_under_trained(rows: Iterable[Row], baseline: Sequence[Entry], scale: str) -> None:
     """At a reduced scale, take rows that read fewer real sentences than any run of the baseline out of the ranked ones.
 
-    Where validation stopped the baseline, its runs end at different steps, and what one of them did with is enough.
+    Where validation stopped the baseline, its runs end at different steps; what was enough for one of them is enough.
     """
     read = _read_by_each(baseline)
     if scale == FULL_SCALE or not read:

@@ -13,6 +13,7 @@ from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
     "BASELINE",
+    "CONTROL",
     "END",
     "FULL_SCALE",
     "RANKED_SEEDS",
@@ -50,6 +51,8 @@ REFERENCES = (
 """Models that say what a score means, in the order in which they stand on top. They are not ranked."""
 BASELINE = "mle"
 """The model to beat: it stands first below the references and is ranked like any other."""
+CONTROL = "constant_reward"
+"""As many steps as an adversarial phase, the reward a constant: without it a gain says nothing."""
 END = ("end", "samples")
 """Values of `Evaluation.at` whose scores are a run's result."""
 RANKED_SEEDS = 3

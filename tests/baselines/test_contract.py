@@ -189,7 +189,7 @@ def test_sentences_with_labels(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_resumes_bit_for_bit(name: str) -> None:
-    assert check_resume(case(name, TINY["ending"]), thorough=name not in STABILISED)
+    assert check_resume(case(name, TINY["ending"]), thorough=True)
 
 
 @pytest.mark.parametrize("name", MODELS)
