@@ -155,11 +155,11 @@ class LeakGAN(ClassifierBase):
             "batch_size": 16, "horizon": 2, "pool_batches": 2, "pool_epochs": 1, "rounds": 2, "d_pretrain_steps": 4,
             "mle_steps": 10, "iterations": 2, "d_steps": 4, "mle_every": 2, "mle_interleaved": 1, "rollouts": 2,
         },
-        # Two rounds of pre-training and six of adversarial training: on captions a minute and a half on one core; each
-        # evaluation of 10,000 samples takes half a minute more.
+        # As many real sentences as the others read before their adversarial phase, in four rounds of pre-training, and
+        # SeqGAN's ten rounds after it.
         "small": {
-            "pool_batches": 10, "rounds": 2, "d_pretrain_steps": 60, "mle_steps": 90,
-            "iterations": 6, "d_steps": 20, "rollouts": 2,
+            "pool_batches": 10, "rounds": 4, "d_pretrain_steps": 120, "mle_steps": 273,
+            "iterations": 10, "d_steps": 60,
         },
     }  # fmt: skip
 
