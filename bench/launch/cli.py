@@ -112,7 +112,7 @@ def _plan(
         to = target(executor, options)
         resolved = [to.resolve(each.run) for each in resolved]
         submitted = to.planned(resolved, options.runs)
-    found = read_found([RESULTS, options.runs])
+    found = read_found([RESULTS, options.runs], {(each.config_hash,) for each in resolved})
     plans = plan_runs(resolved, found, options.runs, rerun=options.rerun, measure=measure)
     if as_json:
         console.print_json_text(report.plan_json(plans, len(options.slots), executor=submitted))

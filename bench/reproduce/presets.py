@@ -91,6 +91,11 @@ class PresetRow:
     control: PresetRow | None = None
     """What shows how much of a number the adversarial phase adds."""
 
+    @property
+    def named(self) -> tuple[str, str, str]:
+        """Model, task and scale: each record of the row holds them."""
+        return self.model, self.task_name, self.scale
+
     def matches(self, record: RunRecord) -> bool:
         """Whether a record is of the row: same model, task, settings and scale.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.record import Evaluation, RunRecord, Score, read_record
+from bench.record import Evaluation, RunRecord, Score, record_of
 from bench.registry import meaning_of
 from bench.reproduce.presets import Number, Preset, PresetRow
 from bench.reproduce.verdict import Judgement, half_width_of_difference, judge, judge_difference, judge_score
-from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records
+from bench.run_folder import CHECKPOINT, Begun, find_begun, find_records, read_regular
 from bench.seeds import MeanOverSeeds, mean_over_seeds, newest_of_each
 
 __all__ = ["Difference", "Found", "PresetState", "Result", "RowState", "read_found", "state_of", "state_of_row"]
@@ -24,6 +25,9 @@ class Found:
     records: tuple[RunRecord, ...]
     begun: tuple[Begun, ...]
     unreadable: tuple[str, ...]
+
+    def __add__(self, other: Found) -> Found:
+        return Found(self.records + other.records, self.begun + other.begun, self.unreadable + other.unreadable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +78,13 @@ class PresetState:
     rows: tuple[RowState, ...]
 
 
-def read_found(folders: Iterable[Path]) -> Found:
-    """All records and begun runs below folders that exist."""
+def read_found(folders: Iterable[Path], of: Collection[tuple[str, ...]] | None = None) -> Found:
+    """All records and begun runs below folders that exist.
+
+    `of`: only records that may hold all values of one of these: `PresetRow.named`, or a hash of settings. Of hundreds,
+    most are then not decoded.
+    """
+    wanted = None if of is None else {tuple(map(_as_written, values)) for values in of}
     records: list[RunRecord] = []
     begun: list[Begun] = []
     unreadable: list[str] = []
@@ -84,11 +93,30 @@ def read_found(folders: Iterable[Path]) -> Found:
             continue
         for path in find_records(folder):
             try:
-                records.append(read_record(path))
+                content = read_regular(path)
+                if wanted is None or _may_hold(content, wanted):
+                    records.append(record_of(content, path))
             except (ValueError, OSError) as error:
                 unreadable.append(str(error))
         begun += find_begun(folder)
     return Found(tuple(records), tuple(begun), tuple(unreadable))
+
+
+_FIRST = (b'"config_hash"', b'"model"', b'"scale"', b'"task"')
+"""What is asked for stands in these fields, which a record as it is written has before its evaluations."""
+
+
+def _as_written(value: str) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _may_hold(content: bytes, wanted: Collection[tuple[bytes, ...]]) -> bool:
+    """Whether a record may hold all values of one of these. One that is written in another order may hold anything."""
+    first = content[: content.find(b'"evaluations"')]
+    if not all(field in first for field in _FIRST):
+        return True
+    there = {value for value in {value for values in wanted for value in values} if value in first}
+    return any(there.issuperset(values) for values in wanted)
 
 
 def state_of(preset: Preset, found: Found) -> PresetState:

@@ -64,7 +64,8 @@ def list_all(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bo
     from bench.reproduce.state import read_found, state_of
 
     presets = [read_preset(name) for name in names]
-    found = read_found([RESULTS] if as_markdown else [RESULTS, runs])
+    found = read_found([RESULTS], {row.named for preset in presets for row in preset.rows})
+    found += read_found([] if as_markdown else [runs])
     states = [state_of(preset, found) for preset in presets]
     if as_markdown:
         text = report.markdown(states)
@@ -97,7 +98,7 @@ def plan(preset: Preset, options: LaunchOptions, executor: str | None, *, measur
         resolve = to.resolve
         runs = [resolve(config) for row in preset.trained for config in row.configs]
         submitted = to.planned(runs, options.runs)
-    found = read_found([RESULTS, options.runs])
+    found = read_found([RESULTS, options.runs], {row.named for row in preset.trained})
     plans = make_plan(preset, found, options.runs, measure=measure, resolve=resolve)
     if as_json:
         console.print_json_text(report.plan_json(plans, len(options.slots), preset.scored, submitted))
@@ -135,7 +136,7 @@ def reproduce(
     show(f"{preset.name}: {preset.description}")
     try:
         with until(options.deadline):
-            plans = make_plan(preset, read_found([RESULTS, runs]), runs)
+            plans = make_plan(preset, read_found([RESULTS, runs], {row.named for row in preset.trained}), runs)
             show(*report.plan_lines(plans, len(options.slots)))
             if not math.isinf(options.deadline):
                 show(report.budget_line(plans, len(options.slots), options.deadline - time.time()))

@@ -376,6 +376,37 @@ def test_the_plan_and_the_list_know_a_run_that_was_stopped(toy: Preset, tmp_path
     assert dict(state_of_row(toy.rows[0], read_found([runs])).begun) == {0: "begun, nothing saved"}
 
 
+def test_what_cannot_be_of_a_row_is_not_decoded(toy: Preset, tmp_path: Path) -> None:
+    """Of everybody's records those that name its model, task and scale, and whatever is not written in our order."""
+    of_row = made(toy, 0, 4.0)
+    others = {
+        "row": of_row,
+        "named": replace(of_row, seed=1, model="a “model”.py:M"),
+        "scale": replace(of_row, seed=2, scale="small"),
+    }
+    for name, record in others.items():
+        record.write(tmp_path / name / "record.json")
+    document = json.loads((tmp_path / "scale" / "record.json").read_text(encoding="utf-8"))
+    (tmp_path / "sorted").mkdir()
+    (tmp_path / "sorted" / "record.json").write_text(
+        json.dumps(document | {"seed": 3}, sort_keys=True), encoding="utf-8"
+    )
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "record.json").write_text("{", encoding="utf-8")
+
+    def seeds(*named: tuple[str, ...]) -> list[int | None]:
+        return sorted(record.seed or 0 for record in read_found([tmp_path], set(named)).records)
+
+    row = toy.rows[0]
+    assert row.matches(of_row)
+    assert seeds(row.named) == [0, 3]
+    assert seeds((others["named"].model, row.task_name)) == [1, 3]
+    assert seeds(row.named, (row.model, "small")) == [0, 2, 3]
+    assert seeds((of_row.config_hash,)) == [0, 1, 2, 3]
+    assert seeds(("0" * 12,)) == seeds() == [3]
+    assert len(read_found([tmp_path], {row.named}).unreadable) == 1
+
+
 def test_the_list_in_three_forms(toy: Preset) -> None:
     states = [state_of(toy, found(*(made(toy, seed, 4.0) for seed in range(3))))]
     lines = list(reproduce_report.list_lines(states))
