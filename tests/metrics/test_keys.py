@@ -153,6 +153,12 @@ def metrics_of(name: str, monkeypatch: pytest.MonkeyPatch) -> Metric:
     return metric
 
 
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked here is whether there is a number: with a thousand resamples that takes fifty times as long."""
+    monkeypatch.setattr("metrics.common.uncertainty.BOOTSTRAP_RESAMPLES", 20)
+
+
 @pytest.mark.parametrize("name", names("metrics"))
 def test_every_key_is_a_number_or_absent_with_a_reason(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     metric = metrics_of(name, monkeypatch)
