@@ -126,7 +126,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("n", [3, 6, pytest.param((3, 6), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [3, 6, (3, 6)])
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("better", ["higher", "real"])
 def test_intervals_of_ranks_cover_and_false_claims_are_rare(setting: str, n: int | tuple, better: str) -> None:
