@@ -56,13 +56,13 @@ class Place:
     text: str
     """Of the line."""
     operation: Any
-    library: str = ""
+    callee: str = ""
     """`transformer.py: forward`, where code of a library that the line calls asked for it."""
 
     def told(self) -> str:
         """For people."""
         how = _HOW.get(self.operation, f"{self.operation} waits")
-        within = f", inside the library that it calls ({self.library})" if self.library else ""
+        within = f", inside the library that it calls ({self.callee})" if self.callee else ""
         return f"{Path(self.file).name}, line {self.line}: `{self.text}`: {how}{within}"
 
 
@@ -121,8 +121,8 @@ class Waits(TorchDispatchMode):
             return Place("elsewhere", 0, "elsewhere", "", name)
         place = stack[own]
         called = [(Path(f.filename).name, f.name) for f in stack[own + 1 :]]
-        library = next((f"{file}: {function}" for file, function in called if file not in _ITS_OWN), "")
-        return Place(place.filename, place.lineno or 0, place.name, place.line or "", name, library)
+        callee = next((f"{file}: {function}" for file, function in called if file not in _ITS_OWN), "")
+        return Place(place.filename, place.lineno or 0, place.name, place.line or "", name, callee)
 
 
 def _batches(size: int, spec: SequenceSpec) -> Iterator[Tensor]:
@@ -182,6 +182,6 @@ def check_waits(case: Case) -> str:
         more = f", and at {len(set(found)) - 1} other places" if len(set(found)) > 1 else ""
         raise ContractError(
             f"a step waits for the device at {found[0].told()}{more}: on a GPU each step would stand still there; "
-            f"{_KEEP_ASKING if found[0].library else _KEEP}"
+            f"{_KEEP_ASKING if found[0].callee else _KEEP}"
         )
     return "no step waits for the device"
