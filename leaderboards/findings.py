@@ -34,7 +34,7 @@ from leaderboards.statistics import Target, against_first, difference, holm, see
 __all__ = ["LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
 
 TODAY = ("transformer_mle", "masked_diffusion")
-"""What people use in the place of these GANs, on as many real sentences as the baseline."""
+"""What people use in the place of these GANs, on at most as many real sentences as MLE in its whole training."""
 _MATCH = ("lm_score", "reverse_lm_score")
 LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", _MATCH[1])
 """Lower is nearer to the text; the last one at the baseline's `lm_score`."""
@@ -256,7 +256,7 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         f"each: {_counted(c for c in over if c.p <= 1 - CONFIDENCE)}."
     )
     lines += [
-        f"{model}, on at most as many real sentences as MLE, beside a GAN: clearly "
+        f"{model}, on at most as many real sentences as MLE in its whole training, beside a GAN: clearly "
         f"{_counted(c for c in pairs if c.clear)}, of {len(pairs)} comparisons ({', '.join(LOSSES[:3])})."
         for model, pairs in found.today.items()
     ]

@@ -74,7 +74,7 @@ def short_legend(boards: Boards) -> list[str]:
     if any(row.front for row in rows):
         lines.append("‡: on the front of quality and diversity.")
     if any(mean.as_recorded for mean in means):
-        lines.append("°: as recorded, not recomputed.")
+        lines.append("°: as recorded, not recomputed; in a heading, the cells that carry it, or all where none does.")
     verified, retrained = sum(row.verified for row in rows), sum(row.tier == "retrained" for row in rows)
     if verified:
         mark = f" ({TICKS['verified']})" if retrained or verified < len(rows) else ""
