@@ -31,9 +31,8 @@ tokens after it count nowhere; every mean is over what counts)
   8 are multiplied by the mean cosine. `cosine`. Paper: the worker's reward is a mean over the last c goals.
 - Temperature. Code: logits x 1.5 for evaluation, for the discriminator's pools and for the first two tokens of own
   samples (LeakGANModel.py:127-128). Published scores are of sharpened samples: `evaluation_temperature`.
-- Real sentences of a pool. Code: 9,984 new ones from the oracle each time (Main.py:235,305). Ours: the next ones of
-  a finite stream, as SeqGAN; 156 batches are one pass over 10,000 sentences, which D may learn by heart in 500 pools:
-  of all differences the likeliest to move the published score.
+- Real sentences of a pool. Code: 9,984 new ones from the oracle each time (Main.py:235,305), while equation 5 reads
+  its own 9,984. Ours: the next ones of a finite stream. Presets make it long, and keep 156 batches for equation 5.
 - Captions (`Image COCO/`). The generator reads the same 3,968 sentences in each epoch (Main.py:80-83): `mle_batches`.
   The code of September 2017, of which paper and log are, has other numbers than today's: preset `leakgan-image_coco`.
   MLE among the adversarial rounds comes there between generator and D of rounds 0, 15, ..; here after D of 14, 29, ..
@@ -126,7 +125,7 @@ class LeakGAN(ClassifierBase):
         mle_interleaved: PositiveInt = 62
         """How many such updates at a time."""
         mle_batches: NonNegativeInt = field(default=0, metadata=ADDED)
-        """Equation 5 reads so many batches again and again: 62 for Image COCO, 3,968 sentences; 0: the whole stream."""
+        """Equation 5 reads so many batches again and again: 156 of an oracle, 62 of captions; 0: the whole stream."""
         rollouts: PositiveInt = 4
         """N: completions of each prefix."""
         rank: Literal["sorted", "released"] = "released"
