@@ -113,7 +113,8 @@ def _contents(boards: Boards, names: Mapping[int, str], addresses: Mapping[int, 
     lines = []
     for board in boards.boards:
         target = f"#{links[board.number]}" if board.number in links else addresses[board.number]
-        lines.append(f"{board.number}. [{_escape(names[board.number])}]({target}): {_counted(len(board.rows + board.apart))}")
+        rows = _counted(len(board.rows + board.apart))
+        lines.append(f"{board.number}. [{_escape(names[board.number])}]({target}): {rows}")
     return "\n".join(lines)
 
 
