@@ -105,7 +105,7 @@ def test_boards_that_compare_few_models_lose_their_tables_first(board: Board) ->
     assert set(told) == set(order[: len(told)])
     pages = page_names(boards)
     for number, name in names.items():
-        assert f". [{name}]({'#' if number in told else f'pages/{pages[number]}.md'}" in text
+        assert f"\n{number}. [{name}]({'#' if number in told else f'pages/{pages[number]}.md'}" in text
 
 
 def test_the_board_that_stands_for_all_has_published_numbers(board: Board) -> None:

@@ -64,7 +64,7 @@ def self_bleu(samples: Sentences, **settings: object) -> list[float]:
 
 @pytest.mark.parametrize("smoothing", ["method0", "method1"])
 @every_way
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(samples=corpora(), references=corpora())
 @example(samples=[[]], references=[[]])
 @example(samples=[[0, 1]], references=[[], []])
@@ -81,7 +81,7 @@ def test_bleu_equals_nltk(limits, smoothing, samples, references):
 
 @pytest.mark.parametrize("smoothing", ["method0", "method1"])
 @every_way
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(samples=corpora(min_size=2))
 @example(samples=[[], []])
 @example(samples=[[0], [0]])
@@ -179,7 +179,7 @@ def test_self_bleu_of_two_is_bleu_both_ways(sample, references):
     assert self_bleu([sample, other]) == pytest.approx(both.tolist(), abs=TOLERANCE)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(samples=corpora())
 @example(samples=[[0, 0, 0], [0, 0], [0, 0]])
 @example(samples=[[0, 0, 0, 0], [0, 0, 0], [0]])
