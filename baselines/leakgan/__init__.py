@@ -9,7 +9,7 @@ tokens after it count nowhere; every mean is over what counts)
 
 1. discriminator: D = softmax(W f), loss = -mean log D(real) over half real, half generated sentences
 2. manager: g_t = M(f_t, state) / ||M(f_t, state)||
-3. goal of block k: G_k = g_{(k-1)c} + .. + g_{kc-1}; G_0 is a parameter
+3. goal of block k: G_k = g_{(k-1)c} + .. + g_{kc-1}; G_0 is a parameter, one or `first_goals`
 4. worker: p(x_{t+1} | s_t) = softmax(O_t w), w = U G_k / ||U G_k||, O_t (V, 16) linear in the worker's LSTM state
 5. pre-training: worker -mean log p(x_{t+1} | s_t), manager -mean_k cos(f_{(k+1)c} - f_{kc}, G_k), on real sentences
 6. manager: -mean_k R_k cos(f_{(k+1)c} - f_{kc}, G_k) on own samples; R_k is equation 7 of the mean of D(x^n) over
@@ -21,8 +21,8 @@ tokens after it count nowhere; every mean is over what counts)
 
 - Goals. Paper: w at t has the last c goals. Code and ours: those of the block before, for a whole block. The code
   samples with equation 3 (LeakGANModel.py:114,136-137) and trains with g_{(k-1)c+1} + .. + g_{kc} (:193,216-226).
-  `goals`. Ours has one G_0, the code one for each place in the batch (:70): its law depends on the batch's size, and
-  with fixed batches each of the 64 serves its own 156 sentences. It reaches the first c tokens alone.
+  `goals`. The code has one G_0 for each place in the batch (:70): with fixed batches each serves the same 156
+  sentences in every epoch. `first_goals` = 64. Own samples go through them in turn, what is scored draws them.
 - Rank. Code: `rescale` walks through a dict that it does not sort (Main.py:114-131), so no score reaches the reward:
   `rank = released` is the order of the batch; the code's, of a Python 2 dict, is that of hashes, which with one mean
   cosine is the same. It divides by N once more, and its pre-training loss by B K, ours by neither: Adam undoes
@@ -136,6 +136,8 @@ class LeakGAN(ClassifierBase):
         """In training, the sums of equation 3, which samples are drawn with, or the code's, one goal later."""
         rank_with_real: bool = False
         """Rank among i / 2 real sentences too, at most a batch, in round i: `Image COCO/Main.py`:115-127."""
+        first_goals: PositiveInt = field(default=1, metadata=ADDED)
+        """P: how many G_0 there are, of which sentence i of a batch has number i mod P. The code has 64, a batch."""
         d_multiplier: PositiveFloat = 1.5
         """Logits are multiplied by it in samples for the discriminator."""
         g_multiplier: PositiveFloat = 1.0
@@ -177,6 +179,7 @@ class LeakGAN(ClassifierBase):
             hidden_dim=config.hidden_dim,
             goal_dim=config.goal_dim,
             horizon=config.horizon,
+            first_goals=config.first_goals,
         )
         manager, worker = self.generator.manager, self.generator.worker
         self.optimizers = {
@@ -273,7 +276,8 @@ class LeakGAN(ClassifierBase):
     def _draw(self, n: int, first: float, then: float | None = None) -> Tensor:
         """n samples; logits are multiplied by `first`, from the third token on by `then`."""
         after = first if then is None else then
-        return self.generator.sample(self.discriminator, n, lambda position: first if position < 2 else after)
+        places = torch.arange(n, device=self.generator.worker.output.device) % self.config.first_goals
+        return self.generator.sample(self.discriminator, places, lambda position: first if position < 2 else after)
 
     def _read(self, tokens: Tensor, *, all_features: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features (B, T + 1, F), goals in training (B, K, F), the tokens (B, T) and blocks (B, K) that count.
@@ -316,7 +320,8 @@ class LeakGAN(ClassifierBase):
             raise ValueError(f"temperature must be over 0, got {temperature}")
         sharp, prefix = self.config.evaluation_temperature / temperature, None if labels is None else labels[:, None]
         with self.average.applied():
-            return self.generator.sample(self.discriminator, n, lambda _: sharp, prefix)
+            places = self.generator.places(n, sharp, prefix)
+            return self.generator.sample(self.discriminator, places, lambda _: sharp, prefix)
 
     @torch.no_grad()
     def log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
@@ -327,15 +332,14 @@ class LeakGAN(ClassifierBase):
 
     @torch.no_grad()
     def label_log_prob(self, tokens: Tensor, *, temperature: float = 1.0) -> Tensor:
-        """`log_prob` of the first word alone, which the first goal directs and no feature: (B, T) -> (B,), nats."""
+        """`log_prob` of the first word alone, which the first goals direct and no feature: (B, T) -> (B,), nats."""
         sharp = self.config.evaluation_temperature / temperature
         with self.average.applied():
-            goals = self.generator.manager.first_goal.expand(len(tokens), 1, -1)
-            return self.generator.log_prob(tokens[:, :1], goals, sharp)[:, 0]
+            return self.generator.first_log_prob(tokens[:, :1], sharp).logsumexp(1)
 
     def _log_prob(self, tokens: Tensor, sharp: float) -> Tensor:
         inside = counted(tokens, self.spec.eos_id)
         wanted = functional.pad(inside, (0, 1))  # of the goals; of those after the end none is used
         wanted[:, self.generator.goals_read :] = False
         goals = self.generator.block_goals(prefix_features(self.discriminator, tokens, wanted))
-        return (self.generator.log_prob(tokens, goals, sharp) * inside).sum(1)
+        return self.generator.log_prob(tokens, goals, inside, sharp)

@@ -26,21 +26,22 @@ _AT_ONCE = 256  # sentences that are sampled at once on a CPU, whose states stay
 class Manager(nn.Module):
     """Reads the leaked features of s_0, s_1, .. and names a direction in their space for each: equation 2."""
 
-    def __init__(self, *, n_features: int, hidden_dim: int) -> None:
+    def __init__(self, *, n_features: int, hidden_dim: int, first_goals: int) -> None:
         super().__init__()
         self.lstm = one_bias_lstm(n_features, hidden_dim)
         self.goal = nn.Linear(hidden_dim, n_features)
         for parameter in self.goal.parameters():
             nn.init.normal_(parameter, std=0.1)
-        self.first_goal = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_features), std=0.1, a=-0.2, b=0.2))
+        goals = nn.init.trunc_normal_(torch.empty(first_goals, n_features), std=0.1, a=-0.2, b=0.2)
+        self.first_goals = nn.Parameter(goals)  # (P, F): sentence i of a batch has number i mod P
 
     def block_goals(self, features: Tensor, *, horizon: int, shift: int) -> Tensor:
         """Features of s_0, s_1, .. as far as needed (B, (K - 1) c + shift, F) -> (B, K, F): equation 3, c = `horizon`.
 
         `shift` is 0 for the sums of equation 3, 1 for those that leave out the first goal and begin with the next.
         """
-        b, length, n_features = features.shape
-        first = self.first_goal.expand(b, 1, n_features)
+        b, length, _ = features.shape
+        first = self.first_goals.repeat(-(-b // len(self.first_goals)), 1)[:b, None]
         if length <= shift:
             return first
         goals = functional.normalize(self.goal(self.lstm(features)[0]), dim=2)
@@ -97,11 +98,12 @@ class Generator(nn.Module):
         hidden_dim: int,
         goal_dim: int,
         horizon: int,
+        first_goals: int,
     ) -> None:
         super().__init__()
         self.spec = spec
         self.horizon = horizon
-        self.manager = Manager(n_features=n_features, hidden_dim=hidden_dim)
+        self.manager = Manager(n_features=n_features, hidden_dim=hidden_dim, first_goals=first_goals)
         self.worker = Worker(
             vocab_size=spec.vocab_size,
             n_features=n_features,
@@ -120,19 +122,28 @@ class Generator(nn.Module):
         return self.manager.block_goals(features[:, : self.goals_read + shift], horizon=self.horizon, shift=shift)
 
     def outputs(self, tokens: Tensor, goals: Tensor) -> Iterator[Outputs]:
-        """Tokens (B, T) and goals (B, K, F) -> what gives the logits, first of block 0, then of the others.
+        """Tokens (B, T) and goals (B, K, F) -> what gives the logits of all positions, in turn.
 
         The goals are data here, but for that of block 0: the worker's gradient does not reach the manager.
         """
+        hidden, goals, alike = self._read(tokens), goals.detach(), 0
+        if len(self.manager.first_goals) == 1:  # block 0 has one heading in all sentences
+            alike = min(self.horizon, tokens.shape[1])
+            weight, bias = self.worker.directed(self.worker.heading(goals[0, 0]))
+            yield Outputs(slice(alike), hidden[:, :alike].flatten(0, 1), weight, bias)
+        if tokens.shape[1] > alike:
+            yield self._steered(hidden, goals, slice(alike, tokens.shape[1]))
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T, H): the worker's state before each token."""
         before = functional.pad(tokens[:, :-1], (1, 0), value=self.spec.bos_id)
-        hidden = self.worker.lstm(self.worker.embedding(before))[0]
-        goals, first, then = goals.detach(), slice(self.horizon), slice(self.horizon, tokens.shape[1])
-        weight, bias = self.worker.directed(self.worker.heading(goals[0, 0]))
-        yield Outputs(first, hidden[:, first].flatten(0, 1), weight, bias)
-        if goals.shape[1] > 1:
-            heading = self.worker.heading(goals).repeat_interleave(self.horizon, 1)[:, then]
-            inputs = self.worker.inputs(hidden[:, then].flatten(0, 1), heading.flatten(0, 1))
-            yield Outputs(then, inputs, self.worker.output, inputs.new_zeros(self.spec.vocab_size))
+        return self.worker.lstm(self.worker.embedding(before))[0]
+
+    def _steered(self, hidden: Tensor, goals: Tensor, at: slice) -> Outputs:
+        """Where each sentence has headings of its own."""
+        heading = self.worker.heading(goals).repeat_interleave(self.horizon, 1)[:, at]
+        inputs = self.worker.inputs(hidden[:, at].flatten(0, 1), heading.flatten(0, 1))
+        return Outputs(at, inputs, self.worker.output, inputs.new_zeros(self.spec.vocab_size))
 
     def weighted_nll(self, tokens: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
         """-sum of weights (B, T) x log p, with the worker's gradient."""
@@ -142,13 +153,43 @@ class Generator(nn.Module):
         return loss
 
     @torch.no_grad()
-    def log_prob(self, tokens: Tensor, goals: Tensor, multiplier: float) -> Tensor:
-        """(B, T), nats: of each word, logits multiplied by `multiplier`."""
-        parts = [
-            log_likelihood(hidden * multiplier, weight, bias * multiplier, tokens[:, at].flatten())
-            for at, hidden, weight, bias in self.outputs(tokens, goals)
-        ]
-        return torch.cat([part.view(len(tokens), -1) for part in parts], 1)
+    def log_prob(self, tokens: Tensor, goals: Tensor, inside: Tensor, multiplier: float) -> Tensor:
+        """(B,), nats: of the tokens that are `inside` (B, T), logits multiplied by `multiplier`.
+
+        Any first goal is as likely as another, and neither later goals nor the worker's state depend on it: a mean of
+        probabilities over block 0, times those of the other blocks.
+        """
+        total = self.first_log_prob(tokens[:, : self.horizon], multiplier, inside).logsumexp(1)
+        if tokens.shape[1] > self.horizon:
+            then = slice(self.horizon, tokens.shape[1])
+            o = self._steered(self._read(tokens), goals, then)
+            log_p = log_likelihood(o.hidden * multiplier, o.weight, o.bias, tokens[:, then].flatten())
+            total = total + (log_p.view(len(tokens), -1) * inside[:, then]).sum(1)
+        return total
+
+    @torch.no_grad()
+    def first_log_prob(self, words: Tensor, multiplier: float, inside: Tensor | None = None) -> Tensor:
+        """(B, N) -> (B, P), nats: of a first goal, each as likely as another, and after it of these N first words.
+
+        They are no more than block 0 has. Those that are not `inside` (B, T) do not count.
+        """
+        hidden = self._read(words).flatten(0, 1) * multiplier
+        columns = []
+        for heading in self.worker.heading(self.manager.first_goals):
+            weight, bias = self.worker.directed(heading)
+            log_p = log_likelihood(hidden, weight, bias * multiplier, words.flatten()).view_as(words)
+            columns.append((log_p if inside is None else log_p * inside[:, : words.shape[1]]).sum(1))
+        return torch.stack(columns, 1) - math.log(len(columns))
+
+    @torch.no_grad()
+    def places(self, n: int, multiplier: float, prefix: Tensor | None) -> Tensor:
+        """(n,): numbers of first goals by chance, after a prefix (n, N) by their probability given it."""
+        goals = self.manager.first_goals
+        if len(goals) == 1:
+            return torch.zeros(n, dtype=torch.int64, device=goals.device)
+        if prefix is None:
+            return torch.randint(len(goals), (n,), device=goals.device)
+        return draw(self.first_log_prob(prefix[:, : self.horizon], multiplier))[0]
 
     @torch.no_grad()
     def entropy(self, tokens: Tensor, goals: Tensor, inside: Tensor) -> Tensor:
@@ -159,17 +200,21 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, discriminator: CNNClassifier, n: int, multiplier: Callable[[int], float], prefix: Tensor | None = None
+        self,
+        discriminator: CNNClassifier,
+        places: Tensor,
+        multiplier: Callable[[int], float],
+        prefix: Tensor | None = None,
     ) -> Tensor:
-        """(n, T) int64; logits at position t, from 0, are multiplied by `multiplier(t)`. Ended rows are padded.
+        """(n, T) int64, with the first goals of the numbers `places` (n,). Ended rows are padded.
 
-        With a prefix (n, N), the first N tokens of each sentence are given.
+        Logits at position t, from 0, are multiplied by `multiplier(t)`. With a prefix (n, N) the first N tokens of each
+        sentence are given.
         """
         walk = Walk(self, discriminator, to_score=False)
-        at_once = _AT_ONCE if walk.device.type == "cpu" else 4096
-        sizes = [min(at_once, n - start) for start in range(0, n, at_once)]
-        given = [None] * len(sizes) if prefix is None else prefix.split(at_once)
-        return torch.cat([walk.sample(size, multiplier, part) for size, part in zip(sizes, given, strict=True)])
+        parts = places.split(_AT_ONCE if walk.device.type == "cpu" else 4096)
+        given = [None] * len(parts) if prefix is None else prefix.split(len(parts[0]))
+        return torch.cat([walk.sample(part, multiplier, begun) for part, begun in zip(parts, given, strict=True)])
 
 
 class State(NamedTuple):
@@ -216,31 +261,38 @@ class Walk:
         padding = -self._spec.vocab_size % BLOCK  # impossible words, to the width that `draw` likes
         self._output = functional.pad(worker.output, (0, 0, 0, padding))
         self._bias = functional.pad(worker.output.new_zeros(self._spec.vocab_size), (0, padding), value=-math.inf)
-        weight, bias = worker.directed(worker.heading(generator.manager.first_goal))
-        self._first_output = functional.pad(weight, (0, 0, 0, padding))
-        self._first_bias = functional.pad(bias, (0, padding), value=-math.inf)
+        self._headings = worker.heading(generator.manager.first_goals)
+        self._alike = 0  # tokens that have one heading in all sentences
+        if len(self._headings) == 1:
+            self._alike = generator.horizon
+            weight, bias = worker.directed(self._headings[0])
+            self._first_output = functional.pad(weight, (0, 0, 0, padding))
+            self._first_bias = functional.pad(bias, (0, padding), value=-math.inf)
 
     @torch.no_grad()
-    def start(self, n: int) -> State:
-        """n sentences of which only the start token is read."""
+    def start(self, places: Tensor) -> State:
+        """Sentences of which only the start token is read, with the first goals of these numbers (N,)."""
         manager, worker = self._generator.manager, self._generator.worker
-        zeros = manager.first_goal.new_zeros
+        zeros = manager.first_goals.new_zeros
         state = State(
             *self._reader.start(1),
             manager=zeros(1, 2 * manager.lstm.hidden_size),
             worker=zeros(1, 2 * worker.lstm.hidden_size),
-            goals=zeros(1, len(manager.first_goal)),
-            heading=worker.heading(manager.first_goal)[None],
+            goals=zeros(1, manager.first_goals.shape[1]),
+            heading=self._headings[:1],
             ended=torch.zeros(1, dtype=torch.bool, device=self.device),
         )
         state = self._think(state, torch.full((1,), self._spec.bos_id, device=self.device), read=0)
-        return State(*(x.expand(n, *x.shape[1:]) for x in state))
+        state = State(*(x.expand(len(places), *x.shape[1:]) for x in state))
+        return state._replace(heading=self._headings[places])
 
     @torch.no_grad()
     def draw(self, state: State, position: int, multiplier: float = 1.0, first: int = 0) -> Tensor:
         """The next words (N - first,) of the rows from `first` on; padding after the end of a sentence."""
-        inputs, output, bias = state.worker[first:].chunk(2, 1)[0], self._first_output, self._first_bias
-        if position >= self._generator.horizon:
+        inputs = state.worker[first:].chunk(2, 1)[0]
+        if position < self._alike:
+            output, bias = self._first_output, self._first_bias
+        else:
             inputs, output, bias = Worker.inputs(inputs, state.heading[first:]), self._output, self._bias
         out = torch.empty(len(inputs), dtype=torch.int64, device=self.device)
         for tile in tiles(len(inputs), self.device, 256):
@@ -274,12 +326,12 @@ class Walk:
         return state._replace(manager=advanced, goals=state.goals + goal)
 
     @torch.no_grad()
-    def sample(self, n: int, multiplier: Callable[[int], float], prefix: Tensor | None = None) -> Tensor:
-        """(n, T): sentences from the start, or behind a prefix (n, N)."""
+    def sample(self, places: Tensor, multiplier: Callable[[int], float], prefix: Tensor | None = None) -> Tensor:
+        """(n, T): a sentence for each of the first goals (n,), from the start or behind a prefix (n, N)."""
         return write_words(
-            n,
+            len(places),
             self._spec,
-            self.start(n),
+            self.start(places),
             draw=lambda state, position: self.draw(State(*state), position, multiplier(position)),
             read=lambda words, state, position: self.read(State(*state), words, position),
             prefix=prefix,

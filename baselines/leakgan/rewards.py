@@ -23,7 +23,7 @@ def boundary_scores(walk: Walk, tokens: Tensor, n: int, horizon: int) -> Tensor:
     score falls out of what the reader knows at the end.
     """
     b, length = tokens.shape
-    state = walk.start(b)
+    state = walk.start(torch.zeros(b, dtype=torch.int64, device=tokens.device))  # in block 0 nothing is drawn
     for position in range(length):
         if position and position % horizon == 0:
             state = state.joined(b, n)

@@ -79,7 +79,7 @@ def plain_leakgan(gan: LeakGAN) -> PlainLeakGAN:
         for mine, w, b in zip(plain.discriminator.convolutions, d.filters, d.filter_biases, strict=True):
             mine.get_parameter("weight").copy_(w.transpose(1, 2)[:, None])
             mine.get_parameter("bias").copy_(b)
-        plain.first_goal.copy_(g.manager.first_goal)
+        plain.first_goal.copy_(g.manager.first_goals[0])
         plain.output.weight.copy_(weight)
         plain.output.bias.copy_(bias)
     for cell, lstm in ((plain.manager, g.manager.lstm), (plain.worker, g.worker.lstm)):
@@ -125,7 +125,7 @@ def test_leakgan_pretraining(device: str, dtype: torch.dtype, horizon: int) -> N
     close(mine["embedding.weight"], theirs["embedding.weight"], "embedding")
     close(mine["project.weight"], theirs["project.weight"], "project")
     mine, theirs = gradients(ours_cosine, gan.generator.manager), gradients(cosine_loss, plain)
-    close(mine["first_goal"], theirs["first_goal"], "first goal")
+    close(mine["first_goals"][0], theirs["first_goal"], "first goal")
     if horizon < SPEC.max_len:
         for name in ("weight_ih", "weight_hh", "bias_ih"):
             close(mine[f"lstm.{name}_l0"], theirs[f"manager.{name}"], f"manager {name}")

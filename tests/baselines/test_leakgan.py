@@ -12,7 +12,7 @@ from torch import Tensor
 from baselines import leakgan
 from baselines.common.fast.likelihood import counted
 from baselines.common.spec import SequenceSpec
-from baselines.leakgan import generator
+from baselines.leakgan import LeakGAN, generator
 from baselines.leakgan.features import PrefixReader, prefix_features
 from baselines.leakgan.generator import Walk
 from baselines.leakgan.rewards import boundary_scores, rescaled
@@ -49,25 +49,22 @@ def test_prefix_features_with_all_windows() -> None:
         torch.testing.assert_close(logits, gan.discriminator(prefix, dropout=False), rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("first_goals", [1, 3])
 @pytest.mark.parametrize("spec", slow.SPECS.values(), ids=slow.SPECS)
-def test_likelihood_and_every_next_word(spec: SequenceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_likelihood_and_every_next_word(spec: SequenceSpec, first_goals: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Teacher forcing in one batch and the walk word by word, at evaluation temperature 1.5."""
-    gan = slow.gan_of(spec, evaluation_temperature=1.5)
+    gan = slow.gan_of(spec, evaluation_temperature=1.5, first_goals=first_goals)
     tokens = slow.sentences(spec, 8)
-    log_p = []
-    for row in tokens.tolist():
-        features = [slow.features_at(gan, row, t) for t in range(spec.max_len + 1)]
-        log_p.append(torch.stack(slow.next_log_p(gan, row, slow.block_goals(gan, features, late=False), 1.5)))
-    expected = torch.stack(log_p)  # (B, T, V)
-    sums = [
-        p[: slow.end(row, spec)].gather(1, x[: slow.end(row, spec), None]).sum()
-        for p, x, row in zip(expected, tokens, tokens.tolist(), strict=True)
-    ]
-    torch.testing.assert_close(gan.log_prob(tokens), torch.stack(sums).detach(), rtol=0, atol=1e-9)
-    labels = expected[:, 0].detach().gather(1, tokens[:, :1])[:, 0]
-    torch.testing.assert_close(gan.label_log_prob(tokens), labels, rtol=0, atol=1e-9)
+    inside = counted(tokens, spec.eos_id)
+    places = torch.arange(len(tokens)) % first_goals
+    log_p = torch.stack([_log_p(gan, row, first_goals) for row in tokens.tolist()])  # (B, P, T, V)
+    chosen = log_p.gather(3, tokens[:, None, :, None].expand(-1, first_goals, -1, 1))[..., 0]
+    sums = (chosen * inside[:, None]).sum(2).exp().mean(1).log()
+    torch.testing.assert_close(gan.log_prob(tokens), sums, rtol=0, atol=1e-9)
+    torch.testing.assert_close(gan.label_log_prob(tokens), chosen[:, :, 0].exp().mean(1).log(), rtol=0, atol=1e-9)
 
-    seen, inside = torch.zeros_like(expected.detach()), counted(tokens, spec.eos_id)
+    expected = log_p[torch.arange(len(tokens)), places]  # (B, T, V)
+    seen = torch.zeros_like(expected)
     positions = iter(range(spec.max_len))
 
     def spy(logits: Tensor) -> Tensor:
@@ -78,9 +75,38 @@ def test_likelihood_and_every_next_word(spec: SequenceSpec, monkeypatch: pytest.
         return tokens[None, left, position]
 
     monkeypatch.setattr(generator, "draw", spy)
-    monkeypatch.setattr(gan, "_draw", lambda n, m: gan.generator.sample(gan.discriminator, n, lambda _: m))
+    monkeypatch.setattr(gan.generator, "places", lambda *_: places)
     assert torch.equal(gan.sample(len(tokens)), tokens)
-    torch.testing.assert_close(seen, expected.detach().where(inside[..., None], 0.0), rtol=0, atol=1e-9)
+    torch.testing.assert_close(seen, expected.where(inside[..., None], 0.0), rtol=0, atol=1e-9)
+
+
+def _log_p(gan: LeakGAN, row: list[int], first_goals: int) -> Tensor:
+    """(P, T, V): at evaluation temperature 1.5, after each first goal."""
+    features = [slow.features_at(gan, row, t) for t in range(len(row) + 1)]
+    goals = [slow.block_goals(gan, features, late=False, place=place) for place in range(first_goals)]
+    return torch.stack([torch.stack(slow.next_log_p(gan, row, each, 1.5)) for each in goals]).detach()
+
+
+def test_what_is_sampled_with_several_first_goals_has_the_probability_it_is_said_to_have() -> None:
+    """All first words, and all second words after a label, which tells of the goal that it was written with."""
+    gan, n = slow.gan_of(slow.FIXED, first_goals=4), 40_000
+    with torch.no_grad():
+        gan.generator.worker.output.mul_(3)
+    v = slow.FIXED.vocab_size
+    log_p = gan.generator.first_log_prob(torch.cartesian_prod(torch.arange(v), torch.arange(v)), 1.0)  # (V V, P)
+    pairs = log_p.logsumexp(1).exp().view(v, v)
+    assert (log_p.exp() * 4).view(v, v, 4).std(2).max() > 0.05, "the goals differ"
+    drawn = gan.sample(n)
+    _assert_drawn_from(pairs.sum(1), drawn[:, 0])
+    for label in range(3):
+        told = gan.sample(n, labels=torch.full((n,), label))
+        assert (told[:, 0] == label).all()
+        _assert_drawn_from(pairs[label] / pairs[label].sum(), told[:, 1])
+
+
+def _assert_drawn_from(p: Tensor, words: Tensor) -> None:
+    share = torch.bincount(words, minlength=len(p)).double() / len(words)
+    assert ((share - p).abs() < 4.5 * (p * (1 - p) / len(words)).sqrt() + 1e-9).all(), (share, p)
 
 
 def test_a_sentence_does_not_depend_on_its_batch() -> None:
@@ -90,11 +116,12 @@ def test_a_sentence_does_not_depend_on_its_batch() -> None:
     torch.testing.assert_close(gan.log_prob(tokens), alone)
 
 
+@pytest.mark.parametrize("first_goals", [1, 4])
 @pytest.mark.parametrize("goals", ["aligned", "released"])
 @pytest.mark.parametrize("spec", slow.SPECS.values(), ids=slow.SPECS)
-def test_mle_step(spec: SequenceSpec, goals: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mle_step(spec: SequenceSpec, goals: str, first_goals: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equation 5 to both gradients; the discriminator has none."""
-    gan = slow.gan_of(spec, goals=goals)
+    gan = slow.gan_of(spec, goals=goals, first_goals=first_goals)
     slow.freeze(gan, monkeypatch)
     tokens = slow.sentences(spec, 6)
     parts = slow.parts(gan, tokens, late=goals == "released")
@@ -117,7 +144,8 @@ def test_generator_step(
     spec: SequenceSpec, clip: float, rank: str, cosine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Equations 6 to 8, with given samples and scores, to both gradients after clipping."""
-    gan = slow.gan_of(spec, rank=rank, cosine=cosine, goals="aligned", clip_norm=clip)
+    first_goals = 6 if rank == "released" else 1
+    gan = slow.gan_of(spec, rank=rank, cosine=cosine, goals="aligned", clip_norm=clip, first_goals=first_goals)
     slow.freeze(gan, monkeypatch)
     tokens = slow.sentences(spec, 6)
     n_blocks = math.ceil(spec.max_len / 3)

@@ -28,7 +28,7 @@ def gan_of(spec: SequenceSpec, **settings: Any) -> LeakGAN:
     gan = LeakGAN(config, spec).double()
     with torch.no_grad():
         gan.generator.manager.lstm.get_parameter("weight_ih_l0").mul_(0.3)  # no saturated gates
-        gan.generator.manager.first_goal.mul_(5)
+        gan.generator.manager.first_goals.mul_(5)
         gan.generator.worker.output.mul_(30)
         gan.discriminator.output.weight.mul_(3)
     return gan
@@ -78,15 +78,15 @@ def unit(x: Tensor) -> Tensor:
     return x / norm if norm > 0 else x
 
 
-def block_goals(gan: LeakGAN, features: list[Tensor], *, late: bool) -> list[Tensor]:
-    """Equations 2 and 3: G_k of every block; `late` sums g_{(k-1)c+1} .. g_{kc}."""
+def block_goals(gan: LeakGAN, features: list[Tensor], *, late: bool, place: int = 0) -> list[Tensor]:
+    """Equations 2 and 3: G_k of every block, G_0 that of this place; `late` sums g_{(k-1)c+1} .. g_{kc}."""
     manager, horizon = gan.generator.manager, gan.config.horizon
     h = c = torch.zeros(gan.config.hidden_dim, dtype=torch.float64)
     g = []
     for feature in features:
         h, c = lstm_step(manager.lstm, feature, h, c)
         g.append(unit(manager.goal.weight @ h + manager.goal.bias))
-    goals = [manager.first_goal]
+    goals = [manager.first_goals[place]]
     for k in range(1, math.ceil(gan.spec.max_len / horizon)):
         chosen = [(k - 1) * horizon + i + late for i in range(horizon)]
         goals.append(torch.stack([g[i] for i in chosen]).sum(0))
@@ -125,9 +125,9 @@ def rescaled(scores: list[list[float]], valid: list[list[bool]], rank: str) -> l
 def parts(gan: LeakGAN, tokens: Tensor, late: bool) -> list[dict[str, Any]]:
     """Per sentence: its length, log p of its tokens, cosines of its tokens and of its blocks."""
     horizon, out = gan.config.horizon, []
-    for row in tokens.tolist():
+    for b, row in enumerate(tokens.tolist()):
         features = [features_at(gan, row, t) for t in range(len(row) + 1)]
-        goals = block_goals(gan, features, late=late)
+        goals = block_goals(gan, features, late=late, place=b % gan.config.first_goals)
         log_p = next_log_p(gan, row, goals)
         stop = end(row, gan.spec)
         blocks = [k for k in range(len(goals)) if k * horizon < stop]
