@@ -25,8 +25,9 @@ tokens after it count nowhere; every mean is over what counts)
   sentences in every epoch. `first_goals` = 64. Own samples go through them in turn, what is scored draws them.
 - Rank. Code: `rescale` walks through a dict that it does not sort (Main.py:114-131), so no score reaches the reward:
   `rank = released` is the order of the batch; the code's, of a Python 2 dict, is that of hashes, which with one mean
-  cosine is the same. It divides by N once more, and its pre-training loss by B K, ours by neither: Adam undoes
-  constant factors, but about half of the manager's gradients fall under its 1e-8 there; the cosine is the same, .628.
+  cosine is the same. It divides by N once more, which Adam undoes.
+- Pre-training of the manager. Code: divides the mean cosine by B K again (LeakGANModel.py:243-244), so that half of the
+  gradients are under the epsilon of Adam, and the manager moves slowly. `manager_loss`.
 - Cosine. `tf.losses.cosine_distance` is one number (LeakGANModel.py:270-271,288-294): all rewards of equations 6 and
   8 are multiplied by the mean cosine. `cosine`. Paper: the worker's reward is a mean over the last c goals.
 - Temperature. Code: logits x 1.5 for evaluation, for the discriminator's pools and for the first two tokens of own
@@ -73,6 +74,7 @@ from baselines.common.training.penalties import matching_rewards
 from baselines.common.training.state import Counter, RepeatedBatches, Turns
 from baselines.leakgan.features import prefix_features
 from baselines.leakgan.generator import Generator, Walk
+from baselines.leakgan.manager import add_epsilon_first
 from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
 
 __all__ = ["LeakGAN"]
@@ -138,6 +140,8 @@ class LeakGAN(ClassifierBase):
         """Rank among i / 2 real sentences too, at most a batch, in round i: `Image COCO/Main.py`:115-127."""
         first_goals: PositiveInt = field(default=1, metadata=ADDED)
         """P: how many G_0 there are, of which sentence i of a batch has number i mod P. The code has 64, a batch."""
+        manager_loss: Literal["mean", "released"] = field(default="mean", metadata=ADDED)
+        """Equation 5 of the manager as a mean, or as in the code divided by B K again, for TensorFlow's Adam."""
         d_multiplier: PositiveFloat = 1.5
         """Logits are multiplied by it in samples for the discriminator."""
         g_multiplier: PositiveFloat = 1.0
@@ -189,6 +193,8 @@ class LeakGAN(ClassifierBase):
             "worker": adam(worker, config.lr),
             "discriminator": adam(self.discriminator, config.d_lr),
         }
+        if config.manager_loss == "released":
+            add_epsilon_first(self.optimizers["manager_mle"])
         self.pool = self._pool()
         self.imitated = self._imitated(spec)
         self.pretraining_updates = Counter()
@@ -237,11 +243,12 @@ class LeakGAN(ClassifierBase):
         """Equation 5 on one batch: manager and worker from one pass, each by its own loss."""
         tokens = next(batches) if self.imitated is None else self.imitated.next(batches)
         features, goals, inside, begun = self._read(tokens, all_features=False)
-        cosines = agreement(features, goals, self.config.horizon, self._last(tokens))
+        cosines = agreement(features, goals, self.config.horizon)
         cosine = (cosines * begun).sum() / begun.sum()
         nll = self.generator.weighted_nll(tokens, goals, inside / inside.sum())
         update(self.optimizers["worker_mle"], nll, max_norm=self.config.clip_norm)
-        update(self.optimizers["manager_mle"], -cosine, max_norm=self.config.clip_norm)
+        again = cosines.numel() if self.config.manager_loss == "released" else 1  # B K
+        update(self.optimizers["manager_mle"], -cosine / again, max_norm=self.config.clip_norm)
         return {"nll": nll.detach(), "cosine": cosine.detach()}
 
     def generator_step(self, batches: Batches, iteration: int) -> Mapping[str, Tensor]:
@@ -250,7 +257,7 @@ class LeakGAN(ClassifierBase):
         tokens = self._draw(c.batch_size, c.g_first_multiplier, c.g_multiplier)
         features, goals, inside, begun = self._read(tokens, all_features=True)
         rewards, scores = self._rewards(tokens, begun, batches, iteration)
-        blocks = agreement(features, goals, c.horizon, self._last(tokens))
+        blocks = agreement(features, goals, c.horizon)
         every = torch.arange(tokens.shape[1], device=tokens.device)
         cosines = words = agreement(features, goals.detach(), c.horizon, every)
         if c.cosine == "released":
@@ -295,11 +302,6 @@ class LeakGAN(ClassifierBase):
         features = prefix_features(self.discriminator, tokens, wanted)
         goals = self.generator.block_goals(features, shift=shift)
         return features, goals, inside.to(features.dtype), begun
-
-    def _last(self, tokens: Tensor) -> Tensor:
-        """(K,): the last position of each block."""
-        ends = torch.arange(0, tokens.shape[1], self.config.horizon, device=tokens.device) + self.config.horizon - 1
-        return ends.clamp(max=tokens.shape[1] - 1)
 
     def _rewards(self, tokens: Tensor, begun: Tensor, batches: Batches, iteration: int) -> tuple[Tensor, Tensor]:
         """Equation 7: rewards (B, K) and the scores they rescale."""

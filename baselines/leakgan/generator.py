@@ -1,4 +1,4 @@
-"""Manager and worker: by teacher forcing in one batch, and word by word."""
+"""The worker, and both together: by teacher forcing in one batch, and word by word."""
 
 from __future__ import annotations
 
@@ -17,36 +17,11 @@ from baselines.common.networks.cnn import CNNClassifier
 from baselines.common.networks.layers import lstm_step, one_bias_lstm
 from baselines.common.spec import SequenceSpec
 from baselines.leakgan.features import PrefixReader, Reading
+from baselines.leakgan.manager import Manager
 
-__all__ = ["Generator", "Manager", "Outputs", "State", "Walk", "Worker"]
+__all__ = ["Generator", "Outputs", "State", "Walk", "Worker"]
 
 _AT_ONCE = 256  # sentences that are sampled at once on a CPU, whose states stay in the last cache
-
-
-class Manager(nn.Module):
-    """Reads the leaked features of s_0, s_1, .. and names a direction in their space for each: equation 2."""
-
-    def __init__(self, *, n_features: int, hidden_dim: int, first_goals: int) -> None:
-        super().__init__()
-        self.lstm = one_bias_lstm(n_features, hidden_dim)
-        self.goal = nn.Linear(hidden_dim, n_features)
-        for parameter in self.goal.parameters():
-            nn.init.normal_(parameter, std=0.1)
-        goals = nn.init.trunc_normal_(torch.empty(first_goals, n_features), std=0.1, a=-0.2, b=0.2)
-        self.first_goals = nn.Parameter(goals)  # (P, F): sentence i of a batch has number i mod P
-
-    def block_goals(self, features: Tensor, *, horizon: int, shift: int) -> Tensor:
-        """Features of s_0, s_1, .. as far as needed (B, (K - 1) c + shift, F) -> (B, K, F): equation 3, c = `horizon`.
-
-        `shift` is 0 for the sums of equation 3, 1 for those that leave out the first goal and begin with the next.
-        """
-        b, length, _ = features.shape
-        first = self.first_goals.repeat(-(-b // len(self.first_goals)), 1)[:b, None]
-        if length <= shift:
-            return first
-        goals = functional.normalize(self.goal(self.lstm(features)[0]), dim=2)
-        sums = goals[:, shift:].unflatten(1, (-1, horizon)).sum(2)
-        return torch.cat([first, sums], 1)
 
 
 class Worker(nn.Module):

@@ -44,11 +44,14 @@ def rescaled(scores: Tensor, valid: Tensor, rank: Literal["sorted", "released"])
     return (_SHARPNESS * (ranks / valid.sum(0).to(scores.dtype) - 0.5)).sigmoid().where(valid, 0.0)
 
 
-def agreement(features: Tensor, goals: Tensor, horizon: int, at: Tensor) -> Tensor:
+def agreement(features: Tensor, goals: Tensor, horizon: int, at: Tensor | None = None) -> Tensor:
     """Features of s_0 .. s_T (B, T + 1, F), goals (B, K, F), positions (N,) -> (B, N): the cosine between where the
     goal of the block points and how far the features have come, with the token there, since the block began. It has
-    the gradient of the goals. Equations 6, 8.
+    the gradient of the goals. Without positions at the last token of each block: (B, K). Equations 5, 6, 8.
     """
+    if at is None:
+        length = features.shape[1] - 1
+        at = torch.arange(horizon, length + horizon, horizon, device=features.device).clamp(max=length) - 1
     block = at // horizon
     moved, goal = features[:, at + 1] - features[:, block * horizon], goals[:, block]
     lengths = moved.norm(dim=2).clamp(min=_TINY) * goal.norm(dim=2).clamp(min=_TINY)

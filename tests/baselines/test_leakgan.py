@@ -121,9 +121,11 @@ def test_a_sentence_does_not_depend_on_its_batch() -> None:
 @pytest.mark.parametrize("spec", slow.SPECS.values(), ids=slow.SPECS)
 def test_mle_step(spec: SequenceSpec, goals: str, first_goals: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equation 5 to both gradients; the discriminator has none."""
-    gan = slow.gan_of(spec, goals=goals, first_goals=first_goals)
+    manager_loss = "mean" if first_goals == 1 else "released"
+    gan = slow.gan_of(spec, goals=goals, first_goals=first_goals, manager_loss=manager_loss)
     slow.freeze(gan, monkeypatch)
     tokens = slow.sentences(spec, 6)
+    again = 1 if manager_loss == "mean" else 6 * math.ceil(spec.max_len / gan.config.horizon)
     parts = slow.parts(gan, tokens, late=goals == "released")
     nll = -slow.mean(p for part in parts for p in part["log_p"])
     cosine = slow.mean(x for part in parts for x in part["blocks"])
@@ -131,8 +133,28 @@ def test_mle_step(spec: SequenceSpec, goals: str, first_goals: int, monkeypatch:
     assert values["nll"].item() == pytest.approx(nll.item(), abs=1e-9)
     assert values["cosine"].item() == pytest.approx(cosine.item(), abs=1e-9)
     slow.assert_gradients(gan.generator.worker, nll)
-    slow.assert_gradients(gan.generator.manager, -cosine)
+    slow.assert_gradients(gan.generator.manager, -cosine / again)
     assert all(p.grad is None for p in gan.discriminator.parameters())
+
+
+def test_the_managers_adam_is_that_of_tensorflow() -> None:
+    """TensorFlow 1.3 `AdamOptimizer`, with gradients about its epsilon; also where training stops and goes on."""
+    gans = [slow.gan_of(slow.FIXED, manager_loss="released") for _ in range(2)]
+    (parameter, *_), (again, *_) = (gan.optimizers["manager_mle"].param_groups[0]["params"] for gan in gans)
+    expected, m, v = parameter.detach().clone(), 0.0, 0.0
+    for step in range(1, 9):
+        gan = gans[0] if step <= 4 else gans[1]
+        if step == 5:
+            gan.optimizers["manager_mle"].load_state_dict(gans[0].optimizers["manager_mle"].state_dict())
+            again.data.copy_(parameter)
+        moved = parameter if step <= 4 else again
+        gradient = 1e-8 * torch.randn(moved.shape, dtype=moved.dtype)
+        moved.grad = gradient
+        gan.optimizers["manager_mle"].step()
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient.square()
+        rate = 1.5e-3 * (1 - 0.999**step) ** 0.5 / (1 - 0.9**step)
+        expected = expected - rate * m / (v.sqrt() + 1e-8)
+        torch.testing.assert_close(moved.detach(), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("cosine", ["per_sample", "released"])
