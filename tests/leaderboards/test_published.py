@@ -22,7 +22,12 @@ NOT_PUBLISHED = ("recomputed for this project", "survey notes")
 """Reporters of the collection whose numbers are no publication: our own, and notes of a survey that nobody names."""
 LOGS = ("LeakGAN Synthetic Data/README.md log", "weilinie/RelGAN issue #4")
 """Of which the collection has some lines or none, and presets compare with more of them."""
-LATER = ("RankGAN repo log/", "SentiGAN paper Table 5", "Papers with Code page of arXiv 1905.10060")
+LATER = (
+    "LeakGAN Synthetic Data/save/log.txt",
+    "RankGAN repo log/",
+    "SentiGAN paper Table 5",
+    "Papers with Code page of arXiv 1905.10060",
+)
 """Sources that were read after the collection was made."""
 
 
