@@ -88,8 +88,8 @@ def _log_p(gan: LeakGAN, row: list[int], first_goals: int) -> Tensor:
 
 
 def test_what_is_sampled_with_several_first_goals_has_the_probability_it_is_said_to_have() -> None:
-    """All first words, and all second words after a label, which tells of the goal that it was written with."""
-    gan, n = slow.gan_of(slow.FIXED, first_goals=4), 40_000
+    """All first words, and second words after a label, which tells of the goal that it was written with."""
+    gan, n = slow.gan_of(slow.FIXED, first_goals=4), 4_000
     with torch.no_grad():
         gan.generator.worker.output.mul_(3)
     v = slow.FIXED.vocab_size
@@ -98,10 +98,10 @@ def test_what_is_sampled_with_several_first_goals_has_the_probability_it_is_said
     assert (log_p.exp() * 4).view(v, v, 4).std(2).max() > 0.05, "the goals differ"
     drawn = gan.sample(n)
     _assert_drawn_from(pairs.sum(1), drawn[:, 0])
-    for label in range(3):
-        told = gan.sample(n, labels=torch.full((n,), label))
-        assert (told[:, 0] == label).all()
-        _assert_drawn_from(pairs[label] / pairs[label].sum(), told[:, 1])
+    label = int(log_p.exp().view(v, v, 4).sum(1).std(1).argmax())  # of which the goals think most differently
+    told = gan.sample(n, labels=torch.full((n,), label))
+    assert (told[:, 0] == label).all()
+    _assert_drawn_from(pairs[label] / pairs[label].sum(), told[:, 1])
 
 
 def _assert_drawn_from(p: Tensor, words: Tensor) -> None:

@@ -102,6 +102,23 @@ def test_each_step_moves_its_own_parts_with_its_own_optimisers() -> None:
     assert set(rates.values()) == {1.5e-3}
 
 
+def test_own_samples_go_through_the_first_goals_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = slow.gan_of(slow.FIXED, first_goals=3)
+    begun: list[list[int]] = []
+    start = Walk.start
+
+    def spy(walk: Walk, places: Tensor) -> Any:
+        begun.append(places.tolist())
+        return start(walk, places)
+
+    monkeypatch.setattr(Walk, "start", spy)
+    gan._draw(300, 1.0)
+    assert list(itertools.chain(*begun)) == [0, 1, 2] * 100
+    begun.clear()
+    gan.sample(300)
+    assert all(70 < list(itertools.chain(*begun)).count(place) < 130 for place in range(3))
+
+
 def test_multipliers_of_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     """1.5 for the pools, 1.5 for two tokens and then 1 for own samples; our evaluation's own, over its temperature."""
     gan = slow.gan_of(slow.FIXED, g_multiplier=0.8, rollouts=1)
