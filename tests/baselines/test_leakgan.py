@@ -89,7 +89,7 @@ def _log_p(gan: LeakGAN, row: list[int], first_goals: int) -> Tensor:
 
 def test_what_is_sampled_with_several_first_goals_has_the_probability_it_is_said_to_have() -> None:
     """All first words, and second words after a label, which tells of the goal that it was written with."""
-    gan, n = slow.gan_of(slow.FIXED, first_goals=4), 4_000
+    gan, n = slow.gan_of(slow.FIXED, first_goals=4), 2_000
     with torch.no_grad():
         gan.generator.worker.output.mul_(3)
     v = slow.FIXED.vocab_size
