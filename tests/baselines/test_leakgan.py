@@ -138,7 +138,7 @@ def test_mle_step(spec: SequenceSpec, goals: str, first_goals: int, monkeypatch:
 
 
 def test_the_managers_adam_is_that_of_tensorflow() -> None:
-    """TensorFlow 1.3 `AdamOptimizer`, with gradients about its epsilon; also where training stops and goes on."""
+    """TensorFlow 1 `AdamOptimizer`, with gradients about its epsilon; also where training stops and goes on."""
     gans = [slow.gan_of(slow.FIXED, manager_loss="released") for _ in range(2)]
     (parameter, *_), (again, *_) = (gan.optimizers["manager_mle"].param_groups[0]["params"] for gan in gans)
     expected, m, v = parameter.detach().clone(), 0.0, 0.0

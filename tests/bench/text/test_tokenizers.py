@@ -17,7 +17,7 @@ parts = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(parts, max_size=10).map("".join))
 @example("")
 @example("a, b,1 , c-d - e.")
