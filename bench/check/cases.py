@@ -161,10 +161,11 @@ def different(a: TextGenerator, b: TextGenerator) -> str | None:
     ours, theirs = a.state_dict(), b.state_dict()
     if ours.keys() != theirs.keys():
         return sorted(ours.keys() ^ theirs.keys())[0]
-    return next((key for key, value in ours.items() if not _same(value, theirs[key])), None)
+    return next((key for key, value in ours.items() if not same(value, theirs[key])), None)
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Are two values equal, NaN to NaN included?"""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and bool(((a == b) | (a != a) & (b != b)).all())
     return bool(a == b)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from baselines.common.interface import TextGenerator
-from bench.check.cases import Case, NotTriedError, different, made_up
+from bench.check.cases import Case, NotTriedError, different, made_up, same
 from bench.randomness import random_state, restore_random_state
 from bench.run.contract import ContractError, check_values, checked_phases, place_of
 from bench.score.drawing import bound_of, draw, likelihood_of
@@ -143,6 +143,7 @@ def check_seed(case: Case) -> str:
 def check_resume(case: Case, *, thorough: bool = False) -> str:
     """Save in the middle of every phase and at the end, load into a fresh model, go on: the same bits.
 
+    Each goes on to where the next was saved, and must have come to what was saved there.
     `thorough`: also a step after each middle, and at the end of every phase.
     """
     whole, stream = case.make().train(), case.stream()
@@ -151,20 +152,22 @@ def check_resume(case: Case, *, thorough: bool = False) -> str:
     middles = [end - size // 2 for end, size in zip(ends, sizes, strict=True)]
     if thorough:
         middles += [min(middle + 1, ends[-1]) for middle in middles] + ends  # a step's own period may end in the middle
+    cuts = sorted({*middles, ends[-1]} - {0})
     saved: dict[int, tuple[bytes, int]] = {}
-    for first, last in itertools.pairwise([0, *sorted({*middles, ends[-1]} - {0})]):
+    for first, last in itertools.pairwise([0, *cuts]):
         case.advance(whole, stream, first, last)
         saved[last] = _state_of(whole), stream.state()
-    for cut, (content, taken) in saved.items():
-        resumed = case.make(seed=99).train()
+    for cut, following in itertools.pairwise([*cuts, ends[-1]]):
+        content, taken = saved[cut]
+        resumed, stream = case.make(seed=99).train(), case.stream(taken)
         _restore(resumed, content)
-        case.advance(resumed, case.stream(taken), cut)
-        if (name := different(resumed, whole)) is not None:
+        case.advance(resumed, stream, cut, following)
+        if (name := _other(saved[following], (_state_of(resumed), stream.state()))) is not None:
             raise ContractError(
-                f"a training that was saved after step {cut} of {ends[-1]} and goes on differs in {name}: "
-                f"{_forgotten(case)}"
+                f"a training that was saved after step {cut} of {ends[-1]} and goes on differs in {name} after step "
+                f"{following}: {_forgotten(case)}"
             )
-        if (draw(resumed, 20, seed=1) != draw(whole, 20, seed=1)).any():
+        if following == ends[-1] and (draw(resumed, 20, seed=1) != draw(whole, 20, seed=1)).any():
             raise ContractError(
                 f"a training that was saved after step {cut} goes on to other sentences: {_forgotten(case)}"
             )
@@ -176,6 +179,28 @@ def _state_of(model: TextGenerator) -> bytes:
     file = io.BytesIO()
     torch.save({"model": model.state_dict(), "optimizers": optimizers, "random": random_state()}, file)
     return file.getvalue()
+
+
+def _other(expected: tuple[bytes, int], found: tuple[bytes, int]) -> str | None:
+    """Name of the first thing in which two states are not the same bit for bit; None: in none."""
+    if expected == found:  # as bytes, which is quick to see; they may differ where what they hold does not
+        return None
+    ours, theirs = (
+        dict(_named(torch.load(io.BytesIO(content), weights_only=True))) | {"the batches taken": taken}
+        for content, taken in (expected, found)
+    )
+    if ours.keys() != theirs.keys():
+        return sorted(ours.keys() ^ theirs.keys())[0]
+    return next((name for name, value in ours.items() if not same(value, theirs[name])), None)
+
+
+def _named(value: Any, *inside: str) -> Iterator[tuple[str, Any]]:
+    """Whatever dictionaries and lists hold, by where it stands: a parameter by its own name, as `model` comes first."""
+    if isinstance(value, dict | list | tuple):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _named(one, *inside, str(key))
+    else:
+        yield " ".join(inside[1:] if inside[0] == "model" else inside), value
 
 
 def _restore(model: TextGenerator, content: bytes) -> None:

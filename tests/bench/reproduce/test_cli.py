@@ -123,8 +123,8 @@ def test_a_budget_that_is_used_up_has_an_exit_code_of_its_own(tmp_path: Path) ->
 
 def test_a_budget_holds_and_what_does_not_fit_is_said_before(tmp_path: Path) -> None:
     """The time of 150 runs is known by the record of one; the budget is for a few, however loaded the machine is."""
-    small = ("seqgan-oracle20", "--row", "released setting", "--scale", "smoke", "--tracker", "none")
-    small += ("--set", "n_samples=200", "mle_steps=400")
+    small = ("seqgan-oracle20", "--row", "MLE, as many steps", "--scale", "smoke", "--tracker", "none")
+    small += ("--set", "n_samples=200", "steps=400")
     begun = time.monotonic()
     assert command(*small, "--seed", "0", "--runs", tmp_path)[0] == 0
     of_one = time.monotonic() - begun
