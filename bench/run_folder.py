@@ -32,6 +32,7 @@ __all__ = [
     "LOG",
     "MODEL_SOURCE",
     "MOST_BYTES",
+    "PHASE_END",
     "RECORD",
     "SAMPLES",
     "START",
@@ -64,6 +65,8 @@ DIARY = "train.jsonl"
 """What happened, one event a line."""
 CHECKPOINT = "checkpoint.pt"
 """Where a training stands; removed when it is completed."""
+PHASE_END = "phase-end.pt"
+"""Where a training stands that ended with an early phase, for the one that goes on (`bench.run.first_phases`)."""
 WEIGHTS = "weights.safetensors"
 ERROR = "error.txt"
 """The traceback of a failure."""

@@ -16,7 +16,8 @@ from bench.record import PhaseCost, RunRecord, read_record, with_settings
 from bench.reproduce.presets import Preset
 from bench.reproduce.state import Found
 from bench.run.contract import steps_of
-from bench.run_folder import CHECKPOINT, RECORD
+from bench.run.first_phases import run_before
+from bench.run_folder import CHECKPOINT, PHASE_END, RECORD
 from bench.task import TextData
 
 __all__ = ["PhasePlan", "RowPlan", "RunPlan", "make_plan", "plan_runs", "seconds_left"]
@@ -138,7 +139,7 @@ def _row_plan(
     plans = []
     for each in resolved:
         folder = each.folder(runs)
-        progress = _progress(folder / CHECKPOINT)
+        progress = _progress(each, folder, list(steps))
         for phase in progress:
             if phase.name not in rates and phase.steps >= max(1, _ENOUGH * steps[phase.name]):
                 rates[phase.name] = (phase.seconds / phase.steps, f"{device}, seed {each.run.seed} so far")
@@ -170,10 +171,12 @@ def _row_plan(
     )
 
 
-def _progress(checkpoint: Path) -> list[PhaseCost]:
-    """What a checkpoint says; a damaged one is told of by the run that goes on from it."""
-    if not checkpoint.is_file():
-        return []
+def _progress(resolved: Resolved, folder: Path, phases: Sequence[str]) -> list[PhaseCost]:
+    """What a checkpoint says, or that of the run of the first phases; a damaged one is told of by the run itself."""
+    if not (checkpoint := folder / CHECKPOINT).is_file():
+        if (source := run_before(resolved, folder.parent, phases)) is None:
+            return []
+        checkpoint = source / PHASE_END
     from bench.run.checkpoint import CheckpointError, read_state  # torch
 
     try:

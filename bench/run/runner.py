@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,23 +21,37 @@ from baselines.common.spec import SequenceSpec
 from bench.config import Resolved, build, own_hashes, plain
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
+from bench.record import PhaseCost, RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
 from bench.registry import find_recorded
 from bench.run.batches import BatchStream
 from bench.run.checkpoint import (
     CheckpointError,
+    DamagedError,
     TrainingState,
     Weights,
     before,
+    load_checkpoint,
     load_latest,
     load_weights,
     save_weights,
 )
-from bench.run.contract import built
+from bench.run.contract import built, checked_phases
 from bench.run.evaluator import Evaluator
+from bench.run.first_phases import run_before, runs_before
 from bench.run.hardware import keep_memory, use_precision
 from bench.run.trainer import Interrupted, OnNews, OnStep, Trainer
-from bench.run_folder import CHECKPOINT, ERROR, LOCK, MODEL_SOURCE, RECORD, START, WEIGHTS
+from bench.run_folder import (
+    CHECKPOINT,
+    DIARY,
+    ERROR,
+    LOCK,
+    MODEL_SOURCE,
+    PHASE_END,
+    RECORD,
+    START,
+    WEIGHTS,
+    open_regular,
+)
 from bench.task import TextData
 from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
@@ -44,6 +59,7 @@ from bench.tracking.run_log import RunLog
 
 __all__ = ["load_run", "run", "run_start", "trained_model"]
 
+_log = logging.getLogger(__name__)
 _MOST_ERROR = 10_000
 """Characters of a failure in its record; `error.txt` has it all."""
 _LOCK_SECONDS = 10
@@ -77,19 +93,19 @@ def run(
     log = log or RunLog()
     with _alone_in(folder), log.opened(folder, stop=Interrupted):
         if rerun:
-            for path in (folder / RECORD, checkpoint, before(checkpoint)):
+            for path in (folder / RECORD, checkpoint, before(checkpoint), folder / PHASE_END):
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
-            record = _Run(resolved, folder, trackers, log, on_step, on_news, should_stop, save_every).execute()
+            told = (on_step, on_news, should_stop, save_every)
+            record = _Run(resolved, folder, trackers, log, *told, from_start=rerun).execute()
         else:  # a kill came between the record and the end
             for tracker in trackers:
                 tracker.start(folder)
         for tracker in trackers:
             tracker.finish(record)
         if record.status == "completed":
-            before(checkpoint).unlink(missing_ok=True)
-            checkpoint.unlink(missing_ok=True)  # last: as long as it is there, something is left to do
+            _clear(resolved, folder, [phase.name for phase in record.phases])
     return record
 
 
@@ -106,6 +122,17 @@ def _alone_in(folder: Path) -> Iterator[None]:
         for half_written in folder.glob(".*.tmp"):  # a kill in the middle of a write leaves one
             half_written.unlink()
         yield
+
+
+def _clear(resolved: Resolved, folder: Path, phases: Sequence[str]) -> None:
+    """Remove the states that a completed run has no more need of; keep the one from which another may go on."""
+    checkpoint = folder / CHECKPOINT
+    if resolved.run.last_phase and before(checkpoint).exists():
+        before(checkpoint).replace(folder / PHASE_END)  # of the end of training, before its weights were evaluated
+    before(checkpoint).unlink(missing_ok=True)
+    for used in runs_before(resolved, folder.parent, phases):
+        (used / PHASE_END).unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)  # last: as long as it is there, something is left to do
 
 
 def _completed(folder: Path) -> RunRecord | None:
@@ -182,6 +209,8 @@ class _Run:
     on_news: OnNews
     should_stop: Callable[[], bool]
     save_every: float
+    from_start: bool = False
+    """What other runs have trained is trained again."""
     state: TrainingState = field(default_factory=TrainingState)
     best: Weights = field(default_factory=dict)
     n_parameters: int | None = None
@@ -241,8 +270,29 @@ class _Run:
             model.graphs = Graphs(model.optimizers, Recorder())
         self.n_parameters = sum(p.numel() for p in model.parameters())
         stream = BatchStream(self.data.train, config.batch_size, shuffle=config.shuffle, seed=run.seed, device=device)
-        self.state = load_latest(self.folder / CHECKPOINT, model, stream, device, self.best) or self.state
+        saved = load_latest(self.folder / CHECKPOINT, model, stream, device, self.best)
+        self.state = saved or self._first_phases(model, stream) or self.state
         return model, stream
+
+    def _first_phases(self, model: TextGenerator, stream: BatchStream) -> TrainingState | None:
+        """Go on from the end of the run that trained the first phases, if there is one. Raises `CheckpointError`."""
+        phases = [phase.name for phase in checked_phases(model, self.resolved.run.last_phase)]
+        source = None if self.from_start else run_before(self.resolved, self.folder.parent, phases)
+        if source is None:
+            return None
+        try:
+            state = load_checkpoint(source / PHASE_END, model, stream, stream.device)
+        except DamagedError as error:
+            _log.warning("%s; the run begins from its start", error)
+            return None
+        state.phases += [PhaseCost(name=name, steps=0, seconds=0.0, real_sentences=0) for name in phases[state.phase :]]
+        state.phase -= 1  # it stands at the end of this phase, which is evaluated
+        with open_regular(source / DIARY) as file:
+            self.diary.begin(file.read(state.log_position))
+        self.log.note(
+            f"{self.resolved.title()}: {phases[state.phase]} and what is before it are those of {source.name}"
+        )
+        return state
 
     def _begins(self) -> str:
         return f"goes on after step {self.state.step}" if self.state.step else "begins"

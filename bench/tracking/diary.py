@@ -69,6 +69,12 @@ class Diary:
         self._file.truncate(position)
         os.fsync(self._file.fileno())
 
+    def begin(self, content: bytes) -> None:
+        """Hold these events of another run alone."""
+        self.cut(0)
+        self._buffer.append(content)
+        self._flush()
+
     def write(self, event: TrainingValues | Evaluation | Alarm, *, at: float | None = None) -> None:
         """Add an event, which happened `at` seconds since the epoch; None: now."""
         document = {"time": time.time() if at is None else at, **_document(event)}

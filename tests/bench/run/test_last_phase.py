@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,14 @@ import pytest
 from safetensors.torch import load_file
 
 from bench.config import Resolved, RunConfig
+from bench.record import read_record
+from bench.reproduce.plan import plan_runs
+from bench.reproduce.state import read_found
 from bench.run.contract import ContractError, steps_of
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
+from bench.run_folder import PHASE_END
+from bench.tracking.diary import DiaryReader
 from leaderboards.rows import labels
 
 
@@ -30,8 +37,16 @@ def relgan(**settings: Any) -> Resolved:
     return RunConfig.model_validate(values).resolve()
 
 
-def test_it_ends_with_the_weights_and_the_scores_of_that_phases_end(tmp_path: Path) -> None:
-    alone, whole = run(relgan(last_phase="mle"), tmp_path), run(relgan(), tmp_path)
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole training from the start."""
+    runs = tmp_path_factory.mktemp("runs")
+    run(relgan(), runs)
+    return relgan().folder(runs)
+
+
+def test_it_ends_with_the_weights_and_the_scores_of_that_phases_end(tmp_path: Path, expected: Path) -> None:
+    alone, whole = run(relgan(last_phase="mle"), tmp_path), read_record(expected / "record.json")
     assert [phase.name for phase in alone.phases] == ["mle"]
     (before,) = (e for e in whole.evaluations if e.at == "phase_end")
     final = alone.final()
@@ -40,24 +55,78 @@ def test_it_ends_with_the_weights_and_the_scores_of_that_phases_end(tmp_path: Pa
     assert sorted(e.temperature for e in alone.evaluations if e.at == "end") == [0.8, 1.0]
 
 
-def test_it_is_a_row_of_its_own(tmp_path: Path) -> None:
+def test_it_is_a_row_of_its_own(tmp_path: Path, expected: Path) -> None:
     alone, whole = relgan(last_phase="mle"), relgan()
     assert alone.config_hash != whole.config_hash
-    found = labels([run(alone, tmp_path), run(whole, tmp_path)])
+    found = labels([run(alone, tmp_path), read_record(expected / "record.json")])
     assert found == ["relgan (mle_steps=12, last_phase=mle) · custom", "relgan (mle_steps=12) · custom"]
+
+
+def stopping_at(call: int) -> Callable[[], bool]:
+    """Says at this call, counted over steps and parts of evaluations, that the run is to stop."""
+    calls = itertools.count(1)
+    return lambda: next(calls) == call
+
+
+def test_the_whole_training_goes_on_from_its_end(tmp_path: Path, expected: Path) -> None:
+    """The same record, diary, samples and weights as of a training from the start, also if it is stopped in between."""
+    alone, whole = relgan(last_phase="mle"), relgan()
+    for call in (1, 3, 9, None):
+        runs = tmp_path / f"{call}"
+        run(alone, runs)
+        kept = alone.folder(runs) / PHASE_END
+        assert kept.is_file()
+        steps: list[tuple[str, int]] = []
+        told: dict[str, Any] = {"on_step": lambda phase, done, _, steps=steps: steps.append((phase, done))}
+        if call is not None:
+            with pytest.raises(Interrupted):
+                run(whole, runs, **told, should_stop=stopping_at(call))
+            assert kept.is_file()
+        record = run(whole, runs, **told)
+        assert not [done for phase, done in steps if phase == "mle"]
+        assert not kept.exists()
+        ours = whole.folder(runs)
+        assert record.content() == read_record(expected / "record.json").content()
+        assert [entry.event for entry in DiaryReader(ours).more()] == [e.event for e in DiaryReader(expected).more()]
+        for name in ("weights.safetensors", "samples-after-mle.txt", "samples-t0.8.txt", "samples.txt"):
+            assert (ours / name).read_bytes() == (expected / name).read_bytes()
+        assert f"mle and what is before it are those of {kept.parent.name}" in (ours / "run.log").read_text()
+
+
+@pytest.mark.parametrize("what", ["rerun", "other settings", "another machine", "damaged", "best weights"])
+def test_it_is_trained_from_the_start_where_that_end_is_another_or_is_not_wanted(
+    what: str, tmp_path: Path, expected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = {"selection": "validation", "select_every": 5} if what == "best weights" else {}
+    alone = relgan(last_phase="mle", **best)
+    whole = relgan(temperatures=[0.9]) if what == "other settings" else relgan(**best)
+    run(alone, tmp_path)
+    kept = alone.folder(tmp_path) / PHASE_END
+    if what == "another machine":
+        monkeypatch.setattr("bench.run.first_phases.describe_environment", lambda *_: {"processor": "another"})
+    if what == "damaged":
+        kept.write_bytes(kept.read_bytes()[:-1])
+    steps: list[str] = []
+    record = run(whole, tmp_path, rerun=what == "rerun", on_step=lambda phase, *_: steps.append(phase))
+    assert steps.count("mle") == 12
+    assert record.status == "completed"
+    if whole.run_id == relgan().run_id:
+        assert record.content() == read_record(expected / "record.json").content()
+
+
+def test_a_plan_counts_what_the_other_run_has_done(tmp_path: Path) -> None:
+    alone, whole = relgan(last_phase="mle"), relgan()
+    run(alone, tmp_path)
+    (row,) = plan_runs([whole], read_found([tmp_path]), tmp_path)
+    assert row.runs[0].steps_done == {"mle": 12}
+    assert not row.runs[0].completed
 
 
 def test_a_stopped_one_goes_on(tmp_path: Path) -> None:
     resolved = relgan(last_phase="mle")
     run(resolved, tmp_path / "whole")
-    calls = [0]
-
-    def should_stop() -> bool:
-        calls[0] += 1
-        return calls[0] == 5
-
     with pytest.raises(Interrupted):
-        run(resolved, tmp_path / "stopped", should_stop=should_stop)
+        run(resolved, tmp_path / "stopped", should_stop=stopping_at(5))
     run(resolved, tmp_path / "stopped")
     weights = [load_file(resolved.folder(tmp_path / place) / "weights.safetensors") for place in ("whole", "stopped")]
     assert all(weights[0][name].equal(value) for name, value in weights[1].items())
