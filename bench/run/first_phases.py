@@ -1,13 +1,15 @@
 """A run whose first phases were trained already, by the run that ends with them (`last_phase`).
 
-Settings and seed are the same and so are the steps: where the one ended, the other stands too, bit for bit. A run that
-ends before the model's last phase keeps that state; the run of more phases begins with it, and removes it at its end.
+Settings, places of evaluation and seed are the same and so are the steps: where the one ended the other stands too, bit
+for bit. A run that ends with a phase that is named keeps that state; the run of more phases begins with it, and removes
+it at its end.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +21,23 @@ from bench.run_folder import PHASE_END, RECORD
 __all__ = ["run_before", "runs_before"]
 
 
-def runs_before(resolved: Resolved, runs: Path, phases: Sequence[str]) -> Iterator[Path]:
+def runs_before(resolved: Resolved, runs: Path, phases: Mapping[str, int]) -> Iterator[Path]:
     """Folders of the runs that train the first of these phases and are the same else, those of the most phases first.
 
-    `phases`: those of the run, in order. None where the best weights are kept: such a run ends with other weights.
+    `phases`: those of the run and their steps, in order. Places of evaluation after the end of such a run are in its
+    settings or are not. None where the best weights are kept: such a run ends with other weights.
     """
-    if resolved.run.selection == "last":
-        for last in reversed(phases[:-1]):
-            settings = resolved.run.model_copy(update={"last_phase": last})
+    if resolved.run.selection != "last":
+        return
+    ends = list(zip(phases, itertools.accumulate(phases.values()), strict=True))
+    for last, end in reversed(ends[:-1]):
+        places = resolved.run.evaluate_at
+        for evaluated in {places, tuple(step for step in places if step <= end)}:
+            settings = resolved.run.model_copy(update={"last_phase": last, "evaluate_at": evaluated})
             yield dataclasses.replace(resolved, run=settings).folder(runs)
 
 
-def run_before(resolved: Resolved, runs: Path, phases: Sequence[str]) -> Path | None:
+def run_before(resolved: Resolved, runs: Path, phases: Mapping[str, int]) -> Path | None:
     """The first of `runs_before` that kept its state and was trained on this machine, by this commit and versions."""
     for folder in runs_before(resolved, runs, phases):
         if (folder / PHASE_END).is_file() and (folder / RECORD).is_file():

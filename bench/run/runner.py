@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,7 +105,7 @@ def run(
         for tracker in trackers:
             tracker.finish(record)
         if record.status == "completed":
-            _clear(resolved, folder, [phase.name for phase in record.phases])
+            _clear(resolved, folder, {phase.name: phase.steps for phase in record.phases})
     return record
 
 
@@ -124,7 +124,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _clear(resolved: Resolved, folder: Path, phases: Sequence[str]) -> None:
+def _clear(resolved: Resolved, folder: Path, phases: Mapping[str, int]) -> None:
     """Remove the states that a completed run has no more need of; keep the one from which another may go on."""
     checkpoint = folder / CHECKPOINT
     if resolved.run.last_phase and before(checkpoint).exists():
@@ -276,7 +276,7 @@ class _Run:
 
     def _first_phases(self, model: TextGenerator, stream: BatchStream) -> TrainingState | None:
         """Go on from the end of the run that trained the first phases, if there is one. Raises `CheckpointError`."""
-        phases = [phase.name for phase in checked_phases(model, self.resolved.run.last_phase)]
+        phases = {phase.name: phase.steps for phase in checked_phases(model, self.resolved.run.last_phase)}
         source = None if self.from_start else run_before(self.resolved, self.folder.parent, phases)
         if source is None:
             return None
@@ -285,13 +285,12 @@ class _Run:
         except DamagedError as error:
             _log.warning("%s; the run begins from its start", error)
             return None
-        state.phases += [PhaseCost(name=name, steps=0, seconds=0.0, real_sentences=0) for name in phases[state.phase :]]
+        names = list(phases)
+        state.phases += [PhaseCost(name=name, steps=0, seconds=0.0, real_sentences=0) for name in names[state.phase :]]
         state.phase -= 1  # it stands at the end of this phase, which is evaluated
         with open_regular(source / DIARY) as file:
             self.diary.begin(file.read(state.log_position))
-        self.log.note(
-            f"{self.resolved.title()}: {phases[state.phase]} and what is before it are those of {source.name}"
-        )
+        self.log.note(f"{self.resolved.title()}: {names[state.phase]} and what is before it are those of {source.name}")
         return state
 
     def _begins(self) -> str:

@@ -93,6 +93,17 @@ def test_the_whole_training_goes_on_from_its_end(tmp_path: Path, expected: Path)
         assert f"mle and what is before it are those of {kept.parent.name}" in (ours / "run.log").read_text()
 
 
+def test_a_place_after_its_end_may_be_among_its_places_of_evaluation_or_not(tmp_path: Path) -> None:
+    whole = relgan(evaluate_at=[5, 14])
+    for places in ([5], [14, 5]):
+        alone = relgan(last_phase="mle", evaluate_at=places)
+        run(alone, runs := tmp_path / f"{len(places)}")
+        steps: list[str] = []
+        record = run(whole, runs, on_step=lambda phase, *_, steps=steps: steps.append(phase))
+        assert set(steps) == {"adversarial"}
+        assert [e.step for e in record.evaluations if e.at == "cadence"] == [5, 14]
+
+
 @pytest.mark.parametrize("what", ["rerun", "other settings", "another machine", "damaged", "best weights"])
 def test_it_is_trained_from_the_start_where_that_end_is_another_or_is_not_wanted(
     what: str, tmp_path: Path, expected: Path, monkeypatch: pytest.MonkeyPatch
