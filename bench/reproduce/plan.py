@@ -139,7 +139,7 @@ def _row_plan(
     plans = []
     for each in resolved:
         folder = each.folder(runs)
-        progress = _progress(each, folder, steps)
+        progress = _progress(each, folder, steps, data)
         for phase in progress:
             if phase.name not in rates and phase.steps >= max(1, _ENOUGH * steps[phase.name]):
                 rates[phase.name] = (phase.seconds / phase.steps, f"{device}, seed {each.run.seed} so far")
@@ -171,10 +171,10 @@ def _row_plan(
     )
 
 
-def _progress(resolved: Resolved, folder: Path, phases: Mapping[str, int]) -> list[PhaseCost]:
+def _progress(resolved: Resolved, folder: Path, phases: Mapping[str, int], data: TextData) -> list[PhaseCost]:
     """What a checkpoint says, or that of the run of the first phases; a damaged one is told of by the run itself."""
     if not (checkpoint := folder / CHECKPOINT).is_file():
-        if (source := run_before(resolved, folder.parent, phases)) is None:
+        if (source := run_before(resolved, folder.parent, phases, data)) is None:
             return []
         checkpoint = source / PHASE_END
     from bench.run.checkpoint import CheckpointError, read_state  # torch

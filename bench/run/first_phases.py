@@ -17,6 +17,7 @@ from bench.config import Resolved
 from bench.environment import describe_environment
 from bench.record import read_record
 from bench.run_folder import PHASE_END, RECORD
+from bench.task import TextData
 
 __all__ = ["run_before", "runs_before"]
 
@@ -37,13 +38,15 @@ def runs_before(resolved: Resolved, runs: Path, phases: Mapping[str, int]) -> It
             yield dataclasses.replace(resolved, run=settings).folder(runs)
 
 
-def run_before(resolved: Resolved, runs: Path, phases: Mapping[str, int]) -> Path | None:
-    """The first of `runs_before` that kept its state and was trained on this machine, by this commit and versions."""
+def run_before(resolved: Resolved, runs: Path, phases: Mapping[str, int], data: TextData) -> Path | None:
+    """The first of `runs_before` that kept its state and was trained on these data, by this machine and this code."""
     for folder in runs_before(resolved, runs, phases):
         if (folder / PHASE_END).is_file() and (folder / RECORD).is_file():
             record = read_record(folder / RECORD)
+            if record.status != "completed" or record.data_sha256 != data.sha256:
+                continue
             here = describe_environment(resolved.device, resolved.run.threads)
-            if record.status == "completed" and _surroundings(record.environment) == _surroundings(here):
+            if _surroundings(record.environment) == _surroundings(here):
                 return folder
     return None
 

@@ -277,7 +277,7 @@ class _Run:
     def _first_phases(self, model: TextGenerator, stream: BatchStream) -> TrainingState | None:
         """Go on from the end of the run that trained the first phases, if there is one. Raises `CheckpointError`."""
         phases = {phase.name: phase.steps for phase in checked_phases(model, self.resolved.run.last_phase)}
-        source = None if self.from_start else run_before(self.resolved, self.folder.parent, phases)
+        source = None if self.from_start else run_before(self.resolved, self.folder.parent, phases, self.data)
         if source is None:
             return None
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,9 @@ def test_a_place_after_its_end_may_be_among_its_places_of_evaluation_or_not(tmp_
         assert [e.step for e in record.evaluations if e.at == "cadence"] == [5, 14]
 
 
-@pytest.mark.parametrize("what", ["rerun", "other settings", "another machine", "damaged", "best weights"])
+@pytest.mark.parametrize(
+    "what", ["rerun", "other settings", "other data", "another machine", "damaged", "best weights"]
+)
 def test_it_is_trained_from_the_start_where_that_end_is_another_or_is_not_wanted(
     what: str, tmp_path: Path, expected: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +116,9 @@ def test_it_is_trained_from_the_start_where_that_end_is_another_or_is_not_wanted
     whole = relgan(temperatures=[0.9]) if what == "other settings" else relgan(**best)
     run(alone, tmp_path)
     kept = alone.folder(tmp_path) / PHASE_END
+    if what == "other data":
+        path = kept.with_name("record.json")
+        replace(read_record(path), data_sha256="0" * 64).write(path)
     if what == "another machine":
         monkeypatch.setattr("bench.run.first_phases.describe_environment", lambda *_: {"processor": "another"})
     if what == "damaged":
