@@ -17,7 +17,7 @@ from hypothesis import settings
 PACKAGES = ("baselines", "bench", "leaderboards", "metrics")
 DEAREST = ("baselines/test_contract.py", "leaderboards/test_results.py", "project/", "bench/launch/")
 DEAREST += ("bench/test_cli.py", "bench/check/", "bench/executors/", "bench/tracking/", "bench/test_commands.py")
-DEAREST += ("leaderboards/test_verify",)
+DEAREST += ("leaderboards/test_verify", "speed/")
 """How the names below `tests/` of files that take long begin. A process does a file whole, and all others wait for what
 ends last: these files are begun before all others, in this order."""
 

@@ -93,7 +93,7 @@ def run(
     log = log or RunLog()
     with _alone_in(folder), log.opened(folder, stop=Interrupted):
         if rerun:
-            for path in (folder / RECORD, checkpoint, before(checkpoint), folder / PHASE_END):
+            for path in (folder / RECORD, checkpoint, before(checkpoint)):
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
