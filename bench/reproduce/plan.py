@@ -85,7 +85,7 @@ def make_plan(
     plans = []
     for row in preset.trained:
         resolved = [resolve(config) for config in row.configs]
-        records = [record for record in found.records if record.status == "completed" and row.matches(record)]
+        records = [record for record in found.records if record.status == "completed" and row.begins(record)]
         plans.append(_row_plan((row.label, row.model), resolved, data_of(resolved[0]), records, runs, measure=measure))
     return plans
 

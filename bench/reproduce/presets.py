@@ -130,8 +130,15 @@ class TrainedRow(PresetRow):
     """The first."""
 
     def matches(self, record: RunRecord) -> bool:
-        """Also the model's settings."""
-        return super().matches(record) and _are_settings(record.model_config, self.resolved.model_config)
+        """Also the model's settings, and those of the run that make another row."""
+        return self.begins(record) and (record.run is None or record.run.last_phase == self.resolved.run.last_phase)
+
+    def begins(self, record: RunRecord) -> bool:
+        """Whether the phases that a record has are those of the row, which may have more of them, or fewer."""
+        if not (super().matches(record) and _are_settings(record.model_config, self.resolved.model_config)):
+            return False
+        named = ("fp32_precision", "selection")
+        return record.run is None or all(getattr(record.run, n) == getattr(self.resolved.run, n) for n in named)
 
     def check(self) -> None:
         """Also the device."""

@@ -21,6 +21,7 @@ from bench.reproduce.state import Found, read_found, state_of, state_of_row
 from bench.run.checkpoint import read_state
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
+from bench.run_settings import RunSettings
 
 TEXT = f"""
 description = "A toy."
@@ -257,6 +258,9 @@ def test_what_speaks_against_a_comparison_is_said(toy: Preset, change: dict[str,
         {"model_config": {"lr": 0.5}},
         {"model_config": {"lr": 0.05, "gone": 1}},
         {"task_config": {"length": 9}},
+        {"run": RunSettings(last_phase="mle")},
+        {"run": RunSettings(selection="validation")},
+        {"run": RunSettings(fp32_precision="bf16")},
     ],
 )
 def test_a_record_of_something_else_is_none_of_the_row(toy: Preset, change: dict[str, Any]) -> None:
@@ -265,6 +269,14 @@ def test_a_record_of_something_else_is_none_of_the_row(toy: Preset, change: dict
     if "task_config" in change:
         change = {"task_config": {**toy.rows[0].resolved.task_settings, **change["task_config"]}}
     assert state_of_row(toy.rows[0], found(made(toy, 0, 4.0, **change))).done == ()
+
+
+def test_the_time_of_a_phase_is_also_that_of_a_training_which_ended_with_it(toy: Preset, tmp_path: Path) -> None:
+    usual, row = RunSettings(), toy.rows[0]
+    assert state_of_row(row, found(made(toy, 0, 4.0, run=usual))).done == (0,)
+    alone = made(toy, 0, 4.0, run=usual.model_copy(update={"last_phase": "mle"}))
+    (plan,) = make_plan(toy, found(replace(alone, phases=alone.phases[:1])), tmp_path)
+    assert [phase.seconds_per_step for phase in plan.phases] == [0.1, None]
 
 
 def test_a_setting_newer_than_the_record_must_stand_at_its_default(toy: Preset) -> None:
