@@ -19,7 +19,7 @@ from baselines.common.spec import LabelledSpec, SequenceSpec
 from bench.run.batches import BatchStream
 from bench.run.contract import built, checked_phases
 
-__all__ = ["TINY", "Case", "NotTriedError", "all_sentences", "blank", "different", "kinds_of", "made_up"]
+__all__ = ["TINY", "Case", "NotTriedError", "all_sentences", "blank", "different", "kinds_of", "made_up", "other_name"]
 
 TINY: Mapping[str, SequenceSpec] = {
     "fixed": SequenceSpec(vocab_size=4, max_len=3, bos_id=0, pad_id=None, eos_id=None),
@@ -158,14 +158,17 @@ def _answers(model: Rewriter, n: int, *, temperature: float = 1.0) -> Tensor:
 
 def different(a: TextGenerator, b: TextGenerator) -> str | None:
     """Name of the first parameter or buffer in which two models are not the same bit for bit; None: in none."""
-    ours, theirs = a.state_dict(), b.state_dict()
+    return other_name(a.state_dict(), b.state_dict())
+
+
+def other_name(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | None:
+    """The first name that one of them lacks, or whose values are not the same bit for bit; None: there is none."""
     if ours.keys() != theirs.keys():
         return sorted(ours.keys() ^ theirs.keys())[0]
-    return next((key for key, value in ours.items() if not same(value, theirs[key])), None)
+    return next((name for name, value in ours.items() if not _same(value, theirs[name])), None)
 
 
-def same(a: Any, b: Any) -> bool:
-    """Are two values equal, NaN to NaN included?"""
+def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and bool(((a == b) | (a != a) & (b != b)).all())
     return bool(a == b)

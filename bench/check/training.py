@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from baselines.common.interface import TextGenerator
-from bench.check.cases import Case, NotTriedError, different, made_up, same
+from bench.check.cases import Case, NotTriedError, different, made_up, other_name
 from bench.randomness import random_state, restore_random_state
 from bench.run.contract import ContractError, check_values, checked_phases, place_of
 from bench.score.drawing import bound_of, draw, likelihood_of
@@ -189,9 +189,7 @@ def _other(expected: tuple[bytes, int], found: tuple[bytes, int]) -> str | None:
         dict(_named(torch.load(io.BytesIO(content), weights_only=True))) | {"the batches taken": taken}
         for content, taken in (expected, found)
     )
-    if ours.keys() != theirs.keys():
-        return sorted(ours.keys() ^ theirs.keys())[0]
-    return next((name for name, value in ours.items() if not same(value, theirs[name])), None)
+    return other_name(ours, theirs)
 
 
 def _named(value: Any, *inside: str) -> Iterator[tuple[str, Any]]:

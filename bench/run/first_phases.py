@@ -26,10 +26,8 @@ def runs_before(resolved: Resolved, runs: Path, phases: Mapping[str, int]) -> It
     """Folders of the runs that train the first of these phases and are the same else, those of the most phases first.
 
     `phases`: those of the run and their steps, in order. Places of evaluation after the end of such a run are in its
-    settings or are not. None where the best weights are kept: such a run ends with other weights.
+    settings or are not.
     """
-    if resolved.run.selection != "last":
-        return
     ends = list(zip(phases, itertools.accumulate(phases.values()), strict=True))
     for last, end in reversed(ends[:-1]):
         places = resolved.run.evaluate_at

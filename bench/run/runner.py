@@ -127,7 +127,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _clear(resolved: Resolved, folder: Path, phases: Mapping[str, int]) -> None:
     """Remove the states that a completed run has no more need of; keep the one from which another may go on."""
     checkpoint = folder / CHECKPOINT
-    if resolved.run.last_phase and before(checkpoint).exists():
+    ends_early = (
+        resolved.run.last_phase and resolved.run.selection == "last"
+    )  # else its weights are those of another step
+    if ends_early and before(checkpoint).exists():
         before(checkpoint).replace(folder / PHASE_END)  # of the end of training, before its weights were evaluated
     before(checkpoint).unlink(missing_ok=True)
     for used in runs_before(resolved, folder.parent, phases):
