@@ -18,6 +18,7 @@ from bench.reproduce import presets
 from bench.reproduce.presets import PAPER, Preset, preset_names
 from bench.reproduce.state import read_found
 from bench.reproduce.verdict import Reported
+from bench.run.first_phases import runs_before
 from bench.suite import SamplesFile, SuiteConfig, read_suite
 
 read_preset = functools.cache(presets.read_preset)
@@ -88,6 +89,21 @@ def test_a_number_at_a_step_is_evaluated_there(name: str) -> None:
             assert max(steps) <= sum(phase.steps for phase in model.phases())
         if any(number.where == "best" for number in row.numbers):
             assert row.configs[0].evaluate_every or len(row.configs[0].evaluate_at) > len(steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "phases"),
+    [
+        ("leakgan-oracle20", "released, sampled from logits x 1.5", {"pretraining": 59_280, "adversarial": 421_290}),
+        ("relgan-image_coco", "beta_max 100", {"mle": 23_400, "adversarial": 12_000}),
+    ],
+)
+def test_the_whole_training_goes_on_from_the_pre_training_alone(
+    name: str, whole: str, phases: dict[str, int], tmp_path: Path
+) -> None:
+    rows = {row.label: row.resolved for row in read_preset(name).trained}
+    alone = {each.folder(tmp_path) for each in rows.values() if each.run.last_phase}
+    assert alone.intersection(runs_before(rows[whole], tmp_path, phases))
 
 
 def test_news_is_trained_on_all_its_sentences() -> None:
