@@ -71,7 +71,8 @@ def test_a_suite_is_planned(runs: Path) -> None:
 
 def test_a_preset_is_planned(runs: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
-    planned = said("reproduce", "seqgan-oracle20", "--dry-run", "--runs", str(runs))
+    few = ("--set", "task.n_train=640", "task.n_test=100")  # for a plan the text is drawn
+    planned = said("reproduce", "seqgan-oracle20", "--dry-run", *few, "--runs", str(runs))
     assert "released setting: seqgan on oracle_lstm" in planned
     assert "18 of 18 runs to do" in planned
     arguments = ("--scale", "smoke", "--seed", "0", "--row", "MLE, as many steps", "--measure", "--runs", str(runs))
