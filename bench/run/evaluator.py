@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from baselines.common.interface import TextGenerator
 from bench.config import Resolved
@@ -23,6 +25,7 @@ from bench.score.drawing import Ids, bound_of, collapse, draw, likelihood_of, st
 from bench.score.log_probs import LABEL, OWN, TEST, pack_log_probs
 from bench.score.scoring import score, write_samples
 from bench.task import TextData
+from metrics.common.base import MetricInputs
 from metrics.common.bound import bounded
 from metrics.common.labels import LabelledInputs, without_label
 from metrics.common.likelihood import evenly, nats, scored_tokens
@@ -131,7 +134,7 @@ class Evaluator:
                 m.needs_model(key) for m in metrics for key, found in scores.items() if found.metric == m.name
             )
             if inputs.model_log_prob is not None and of_model:
-                given = {TEST: inputs.references_log_prob, OWN: inputs.model_log_prob(ids)}
+                given = {TEST: inputs.references_log_prob, OWN: _of_samples(inputs, ids)}
                 if isinstance(inputs, LabelledInputs) and inputs.model_label_log_prob is not None:
                     given[LABEL + TEST] = inputs.model_label_log_prob(self._data.test)
                     given[LABEL + OWN] = inputs.model_label_log_prob(ids)
@@ -148,6 +151,15 @@ class Evaluator:
             )  # fmt: skip
         n = self._run.n_samples
         return draw(self._model, n, seed=seed, temperature=temperature, told=partial(_drawn, tell, n))
+
+
+def _of_samples(inputs: MetricInputs, ids: Ids) -> NDArray[np.float64]:
+    """(N, T) samples -> (N,): the model's log-probabilities at temperature 1, which a metric may have asked for."""
+    assert inputs.model_log_prob is not None
+    asked = inputs.own_log_prob is inputs.model_log_prob and inputs.sample_ids is not None
+    if asked and np.array_equal(cast("Ids", inputs.sample_ids), ids):
+        return inputs.samples_own_log_prob
+    return inputs.model_log_prob(ids)
 
 
 def _drawn(tell: Callable[[str, float], None], n: int, drawn: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import bench.run.evaluator
 import bench.run.runner
+from baselines.common.interface import HasLogProb
 from bench.config import Resolved, RunConfig
 from bench.randomness import derive, isolated
 from bench.record import RunRecord, read_record
@@ -32,7 +33,8 @@ from bench.run.checkpoint import (
 from bench.run.hardware import use_precision
 from bench.run.runner import load_run, run
 from bench.run.trainer import Interrupted
-from bench.score.drawing import collapse, draw
+from bench.score.drawing import Ids, Likelihood, collapse, draw
+from bench.score.log_probs import OWN, TEST, read_log_probs
 from metrics.common.tokens import Tokens
 
 
@@ -109,6 +111,25 @@ def test_scores_are_those_of_the_samples_file(tmp_path: Path) -> None:
     for key, score in again.scores.items():
         assert score == final.scores[key], key
     assert set(again.skipped) == {"nll_gen", "nll_own", "kl_to_oracle"}
+
+
+def test_the_likelihood_of_a_text_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, plain = [], Likelihood._asked
+
+    def told(self: Likelihood, what: Any, ids: Ids, temperature: float = 1.0) -> Any:
+        asked.append(ids.tobytes())
+        return plain(self, what, ids, temperature)
+
+    monkeypatch.setattr(Likelihood, "_asked", told)
+    resolved = toy(last_phase="mle")
+    run(resolved, tmp_path)
+    assert len(set(asked)) == len(asked) == 2  # the test sentences and the samples
+    kept = read_log_probs(resolved.folder(tmp_path) / "log-probs-samples.npz")
+    model, data, _ = load_run(resolved.folder(tmp_path), model_file=TOY)
+    (samples,) = set(asked) - {data.test.tobytes()}
+    for name, ids in ((TEST, data.test), (OWN, np.frombuffer(samples, np.int64).reshape(-1, model.spec.max_len))):
+        own = cast("HasLogProb", model).log_prob(torch.tensor(ids))
+        assert np.array_equal(kept[name], own.detach().double().numpy())
 
 
 GPU_PARTS = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
