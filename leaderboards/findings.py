@@ -26,10 +26,10 @@ from dataclasses import dataclass, replace
 from scipy import special
 
 from bench.seeds import CONFIDENCE
-from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.curves import quality_at
 from leaderboards.schema import CONTROL, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
 from leaderboards.statistics import Target, against_first, difference, holm, seed_mean, targets
+from leaderboards.tables.cells import Cell, Column, Line, Table
 
 __all__ = ["LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
 

@@ -35,7 +35,7 @@ from bench.reproduce.state import PresetState, read_found, state_of
 from leaderboards.boards import build
 from leaderboards.render.markdown import markdown_table
 from leaderboards.schema import BASELINE, Boards
-from leaderboards.tables import main_table
+from leaderboards.tables.board import main_table
 from leaderboards.words import names_of, page_names
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -12,7 +12,8 @@ from leaderboards.headline import headline_curve, leading_board
 from leaderboards.render.markdown import LEGEND, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.plots import write_front
 from leaderboards.schema import FULL_SCALE, Board, Boards
-from leaderboards.tables import main_table, with_published
+from leaderboards.tables.board import main_table
+from leaderboards.tables.reported import with_published
 from leaderboards.words import names_of, page_names
 
 __all__ = ["BEGIN", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from bench.record import write_atomic
 from leaderboards.formats import plain
-from leaderboards.legend import facts, heading, legend
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import Cell, Column, Table, text_tables
+from leaderboards.tables.board import text_tables
+from leaderboards.tables.cells import Cell, Column, Table
+from leaderboards.tables.legend import facts, heading, legend
 
 __all__ = ["escape_latex", "to_latex", "write"]
 

@@ -15,9 +15,10 @@ from leaderboards.findings import finding, sentences
 from leaderboards.findings import tables as findings_tables
 from leaderboards.formats import plain
 from leaderboards.headline import n_trained
-from leaderboards.legend import facts, heading, legend, short_legend, signatures
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import Cell, Column, Table, main_table, text_tables
+from leaderboards.tables.board import main_table, text_tables
+from leaderboards.tables.cells import Cell, Column, Table
+from leaderboards.tables.legend import facts, heading, legend, short_legend, signatures
 from leaderboards.words import names_of, page_names
 
 __all__ = [

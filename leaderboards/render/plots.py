@@ -37,7 +37,7 @@ from leaderboards.figures import (
 from leaderboards.formats import plain, value_text
 from leaderboards.headline import headline_curve, leading_board
 from leaderboards.schema import Boards
-from leaderboards.tables import MAIN
+from leaderboards.tables.families import MAIN
 from leaderboards.words import names_of
 
 __all__ = ["DARK", "LIGHT", "RC", "Ground", "draw_curve", "draw_learning", "short", "shortened", "write", "write_front"]

@@ -12,10 +12,11 @@ from bench.streams import console as standard_output
 from bench.text.escapes import shown_name
 from leaderboards.agreement import KEEPER
 from leaderboards.formats import ARROWS
-from leaderboards.legend import TIERS, facts, heading, legend, party_text, short_legend
 from leaderboards.retrained import machine_text
 from leaderboards.schema import Boards, Row
-from leaderboards.tables import Line, Table, main_table, text_tables
+from leaderboards.tables.board import main_table, text_tables
+from leaderboards.tables.cells import Line, Table
+from leaderboards.tables.legend import TIERS, facts, heading, legend, party_text, short_legend
 from leaderboards.words import names_of
 
 __all__ = ["print_boards", "print_overview", "print_row", "print_tables"]

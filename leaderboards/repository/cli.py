@@ -353,6 +353,6 @@ def published_command(
         console.print_json_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
     from leaderboards.render.terminal import print_tables
-    from leaderboards.tables import published_tables
+    from leaderboards.tables.reported import published_tables
 
     print_tables(published_tables(rows))

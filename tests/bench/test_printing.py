@@ -307,7 +307,7 @@ def test_a_file_that_was_not_given_a_name_is_a_cell_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_every_cell_of_a_board_is_on_a_terminal_of_any_width(width: int, tmp_path: Path) -> None:
-    from leaderboards.tables import text_tables
+    from leaderboards.tables.board import text_tables
 
     models = [f"a_long_beginning_that_is_shared_{i}" for i in range(3)]
     values = {f"{m}_{n}": 0.111 * n for m in ("bleu", "self_bleu") for n in range(2, 6)}

@@ -11,8 +11,8 @@ from helpers.records import example, only, tables
 
 from bench.attack.table import AttackTable, read_kept
 from bench.registry import meaning_of
-from leaderboards.attacks import attack_table
 from leaderboards.schema import Board
+from leaderboards.tables.attacks import attack_table
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,15 @@ from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.evidence import NO_SAMPLES, NO_WEIGHTS, VERIFIED, Document, Outcome, Verified, gathered
 from leaderboards.frames import table_frame
-from leaderboards.legend import legend, short_legend
 from leaderboards.render.latex import to_latex
 from leaderboards.render.markdown import to_markdown
 from leaderboards.render.page.site import write_page
 from leaderboards.render.scores import score_lines
 from leaderboards.retrained import Retraining, keep
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import Table, main_table, page_tables, text_tables
+from leaderboards.tables.board import main_table, page_tables, text_tables
+from leaderboards.tables.cells import Table
+from leaderboards.tables.legend import legend, short_legend
 
 RECORDED: Outcome = ("recorded", NO_WEIGHTS)
 

@@ -24,7 +24,8 @@ from leaderboards.render.plots import shortened
 from leaderboards.render.scores import SCORE_COLUMNS, score_lines, write_csv, write_parquet
 from leaderboards.render.terminal import print_overview
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import main_table, with_published
+from leaderboards.tables.board import main_table
+from leaderboards.tables.reported import with_published
 from leaderboards.words import names_of, page_names
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -21,7 +21,7 @@ from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
 from leaderboards.render.page.site import write_page
 from leaderboards.schema import Boards
-from leaderboards.tables import page_tables, text_tables
+from leaderboards.tables.board import page_tables, text_tables
 from leaderboards.words import names_of
 
 

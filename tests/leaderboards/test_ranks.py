@@ -16,7 +16,8 @@ from leaderboards.render.markdown import to_markdown
 from leaderboards.schema import Board, RankedMean
 from leaderboards.schema import Row as BoardRow
 from leaderboards.statistics import Target, better_than_first, rank, seed_mean
-from leaderboards.tables import is_best, page_tables
+from leaderboards.tables.board import page_tables
+from leaderboards.tables.columns import is_best
 from metrics.common.base import Meaning
 
 MEANING = Meaning(

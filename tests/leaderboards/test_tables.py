@@ -15,7 +15,8 @@ from leaderboards.render.markdown import to_markdown
 from leaderboards.render.page.site import write_page
 from leaderboards.render.terminal import print_boards
 from leaderboards.schema import Board, Boards
-from leaderboards.tables import Cell, Column, Table, page_tables, text_tables
+from leaderboards.tables.board import page_tables, text_tables
+from leaderboards.tables.cells import Cell, Column, Table
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from leaderboards.evidence import How, Outcome
 from leaderboards.figures import PALETTE, Looks, curve_figures, learning_figures, looks_of, run_figures
 from leaderboards.formats import ARROWS, plain, value_text
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.legend import TIERS, legend, party_text, short_legend, signatures
 from leaderboards.render.markdown import findings_of
 from leaderboards.render.page.citation import bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
@@ -30,7 +29,10 @@ from leaderboards.render.page.glossary import definition
 from leaderboards.render.page.plotly import drawing_of
 from leaderboards.render.plots import write_front
 from leaderboards.schema import Board, Boards, Row, RunView
-from leaderboards.tables import Cell, Column, Table, main_table, page_tables, reported_tables
+from leaderboards.tables.board import main_table, page_tables
+from leaderboards.tables.cells import Cell, Column, Table
+from leaderboards.tables.legend import TIERS, legend, party_text, short_legend, signatures
+from leaderboards.tables.reported import reported_tables
 from leaderboards.words import names_of
 
 __all__ = ["write_page"]

@@ -1,4 +1,4 @@
-"""What a table is: cells, columns, lines. `leaderboards.tables` makes them, printers print them."""
+"""What a table is: cells, columns, lines. `board` and `reported` make them, printers print them."""
 
 from __future__ import annotations
 

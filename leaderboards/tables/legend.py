@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
-from leaderboards.cells import TICKS
 from leaderboards.evidence import How
 from leaderboards.formats import plain
 from leaderboards.rows import ANSWERS
@@ -20,7 +19,8 @@ from leaderboards.schema import (
     Tier,
 )
 from leaderboards.statistics import front_keys
-from leaderboards.tables import is_best
+from leaderboards.tables.cells import TICKS
+from leaderboards.tables.columns import is_best
 
 __all__ = ["TIERS", "facts", "heading", "legend", "party_text", "short_legend", "signatures"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import cache
 
 from bench.attack.table import MARKS, AttackTable, note, read_kept
-from leaderboards.cells import Cell, Column, Line, Table
 from leaderboards.formats import plain
 from leaderboards.schema import Board
+from leaderboards.tables.cells import Cell, Column, Line, Table
 from metrics.common.base import Better
 
 __all__ = ["attack_table"]
