@@ -241,8 +241,8 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     n = len(found.measured)
     nearer, away = ("none" if not some else str(len(some)) for some in (found.lowered, found.raised))
     lines = [
-        f"In {n} measurements on {len(boards)} boards ({'; '.join(boards)}), the adversarial phase brought "
-        f"{_listed(models)} clearly nearer to their text in {nearer}, and clearly away from it in {away}.",
+        f"The adversarial phase of {_listed(models)} brought its model clearly nearer to its text in {nearer} of {n} "
+        f"measurements on {len(boards)} boards, and clearly away from it in {away}.",
         f"Without correction for their number, at 5% each: {_alone(found.measured)}. With a constant reward in the "
         f"discriminator's place: {_alone([c for c in found.changes if c.control])}.",
     ]
@@ -263,7 +263,7 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     lines.append(
         f"The losses: {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}. Changes are paired "
         "by seed, rows are compared by Welch's test; clear is what Holm's correction over all changes, or over all "
-        "comparisons of a kind, leaves at 5%."
+        f"comparisons of a kind, leaves at 5%. The boards: {'; '.join(boards)}."
     )
     return lines
 

@@ -143,10 +143,9 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     boards = tables(tmp_path, *learns, *control)
     lines, (changes,) = findings_of(boards)
     place = "COCO captions, published split, small scale"
-    assert lines[0].startswith(
-        f"In 1 measurements on 1 boards ({place}), the adversarial phase brought learns clearly "
-    )
-    assert lines[0].endswith("nearer to their text in 1, and clearly away from it in none.")
+    assert lines[0].startswith("The adversarial phase of learns brought its model clearly nearer to its text in 1 of 1")
+    assert lines[-1].endswith(f"The boards: {place}.")
+    assert lines[0].endswith("measurements on 1 boards, and clearly away from it in none.")
     assert "at 5% each: 1 nearer, 0 away, of 1. With a constant reward in" in lines[1]
     assert lines[1].endswith("discriminator's place: 0 nearer, 1 away, of 1.")
     assert lines[2].startswith("Lowered: learns, kl_to_oracle on COCO captions")
@@ -164,7 +163,7 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
 def test_what_training_raised_is_named(tmp_path: Path) -> None:
     worse = gan("unlearns", {"kl_to_oracle": [1.0, 2.0, 3.0]}, {"kl_to_oracle": [1.1, 2.09, 3.1]})
     lines = sentences(found(tmp_path, *worse), lambda _: "B")
-    assert lines[0].endswith("nearer to their text in none, and clearly away from it in 1.")
+    assert lines[0].endswith("nearer to its text in none of 1 measurements on 1 boards, and clearly away from it in 1.")
     assert lines[2] == "Raised: unlearns, kl_to_oracle on B, by 0.097 ± 0.014."
 
 
