@@ -103,21 +103,29 @@ class PrefixReader:
 def prefix_features(discriminator: CNNClassifier, tokens: Tensor, wanted: Tensor | None = None) -> Tensor:
     """(B, T) -> (B, T + 1, F): the features of the prefixes of 0, 1, .. T tokens of each sentence.
 
-    Those that are not `wanted` (B, T + 1), if given, may be 0.
+    Those that are not `wanted` (B, T + 1), if given, may be 0. On a CPU they cost nothing where no longer prefix of
+    their sentence is wanted either.
     """
     b, length = tokens.shape
     reader = PrefixReader(discriminator, length)
-    reading = reader.start(b)
-    pooled = tokens.new_empty(b, length + 1, reading.best.shape[1], dtype=reading.best.dtype)
-    pooled[:, 0] = reader.pooled(reading, 0)
-    for position in range(length):
-        reading = reader.read(reading, tokens[:, position], position)
-        pooled[:, position + 1] = reader.pooled(reading, position + 1)
     if wanted is None or tokens.device.type != "cpu":  # elsewhere the choice would wait for the device
-        return reader.features(pooled)
-    wanted = wanted.clone()
-    wanted[1:, 0] = False  # nothing is read: the same for all
-    features = torch.zeros_like(pooled)
-    features[wanted] = reader.features(pooled[wanted])
-    features[1:, 0] = features[0, 0]
+        reading = reader.start(b)
+        pooled = [reader.pooled(reading, 0)]
+        for position in range(length):
+            reading = reader.read(reading, tokens[:, position], position)
+            pooled.append(reader.pooled(reading, position + 1))
+        return reader.features(torch.stack(pooled, 1))
+    nothing = reader.features(reader.pooled(reader.start(1), 0))  # the same for all
+    features = nothing.new_zeros(b, length + 1, nothing.shape[1])
+    features[:, 0] = nothing
+    last = (wanted * torch.arange(length + 1)).amax(1)
+    last, order = last.sort(descending=True)  # those that go on are the first rows
+    reading, pooled, rows = reader.start(b), [nothing[:0]], [order[:0]]
+    for position in range(int(last[0])):
+        going = order[last > position]
+        reading = reader.read(Reading(*(x[: len(going)] for x in reading)), tokens[going, position], position)
+        chosen = wanted[going, position + 1]
+        pooled.append(reader.pooled(Reading(*(x[chosen] for x in reading)), position + 1))
+        rows.append(going[chosen] * (length + 1) + position + 1)
+    features.view(-1, features.shape[2])[torch.cat(rows)] = reader.features(torch.cat(pooled))
     return features

@@ -114,10 +114,10 @@ class Generator(nn.Module):
         before = functional.pad(tokens[:, :-1], (1, 0), value=self.spec.bos_id)
         return self.worker.lstm(self.worker.embedding(before))[0]
 
-    def _steered(self, hidden: Tensor, goals: Tensor, at: slice) -> Outputs:
-        """Where each sentence has headings of its own."""
+    def _steered(self, hidden: Tensor, goals: Tensor, at: slice, rows: Tensor | slice = slice(None)) -> Outputs:
+        """Where each sentence has headings of its own; of all rows, or of these."""
         heading = self.worker.heading(goals).repeat_interleave(self.horizon, 1)[:, at]
-        inputs = self.worker.inputs(hidden[:, at].flatten(0, 1), heading.flatten(0, 1))
+        inputs = self.worker.inputs(hidden[:, at].flatten(0, 1)[rows], heading.flatten(0, 1)[rows])
         return Outputs(at, inputs, self.worker.output, inputs.new_zeros(self.spec.vocab_size))
 
     def weighted_nll(self, tokens: Tensor, goals: Tensor, weights: Tensor) -> Tensor:
@@ -137,9 +137,13 @@ class Generator(nn.Module):
         total = self.first_log_prob(tokens[:, : self.horizon], multiplier, inside).logsumexp(1)
         if tokens.shape[1] > self.horizon:
             then = slice(self.horizon, tokens.shape[1])
-            o = self._steered(self._read(tokens), goals, then)
-            log_p = log_likelihood(o.hidden * multiplier, o.weight, o.bias, tokens[:, then].flatten())
-            total = total + (log_p.view(len(tokens), -1) * inside[:, then]).sum(1)
+            counts = inside[:, then].flatten()
+            # On a CPU what counts nothing costs nothing; elsewhere the choice would wait for the device.
+            rows = counts.nonzero().squeeze(1) if counts.device.type == "cpu" else slice(None)
+            o = self._steered(self._read(tokens), goals, then, rows)
+            log_p = torch.zeros_like(counts, dtype=o.hidden.dtype)
+            log_p[rows] = log_likelihood(o.hidden * multiplier, o.weight, o.bias, tokens[:, then].flatten()[rows])
+            total = total + (log_p * counts).view(len(tokens), -1).sum(1)
         return total
 
     @torch.no_grad()

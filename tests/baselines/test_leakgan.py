@@ -35,6 +35,20 @@ def test_prefix_features_are_those_of_the_padded_prefix(spec: SequenceSpec) -> N
     torch.testing.assert_close(reader.score(reading), gan.discriminator.score(tokens), rtol=0, atol=1e-12)
 
 
+def test_features_that_are_wanted_are_the_same_and_the_others_are_0() -> None:
+    torch.manual_seed(6)
+    spec = slow.ENDING
+    gan = slow.gan_of(spec)
+    tokens = torch.randint(spec.vocab_size, (9, spec.max_len))
+    wanted = torch.rand(9, spec.max_len + 1) < 0.4
+    wanted[0], wanted[1], wanted[2, 1:] = False, True, False
+    features = prefix_features(gan.discriminator, tokens, wanted)
+    every = prefix_features(gan.discriminator, tokens)
+    torch.testing.assert_close(features[wanted], every[wanted], rtol=0, atol=1e-12)
+    assert not features[:, 1:][~wanted[:, 1:]].any()
+    assert features[1:, 0].equal(features[:1, 0].expand(8, -1))
+
+
 def test_prefix_features_with_all_windows() -> None:
     """Length 40, all window sizes and the long one: the network itself on padded prefixes."""
     spec = SequenceSpec(vocab_size=9, max_len=40, bos_id=0, pad_id=None, eos_id=None)
