@@ -300,7 +300,7 @@ class LeakGAN(ClassifierBase):
             t = torch.arange(wanted.shape[1], device=tokens.device)
             wanted &= (t < self.generator.goals_read + shift) | (t % horizon == 0) | (t == tokens.shape[1])
         features = prefix_features(self.discriminator, tokens, wanted)
-        goals = self.generator.block_goals(features, shift=shift)
+        goals = self.generator.block_goals(features, begun, shift=shift)
         return features, goals, inside.to(features.dtype), begun
 
     def _rewards(self, tokens: Tensor, begun: Tensor, batches: Batches, iteration: int) -> tuple[Tensor, Tensor]:
@@ -343,5 +343,6 @@ class LeakGAN(ClassifierBase):
         inside = counted(tokens, self.spec.eos_id)
         wanted = functional.pad(inside, (0, 1))  # of the goals; of those after the end none is used
         wanted[:, self.generator.goals_read :] = False
-        goals = self.generator.block_goals(prefix_features(self.discriminator, tokens, wanted))
+        features = prefix_features(self.discriminator, tokens, wanted)
+        goals = self.generator.block_goals(features, inside[:, :: self.config.horizon])
         return self.generator.log_prob(tokens, goals, inside, sharp)

@@ -92,9 +92,10 @@ class Generator(nn.Module):
         """How many goals g_0, g_1, .. equation 3 needs; those of the last block are of no use."""
         return (self.spec.max_len - 1) // self.horizon * self.horizon
 
-    def block_goals(self, features: Tensor, *, shift: int = 0) -> Tensor:
-        """Features of s_0 .. s_T (B, T + 1, F) -> (B, K, F), with the manager's gradient."""
-        return self.manager.block_goals(features[:, : self.goals_read + shift], horizon=self.horizon, shift=shift)
+    def block_goals(self, features: Tensor, begun: Tensor, *, shift: int = 0) -> Tensor:
+        """Features of s_0 .. s_T (B, T + 1, F) -> (B, K, F), with the manager's gradient, of blocks `begun` (B, K)."""
+        read = features[:, : self.goals_read + shift]
+        return self.manager.block_goals(read, horizon=self.horizon, shift=shift, begun=begun)
 
     def outputs(self, tokens: Tensor, goals: Tensor) -> Iterator[Outputs]:
         """Tokens (B, T) and goals (B, K, F) -> what gives the logits of all positions, in turn.

@@ -26,18 +26,26 @@ class Manager(nn.Module):
         goals = nn.init.trunc_normal_(torch.empty(first_goals, n_features), std=0.1, a=-0.2, b=0.2)
         self.first_goals = nn.Parameter(goals)  # (P, F): sentence i of a batch has number i mod P
 
-    def block_goals(self, features: Tensor, *, horizon: int, shift: int) -> Tensor:
+    def block_goals(self, features: Tensor, *, horizon: int, shift: int, begun: Tensor) -> Tensor:
         """Features of s_0, s_1, .. as far as needed (B, (K - 1) c + shift, F) -> (B, K, F): equation 3, c = `horizon`.
 
-        `shift` is 0 for the sums of equation 3, 1 for those that leave out the first goal and begin with the next.
+        `shift` is 0 for the sums of equation 3, 1 for those that leave out the first goal and begin with the next. The
+        goals of later blocks that are not `begun` (B, K) may be 0: on a CPU they cost nothing.
         """
         b, length, _ = features.shape
         first = self.first_goals.repeat(-(-b // len(self.first_goals)), 1)[:b, None]
         if length <= shift:
             return first
-        goals = functional.normalize(self.goal(self.lstm(features)[0]), dim=2)
-        sums = goals[:, shift:].unflatten(1, (-1, horizon)).sum(2)
+        hidden = self.lstm(features)[0][:, shift:].unflatten(1, (-1, horizon))
+        if features.device.type != "cpu":  # the choice would wait for the device
+            return torch.cat([first, self._sum(hidden)], 1)
+        sums = features.new_zeros(*hidden.shape[:2], features.shape[2])
+        sums[begun[:, 1:]] = self._sum(hidden[begun[:, 1:]])
         return torch.cat([first, sums], 1)
+
+    def _sum(self, hidden: Tensor) -> Tensor:
+        """States (.., c, H) -> (.., F): the sum of their goals, each of length 1."""
+        return functional.normalize(self.goal(hidden), dim=-1).sum(-2)
 
 
 def add_epsilon_first(optimizer: Optimizer) -> None:
