@@ -56,7 +56,7 @@ def run(
     that says so.
 
     `tracking_uri`: an MLflow address; None: files alone, below `runs`. Raises KeyboardInterrupt after Ctrl-C, with the
-    state saved; RuntimeError if a run's process died or could not write its folder.
+    state saved; RuntimeError if a run's process died, could not write its folder, or another process is at a run.
     """
     from bench.launch.start import start
     from bench.terminal import SafeConsole
@@ -77,7 +77,7 @@ def run(
     if any(outcome.status == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt("stopped; the state is saved, and the same call goes on")
     for outcome in outcomes:
-        if not (outcome.folder / RECORD).is_file():
+        if outcome.status == "elsewhere" or not (outcome.folder / RECORD).is_file():
             raise RuntimeError(f"{outcome.title}: {outcome.detail}")
     return [read_record(outcome.folder / RECORD) for outcome in outcomes]
 

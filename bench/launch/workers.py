@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -30,9 +30,9 @@ from bench.launch.options import LaunchOptions
 from bench.launch.progress import Display, PlannedRun, bars
 from bench.record import RunRecord, read_record
 from bench.run.evaluator import Evaluating
-from bench.run.runner import run
+from bench.run.runner import BeingTrained, run
 from bench.run.trainer import Interrupted, News, OnNews, OnStep
-from bench.run_folder import ERROR, LOG, RECORD, is_regular
+from bench.run_folder import ERROR, LOG, RECORD, is_being_trained, is_regular
 from bench.streams import shown, take_any_text
 from bench.terminal import counted
 from bench.tracking.run_log import RunLog
@@ -47,7 +47,8 @@ class Outcome:
     title: str
     folder: Path
     status: str
-    """completed, failed, stopped (it goes on when the command is given again) or killed (likewise)."""
+    """completed, failed, stopped (it goes on when the command is given again), killed (likewise) or elsewhere: another
+    process is at it."""
     detail: str = ""
     at_deadline: bool = False
     """Stopped because the command's time was up, not by a signal."""
@@ -67,7 +68,8 @@ def launch(
     """Do all runs, show their progress, say how each ended. `steps`: of each run, by phase; empty where not known.
 
     There is one run at a time for each of `options.slots`, each in a process with generators of its own: what goes on
-    beside a run does not change its record. Ctrl-C, SIGTERM and the deadline save what is under way and stop.
+    beside a run does not change its record. Ctrl-C, SIGTERM and the deadline save what is under way and stop. What
+    another process is at comes last, so that commands with one folder, on one disk, share the runs.
     """
     planned = [
         PlannedRun(
@@ -86,7 +88,7 @@ def launch(
             return signalled() or time.time() >= options.deadline
 
         if len(options.slots) == 1 or len(runs) == 1:
-            return list(_one_by_one(runs, options, display, stopped))
+            return _one_by_one(runs, options, display, stopped)
         return _Pool(runs, options, display, stopped).run()
 
 
@@ -169,16 +171,26 @@ def _alarms(resolved: Resolved, record: RunRecord) -> Iterator[str]:
 
 def _one_by_one(
     runs: Sequence[Resolved], options: LaunchOptions, display: Display, stopped: Callable[[], bool]
-) -> Iterator[Outcome]:
+) -> list[Outcome]:
     slot = options.slots[0]
-    for index, resolved in enumerate([_placed(each.run, slot).resolve() for each in runs] if slot else runs):
+    runs = [_placed(each.run, slot).resolve() for each in runs] if slot else runs
+    waiting, outcomes = list(range(len(runs))), {}
+    while waiting:
+        index = _next(waiting, runs, options.runs)
         if stopped():
-            outcome = _not_started(resolved, options)
+            outcome = _not_started(runs[index], options)
         else:
             seldom = _Seldom(partial(display.step, index), partial(display.news, index))
-            outcome = _attempt(resolved, options, seldom, stopped)
+            outcome = _attempt(runs[index], options, seldom, stopped)
         _show_end(display, index, outcome)
-        yield outcome
+        outcomes[index] = outcome
+    return [outcomes[index] for index in range(len(runs))]
+
+
+def _next(waiting: list[int], runs: Sequence[Resolved], folder: Path) -> int:
+    """Take out the first that no other process is at; where there is none, the first, which may be done by now."""
+    free = (place for place, index in enumerate(waiting) if not is_being_trained(runs[index].folder(folder)))
+    return waiting.pop(next(free, 0))
 
 
 def _not_started(resolved: Resolved, options: LaunchOptions) -> Outcome:
@@ -211,6 +223,8 @@ def _attempt(
         )
     except Interrupted as interrupted:
         return Outcome(title, folder, "stopped", str(interrupted), clock.is_up())
+    except BeingTrained as error:
+        return Outcome(title, folder, "elsewhere", str(error), trained=False)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error.args[0] if isinstance(error, KeyError) else error)
         return Outcome(title, folder, "failed", f"{reason}{_where_told(folder)}")
@@ -334,9 +348,12 @@ class _Pool:
         return _Worker(slot, process, ours)
 
     def _send_next(self, worker: _Worker) -> None:
-        with suppress(OSError):  # it has just died: the run stays in the queue
-            worker.pipe.send(_placed(self._runs[self._waiting[0]].run, worker.slot))
-            worker.run = self._waiting.pop(0)
+        index = _next(self._waiting, self._runs, self._options.runs)
+        try:
+            worker.pipe.send(_placed(self._runs[index].run, worker.slot))
+            worker.run = index
+        except OSError:  # it has just died
+            self._waiting.insert(0, index)
 
     def _listen(self, worker: _Worker) -> bool:
         """Take in all that a worker has sent; False once it is dead."""

@@ -57,13 +57,17 @@ from bench.tracking.diary import Diary
 from bench.tracking.options import Tracker
 from bench.tracking.run_log import RunLog
 
-__all__ = ["load_run", "run", "run_start", "trained_model"]
+__all__ = ["BeingTrained", "load_run", "run", "run_start", "trained_model"]
 
 _log = logging.getLogger(__name__)
 _MOST_ERROR = 10_000
 """Characters of a failure in its record; `error.txt` has it all."""
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
+
+
+class BeingTrained(ValueError):  # noqa: N818 - the run is none that failed
+    """Another process is at this very run."""
 
 
 def run(
@@ -82,8 +86,8 @@ def run(
 
     A killed or failed run goes on from its last checkpoint. A failure is recorded, with its traceback in `error.txt`,
     and returned. What is printed meanwhile is kept in the folder too: by `log`, or, with None, by one that passes it
-    on. Raises `Interrupted` when asked to stop (the state is saved), ValueError when another process is at this very
-    run or its checkpoint is damaged, OSError when the folder cannot be written at all.
+    on. Raises `Interrupted` when asked to stop (the state is saved), `BeingTrained`, ValueError when its checkpoint is
+    damaged, OSError when the folder cannot be written at all.
     """
     folder = resolved.folder(runs)
     checkpoint = folder / CHECKPOINT
@@ -117,7 +121,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     try:
         held = lock.acquire()
     except Timeout:
-        raise ValueError(f"{folder} is being trained by another process") from None
+        raise BeingTrained(f"{folder} is being trained by another process") from None
     with held:
         for half_written in folder.glob(".*.tmp"):  # a kill in the middle of a write leaves one
             half_written.unlink()

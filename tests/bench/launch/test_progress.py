@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 from helpers.paths import TOY
 from rich.console import Console
 from rich.text import Text
@@ -18,9 +19,12 @@ from bench.launch.options import LaunchOptions
 from bench.launch.progress import Display, PlannedRun, TimeLeft, bars
 from bench.launch.start import BudgetSpent, start, summary, until
 from bench.launch.workers import Outcome, launch
+from bench.record import read_record
+from bench.run import runner
 from bench.run.evaluator import Evaluating
-from bench.run.runner import run
+from bench.run.runner import run, run_start
 from bench.run.trainer import Interrupted
+from bench.run_folder import LOCK, RECORD
 from bench.terminal import SafeConsole, counted
 from bench.tracking.diary import TrainingValues
 
@@ -175,6 +179,30 @@ def test_what_is_there_is_said_to_be_there_and_what_failed_is_counted(tmp_path: 
     assert "1/1 run " in found
     assert summary(outcomes, tmp_path) == f"1 run in {tmp_path}: 1 already there"
     assert (counted(1, "run"), counted(1000, "run")) == ("1 run", "1,000 runs")
+
+
+def test_commands_with_one_folder_share_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another process is at comes last, and by then it may be done."""
+    monkeypatch.setattr(runner, "_LOCK_SECONDS", 0)
+    resolved = [toy(seed=seed) for seed in range(3)]
+    folders = [each.folder(tmp_path) for each in resolved]
+    folders[0].mkdir()
+    with FileLock(folders[0] / LOCK):
+        outcomes, found = launched(resolved, tmp_path)
+    assert [outcome.status for outcome in outcomes] == ["elsewhere", "completed", "completed"]
+    assert f"{resolved[0].title()} {folders[0]} is being trained by another process" in found
+    assert found.index(resolved[1].title()) < found.index(resolved[2].title()) < found.index(str(folders[0]))
+    assert "failed" not in found
+    assert summary(outcomes, tmp_path) == f"3 runs in {tmp_path}: 1 elsewhere, 2 completed"
+    assert not (folders[0] / "error.txt").exists()
+
+    elsewhere = FileLock(folders[0] / LOCK)
+    elsewhere.acquire()
+    monkeypatch.setattr(runner, "run_start", lambda *told: (elsewhere.release(force=True), run_start(*told))[1])
+    outcomes, _ = launched([resolved[0], toy(seed=3)], tmp_path)
+    assert [outcome.status for outcome in outcomes] == ["completed", "completed"]
+    created = [read_record(each.folder(tmp_path) / RECORD).created_at for each in (resolved[0], toy(seed=3))]
+    assert created[1] < created[0]
 
 
 def test_nothing_started_fills_no_bar(tmp_path: Path) -> None:

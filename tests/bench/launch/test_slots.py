@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from helpers.paths import TOY
 from rich.console import Console
 from typer.testing import CliRunner
@@ -28,6 +29,7 @@ from bench.launch.workers import Outcome, launch
 from bench.randomness import isolated, random_state, restore_random_state
 from bench.record import read_record
 from bench.run.runner import run
+from bench.run_folder import LOCK
 
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -151,6 +153,20 @@ def test_each_run_is_sent_to_the_gpu_of_its_worker(dies: str, monkeypatch: pytes
     assert all(run.device == gpus[number] for number, run in workers.taken)  # a worker stays on its GPU
     assert {number: gpus[number] for number in range(4)} == dict(enumerate(at_once))
     assert [gpus[number] for number in range(4, workers.started)] in ([], [dies])  # the place of a dead one is taken
+
+
+def test_what_another_process_trains_is_sent_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = [toy(seed).resolve() for seed in range(5)]
+    workers = Workers("")
+    monkeypatch.setattr(multiprocessing, "get_context", workers.context)
+    for seed in (0, 2):
+        runs[seed].folder(tmp_path).mkdir()
+    with FileLock(runs[0].folder(tmp_path) / LOCK), FileLock(runs[2].folder(tmp_path) / LOCK):
+        options = LaunchOptions(runs=tmp_path, slots=("cuda:0", "cuda:1"))
+        outcomes = launch(runs, options, console=Console(file=io.StringIO()))
+    assert [outcome.title for outcome in outcomes] == [each.title() for each in runs]
+    seeds = [run.seed for _, run in workers.taken]
+    assert (set(seeds[:3]), set(seeds[3:])) == ({1, 3, 4}, {0, 2})
 
 
 def test_one_run_goes_to_the_first_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
