@@ -47,9 +47,9 @@ __all__ = [
     "against_first",
     "better_than_first",
     "difference",
+    "discoveries",
     "fill",
     "front_keys",
-    "holm",
     "is_beyond",
     "mark_beyond_real",
     "mark_front",
@@ -118,21 +118,36 @@ def better_than_first(means: Sequence[RankedMean], better: Better, target: Targe
 def against_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[tuple[float, bool]]:
     """(p, whether it is on the better side) of each mean but the first beside the first, by the test of the ranks.
 
-    No p is corrected: what is one family is for `holm` to be told.
+    No p is corrected: what is one family is for `discoveries` to be told.
     """
     values = np.array([mean.mean for mean in means])
     p, loss = _p_values(means, better, target)[0], _loss(values, better, target)
     return [(float(p[i]), bool(loss[i] < loss[0])) for i in range(1, len(means))]
 
 
-def holm(p: Sequence[float]) -> list[bool]:
-    """Which of a family of tests stay after Holm's procedure at 5%."""
-    found = [False] * len(p)
-    for place, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        if p[i] > (1 - CONFIDENCE) / (len(p) - place):
-            break
-        found[i] = True
-    return found
+def discoveries(p: Sequence[float], sides: Sequence[int]) -> list[bool]:
+    """Which of a family of two-sided tests are told on their side, -1 or 1 (0: on neither, never told).
+
+    Each side's count has a false discovery rate of at most 2.5%, as two-sided intervals of 95% leave 2.5% to each side:
+    Benjamini and Hochberg's procedure (J. R. Stat. Soc. B 57, 1995) on the one-sided p of all tests, once for each
+    side. One family of both sides would let the sure ones of one side pay for the doubtful ones of the other.
+    """
+    found = {side: _step_up([_one_sided(*each, side) for each in zip(p, sides, strict=True)]) for side in (-1, 1)}
+    return [bool(side) and i in found[side] for i, side in enumerate(sides)]
+
+
+def _one_sided(p: float, own: int, side: int) -> float:
+    """Of a two-sided p of a test that came out on its own side."""
+    if not own:
+        return 1.0
+    return p / 2 if own == side else 1 - p / 2
+
+
+def _step_up(p: Sequence[float]) -> set[int]:
+    """The k least, k the greatest for which the k-th is at most 2.5% of k / n."""
+    order = sorted(range(len(p)), key=p.__getitem__)
+    passed = (place for place, i in enumerate(order, 1) if p[i] <= (1 - CONFIDENCE) / 2 * place / len(p))
+    return set(order[: max(passed, default=0)])
 
 
 def _apart(means: Sequence[RankedMean], better: Better, target: Target | None) -> tuple[NDArray[np.bool_], ...]:
