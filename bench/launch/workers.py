@@ -207,7 +207,6 @@ def _attempt(
 ) -> Outcome:
     """Do one run. `log`: of a process that prints nothing itself, so that its outcome says where to read it."""
     title, folder = resolved.title(), resolved.folder(options.runs)
-    before = _written_at(folder / RECORD)
     clock = _Clock(options.deadline)
     try:
         record = run(
@@ -228,7 +227,7 @@ def _attempt(
     except (OSError, ValueError, KeyError) as error:
         reason = str(error.args[0] if isinstance(error, KeyError) else error)
         return Outcome(title, folder, "failed", f"{reason}{_where_told(folder)}")
-    outcome = _outcome(resolved, folder, record, trained=_written_at(folder / RECORD) != before)
+    outcome = _outcome(resolved, folder, record, trained=seldom.told)
     if log is None or not log.lines or outcome.status != "completed":
         return outcome
     return replace(outcome, detail=f"{outcome.detail}; {counted(log.lines, 'line')} printed, in {folder / LOG}")
@@ -236,14 +235,6 @@ def _attempt(
 
 def _where_told(folder: Path) -> str:
     return f" ({folder / LOG})" if is_regular(folder / LOG) else ""
-
-
-def _written_at(path: Path) -> int | None:
-    """The time of a file; None: it is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 class _Seldom:
@@ -254,6 +245,8 @@ class _Seldom:
         self._on_news = on_news
         self._seconds = seconds
         self._last: dict[str, float] = {}
+        self.told = False
+        """Whether anything was done: of a record that is there, also by another process meanwhile, nothing is."""
 
     def _is_due(self, what: str) -> bool:
         now = time.monotonic()
@@ -264,11 +257,13 @@ class _Seldom:
 
     def step(self, phase: str, step: int, steps: int) -> None:
         """After each step."""
+        self.told = True
         if self._is_due(f"step of {phase}"):
             self._on_step(phase, step, steps)
 
     def news(self, event: News) -> None:
         """What was logged, or an evaluation."""
+        self.told = True
         if isinstance(event, Evaluating) or self._is_due("values"):
             self._on_news(event)
 

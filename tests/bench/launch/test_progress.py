@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,6 +204,23 @@ def test_commands_with_one_folder_share_the_runs(tmp_path: Path, monkeypatch: py
     assert [outcome.status for outcome in outcomes] == ["completed", "completed"]
     created = [read_record(each.folder(tmp_path) / RECORD).created_at for each in (resolved[0], toy(seed=3))]
     assert created[1] < created[0]
+
+
+def test_what_another_process_ends_while_it_is_waited_for_was_not_trained_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved = toy()
+    run(resolved, tmp_path / "elsewhere")
+    real = runner.FileLock
+
+    def ended_meanwhile(path: Path, timeout: float) -> FileLock:
+        shutil.copy(resolved.folder(tmp_path / "elsewhere") / RECORD, path.parent)
+        return real(path, timeout=timeout)
+
+    monkeypatch.setattr(runner, "FileLock", ended_meanwhile)
+    outcomes, found = launched([resolved], tmp_path)
+    assert "already there, not trained again" in found
+    assert summary(outcomes, tmp_path).endswith("1 already there")
 
 
 def test_nothing_started_fills_no_bar(tmp_path: Path) -> None:
