@@ -33,14 +33,16 @@ from leaderboards.schema import CONTROL, RANKED_SEEDS, Board, Curve, RankedMean,
 from leaderboards.statistics import Target, against_first, difference, discoveries, seed_mean, targets
 from leaderboards.tables.cells import Cell, Column, Line, Table
 
-__all__ = ["LOSSES", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
+__all__ = ["LOSSES", "MATCHED", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
 
 TODAY = ("transformer_mle", "masked_diffusion")
 """What people use in the place of these GANs, on at most as many real sentences as MLE in its whole training."""
-_MATCH = ("lm_score", "reverse_lm_score")
+MATCHED = "reverse_lm_score"
+"""The loss that is taken at the baseline's `lm_score`."""
+_MATCH = ("lm_score", MATCHED)
+LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", MATCHED)
+"""Lower is nearer to the text."""
 _MOST_NAMED = 3
-LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", _MATCH[1])
-"""Lower is nearer to the text; the last one at the baseline's `lm_score`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,7 @@ def _changes(board: Board) -> Iterator[Change]:
         if not row.gain:
             continue
         for key in LOSSES:
-            change = _matched_change(board, row) if key == _MATCH[1] else row.gain.get(key)
+            change = _matched_change(board, row) if key == MATCHED else row.gain.get(key)
             if change is not None and change.n >= RANKED_SEEDS:
                 yield Change(board=board, row=row, key=key, change=change, p=_p_value(change))
 
@@ -211,7 +213,7 @@ def _against_baseline(board: Board) -> Iterator[Comparison]:
     traces = {t.label: t for t in curve.traces} if curve is not None else {}
     known = targets(board.rows, board.meanings)
     for row, key in itertools.product(_gans(board), LOSSES):
-        if key == _MATCH[1]:
+        if key == MATCHED:
             pair = [traces[each.label].matched if each.label in traces else None for each in (base, row)]
         else:
             pair = [each.final.get(key) for each in (base, row)]
@@ -253,7 +255,7 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         f"brought its model nearer to its text in {_how_many(found.lowered)}, and away from it in "
         f"{_how_many(found.raised)}. With a constant reward in the discriminator's place: "
         f"{_nearer_and_away(c for c in control if c.told)}, of {len(control)}.",
-        f"Of each count at most 2.5% are expected to be there by chance. The largest fall, told or not: "
+        f"Of each count at most 2.5% are expected to be there by chance. The largest fall, counted or not: "
         f"{max(0.0, *(-c.change.mean for c in found.measured)):.2g} nats a token. At 5% in each measurement alone: "
         f"{_alone(found.measured)}; with the constant reward {_alone(control)}.",
     ]
@@ -272,7 +274,7 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         for model, pairs in found.today.items()
     ]
     lines.append(
-        f"The losses: {', '.join(LOSSES[:3])}, and {_MATCH[1]} at the baseline's {_MATCH[0]}, in nats a token. Changes "
+        f"The losses: {', '.join(LOSSES[:3])}, and {MATCHED} at the baseline's {_MATCH[0]}, in nats a token. Changes "
         "are paired by seed, rows are compared by Welch's test; all changes, or all comparisons of a kind, are one "
         "family, in which each direction has a false discovery rate of at most 2.5% (Benjamini and Hochberg). The "
         f"boards: {'; '.join(boards)}."
@@ -317,7 +319,7 @@ def _better(found: Finding, c: Comparison, name: Callable[[Board], str]) -> str:
 def tables(found: Finding, name: Callable[[Board], str]) -> list[Table]:
     """Every change and every comparison, by board and row; those that are told are marked."""
     today = [c for compared in found.today.values() for c in compared]
-    interval = "± half of the 95% interval over seeds. ↓: told to be lower, ↑: told to be higher."
+    interval = "± half of the 95% interval over seeds. ↓: counted as lower, ↑: counted as higher."
     parts: tuple[tuple[str, str, Sequence[Change | Comparison], str], ...] = (
         ("findings", "What the adversarial phase changes", found.changes, "End minus end of pre-training"),
         (
@@ -342,7 +344,7 @@ def _table(
         values = [_cell(cells.get((board, labels, key))) for key in keys]
         words = [Cell(label) for label in (name(first.board), *labels)]
         lines.append(Line((*words, *values), first.row, name(first.board)))
-    titles = [f"{key} at the baseline's {_MATCH[0]}" if key == _MATCH[1] else key for key in keys]
+    titles = [f"{key} at the baseline's {_MATCH[0]}" if key == MATCHED else key for key in keys]
     words_of = ("board", "model", "beside")[: 1 + len(_labels(some[0]))]
     columns = [Column(title=title, kind="words") for title in words_of]
     columns += [Column(title=title, kind="change", better="lower") for title in titles]

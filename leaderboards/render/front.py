@@ -9,21 +9,25 @@ from urllib.parse import quote
 
 from bench.record import write_atomic
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.render.markdown import LEGEND, findings_of, markdown_table, to_overview, to_pages
+from leaderboards.render.changes import write_changes
+from leaderboards.render.markdown import FINDINGS, LEGEND, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.plots import write_front
 from leaderboards.schema import FULL_SCALE, Board, Boards
 from leaderboards.tables.board import main_table
 from leaderboards.tables.reported import with_published
 from leaderboards.words import names_of, page_names
 
-__all__ = ["BEGIN", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]
+__all__ = ["BEGIN", "CHANGES", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]
 
 BEGIN = "<!-- headline: written by the command `build` with --readme, not by hand -->"
 END = "<!-- headline: end -->"
 FIGURE = "quality-diversity"
 """Name of the figure's file, without its ending, among the pages."""
+CHANGES = "adversarial-phases"
+"""The same of the figure of the findings."""
 _ROWS = 12
 """Of the README's table, at most."""
+_CHANGES_IN_WORDS = "Change of each loss over each adversarial phase, with 95% intervals over seeds: the numbers below"
 
 
 def write_overview(boards: Boards, path: Path, pages: Path) -> list[Path]:
@@ -32,11 +36,12 @@ def write_overview(boards: Boards, path: Path, pages: Path) -> list[Path]:
     Pages of boards that are no more are taken away; no other file of the folder is touched.
     """
     back = _relative(path, pages)
-    found = {pages / name: text for name, text in to_pages(boards, back).items()}
+    pages.mkdir(parents=True, exist_ok=True)
+    changes = _picture(write_changes(boards, pages / CHANGES), pages / FINDINGS, _CHANGES_IN_WORDS)
+    found = {pages / name: text for name, text in to_pages(boards, back, changes).items()}
     for old in pages.glob("*.md"):
         if old not in found and _is_page(old, back):
             old.unlink()
-    pages.mkdir(parents=True, exist_ok=True)
     figure = _figure(boards, path, pages)
     found[path] = to_overview(boards, _relative(pages, path.parent), figure)
     for target, text in found.items():
@@ -56,13 +61,17 @@ def _is_page(path: Path, back: str) -> bool:
 
 def _figure(boards: Boards, path: Path, pages: Path) -> str:
     """Write the figure among the pages; how a document at `path` shows it, empty where there is none."""
-    written = write_front(boards, pages / FIGURE)
     board = leading_board(boards)
-    if written is None or board is None:
+    return "" if board is None else _picture(write_front(boards, pages / FIGURE), path, _alt(boards, board))
+
+
+def _picture(written: tuple[Path, Path] | None, path: Path, alt: str) -> str:
+    """How a document at `path` shows a figure for a light and for a dark ground."""
+    if written is None:
         return ""
     light, dark = (quote(_relative(picture, path.parent)) for picture in written)
     source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-    return f'<picture>{source}<img src="{light}" alt="{html.escape(_alt(boards, board))}"></picture>'
+    return f'<picture>{source}<img src="{light}" alt="{html.escape(alt)}"></picture>'
 
 
 def _alt(boards: Boards, board: Board) -> str:

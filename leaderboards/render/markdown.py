@@ -147,8 +147,11 @@ def _address(folder: str, name: str) -> str:
     return quote(f"{folder.rstrip('/')}/{name}" if folder else name)
 
 
-def to_pages(boards: Boards, back: str) -> dict[str, str]:
-    """Name of a file -> its text: all tables of each board, and the legend. `back` leads to the overview."""
+def to_pages(boards: Boards, back: str, changes: str = "") -> dict[str, str]:
+    """Name of a file -> its text: all tables of each board, and the legend. `back` leads to the overview.
+
+    `changes` is a picture of the findings as Markdown has it.
+    """
     names, files = names_of(boards), page_names(boards)
     home = f"[All boards]({quote(back)})"
     found = {
@@ -159,7 +162,7 @@ def to_pages(boards: Boards, back: str) -> dict[str, str]:
     said, tables = findings_of(boards)
     if said:
         parts = [(f"## {table.title}", markdown_table(table), _bullets(table.notes)) for table in tables]
-        found[FINDINGS] = _document(["# Findings", home, _bullets(said), *chain.from_iterable(parts)])
+        found[FINDINGS] = _document(["# Findings", home, _bullets(said), changes, *chain.from_iterable(parts)])
     for board in boards.boards:
         top = f"{home} · [How to read this]({LEGEND})"
         what = _escape(heading(board, numbered=False))

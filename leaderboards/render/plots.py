@@ -40,7 +40,20 @@ from leaderboards.schema import Boards
 from leaderboards.tables.families import MAIN
 from leaderboards.words import names_of
 
-__all__ = ["DARK", "LIGHT", "RC", "Ground", "draw_curve", "draw_learning", "short", "shortened", "write", "write_front"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "RC",
+    "Ground",
+    "colour_of",
+    "draw_curve",
+    "draw_learning",
+    "save",
+    "short",
+    "shortened",
+    "write",
+    "write_front",
+]
 
 RC: Any = {
     **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 8),
@@ -106,11 +119,11 @@ def write(boards: Boards, folder: Path) -> list[Path]:
         for board in boards.boards:
             name = f"board{board.number}-{re.sub('[^A-Za-z0-9_]+', '-', board.task)[:40]}"
             for figure in curve_figures(board, looks[board.number]):
-                paths += _save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
+                paths += save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
             learning = {figure.title: figure for figure in learning_figures(board, looks[board.number])}
             for key in MAIN:
                 if key in learning and any(row.trained for row in learning[key].series):
-                    paths += _save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
+                    paths += save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
     return paths
 
 
@@ -122,8 +135,8 @@ _METADATA: Any = {
 """Without dates and versions of programs."""
 
 
-def _save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA)) -> list[Path]:
-    """Equal records give equal bytes."""
+def save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA)) -> list[Path]:
+    """Write a picture as files of these kinds and return their paths; equal records give equal bytes."""
     picture.draw_without_rendering()
     picture.set_layout_engine("none")  # it is laid out: not once more for every file
     paths = []
@@ -135,7 +148,8 @@ def _save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA))
     return paths
 
 
-def _colour(look: Look, ground: Ground = LIGHT) -> str:
+def colour_of(look: Look, ground: Ground = LIGHT) -> str:
+    """Of a row on that ground."""
     return PALETTE[look.colour][ground.shade]
 
 
@@ -196,7 +210,7 @@ def write_front(boards: Boards, stem: Path) -> tuple[Path, Path] | None:
     for ground, name in ((LIGHT, stem.name), (DARK, f"{stem.name}-dark")):
         with matplotlib.rc_context(RC | {"svg.fonttype": "path"} | ground.rc):
             picture = draw_curve(figure, title=names_of(boards)[board.number], ground=ground)
-            paths += _save(picture, stem.with_name(name), kinds=("svg",))
+            paths += save(picture, stem.with_name(name), kinds=("svg",))
     return paths[0], paths[1]
 
 
@@ -244,7 +258,7 @@ def draw_curve(figure: Figure, title: str = "", ground: Ground = LIGHT) -> Pictu
 def _draw(axes: Axes | None, row: Series, ground: Ground) -> Line2D:
     """Draw a row into axes; returns what stands for it in the legend."""
     look = row.look
-    colour, marker = _colour(look, ground), MARKERS[look.marker][0]
+    colour, marker = colour_of(look, ground), MARKERS[look.marker][0]
     line = Line2D([p.x for p in row.points], [p.y for p in row.points])
     line.set(color=colour, marker=marker, markersize=4, markeredgewidth=0.8, linewidth=look.width)
     line.set(linestyle=DASHES[look.dash] if len(row.points) > 1 else "", zorder=3 if look.width > 1 else 2)
@@ -335,7 +349,7 @@ def _under(figure: Figure, more: int) -> str:
 
 def _panel(axes: Axes, row: Series) -> None:
     ends = [0, *dict.fromkeys(step for _, step in row.borders if step)]
-    colour = _colour(row.look)
+    colour = colour_of(row.look)
     for _, points in itertools.groupby(row.seeds, lambda point: point.seed):
         axes.plot(*_places(points, ends), color=colour, linewidth=0.6, alpha=0.5)
     axes.plot(*_places(row.points, ends), color=colour, linewidth=1.4, marker=MARKERS[row.look.marker][0], markersize=3,

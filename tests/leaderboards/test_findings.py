@@ -14,12 +14,15 @@ from scipy import stats
 
 from bench.record import RunRecord, Score
 from bench.run_settings import RunSettings
+from leaderboards.figures import looks_of
 from leaderboards.findings import Finding, finding, sentences
 from leaderboards.findings import tables as tables_of
-from leaderboards.render.front import readme_block
+from leaderboards.render.changes import draw_changes, write_changes
+from leaderboards.render.front import readme_block, write_overview
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
 from leaderboards.statistics import discoveries
+from leaderboards.words import names_of
 
 METRICS = {
     "kl_to_oracle": ("nll_oracle", "lower"),
@@ -169,6 +172,42 @@ def test_the_answer_stands_on_top_with_the_control_and_every_change(tmp_path: Pa
     first_page = write_page(boards, tmp_path / "page").read_text().replace("&#39;", "'")
     assert first_page.index(lines[0]) < first_page.index(lines[-1]) < first_page.index("<table")
     assert markdown_table(changes) in to_pages(boards, "../L.md")[FINDINGS]
+
+
+def test_the_picture_has_a_line_for_each_row_and_fills_what_is_told(tmp_path: Path) -> None:
+    before = {"kl_to_oracle": [1.0, 2.0, 3.0], "nll_gen_calibrated": [1.0, 2.0, 3.0]}
+    learns = gan("learns", before, {"kl_to_oracle": [0.9, 1.91, 2.9], "nll_gen_calibrated": [1.1, 1.9, 3.0]})
+    control = gan("constant_reward", before, {"kl_to_oracle": [1.2, 2.21, 3.2]})
+    boards = tables(tmp_path, *learns, *control)
+    answer, names = finding(boards.boards), names_of(boards)
+    assert answer is not None
+    picture = draw_changes(answer.changes, names, looks_of(boards))
+    assert [axes.get_title(loc="left") for axes in picture.axes] == ["kl_to_oracle", "nll_gen_calibrated"]
+    told, noise = picture.axes
+    assert [text.get_text() for text in told.get_yticklabels()] == ["constant_reward", "learns"]
+    assert [text.get_text() for text in told.texts] == [names[1]]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in told.lines if line.get_marker() != "None"]
+    assert places == [(pytest.approx(0.61 / 3), -1), (pytest.approx(-0.29 / 3), -2)]
+    assert not told.xaxis_inverted()  # nearer is to the left
+    fills = [
+        [line.get_markerfacecolor() for line in axes.lines if line.get_marker() != "None"] for axes in (told, noise)
+    ]
+    assert [[fill != "white" for fill in some] for some in fills] == [[True, True], [False]]
+
+    written = write_overview(boards, tmp_path / "L.md", tmp_path / "pages")
+    page = (written[1] / FINDINGS).read_text()
+    assert page.index('<img src="adversarial-phases.svg"') < page.index("## What the adversarial phase changes")
+    assert 'srcset="adversarial-phases-dark.svg"' in page
+    light, dark = ((tmp_path / "pages" / f"adversarial-phases{ground}.svg").read_bytes() for ground in ("", "-dark"))
+    assert b"#101418" in dark
+    assert b"#101418" not in light
+    write_changes(boards, tmp_path / "again")
+    assert (tmp_path / "again.svg").read_bytes() == light
+
+
+def test_without_an_answer_there_is_no_picture(tmp_path: Path) -> None:
+    assert write_changes(tables(tmp_path, *alone("mle", {"nll_gen_calibrated": [3.0] * 3})), tmp_path / "none") is None
+    assert not list(tmp_path.glob("*.svg"))
 
 
 def test_what_training_raised_is_named(tmp_path: Path) -> None:
