@@ -189,8 +189,13 @@ def _one_by_one(
 
 def _next(waiting: list[int], runs: Sequence[Resolved], folder: Path) -> int:
     """Take out the first that no other process is at; where there is none, the first, which may be done by now."""
-    free = (place for place, index in enumerate(waiting) if not is_being_trained(runs[index].folder(folder)))
+    free = (place for place, index in enumerate(waiting) if not _is_elsewhere(runs[index].folder(folder)))
     return waiting.pop(next(free, 0))
+
+
+def _is_elsewhere(folder: Path) -> bool:
+    """Whether another process is at a run; where nothing can be written, nobody is, and its lock cannot be asked."""
+    return os.access(folder, os.W_OK) and is_being_trained(folder)
 
 
 def _not_started(resolved: Resolved, options: LaunchOptions) -> Outcome:

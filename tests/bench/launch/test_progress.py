@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.config import Resolved, RunConfig
+from bench.launch import workers
 from bench.launch.findings import came_out
 from bench.launch.options import LaunchOptions
 from bench.launch.progress import Display, PlannedRun, TimeLeft, bars
@@ -204,6 +206,15 @@ def test_commands_with_one_folder_share_the_runs(tmp_path: Path, monkeypatch: py
     assert [outcome.status for outcome in outcomes] == ["completed", "completed"]
     created = [read_record(each.folder(tmp_path) / RECORD).created_at for each in (resolved[0], toy(seed=3))]
     assert created[1] < created[0]
+
+
+def test_a_folder_of_runs_that_is_only_read_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = toy()
+    run(resolved, tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(workers, "is_being_trained", lambda _: pytest.fail("asked its lock"))
+    outcomes, _ = launched([resolved], tmp_path)
+    assert summary(outcomes, tmp_path).endswith("1 already there")
 
 
 def test_what_another_process_ends_while_it_is_waited_for_was_not_trained_here(
