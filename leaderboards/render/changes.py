@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 from leaderboards.figures import MARKERS, Look, looks_of
 from leaderboards.findings import LOSSES, MATCHED, Change, finding
-from leaderboards.render.plots import DARK, LIGHT, RC, Ground, colour_of, save, short
+from leaderboards.render.plots import LIGHT, Ground, colour_of, on_both_grounds, short
 from leaderboards.schema import Boards
 from leaderboards.words import names_of
 
@@ -32,19 +31,12 @@ _Row = tuple[str, str]
 
 
 def write_changes(boards: Boards, stem: Path) -> tuple[Path, Path] | None:
-    """Write the picture as SVG with letters drawn, for a light ground and, `-dark` in its name, for a dark one.
-
-    None where the boards answer nothing. Equal records give equal bytes.
-    """
+    """Write the picture (`on_both_grounds`); None where the boards answer nothing. Equal records give equal bytes."""
     found = finding(boards.boards)
     if found is None:
         return None
     names, looks = names_of(boards), looks_of(boards)
-    paths = []
-    for ground, name in ((LIGHT, stem.name), (DARK, f"{stem.name}-dark")):
-        with matplotlib.rc_context(RC | {"svg.fonttype": "path"} | ground.rc):
-            paths += save(draw_changes(found.changes, names, looks, ground), stem.with_name(name), kinds=("svg",))
-    return paths[0], paths[1]
+    return on_both_grounds(stem, lambda ground: draw_changes(found.changes, names, looks, ground))
 
 
 def draw_changes(

@@ -17,13 +17,13 @@ from leaderboards.tables.board import main_table
 from leaderboards.tables.reported import with_published
 from leaderboards.words import names_of, page_names
 
-__all__ = ["BEGIN", "CHANGES", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]
+__all__ = ["BEGIN", "END", "FIGURE", "check_readme", "readme_block", "write_overview", "write_readme"]
 
 BEGIN = "<!-- headline: written by the command `build` with --readme, not by hand -->"
 END = "<!-- headline: end -->"
 FIGURE = "quality-diversity"
 """Name of the figure's file, without its ending, among the pages."""
-CHANGES = "adversarial-phases"
+_CHANGES = "adversarial-phases"
 """The same of the figure of the findings."""
 _ROWS = 12
 """Of the README's table, at most."""
@@ -37,7 +37,7 @@ def write_overview(boards: Boards, path: Path, pages: Path) -> list[Path]:
     """
     back = _relative(path, pages)
     pages.mkdir(parents=True, exist_ok=True)
-    changes = _picture(write_changes(boards, pages / CHANGES), pages / FINDINGS, _CHANGES_IN_WORDS)
+    changes = _picture(write_changes(boards, pages / _CHANGES), pages / FINDINGS, _CHANGES_IN_WORDS)
     found = {pages / name: text for name, text in to_pages(boards, back, changes).items()}
     for old in pages.glob("*.md"):
         if old not in found and _is_page(old, back):

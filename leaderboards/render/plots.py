@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -48,7 +48,7 @@ __all__ = [
     "colour_of",
     "draw_curve",
     "draw_learning",
-    "save",
+    "on_both_grounds",
     "short",
     "shortened",
     "write",
@@ -119,11 +119,11 @@ def write(boards: Boards, folder: Path) -> list[Path]:
         for board in boards.boards:
             name = f"board{board.number}-{re.sub('[^A-Za-z0-9_]+', '-', board.task)[:40]}"
             for figure in curve_figures(board, looks[board.number]):
-                paths += save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
+                paths += _save(draw_curve(figure), folder / f"{name}-{figure.y.title}-{figure.x.title}")
             learning = {figure.title: figure for figure in learning_figures(board, looks[board.number])}
             for key in MAIN:
                 if key in learning and any(row.trained for row in learning[key].series):
-                    paths += save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
+                    paths += _save(draw_learning(learning[key]), folder / f"{name}-learning-{key}")
     return paths
 
 
@@ -135,8 +135,8 @@ _METADATA: Any = {
 """Without dates and versions of programs."""
 
 
-def save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA)) -> list[Path]:
-    """Write a picture as files of these kinds and return their paths; equal records give equal bytes."""
+def _save(picture: Picture, stem: Path, kinds: Iterable[str] = tuple(_METADATA)) -> list[Path]:
+    """Equal records give equal bytes."""
     picture.draw_without_rendering()
     picture.set_layout_engine("none")  # it is laid out: not once more for every file
     paths = []
@@ -206,11 +206,16 @@ def write_front(boards: Boards, stem: Path) -> tuple[Path, Path] | None:
     if board is None or curve is None:
         return None
     figure = curve_figures(board, looks_of(boards)[board.number])[board.curves.index(curve)]
+    title = names_of(boards)[board.number]
+    return on_both_grounds(stem, lambda ground: draw_curve(figure, title=title, ground=ground))
+
+
+def on_both_grounds(stem: Path, draw: Callable[[Ground], Picture]) -> tuple[Path, Path]:
+    """Write a picture as SVG with letters drawn, for a light ground and, `-dark` in its name, for a dark one."""
     paths = []
     for ground, name in ((LIGHT, stem.name), (DARK, f"{stem.name}-dark")):
         with matplotlib.rc_context(RC | {"svg.fonttype": "path"} | ground.rc):
-            picture = draw_curve(figure, title=names_of(boards)[board.number], ground=ground)
-            paths += save(picture, stem.with_name(name), kinds=("svg",))
+            paths += _save(draw(ground), stem.with_name(name), kinds=("svg",))
     return paths[0], paths[1]
 
 

@@ -9,7 +9,7 @@ from helpers import records
 from matplotlib.image import imread
 
 from leaderboards.figures import Figure, curve_figures, learning_figures, looks_of
-from leaderboards.render.plots import RC, _place, draw_curve, draw_learning, save, short, write
+from leaderboards.render.plots import RC, _place, _save, draw_curve, draw_learning, short, write
 
 EVIL = "_<b>$\\frac{x$&\u202e"
 
@@ -35,7 +35,7 @@ def texts(path: Path) -> list[str]:
 def draw(figures: tuple[Figure, Figure], folder: Path) -> list[Path]:
     curve, learning = figures
     with matplotlib.rc_context(RC):
-        return save(draw_curve(curve), folder / "curve") + save(draw_learning(learning), folder / "learning")
+        return _save(draw_curve(curve), folder / "curve") + _save(draw_learning(learning), folder / "learning")
 
 
 def test_pictures_say_what_they_show_and_are_the_same_twice(figures: tuple[Figure, Figure], tmp_path: Path) -> None:
