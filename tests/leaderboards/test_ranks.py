@@ -125,11 +125,19 @@ SETTINGS = {
     "spaced": ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [1.0] * 6),
     "spaced, unequal variances, two tied": ([0.0, 0.0, 1.5, 3.0, 4.5, 9.0], [1.0, 0.2, 2.0, 0.5, 1.0, 3.0]),
 }
+HARDEST = ("six tied, unequal variances", "spaced, unequal variances, two tied")
+"""Of them few seeds are simulated each time, and all of the others with `-m slow`."""
 
 
-@pytest.mark.parametrize("n", [3, 6, (3, 6)])
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("better", ["higher", "real"])
+SIMULATED = [
+    pytest.param(setting, n, better, marks=() if setting in HARDEST and n != 6 else pytest.mark.slow)
+    for setting in SETTINGS
+    for n in (3, 6, (3, 6))
+    for better in ("higher", "real")
+]
+
+
+@pytest.mark.parametrize(("setting", "n", "better"), SIMULATED)
 def test_intervals_of_ranks_cover_and_false_claims_are_rare(setting: str, n: int | tuple, better: str) -> None:
     """Of each row: its interval holds all places that ties leave it; none is called better that is not."""
     means, spreads = map(np.array, SETTINGS[setting])

@@ -186,11 +186,11 @@ def test_the_bootstrap_agrees_with_the_jackknife(metric):
     """Two ways to the error of a smooth function of sums."""
     generator = Generator(2)
     spelled = [f"{word:b}" for word in range(300)]
-    samples, real = tokens(generator.draw(150)), tokens(generator.draw(60))
+    samples, real = tokens(generator.draw(100)), tokens(generator.draw(60))
     given = MetricInputs(samples=samples, references=real, words=spelled)
     left = [
-        MetricInputs(samples=samples.select(np.delete(np.arange(150), i)), references=real, words=spelled)
-        for i in range(150)
+        MetricInputs(samples=samples.select(np.delete(np.arange(100), i)), references=real, words=spelled)
+        for i in range(100)
     ]
     estimates = metric.estimates(given)
     assert metric.estimates(given) == estimates, "the resamples are the same every time"

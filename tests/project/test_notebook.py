@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+from helpers import programs
 from helpers.paths import ROOT
 
 NOTEBOOK = ROOT / "docs" / "first-run.ipynb"
@@ -44,12 +43,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     script = folder / "first_run.py"
     script.write_text(as_script(code_cells()), encoding="utf-8")
     environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    done = subprocess.run(
-        [sys.executable, script.name], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    process = programs.start(str(script), cwd=folder, env=environment)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
     assert {path.name for path in folder.iterdir()} == {"first-run", "first_run.py"}
-    parts = [text.partition(": ") for text in done.stdout.split("cell ")[1:]]
+    parts = [text.partition(": ") for text in out.split("cell ")[1:]]
     return {code_cells()[int(number)]: text for number, _, text in parts}
 
 
