@@ -24,16 +24,15 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from leaderboards.headline import HEADLINES
 from leaderboards.schema import RANKED_SEEDS, Board, Curve, CurvePoint, RankedMean, Row, Trace
-from leaderboards.statistics import Target, better_than_first, difference, is_beyond, pareto, seed_mean
+from leaderboards.statistics import Target, beside_first, difference, is_beyond, pareto, seed_mean
 from metrics.common.base import Meaning
 
 __all__ = ["PAIRS", "curves_of", "quality_at"]
 
 PAIRS = (
-    ("kl_from_oracle", "kl_to_oracle"),
-    ("nll_own", "nll_oracle"),
-    ("lm_score", "reverse_lm_score"),
+    *HEADLINES,
     *((f"self_bleu_{n}", f"bleu_{n}") for n in (2, 3, 4, 5)),
     ("nll_gen", "nll_oracle"),
     ("self_bleu_2", "nll_oracle"),
@@ -107,9 +106,9 @@ def _match(curve: Curve, meaning: Meaning, target: Target | None) -> None:
     compared = [(t.matched, t.over_baseline) for t in curve.traces if t.matched and t.over_baseline]
     tested = [(mean, over) for mean, over in compared if mean.n >= RANKED_SEEDS]
     if meaning.ranked and base.matched.n >= RANKED_SEEDS and (meaning.better != "real" or target is not None):
-        found = better_than_first([base.matched, *(mean for mean, _ in tested)], meaning.better, target)
-        for (mean, over), better in zip(tested, found[1:], strict=True):
-            over.clearly_better = better and not mean.beyond_real
+        found = beside_first([base.matched, *(mean for mean, _ in tested)], meaning.better, target)
+        for (mean, over), side in zip(tested, found[1:], strict=True):
+            over.clearly_better = side < 0 and not mean.beyond_real
 
 
 def _matched(trace: Trace, curve: Curve) -> tuple[RankedMean | None, str]:

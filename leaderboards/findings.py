@@ -13,15 +13,17 @@ row whose recorded scores at that point are its own, seed by seed.
 A change is *told* if its t-test over seeds is among the discoveries of its direction, over all changes of all boards:
 what is counted as nearer, and what is counted as away, has each a false discovery rate of at most 2.5%. The control (a
 constant reward in the discriminator's place) has the same adversarial steps without a discriminator; its changes are a
-family of their own. Rows are compared with the baseline, and what people use today with the GANs, by Welch's test, the
-comparisons of a kind of all boards being one family. A correction that lets no chance finding through at all (Holm's)
-would answer "none" to everything: of 64 tests with three seeds it asks for a change of 36 standard errors.
+family of their own. A correction that lets no chance finding through at all (Holm's) would answer "none" to everything:
+of 70 tests with three seeds it asks for a change of 37 standard errors.
+
+Ranked rows are compared with the baseline, and what people use today with the GANs, by the rule of the boards' ranks.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
+import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,14 +31,14 @@ from scipy import special
 
 from bench.seeds import CONFIDENCE
 from leaderboards.curves import quality_at
-from leaderboards.schema import CONTROL, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
-from leaderboards.statistics import Target, against_first, difference, discoveries, seed_mean, targets
+from leaderboards.schema import CONTROL, FULL_SCALE, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
+from leaderboards.statistics import beside_first, difference, discoveries, seed_mean, targets
 from leaderboards.tables.cells import Cell, Column, Line, Table
 
 __all__ = ["LOSSES", "MATCHED", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
 
 TODAY = ("transformer_mle", "masked_diffusion")
-"""What people use in the place of these GANs, on at most as many real sentences as MLE in its whole training."""
+"""What people use in the place of these GANs."""
 MATCHED = "reverse_lm_score"
 """The loss that is taken at the baseline's `lm_score`."""
 _MATCH = ("lm_score", MATCHED)
@@ -56,6 +58,8 @@ class Change:
     """End minus end of pre-training, paired by seed."""
     p: float
     """Two-sided, of Student's t; 0 or 1 where no seed differs from another."""
+    alike: bool
+    """Whether it goes the same way in every seed."""
     told: bool = False
     """Whether it is a discovery among all changes, the control's apart from the others'."""
 
@@ -75,17 +79,15 @@ class Comparison:
     key: str
     change: RankedMean
     """The row less the one beside it, with the interval of Welch's t."""
-    p: float
-    """Two-sided, of Welch's t."""
     better: bool
-    """Whether the row is on the better side of the other, and not beyond real text."""
-    told: bool = False
-    """Whether it is a discovery among all comparisons of its kind."""
+    """Whether the row is clearly better, by the rule of the ranks, and not beyond real text."""
+    worse: bool
+    """Whether it is clearly worse."""
 
     @property
-    def worse(self) -> bool:
-        """Whether the row is on the other side; one that is beyond real text is on neither."""
-        return not self.better and self.change.mean > 0
+    def told(self) -> bool:
+        """Whether the two are told apart."""
+        return self.better or self.worse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +97,9 @@ class Finding:
     changes: tuple[Change, ...]
     """By board, by row, by loss."""
     over_baseline: tuple[Comparison, ...]
-    """Of rows with an adversarial phase with the board's baseline, in a loss."""
+    """Of ranked rows with an adversarial phase with the board's baseline, in a loss."""
     today: Mapping[str, tuple[Comparison, ...]]
-    """Model of `TODAY` -> its comparisons with rows with an adversarial phase."""
+    """Model of `TODAY` -> its comparisons with ranked rows with an adversarial phase."""
 
     @property
     def measured(self) -> tuple[Change, ...]:
@@ -121,8 +123,8 @@ def finding(boards: Iterable[Board]) -> Finding | None:
     found = changes(boards)
     if not any(not c.control for c in found):
         return None
-    over = _told([each for board in boards for each in _against_baseline(board)])
-    today = _told([each for board in boards for each in _today(board)])
+    over = [each for board in boards for each in _against_baseline(board)]
+    today = [each for board in boards for each in _today(board)]
     models = sorted({c.row.model for c in today})
     return Finding(
         changes=tuple(found),
@@ -131,19 +133,13 @@ def finding(boards: Iterable[Board]) -> Finding | None:
     )
 
 
-def _told(family: Sequence[Comparison]) -> list[Comparison]:
-    found = discoveries([c.p for c in family], [-1 if c.better else int(c.worse) for c in family])
-    return [replace(c, told=told) for c, told in zip(family, found, strict=True)]
-
-
 def changes(boards: Iterable[Board]) -> list[Change]:
     """Every change that can be told, of rows with seeds enough for a rank."""
     found = [c for board in boards for c in _changes(board)]
     told: dict[int, bool] = {}
     for control in (False, True):
         family = [i for i, c in enumerate(found) if c.control == control]
-        means = [found[i].change.mean for i in family]
-        sides = [(mean > 0) - (mean < 0) for mean in means]
+        sides = [_sign(found[i].change.mean) for i in family]
         told |= dict(zip(family, discoveries([found[i].p for i in family], sides), strict=True))
     return [replace(c, told=told[i]) for i, c in enumerate(found)]
 
@@ -153,9 +149,18 @@ def _changes(board: Board) -> Iterator[Change]:
         if not row.gain:
             continue
         for key in LOSSES:
-            change = _matched_change(board, row) if key == MATCHED else row.gain.get(key)
-            if change is not None and change.n >= RANKED_SEEDS:
-                yield Change(board=board, row=row, key=key, change=change, p=_p_value(change))
+            by_seed = _matched_changes(board, row) if key == MATCHED else _gains(row, key)
+            if len(by_seed) >= RANKED_SEEDS:
+                change, alike = seed_mean(by_seed), abs(sum(map(_sign, by_seed))) == len(by_seed)
+                yield Change(board=board, row=row, key=key, change=change, p=_p_value(change), alike=alike)
+
+
+def _gains(row: Row, key: str) -> list[float]:
+    return [run.gain[key] for run in row.runs if run.status == "completed" and key in run.gain]
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _p_value(mean: RankedMean) -> float:
@@ -165,15 +170,18 @@ def _p_value(mean: RankedMean) -> float:
     return float(2 * special.stdtr(mean.n - 1, -abs(mean.mean) * math.sqrt(mean.n) / mean.std))
 
 
-def _matched_change(board: Board, row: Row) -> RankedMean | None:
-    """Of the loss at the baseline's plausibility, against the row that is this one's end of pre-training."""
-    curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
+def _matched_changes(board: Board, row: Row) -> list[float]:
+    """By seed, of the loss at the baseline's plausibility, against the row that is this one's end of pre-training."""
+    curve = _matching(board)
     before = next((r for r in board.rows if r is not row and _begins(r, row)), None)
     if curve is None or curve.diversity is None or before is None:
-        return None
+        return []
     ends, starts = _by_seed(curve, row), _by_seed(curve, before)
-    common = [seed for seed in ends if seed in starts]
-    return seed_mean([ends[seed] - starts[seed] for seed in common]) if common else None
+    return [ends[seed] - starts[seed] for seed in ends if seed in starts]
+
+
+def _matching(board: Board) -> Curve | None:
+    return next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
 
 
 def _by_seed(curve: Curve, row: Row) -> dict[int | None, float]:
@@ -205,44 +213,58 @@ def _end_of_pretraining(run: RunView) -> dict[str, float]:
 
 
 def _against_baseline(board: Board) -> Iterator[Comparison]:
-    """Each row with an adversarial phase, but for the control, beside the baseline in each loss that both have."""
+    """Each ranked row with an adversarial phase, but for the control, beside the baseline in each loss."""
     base = next((row for row in board.rows if row.baseline), None)
-    if base is None:
-        return
-    curve = next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
-    traces = {t.label: t for t in curve.traces} if curve is not None else {}
-    known = targets(board.rows, board.meanings)
-    for row, key in itertools.product(_gans(board), LOSSES):
-        if key == MATCHED:
-            pair = [traces[each.label].matched if each.label in traces else None for each in (base, row)]
-        else:
-            pair = [each.final.get(key) for each in (base, row)]
-        yield from _compared(board, (base, row), key, pair, known.get(key))
+    for key in LOSSES if base is not None else ():
+        assert base is not None
+        means, found = _beside(board, base, key)
+        for row in (row for row in _gans(board) if row.label in found):
+            yield Comparison(
+                board=board,
+                row=row,
+                beside=base,
+                key=key,
+                change=difference(means[row.label], means[base.label]),
+                better=found[row.label] < 0 and not means[row.label].beyond_real,
+                worse=found[row.label] > 0,
+            )
 
 
 def _today(board: Board) -> Iterator[Comparison]:
-    """What people use now beside each GAN of its board in the losses that need no sweep of temperatures."""
-    now, known = [row for row in board.rows if row.model in TODAY], targets(board.rows, board.meanings)
-    for row, gan, key in itertools.product(now, _gans(board), LOSSES[:3]):
-        pair = [each.final.get(key) for each in (gan, row)]
-        yield from _compared(board, (gan, row), key, pair, known.get(key))
+    """What people use now beside each ranked GAN of its board, by the comparisons of the former."""
+    for row in (row for row in board.rows if row.model in TODAY and row.status == "ranked"):
+        for key in LOSSES:
+            means, found = _beside(board, row, key)
+            for gan in (gan for gan in _gans(board) if gan.label in found):
+                yield Comparison(
+                    board=board,
+                    row=row,
+                    beside=gan,
+                    key=key,
+                    change=difference(means[row.label], means[gan.label]),
+                    better=found[gan.label] > 0 and not means[row.label].beyond_real,
+                    worse=found[gan.label] < 0,
+                )
 
 
 def _gans(board: Board) -> list[Row]:
-    return [row for row in board.rows if row.gain and row.model != CONTROL]
+    return [row for row in board.rows if row.gain and row.model != CONTROL and row.status == "ranked"]
 
 
-def _compared(
-    board: Board, rows: tuple[Row, Row], key: str, pair: Sequence[RankedMean | None], target: Target | None
-) -> Iterator[Comparison]:
-    """The second beside the first, where both have seeds enough for a rank."""
-    means = [mean for mean in pair if mean is not None and mean.n >= RANKED_SEEDS]
-    if len(means) == 2:
-        beside, row = rows
-        ((p, better),) = against_first(means, board.meanings[key].better, target)
-        better = better and not means[1].beyond_real
-        change = difference(means[1], means[0])
-        yield Comparison(board=board, row=row, beside=beside, key=key, change=change, p=p, better=better)
+def _beside(board: Board, first: Row, key: str) -> tuple[dict[str, RankedMean], dict[str, int]]:
+    """Label -> mean of each ranked row that has the loss, and how it stands beside the first one (`beside_first`)."""
+    known, ranked = targets(board.rows, board.meanings), [row for row in board.rows if row.status == "ranked"]
+    if key == MATCHED:
+        curve = _matching(board)
+        values = {trace.label: trace.matched for trace in curve.traces} if curve is not None else {}
+    else:
+        values = {row.label: row.final.get(key) for row in ranked}
+    order = [first.label, *(row.label for row in ranked if row is not first)]
+    means = {label: mean for label in order if (mean := values.get(label)) is not None and mean.n >= RANKED_SEEDS}
+    if first.label not in means:
+        return {}, {}
+    found = beside_first(list(means.values()), board.meanings[key].better, known.get(key))
+    return means, dict(zip([*means][1:], found[1:], strict=True))
 
 
 def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
@@ -251,35 +273,68 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     boards = list(dict.fromkeys(name(c.board) for c in found.measured))
     control = [c for c in found.changes if c.control]
     lines = [
-        f"Of {len(found.measured)} measurements on {len(boards)} boards the adversarial phase of {_listed(models)} "
+        f"Of {len(found.measured)} measurements on {_boards_of(found)} the adversarial phase of {_listed(models)} "
         f"brought its model nearer to its text in {_how_many(found.lowered)}, and away from it in "
         f"{_how_many(found.raised)}. With a constant reward in the discriminator's place: "
         f"{_nearer_and_away(c for c in control if c.told)}, of {len(control)}.",
         f"Of each count at most 2.5% are expected to be there by chance. The largest fall, counted or not: "
-        f"{max(0.0, *(-c.change.mean for c in found.measured)):.2g} nats a token. At 5% in each measurement alone: "
+        f"{max(0.0, *(-c.change.mean for c in found.measured)):.2g} nats a token; half of the 95% intervals reach "
+        f"{_middle(found.measured):.2g} or more to either side. At 5% in each measurement alone: "
         f"{_alone(found.measured)}; with the constant reward {_alone(control)}.",
+        f"The same way in every seed, counted or not: {_nearer_and_away(c for c in found.measured if c.alike)}"
+        f"{_alike_by_model(found)}; chance alone leaves {sum(0.5**c.change.n for c in found.measured):.0f} each way.",
     ]
     moved = (("Most lowered", found.lowered), ("Most raised", found.raised))
     lines += [f"{word}: {_largest(some, name)}." for word, some in moved if some]
     over = found.over_baseline
-    better = _listed([_better(found, c, name) for c in over if c.told and c.better])
+    better = [_better(found, c, name) for c in over if c.better]
     lines.append(
-        f"Better than the baseline in one of these losses: {better or 'none'}, of {len(over)} comparisons; worse in "
-        f"{sum(c.told and c.worse for c in over)}. At 5% in each alone: "
-        f"{_counted(c for c in over if c.p <= 1 - CONFIDENCE)}."
+        f"Better than the baseline in one of these losses, by the rule of the ranks: {len(better)} of {len(over)} "
+        f"comparisons{': ' if better else ''}{'; '.join(better)}. Worse: {sum(c.worse for c in over)}."
     )
     lines += [
-        f"{model}, on at most as many real sentences as MLE in its whole training, beside a GAN: "
-        f"{_counted(c for c in pairs if c.told)}, of {len(pairs)} comparisons ({', '.join(LOSSES[:3])})."
+        f"{model}{_read(c.row for c in pairs)} beside a GAN{_read(c.beside for c in pairs)}: better in "
+        f"{sum(c.better for c in pairs)}, worse in {sum(c.worse for c in pairs)}, of {len(pairs)} comparisons."
         for model, pairs in found.today.items()
     ]
     lines.append(
-        f"The losses: {', '.join(LOSSES[:3])}, and {MATCHED} at the baseline's {_MATCH[0]}, in nats a token. Changes "
-        "are paired by seed, rows are compared by Welch's test; all changes, or all comparisons of a kind, are one "
-        "family, in which each direction has a false discovery rate of at most 2.5% (Benjamini and Hochberg). The "
+        f"The losses: {_listed([_titled(key) for key in LOSSES])}, in nats a token. Changes "
+        "are paired by seed; all are one family, in which each direction has a false discovery rate of at most 2.5% "
+        "(Benjamini and Hochberg). Ranked rows are compared by Welch's test with Holm's correction within the row. The "
         f"boards: {'; '.join(boards)}."
     )
     return lines
+
+
+def _boards_of(found: Finding) -> str:
+    """`8 boards`, and whether none of them has a published setting."""
+    boards = {c.board.number: c.board for c in found.measured}
+    reduced = all(board.scale != FULL_SCALE for board in boards.values())
+    return f"{len(boards)} boards{' of reduced scale' if reduced else ''}"
+
+
+def _middle(some: Sequence[Change]) -> float:
+    return statistics.median(c.change.half_width or 0.0 for c in some)
+
+
+def _alike_by_model(found: Finding) -> str:
+    """` (nearer: relgan 6; away: ...)`."""
+    sides = (("nearer", -1), ("away", 1))
+    told = []
+    for word, side in sides:
+        models = Counter(c.row.model for c in found.measured if c.alike and _sign(c.change.mean) == side)
+        if models:
+            told.append(f"{word}: {', '.join(f'{model} {n}' for model, n in models.most_common())}")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _read(rows: Iterable[Row]) -> str:
+    """` (124,800 to 249,600 real sentences read)`; empty where it is not known."""
+    counts = [row.real_sentences for row in rows if row.real_sentences is not None]
+    if not counts:
+        return ""
+    ends = dict.fromkeys(f"{count:,.0f}" for count in (min(counts), max(counts)))
+    return f" ({' to '.join(ends)} real sentences read)"
 
 
 def _how_many(some: Sequence[Change]) -> str:
@@ -300,11 +355,6 @@ def _largest(some: Sequence[Change], name: Callable[[Board], str]) -> str:
     return "; ".join(_of(c, name) for c in order[:_MOST_NAMED])
 
 
-def _counted(compared: Iterable[Comparison]) -> str:
-    some = list(compared)
-    return f"better in {sum(c.better for c in some)}, worse in {sum(c.worse for c in some)}"
-
-
 def _better(found: Finding, c: Comparison, name: Callable[[Board], str]) -> str:
     """A row that is better than the baseline, with what it cost, and whether its adversarial phase made it so."""
     base, told = next(each for each in c.board.rows if each.baseline), []
@@ -313,7 +363,7 @@ def _better(found: Finding, c: Comparison, name: Callable[[Board], str]) -> str:
     here = (c.board.number, c.row.label, c.key)
     if not any((each.board.number, each.row.label, each.key) == here for each in found.lowered):
         told.append("its adversarial phase was not seen to lower it")
-    return f"{c.row.label} in {c.key} on {name(c.board)}" + (f" ({'; '.join(told)})" if told else "")
+    return f"{c.row.label} in {_titled(c.key)} on {name(c.board)}" + (f" ({'; '.join(told)})" if told else "")
 
 
 def tables(found: Finding, name: Callable[[Board], str]) -> list[Table]:
@@ -321,7 +371,12 @@ def tables(found: Finding, name: Callable[[Board], str]) -> list[Table]:
     today = [c for compared in found.today.values() for c in compared]
     interval = "± half of the 95% interval over seeds. ↓: counted as lower, ↑: counted as higher."
     parts: tuple[tuple[str, str, Sequence[Change | Comparison], str], ...] = (
-        ("findings", "What the adversarial phase changes", found.changes, "End minus end of pre-training"),
+        (
+            "findings",
+            "What the adversarial phase changes",
+            found.changes,
+            "End minus end of pre-training, whose scores stand as recorded, as those at other temperatures do",
+        ),
         (
             "over_baseline",
             "Rows with an adversarial phase beside the baseline",
@@ -344,7 +399,7 @@ def _table(
         values = [_cell(cells.get((board, labels, key))) for key in keys]
         words = [Cell(label) for label in (name(first.board), *labels)]
         lines.append(Line((*words, *values), first.row, name(first.board)))
-    titles = [f"{key} at the baseline's {_MATCH[0]}" if key == MATCHED else key for key in keys]
+    titles = [_titled(key) for key in keys]
     words_of = ("board", "model", "beside")[: 1 + len(_labels(some[0]))]
     columns = [Column(title=title, kind="words") for title in words_of]
     columns += [Column(title=title, kind="change", better="lower") for title in titles]
@@ -363,6 +418,10 @@ def _cell(c: Change | Comparison | None) -> Cell:
     return Cell(c.change.mean, c.change.half_width, mark=mark, strong=c.told and lower)
 
 
+def _titled(key: str) -> str:
+    return f"{key} at the baseline's {_MATCH[0]}" if key == MATCHED else key
+
+
 def _alone(some: Sequence[Change]) -> str:
     """How many go down and up by more than chance, each for itself."""
     return f"{_nearer_and_away(c for c in some if c.p <= 1 - CONFIDENCE)}, of {len(some)}"
@@ -371,7 +430,7 @@ def _alone(some: Sequence[Change]) -> str:
 def _of(change: Change, name: Callable[[Board], str]) -> str:
     half = change.change.half_width
     told = f" ± {half:.3f}" if half is not None else ""
-    return f"{change.row.label}, {change.key} on {name(change.board)}, by {abs(change.change.mean):.3f}{told}"
+    return f"{change.row.label}, {_titled(change.key)} on {name(change.board)}, by {abs(change.change.mean):.3f}{told}"
 
 
 def _listed(names: Sequence[str]) -> str:

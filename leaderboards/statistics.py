@@ -9,7 +9,7 @@ comparisons with all others are corrected by Holm's procedure (A simple sequenti
 Scandinavian Journal of Statistics 6, 1979) at 5%. So all that is said of one row is right with probability 95%, and
 its places, from 1 + the clearly better rows to all but the clearly worse, are a marginal confidence interval of its
 rank: for one row, not for all rows of a table at once. What a row is over the baseline is judged the same way, by the
-baseline's comparisons.
+baseline's comparisons. Bold asks for more than the first place: that no row is better even without the correction.
 
 **Beyond real text nothing is gained.** With t the value of real text, whose standard error over its sentences is known:
 
@@ -44,8 +44,7 @@ from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
     "Target",
-    "against_first",
-    "better_than_first",
+    "beside_first",
     "difference",
     "discoveries",
     "fill",
@@ -105,24 +104,19 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
         means = [row.final[key] for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
         if not means:
             continue
-        better, worse = _apart(means, meaning.better, known.get(key))
-        for mean, above, below in zip(means, better.sum(axis=1), worse.sum(axis=1), strict=True):
-            mean.rank, mean.rank_high = 1 + int(above), len(means) - int(below)
+        better, worse, ahead = _apart(means, meaning.better, known.get(key))
+        for i, mean in enumerate(means):
+            mean.rank, mean.rank_high = 1 + int(better[i].sum()), len(means) - int(worse[i].sum())
+            mean.behind = bool(ahead[i].any())
 
 
-def better_than_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[bool]:
-    """Which of some means are clearly better than the first one, all with that many seeds that a rank needs."""
-    return [bool(found) for found in _apart(means, better, target)[0][0]]
+def beside_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[int]:
+    """-1 of each mean that is clearly better than the first one, 1 if clearly worse, else 0, by the rule of the ranks.
 
-
-def against_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[tuple[float, bool]]:
-    """(p, whether it is on the better side) of each mean but the first beside the first, by the test of the ranks.
-
-    No p is corrected: what is one family is for `discoveries` to be told.
+    It is told by the comparisons of the first one. All have that many seeds that a rank needs.
     """
-    values = np.array([mean.mean for mean in means])
-    p, loss = _p_values(means, better, target)[0], _loss(values, better, target)
-    return [(float(p[i]), bool(loss[i] < loss[0])) for i in range(1, len(means))]
+    above, below, _ = (found[0] for found in _apart(means, better, target))
+    return [int(worse) - int(better) for better, worse in zip(above, below, strict=True)]
 
 
 def discoveries(p: Sequence[float], sides: Sequence[int]) -> list[bool]:
@@ -149,11 +143,13 @@ def _one_sided(p: float, own: int, side: int) -> float:
 
 
 def _apart(means: Sequence[RankedMean], better: Better, target: Target | None) -> tuple[NDArray[np.bool_], ...]:
-    """(k, k) twice: whether row j is clearly better than row i, and whether clearly worse, by the comparisons of i."""
+    """(k, k) thrice: whether row j is clearly better than row i, and whether clearly worse, by the comparisons of i;
+    and whether it is better by the test of this pair alone.
+    """
     values = np.array([mean.mean for mean in means])
-    loss = _loss(values, better, target)
-    clear = _holm(_p_values(means, better, target))
-    return clear & (loss[None, :] < loss[:, None]), clear & (loss[None, :] > loss[:, None])
+    loss, p = _loss(values, better, target), _p_values(means, better, target)
+    lower, clear = loss[None, :] < loss[:, None], _holm(p)
+    return clear & lower, clear & (loss[None, :] > loss[:, None]), (p <= 1 - CONFIDENCE) & lower
 
 
 def _loss(values: Floats, better: Better, target: Target | None) -> Floats:

@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench.record import write_atomic
-from leaderboards.headline import headline_curve, leading_board
+from leaderboards.headline import FRONTIER, headline_curve, leading_board
 from leaderboards.render.changes import write_changes
 from leaderboards.render.markdown import FINDINGS, LEGEND, findings_of, markdown_table, to_overview, to_pages
-from leaderboards.render.plots import write_front
+from leaderboards.render.plots import write_curve, write_front
 from leaderboards.schema import FULL_SCALE, Board, Boards
 from leaderboards.tables.board import main_table
 from leaderboards.tables.reported import with_published
@@ -25,6 +25,8 @@ FIGURE = "quality-diversity"
 """Name of the figure's file, without its ending, among the pages."""
 _CHANGES = "adversarial-phases"
 """The same of the figure of the findings."""
+_FRONTIER = "-frontier"
+"""What is added to the name of a board's page, where it has that figure."""
 _ROWS = 12
 """Of the README's table, at most."""
 _CHANGES_IN_WORDS = "Change of each loss over each adversarial phase, with 95% intervals over seeds: the numbers below"
@@ -38,10 +40,13 @@ def write_overview(boards: Boards, path: Path, pages: Path) -> list[Path]:
     back = _relative(path, pages)
     pages.mkdir(parents=True, exist_ok=True)
     changes = _picture(write_changes(boards, pages / _CHANGES), pages / FINDINGS, _CHANGES_IN_WORDS)
-    found = {pages / name: text for name, text in to_pages(boards, back, changes).items()}
+    frontiers = {board.number: _frontier(boards, board, pages) for board in boards.boards}
+    found = {pages / name: text for name, text in to_pages(boards, back, changes, frontiers).items()}
     for old in pages.glob("*.md"):
         if old not in found and _is_page(old, back):
             old.unlink()
+            for picture in pages.glob(f"{old.stem}{_FRONTIER}*.svg"):
+                picture.unlink()
     figure = _figure(boards, path, pages)
     found[path] = to_overview(boards, _relative(pages, path.parent), figure)
     for target, text in found.items():
@@ -65,6 +70,16 @@ def _figure(boards: Boards, path: Path, pages: Path) -> str:
     return "" if board is None else _picture(write_front(boards, pages / FIGURE), path, _alt(boards, board))
 
 
+def _frontier(boards: Boards, board: Board, pages: Path) -> str:
+    """Write the true NLL against the model's own entropy, where the truth is known; how the board's page shows it."""
+    curve = next((c for c in board.curves if (c.x, c.y) == FRONTIER), None)
+    if curve is None:
+        return ""
+    page = page_names(boards)[board.number]
+    written = write_curve(boards, board, curve, pages / f"{page}{_FRONTIER}")
+    return _picture(written, pages / f"{page}.md", f"{curve.y} against {curve.x}, each row over temperature")
+
+
 def _picture(written: tuple[Path, Path] | None, path: Path, alt: str) -> str:
     """How a document at `path` shows a figure for a light and for a dark ground."""
     if written is None:
@@ -77,7 +92,7 @@ def _picture(written: tuple[Path, Path] | None, path: Path, alt: str) -> str:
 def _alt(boards: Boards, board: Board) -> str:
     curve = headline_curve(board)
     keys = f"{curve.y} against {curve.x}" if curve is not None else ""
-    return f"Quality against diversity over temperature, {keys}: {names_of(boards)[board.number]}"
+    return f"{keys}, each row over temperature: {names_of(boards)[board.number]}"
 
 
 def check_readme(path: Path) -> None:

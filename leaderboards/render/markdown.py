@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import pandas as pd
@@ -147,10 +148,12 @@ def _address(folder: str, name: str) -> str:
     return quote(f"{folder.rstrip('/')}/{name}" if folder else name)
 
 
-def to_pages(boards: Boards, back: str, changes: str = "") -> dict[str, str]:
+def to_pages(
+    boards: Boards, back: str, changes: str = "", curves: Mapping[int, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Name of a file -> its text: all tables of each board, and the legend. `back` leads to the overview.
 
-    `changes` is a picture of the findings as Markdown has it.
+    `changes` is a picture of the findings as Markdown has it, `curves` are such pictures of boards.
     """
     names, files = names_of(boards), page_names(boards)
     home = f"[All boards]({quote(back)})"
@@ -167,7 +170,13 @@ def to_pages(boards: Boards, back: str, changes: str = "") -> dict[str, str]:
         top = f"{home} · [How to read this]({LEGEND})"
         what = _escape(heading(board, numbered=False))
         found[f"{files[board.number]}.md"] = _document(
-            [f"# {_escape(names[board.number])}", top, f"Board {board.number}: {what}", *_whole(board)]
+            [
+                f"# {_escape(names[board.number])}",
+                top,
+                f"Board {board.number}: {what}",
+                curves.get(board.number, ""),
+                *_whole(board),
+            ]
         )
     return found
 

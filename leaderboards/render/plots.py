@@ -36,7 +36,7 @@ from leaderboards.figures import (
 )
 from leaderboards.formats import plain, value_text
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.schema import Boards
+from leaderboards.schema import Board, Boards, Curve
 from leaderboards.tables.families import MAIN
 from leaderboards.words import names_of
 
@@ -52,6 +52,7 @@ __all__ = [
     "short",
     "shortened",
     "write",
+    "write_curve",
     "write_front",
 ]
 
@@ -203,8 +204,11 @@ def write_front(boards: Boards, stem: Path) -> tuple[Path, Path] | None:
     """
     board = leading_board(boards)
     curve = headline_curve(board) if board is not None else None
-    if board is None or curve is None:
-        return None
+    return None if board is None or curve is None else write_curve(boards, board, curve, stem)
+
+
+def write_curve(boards: Boards, board: Board, curve: Curve, stem: Path) -> tuple[Path, Path]:
+    """Write one curve of a board as `write_front` writes its own."""
     figure = curve_figures(board, looks_of(boards)[board.number])[board.curves.index(curve)]
     title = names_of(boards)[board.number]
     return on_both_grounds(stem, lambda ground: draw_curve(figure, title=title, ground=ground))
@@ -244,7 +248,7 @@ def draw_curve(figure: Figure, title: str = "", ground: Ground = LIGHT) -> Pictu
         _name_temperatures(axes, row.points, ground)
     if figure.diversity is not None:
         line = axes.axvline(figure.diversity, color="0.6", linewidth=0.6, zorder=1)
-        entries.append((line, "matched diversity"))
+        entries.append((line, f"matched {figure.x.title}"))
     axes.set_xlabel(_axis(figure.x))
     axes.set_ylabel(_axis(figure.y))
     outside = _limit(axes, figure, rows)

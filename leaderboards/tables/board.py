@@ -171,7 +171,7 @@ def _matched_tables(board: Board) -> list[Table]:
     having = [curve for curve in board.curves if any(trace.over_baseline is not None for trace in curve.traces)]
     of_quality = [curve for curve in having if board.meanings[curve.x].aspect == "quality"]
     of_diversity = [curve for curve in having if curve not in of_quality]
-    titles = ("Diversity at matched quality", of_quality), ("Quality at matched diversity", of_diversity)
+    titles = ("At matched quality", of_quality), ("Quality at matched diversity", of_diversity)
     return [table for title, curves in titles if curves for table in _matched_pair(board, title, curves)]
 
 

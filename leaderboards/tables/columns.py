@@ -163,9 +163,9 @@ def over_baseline(curve: Curve) -> Pick:
 
 
 def is_best(board: Board, row: Row, key: str) -> bool:
-    """Whether to print it bold: first, not alone, not beyond real text, of a row that fails no floor."""
+    """Whether to print it bold: behind nobody, not alone, not beyond real text, of a row that fails no floor."""
     mean = row.final.get(key)
-    if mean is None or mean.rank != 1 or mean.beyond_real or row.fails_floor:
+    if mean is None or mean.rank is None or mean.behind or mean.beyond_real or row.fails_floor:
         return False
     return n_ranked(board, key) > 1
 

@@ -74,7 +74,8 @@ def _holding(pairs: Iterable[tuple[str, Published]]) -> Iterator[tuple[str, str,
 def with_published(board: Board, table: Table) -> tuple[Table, str]:
     """A main table with what one source printed for its models, and the source; as it is where none has them.
 
-    The source is the one that has most of the models, and the score the table's quality, beside which it stands.
+    The source is the one that has most of the models, and the score the table's quality, beside which it stands. What
+    validation selected was not published.
     """
     shown = headline_keys(board)
     models = {line.row.model for line in table.lines if line.row is not None}
@@ -88,7 +89,8 @@ def with_published(board: Board, table: Table) -> tuple[Table, str]:
     first = next(iter(best.values()))
     column = Column(title=f"published {plain(first.key)}", kind="printed")
     place = len(table.columns) - len(shown) + shown.index(("quality", first.key)) + 1
-    printed = [_reported(best.get(line.row.model) if line.row else None) for line in table.lines]
+    lines_of = [line.row for line in table.lines]
+    printed = [_reported(best.get(row.model) if row is not None and not row.selected else None) for row in lines_of]
     cells = [(*c[:place], cell, *c[place:]) for c, cell in zip((x.cells for x in table.lines), printed, strict=True)]
     lines = tuple(dataclasses.replace(line, cells=some) for line, some in zip(table.lines, cells, strict=True))
     columns = (*table.columns[:place], column, *table.columns[place:])

@@ -151,7 +151,7 @@ def test_the_main_table_says_quality_diversity_and_state(tmp_path: Path) -> None
     runs[-1] = replace(runs[-1], alarms=(Alarm(kind="collapse", phase="adversarial", step=9, message="few"),))
     runs.append(record("relgan", 0, evaluation(bleu_2=0.5, self_bleu_2=0.4)))
     board = only(tables(tmp_path, *runs))
-    assert [word for word, _ in headline_keys(board)] == ["quality", "diversity", "both"]
+    assert [word for word, _ in headline_keys(board)] == ["both", "quality", "diversity"]
     table, left_out = main_table(board, 10)
     states = {line.row.model: table.columns[1].text(line.cells[1]) for line in table.lines if line.row is not None}
     assert left_out == 0
@@ -173,6 +173,9 @@ def test_a_published_number_stands_beside_the_score_that_it_is_of(tmp_path: Path
     (line,) = table.lines
     assert "0.745" in table.columns[place].text(line.cells[place])
     assert source == "a paper"
+    selected = replace(board, rows=[replace(row, selected=True) for row in board.rows])
+    (line,) = with_published(selected, main_table(selected, 10)[0])[0].lines
+    assert "0.745" not in table.columns[place].text(line.cells[place])
 
 
 def test_every_version_of_a_users_own_model_is_shown_first(board: Board) -> None:

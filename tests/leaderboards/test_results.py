@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.paths import ROOT
 from helpers.stored_runs import head
@@ -130,6 +131,26 @@ def test_measured_numbers_of_pages_written_by_hand_are_those_of_stored_rows(boar
         stored = {(round(m.mean, 3), round(m.half_width, 3)) for m in means if m.half_width is not None}
         assert len(told) > 5
         assert told - stored == set()
+
+
+def test_the_number_that_papers_report_falls_while_the_model_moves_away_from_the_truth() -> None:
+    """The table of docs/method.md, from the stored rows of MLE on SeqGAN's oracle."""
+    keys = ("nll_oracle", "nll_own", "kl_to_oracle", "kl_from_oracle")
+    points: dict[int, list[list[float]]] = {}
+    for entry in read_store([RESULTS]).entries:
+        one = entry.record
+        place = (one.model, one.task, one.scale, one.task_config.get("parameters"), one.variant)
+        if place == ("mle", "oracle_lstm", "small", "seqgan", {}):
+            for e in one.evaluations:
+                if e.temperature == 1.0:
+                    points.setdefault(e.step, []).append([e.scores[key].value for key in keys])
+    means = {step: np.mean(values, axis=0) for step, values in points.items()}
+    text = (RESULTS.parents[1] / "docs" / "method.md").read_text(encoding="utf-8")
+    for step in (650, 1_300, 3_900):
+        assert len(points[step]) == 3
+        assert f"| {step:,} | {' | '.join(f'{value:.3f}' for value in means[step])} |" in text
+    falls, _, to, from_ = (np.sign(means[3_900] - means[650])).tolist()
+    assert (falls, to, from_) == (-1, 1, 1)
 
 
 def test_one_table_in_a_file_of_its_own(tmp_path: Path) -> None:
