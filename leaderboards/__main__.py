@@ -31,6 +31,7 @@ app = program(
         "pack": Command("repository.cli:pack_command", ('pack runs --out bundle.zip --trained-by "Ada Lovelace"',)),
         "add": Command("repository.cli:add_command"),
         "verify": Command("repository.cli:verify_command"),
+        "extend": Command("repository.cli:extend_command", ("extend --metric lm_score_known --metric prdc",)),
         "upgrade": Command("repository.cli:upgrade_command"),
         "published": Command("repository.cli:published_command"),
     },

@@ -31,6 +31,7 @@ from scipy import special
 
 from bench.seeds import CONFIDENCE
 from leaderboards.curves import quality_at
+from leaderboards.headline import unknown_words_decide
 from leaderboards.schema import CONTROL, FULL_SCALE, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
 from leaderboards.statistics import beside_first, difference, discoveries, seed_mean, targets
 from leaderboards.tables.cells import Cell, Column, Line, Table
@@ -181,6 +182,9 @@ def _matched_changes(board: Board, row: Row) -> list[float]:
 
 
 def _matching(board: Board) -> Curve | None:
+    """None where words that the test's language model does not know decide: they are too many of real text."""
+    if unknown_words_decide(board):
+        return None
     return next((c for c in board.curves if (c.x, c.y) == _MATCH), None)
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "leading_board",
     "most_telling",
     "n_trained",
+    "unknown_words_decide",
 ]
 
 FRONTIER = ("nll_own", "nll_oracle")
@@ -21,11 +22,15 @@ FRONTIER = ("nll_own", "nll_oracle")
 HEADLINES = (("kl_from_oracle", "kl_to_oracle"), FRONTIER, ("lm_score", "reverse_lm_score"))
 """(what is matched, what is read off there), of the curve that stands for a board which has it."""
 _HEADLINE = {
-    "both": ("nll_class", "reverse_lm_score", "ms_jaccard_5", "nll_gen_calibrated", "nll_gen"),
+    "both": (
+        *("nll_class", "reverse_lm_score_known", "reverse_lm_score"),
+        *("ms_jaccard_5", "nll_gen_calibrated", "nll_gen"),
+    ),
     "quality": ("class_accuracy", "bleu_5", "validity", "nll_oracle"),
     "diversity": ("self_bleu_5", "self_bleu_2", "unique"),
 }
 """What a main table shows of each aspect where no curve says it: the first key that the rows have."""
+_UNKNOWN, _MOST_UNKNOWN = "lm_score_unknown", 0.05
 REWRITING = "transfer_joint"
 """The score that every row of a task of rewriting has."""
 _REWRITING = {
@@ -38,9 +43,21 @@ _REWRITING = {
 
 
 def leading_board(boards: Boards) -> Board | None:
-    """Of the boards that have a curve, one with published numbers before the others, then that of most models."""
-    curved = [board for board in boards.boards if headline_curve(board) is not None]
-    return max(curved, key=lambda board: (bool(board.published), n_trained(board), -board.number), default=None)
+    """Of the boards that have a curve, one with published numbers before the others, then that of most models.
+
+    First of all none where unknown words decide.
+    """
+
+    def order(board: Board) -> tuple[bool, bool, int, int]:
+        return not unknown_words_decide(board), bool(board.published), n_trained(board), -board.number
+
+    return max((board for board in boards.boards if headline_curve(board) is not None), key=order, default=None)
+
+
+def unknown_words_decide(board: Board) -> bool:
+    """Whether so many words of real text are unknown to the test's language model that its scores tell of them."""
+    real = next((row for row in board.rows if row.model == REAL_TEXT), None)
+    return real is not None and _UNKNOWN in real.final and real.final[_UNKNOWN].mean > _MOST_UNKNOWN
 
 
 def n_trained(board: Board) -> int:

@@ -43,6 +43,7 @@ from leaderboards.schema import (
 from metrics.common.base import Better, Meaning, Side
 
 __all__ = [
+    "INSTEAD",
     "Target",
     "beside_first",
     "difference",
@@ -61,6 +62,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+INSTEAD = {"lm_score": "lm_score_known", "reverse_lm_score": "reverse_lm_score_known"}
+"""A score that words outside the test's vocabulary move -> what ranks in its place where all ranked rows have it."""
 _EQUAL = 1e-12
 """Of max(1, |value|): a smaller difference of what has no error is one of rounding."""
 _BOTH = 1.96 * math.sqrt(2)
@@ -99,7 +102,7 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
     ranked = [row for row in rows if row.status == "ranked"]
     known = targets(rows, meanings)
     for key, meaning in meanings.items():
-        if not meaning.ranked or (meaning.better == "real" and key not in known):
+        if not meaning.ranked or (meaning.better == "real" and key not in known) or _is_replaced(key, ranked):
             continue
         means = [row.final[key] for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
         if not means:
@@ -108,6 +111,11 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
         for i, mean in enumerate(means):
             mean.rank, mean.rank_high = 1 + int(better[i].sum()), len(means) - int(worse[i].sum())
             mean.behind = bool(ahead[i].any())
+
+
+def _is_replaced(key: str, ranked: Sequence[Row]) -> bool:
+    """Whether every ranked row that has a score has the one that ranks in its place (`INSTEAD`)."""
+    return key in INSTEAD and all(INSTEAD[key] in row.final for row in ranked if key in row.final)
 
 
 def beside_first(means: Sequence[RankedMean], better: Better, target: Target | None) -> list[int]:
@@ -263,14 +271,17 @@ def _with_interval(row: Row, key: str, mean: RankedMean) -> RankedMean:
 
 
 def front_keys(rows: Iterable[Row]) -> tuple[str, str] | None:
-    """Reverse LM score and the MS-Jaccard of the highest order that a ranked row has.
+    """Reverse LM score, of known words where a row has that, and the MS-Jaccard of the highest order.
 
     Both see quality and diversity at once, each by other means: a model that lacks either wins neither. BLEU and
     Self-BLEU would not do, as whoever collapses or writes noise is the best in one of them.
     """
     keys = {key for row in rows if row.status == "ranked" for key in row.final}
     orders = [n for n in range(9, 0, -1) if f"ms_jaccard_{n}" in keys]
-    return (f"ms_jaccard_{orders[0]}", "reverse_lm_score") if orders and "reverse_lm_score" in keys else None
+    ranked = [row for row in rows if row.status == "ranked"]
+    reverse = "reverse_lm_score"
+    reverse = INSTEAD[reverse] if INSTEAD[reverse] in keys and _is_replaced(reverse, ranked) else reverse
+    return (f"ms_jaccard_{orders[0]}", reverse) if orders and reverse in keys else None
 
 
 def mark_front(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.attack.table import KEPT, AttackTable, Verdict, document, read_kept
+from bench.config import build, plain
 from bench.places import METRICS
 from bench.record import write_atomic
+from bench.registry import find
 
-__all__ = ["bullets", "keep", "with_attacks"]
+__all__ = ["bullets", "keep", "of_cards", "with_attacks"]
 
 BEGIN = "<!-- attacks: written by the command `attack` with --write, from metrics/attacks.json -->"
 END = "<!-- end of attacks -->"
@@ -20,9 +22,14 @@ _HEADING = "## What fools it\n\n"
 _WIDTH = 118
 
 
+def of_cards(tables: Sequence[AttackTable]) -> list[AttackTable]:
+    """The tables that cards tell of: those of tasks without settings of their own."""
+    return [table for table in tables if table.task_config == plain(build(find("tasks", table.task), {}, table.task))]
+
+
 def bullets(metric: str, tables: Sequence[AttackTable] | None = None) -> list[str]:
-    """Markdown, a paragraph for each kept table in which the metric has a column: which attacks fool it."""
-    found = read_kept() if tables is None else tables
+    """Markdown, a paragraph for each table in which the metric has a column; of those that are kept the usual ones."""
+    found = of_cards(read_kept()) if tables is None else tables
     return [_bullet(metric, table) for table in found if any(column.metric == metric for column in table.columns)]
 
 
@@ -61,13 +68,16 @@ def with_attacks(card: str, metric: str, tables: Sequence[AttackTable]) -> str:
 
 
 def keep(tables: Sequence[AttackTable], folder: Path = METRICS) -> list[Path]:
-    """Keep these tables in the place of earlier ones of their tasks, and renew every card; the files that changed."""
+    """Keep these tables in the place of earlier ones of their data, and renew every card; the files that changed.
+
+    Cards tell of tasks as they are without settings.
+    """
     path = folder / KEPT.name
-    new = {table.task: table for table in (*read_kept(path), *tables)}
-    kept = [new[task] for task in sorted(new)]
+    new = {table.data_sha256: table for table in (*read_kept(path), *tables)}
+    kept = sorted(new.values(), key=lambda table: (table.task, repr(sorted(table.task_config.items()))))
     files = {path: document(kept)}
     for card in sorted(folder.glob("*/README.md")):
-        files[card] = with_attacks(card.read_text(encoding="utf-8"), card.parent.name, kept)
+        files[card] = with_attacks(card.read_text(encoding="utf-8"), card.parent.name, of_cards(kept))
     changed = [p for p, text in files.items() if not p.is_file() or p.read_text(encoding="utf-8") != text]
     for p in changed:
         write_atomic(p, files[p].encode())

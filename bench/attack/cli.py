@@ -63,16 +63,14 @@ def attack_command(
     with UserErrors():
         if as_json and as_csv:
             raise ValueError("--json and --csv exclude each other")
-        if write and (metric or settings or scale != "paper"):
-            raise ValueError(
-                "--write keeps tables of whole tasks by all metrics: no --metric, --set or --scale with it"
-            )
+        if write and (metric or scale != "paper"):
+            raise ValueError("--write keeps tables of whole tasks by all metrics: no --metric or --scale with it")
         if doubles := sorted({name for name in tasks if tasks.count(name) > 1}):
             raise ValueError(f"{doubles[0]!r} is given twice")
         if markdown is not None:
             check_target(markdown, "--markdown")
         chosen = names("metrics") if write else metric
-        asked = [_asked(name, scale, settings or (), chosen) for name in tasks]
+        asked = [_asked(name, scale, settings or (), chosen, usual=write) for name in tasks]
         tables = []
         with progress() as (share_of, track):
             for name, task, metrics in asked:
@@ -95,13 +93,15 @@ def attack_command(
 
 
 def _asked(
-    name: str, scale: Scale, settings: Sequence[str], chosen: Sequence[str] | None
+    name: str, scale: Scale, settings: Sequence[str], chosen: Sequence[str] | None, *, usual: bool = False
 ) -> tuple[str, Task, tuple[object, ...]]:
-    """A task and its metrics, looked up and checked before anything is loaded."""
+    """A task and its metrics, looked up and checked before anything is loaded. `usual`: no metric is changed."""
     from bench.config import build, build_metrics, parse_settings, split_metrics
     from bench.registry import find
 
     values, of_metrics = split_metrics(parse_settings(settings))
+    if usual and of_metrics:
+        raise ValueError(f"--write keeps tables by the usual metrics: {min(of_metrics)} is changed by --set")
     task_class = find("tasks", name)
     task = build(task_class, task_class.scales.get(scale, {}) | values, name)
     return name, task, build_metrics(tuple(chosen or task.metrics), of_metrics)

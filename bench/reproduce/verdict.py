@@ -107,8 +107,8 @@ ODDS = (
     Odds(6, 1, True, (0.95, 0.92, 0.79, 0.59, 0.36, 0.17, 0.06)),
     Odds(6, 6, True, (0.95, 0.80, 0.37, 0.07, 0.00, 0.00, 0.00)),
 )
-"""200,000 draws each. Against one published run no rule sees 3 standard deviations nine times in ten: if the true mean
-and spread were known, it would in 85 of 100."""
+"""200,000 draws each. Against one published run no 95% rule sees 3 standard deviations nine times in ten: if the true
+mean and spread were known, it would in 85 of 100."""
 
 
 @dataclass(frozen=True)

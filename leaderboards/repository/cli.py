@@ -1,4 +1,4 @@
-"""The commands about the repository's rows: pack, add, verify, published."""
+"""The commands about the repository's rows: pack, add, verify, extend, upgrade, published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from leaderboards.repository.retrain import Again, StoredRow
     from leaderboards.repository.verify import Verification
 
-__all__ = ["add_command", "pack_command", "published_command", "upgrade_command", "verify_command"]
+__all__ = ["add_command", "extend_command", "pack_command", "published_command", "upgrade_command", "verify_command"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TrainedBy = Annotated[
@@ -315,6 +315,45 @@ def _keep_retrained(paths: Sequence[Path], again: Sequence[Again], by: str | Non
         errors.print(f"error: what was trained again cannot be kept: {error}; it is told above")
         return False
     return True
+
+
+def extend_command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with records, or record files. Default: leaderboards/results.")
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="A metric by name; several, where they are so.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of one: ngram_jsd.order=3.", metavar="METRIC.KEY=VALUE")
+    ] = None,
+) -> None:
+    """Give rows the scores of further metrics, from their kept samples at the end. Verify them again afterwards.
+
+    What a record has stays as it is. Exit status 1: some record could not be scored; the others are all the same.
+    """
+    from bench.config import build_metrics, parse_settings, split_metrics
+    from bench.places import RESULTS
+    from leaderboards.repository.extend import extend
+
+    n, failed = 0, False
+    try:
+        if not metric:
+            raise ValueError("name a metric with --metric; `python -m bench list metrics` has their names")
+        others, of_metrics = split_metrics(parse_settings(settings or ()))
+        if others:
+            raise ValueError(f"--set takes settings of metrics, METRIC.KEY=VALUE, got {min(others)}")
+        for report in extend(paths or [RESULTS], build_metrics(tuple(metric), of_metrics)):
+            n += bool(report.keys)
+            failed |= bool(report.absent)
+            told = ", ".join(report.keys) or "nothing new"
+            console.print(f"{'extended' if report.keys else 'kept    '}  {report.path}: {told}")
+            for name, why in report.absent.items():
+                errors.print(f"absent: {report.path}: {name}: {why}")
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        errors.print(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
+        raise typer.Exit(2) from error
+    errors.print(f"{n} records extended")
+    if failed:
+        raise typer.Exit(_DIFFERENT)
 
 
 def upgrade_command(

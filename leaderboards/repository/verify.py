@@ -72,7 +72,7 @@ from leaderboards.repository.results import (
 from leaderboards.retrained import RETRAINED
 from leaderboards.schema import END
 
-__all__ = ["Verification", "changed", "describe", "home_of", "summary", "verify", "write_verified"]
+__all__ = ["Verification", "changed", "describe", "home_of", "sentences_of", "summary", "verify", "write_verified"]
 
 
 @dataclass(kw_only=True)
@@ -324,7 +324,7 @@ def _check_evaluation(
     where = place_name(evaluation)
     if absent:
         metrics = {s.metric for s in evaluation.scores.values() if metrics is None or s.metric in metrics} - {*absent}
-    sentences = _sentences(record, evaluation, folder, loaded)
+    sentences = sentences_of(record, evaluation, folder, loaded)
     if sentences is None:
         chosen = (key for key, score in evaluation.scores.items() if metrics is None or score.metric in metrics)
         return dict.fromkeys(chosen, ("recorded", NO_SAMPLES))
@@ -340,8 +340,13 @@ def _check_evaluation(
     return found.outcomes
 
 
-def _sentences(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: rescore.Loaded) -> Sequence[str] | None:
-    """The samples of an evaluation; None if they need not be there and are not."""
+def sentences_of(
+    record: RunRecord, evaluation: Evaluation, folder: Path, loaded: rescore.Loaded
+) -> Sequence[str] | None:
+    """The samples of an evaluation; None if they need not be there and are not.
+
+    Raises ValueError where they are not what the record says, NotCheckable where they cannot be had here.
+    """
     if (path := find_samples(folder, evaluation)) is not None:
         return read_kept_samples(path, evaluation)
     if not any(evaluation is needed for needed in kept_evaluations(record)):

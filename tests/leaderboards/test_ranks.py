@@ -158,6 +158,23 @@ def test_intervals_of_ranks_cover_and_false_claims_are_rare(setting: str, n: int
     assert false_better.mean() / draws <= 0.05
 
 
+def test_known_words_rank_where_every_ranked_row_has_them(tmp_path: Path) -> None:
+    def ranks(*models: str) -> tuple[bool, bool]:
+        known = {"mle": True, "seqgan": True, "old": False}
+        scores = {"reverse_lm_score": 5.0}
+        runs = [
+            record(m, i, evaluation(**scores, **({"reverse_lm_score_known": 4.0} if known[m] else {})))
+            for m in models
+            for i in range(3)
+        ]
+        board = only(tables(tmp_path / "-".join(models), *runs))
+        best = row(board, models[0]).final
+        return best["reverse_lm_score"].rank is not None, best["reverse_lm_score_known"].rank is not None
+
+    assert ranks("mle", "seqgan") == (False, True)
+    assert ranks("mle", "seqgan", "old") == (True, True)
+
+
 def test_what_is_behind_in_a_test_of_its_own_is_not_bold(tmp_path: Path) -> None:
     """p = .014 of this pair of five rows: both may be first after Holm's correction, and one is bold."""
     values = {"mle": (0.6, 0.5, 0.7), "b": (0.36, 0.26, 0.16), **dict.fromkeys("cde", (0.1, 0.3, 0.5))}

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from baselines.common.spec import SequenceSpec
 from baselines.ngram import NGram
 from bench.attack.attacks import ATTACKS, Attack
+from bench.attack.cards import of_cards
 from bench.attack.chains import _counts, truncated
 from bench.attack.material import Material
 from bench.attack.report import as_markdown
@@ -317,7 +318,7 @@ def test_json_csv_and_markdown_say_the_same(tmp_path: Path) -> None:
         (("grammar", "--scale", "smoke", "--n-samples", "321"), "--n-samples is at most 320 on grammar"),
         (("grammar", "--json", "--csv"), "--json and --csv exclude each other"),
         (("grammar", "--set", "n_tran=9"), "did you mean 'n_train'"),
-        (("grammar", "--write", "--metric", "bleu"), "no --metric, --set or --scale with it"),
+        (("grammar", "--write", "--metric", "bleu"), "no --metric or --scale with it"),
         (("grammar", "--markdown", "."), "--markdown takes a file to write"),
     ],
 )
@@ -355,14 +356,13 @@ def test_the_kept_tables_are_what_comes_out_today() -> None:
 
 
 def test_the_kept_tables_hold_every_metric_that_can_be_scored() -> None:
-    assert [table.task for table in read_kept()] == ["grammar", "image_coco"]
     for table in read_kept():
         assert {column.metric for column in table.columns} | table.not_scored.keys() >= set(names("metrics"))
 
 
 def test_a_sharpened_ngram_beats_real_captions_on_bleu(study_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
-    (kept,) = [table for table in read_kept() if table.task == "image_coco"]
+    (kept,) = [table for table in of_cards(read_kept()) if table.task == "image_coco"]
     task = build(find("tasks", "image_coco"), {}, "image_coco")
     board = LoadedTask(name="image_coco", task=task, data=task.load(), metrics=build_metrics(["bleu"], {}))
     today = attack(board, kept.n_samples, kept.seed, [BY_NAME["ngram_sharp"], BY_NAME["copies"]])

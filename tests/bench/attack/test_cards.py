@@ -10,10 +10,11 @@ import pytest
 from helpers.paths import ROOT
 from typer.testing import CliRunner
 
-from bench.attack.cards import BEGIN, bullets, keep, with_attacks
+from bench.attack.cards import BEGIN, bullets, keep, of_cards, with_attacks
 from bench.attack.table import AttackTable, Column, Line, Value, read_kept
 from bench.cli import app
-from bench.registry import names
+from bench.config import build, plain
+from bench.registry import find, names
 from leaderboards.render.page.glossary import definition
 
 CARD = "# M\n\nA metric.\n\n## What fools it\n\n- **Noise.** It does.\n\n## Cost\n\nNone.\n"
@@ -39,8 +40,9 @@ def table(task: str = "grammar", better: str = "higher") -> AttackTable:
         line("neither", 0.1, 0.1, 0.1),
         line("none", None, None, 0.1, m="it has no grammar"),
     )
+    usual = plain(build(find("tasks", task), {}, task))
     return AttackTable(
-        task=task, task_version=1, task_config={}, data_sha256="", n_samples=1_000, seed=0, columns=tuple(columns),
+        task=task, task_version=1, task_config=usual, data_sha256=task, n_samples=1_000, seed=0, columns=tuple(columns),
         lines=lines,
     )  # fmt: skip
 
@@ -48,8 +50,8 @@ def table(task: str = "grammar", better: str = "higher") -> AttackTable:
 @pytest.mark.parametrize("name", names("metrics"))
 def test_every_card_says_what_the_kept_tables_say(name: str) -> None:
     card = (ROOT / "metrics" / name / "README.md").read_text(encoding="utf-8")
-    assert with_attacks(card, name, read_kept()) == card
-    scored = any(column.metric == name for kept in read_kept() for column in kept.columns)
+    assert with_attacks(card, name, of_cards(read_kept())) == card
+    scored = any(column.metric == name for kept in of_cards(read_kept()) for column in kept.columns)
     assert (BEGIN in card) == scored
 
 
@@ -77,7 +79,7 @@ def test_a_card_keeps_what_people_wrote_and_is_made_anew_without_a_trace() -> No
         with_attacks("# M\n", "m", [table()])
 
 
-def test_keeping_a_table_replaces_that_of_its_task_alone(tmp_path: Path) -> None:
+def test_keeping_a_table_replaces_that_of_its_data_alone(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "README.md").write_text(CARD)
     assert {path.name for path in keep([table(), table("image_coco")], tmp_path)} == {"attacks.json", "README.md"}
@@ -86,6 +88,9 @@ def test_keeping_a_table_replaces_that_of_its_task_alone(tmp_path: Path) -> None
     newer = replace(table(), seed=1)
     assert [path.name for path in keep([newer], tmp_path)] == ["attacks.json"]
     assert read_kept(tmp_path / "attacks.json") == (newer, table("image_coco"))
+    resplit = replace(table("image_coco"), data_sha256="other", task_config={"split": "resplit", "n_valid": 1_000})
+    assert [path.name for path in keep([resplit], tmp_path)] == ["attacks.json"], "cards tell of usual settings"
+    assert read_kept(tmp_path / "attacks.json") == (newer, table("image_coco"), resplit)
 
 
 def test_a_file_of_something_else_is_told_with_its_place(tmp_path: Path) -> None:

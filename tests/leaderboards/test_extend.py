@@ -1,0 +1,80 @@
+"""`leaderboards extend`: scores of further metrics from kept samples, which `verify` finds equal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import stored_runs as runs
+from typer.testing import CliRunner
+
+from bench.record import RunRecord, read_record
+from leaderboards.__main__ import app
+from leaderboards.repository.add import add
+from leaderboards.repository.extend import ADDED
+from leaderboards.repository.verify import verify
+
+GONE = ("unique", "bleu")
+
+
+@pytest.fixture
+def row(toy_run: Path, tmp_path: Path) -> tuple[Path, RunRecord]:
+    """A row as it was before there were two of its metrics, and its record of today."""
+    folder = Path(add(toy_run / "record.json", tmp_path / "results").folder)
+    whole = read_record(folder / "record.json")
+
+    def earlier(record: RunRecord) -> RunRecord:
+        return replace(
+            record,
+            evaluations=tuple(
+                replace(e, scores={key: s for key, s in e.scores.items() if s.metric not in GONE})
+                for e in record.evaluations
+            ),
+        )
+
+    runs.change(folder, earlier)
+    return folder, whole
+
+
+def call(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["extend", *map(str, words)])
+    return done.exit_code, done.output
+
+
+def test_what_is_added_is_what_the_run_would_have_scored(row: tuple[Path, RunRecord]) -> None:
+    folder, whole = row
+    code, told = call(folder, "--metric", "unique", "--metric", "bleu")
+    assert code == 0, told
+    assert "1 records extended" in told
+    found = read_record(folder / "record.json")
+    for now, was in zip(found.evaluations, whole.evaluations, strict=True):
+        kept = now.at == "end" and now.temperature == 1.0
+        left = {key: score for key, score in was.scores.items() if score.metric not in GONE}
+        assert now.scores == (was.scores if kept else left)
+    assert {name for name in found.environment if name.startswith(ADDED)} == {f"{ADDED}{name}" for name in GONE}
+    (report,) = verify([folder])
+    assert (report.state, report.reasons) == ("verified", [])
+    before = (folder / "record.json").read_bytes()
+    assert "0 records extended" in call(folder, "--metric", "unique")[1]
+    assert (folder / "record.json").read_bytes() == before
+
+
+def test_what_cannot_be_scored_is_told_and_changes_no_score(row: tuple[Path, RunRecord]) -> None:
+    folder, _ = row
+    before = read_record(folder / "record.json")
+    next(folder.glob("samples*")).unlink()
+    code, told = call(folder, "--metric", "unique")
+    assert code == 1
+    assert "is missing" in told.replace("\n", " ")
+    assert read_record(folder / "record.json") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [((), "name a metric with --metric"), (("--metric", "uniqe"), "did you mean 'unique'?")],
+)
+def test_a_wrong_word_is_told(row: tuple[Path, RunRecord], words: tuple[str, ...], expected: str) -> None:
+    code, told = call(row[0], *words)
+    assert code == 2
+    assert expected in told.replace("\n", " ")
