@@ -229,7 +229,7 @@ class Row:
     runs. None: not known."""
     n_parameters: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    """Phase -> mean seconds of the completed runs."""
+    """Phase -> seconds of the completed runs by the clock, their median: of some the machine did other work as well."""
     devices: list[str] = field(default_factory=list)
     front: bool = False
     """No ranked row is as good in both scores of `statistics.front_keys` and better in one; and it fails no floor."""

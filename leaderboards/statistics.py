@@ -319,17 +319,17 @@ def fill(rows: Sequence[Row]) -> list[str]:
     groups: dict[tuple[int, str, float, str], int] = {}
     found = [(groups.setdefault(place, len(groups)), value) for place, value in _by_table(rows)]
     frame = pd.DataFrame(found, columns=["group", "value"])  # a number for each group: texts are slow to sort there
-    grouped = frame.groupby("group")["value"].agg(["count", "mean", "std", "min", "max"])
+    grouped = frame.groupby("group")["value"].agg(["count", "mean", "std", "min", "max", "median"])
     moments = list(grouped.itertuples(index=False, name=None))
     fewer = []
     for (index, table, temperature, key), number in sorted(groups.items()):
-        count, mean, std, low, high = moments[number]
+        count, mean, std, low, high, median = moments[number]
         row, n = rows[index], int(count)
         equal = high - low <= _EQUAL * max(1.0, abs(high))  # a score without chance, apart by rounding at most
         spread = (0.0 if equal else float(std)) if n > 1 else None
         made = RankedMean(mean=float(low if equal else mean), std=spread, half_width=half_width(spread, n), n=n)
         if table == "seconds":
-            row.seconds[key] = made.mean
+            row.seconds[key] = float(median)
         elif table == "gain":
             row.gain[key] = made
         else:

@@ -182,8 +182,8 @@ def _matched_pair(board: Board, title: str, curves: Sequence[Curve]) -> list[Tab
     base = plain(str(curves[0].baseline))
     at = ", ".join(f"{c.y} at {c.x} {value_text(c.diversity, 'score')}" for c in curves if c.diversity is not None)
     notes = [f"What is matched is what {base} has at temperature 1: {at}. Read off each seed's curve over temperature."]
-    values = [columns.score(board, c.y, columns.matched(c)) for c in curves]
-    differences = [columns.score(board, c.y, columns.over_baseline(c), kind="change") for c in curves]
+    values = [_at(curves, c, columns.score(board, c.y, columns.matched(c))) for c in curves]
+    differences = [_at(curves, c, columns.score(board, c.y, columns.over_baseline(c), kind="change")) for c in curves]
     others = [row for row in rows if not row.baseline]
     welch = (
         f"± is Welch's 95% interval of this one difference over seeds. Bold: clearly better than {base}, by the rule "
@@ -193,6 +193,14 @@ def _matched_pair(board: Board, title: str, curves: Sequence[Curve]) -> list[Tab
         _table(title, _at_end(rows), [columns.seeds(), *values], notes=[*notes, *_unmatched(curves)]),
         _table(f"{title}, minus {base}", _at_end(others), [columns.seeds(), *differences], notes=[welch]),
     ]
+
+
+def _at(curves: Sequence[Curve], curve: Curve, field: Field) -> Field:
+    """A score's column, which says at what it is matched where another column has the same score."""
+    column, cell = field
+    if sum(other.y == curve.y for other in curves) > 1:
+        column = dataclasses.replace(column, title=f"{column.title} at {plain(curve.x)}")
+    return column, cell
 
 
 def _unmatched(curves: Sequence[Curve]) -> list[str]:
@@ -209,7 +217,9 @@ def _unmatched(curves: Sequence[Curve]) -> list[str]:
 def _cost_table(board: Board) -> list[Table]:
     """Parameters, time of training by phase, device; nothing where nothing was trained."""
     rows = [row for row in [*board.rows, *board.apart] if row.seconds]
-    notes = ["Training alone, mean over completed seeds; drawing and scoring samples is not in it."]
+    notes = [
+        "Training alone by the clock, median of completed seeds, whatever else a machine did; without drawing and scoring."
+    ]
     if len({device for row in rows for device in row.devices}) > 1:
         notes.append("Times on different devices do not compare.")
     by_phase = Column(title="by phase", kind="words"), lambda row, _: Cell(phases(row.seconds))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
 import importlib.util
 import math
-import sys
-import types
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.encoders import folder_of_a_model, installed
 from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
@@ -128,13 +126,6 @@ def test_mauve_of_equal_and_of_disjoint_counts():
     assert mauve_of_counts(np.array([5, 0]), np.array([0, 5])).value < 0.01
 
 
-def folder_of_a_model(place: Path, weights: bytes = b"weights") -> Path:
-    place.mkdir(parents=True)
-    (place / "config.json").write_text("{}", encoding="utf-8")
-    (place / "model.safetensors").write_bytes(weights)
-    return place
-
-
 def test_an_encoder_is_a_folder_a_package_or_in_the_cache_of_the_hub(tmp_path, monkeypatch):
     assert encoders.encoder_folder(str(tmp_path)) is None
     plain = folder_of_a_model(tmp_path / "plain")
@@ -184,16 +175,9 @@ class Stub:
 
 @pytest.fixture
 def stub(tmp_path, monkeypatch) -> str:
-    module = types.ModuleType("sentence_transformers")
-    module.__spec__ = importlib.machinery.ModuleSpec("sentence_transformers", None)
-    module.SentenceTransformer = Stub
-    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
     monkeypatch.setattr(Stub, "given", [], raising=False)
-    encoders._encoded.cache_clear()
-    encoders._model.cache_clear()
-    yield str(folder_of_a_model(tmp_path / "stub"))
-    encoders._encoded.cache_clear()
-    encoders._model.cache_clear()
+    with installed(tmp_path / "stub", Stub) as folder:
+        yield folder
 
 
 def test_equal_sentences_are_encoded_once_and_a_corpus_once(stub):
