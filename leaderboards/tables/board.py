@@ -218,7 +218,8 @@ def _cost_table(board: Board) -> list[Table]:
     """Parameters, time of training by phase, device; nothing where nothing was trained."""
     rows = [row for row in [*board.rows, *board.apart] if row.seconds]
     notes = [
-        "Training alone by the clock, median of completed seeds, whatever else a machine did; without drawing and scoring."
+        "Training alone by the clock, without drawing and scoring: median of completed seeds, as the machine may have "
+        "done other work beside some."
     ]
     if len({device for row in rows for device in row.devices}) > 1:
         notes.append("Times on different devices do not compare.")
