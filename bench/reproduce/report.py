@@ -41,7 +41,8 @@ _MOST_NAMED = 3
 _RULE = """## How to read it
 
 - **published** is the number as printed, **measured** the mean over those of the seeds that the preset fixes which
-  are done, as the line above each table says, with Student's 95% interval. Other seeds are not counted, whatever they gave.
+  are done, as the line above each table says, with Student's 95% interval. Other seeds are not counted, whatever they
+  gave.
 - **consistent**: the published number lies in the range that stands beside it, the 95% prediction interval of one more
   run like ours or, where the mean of several runs is published, what Welch's test lets pass. **differs**: it does not.
 - **undecided**: not all of the seeds are there that the preset fixes.
@@ -59,8 +60,8 @@ one run (`bench/reproduce/verdict.py`):
 _AFTER_ODDS = """
 Equal models are told apart in 5 of 100 cases. With six seeds a difference of 3 standard deviations is found in over 90
 of 100 where the mean of four or more runs is published. Against one published run no 95% rule finds it so often (in 85
-of 100 if our mean and spread were known exactly); six seeds find 5 standard deviations there. So one consistent run says
-little by itself: read the control and the difference beside it.
+of 100 if our mean and spread were known exactly); six seeds find 5 standard deviations there. So one consistent run
+says little by itself: read the control and the difference beside it.
 
 `python -m bench reproduce NAME` does what is left of a preset, and can be stopped and continued.
 """
