@@ -47,6 +47,30 @@ def test_released_numbers_of_steps() -> None:
     assert (settings.references, settings.rollouts, settings.gamma, settings.g_batch_size) == (16, 16, 1.0, 32)
 
 
+def test_settings_reach_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"lr": 0.03, "d_lr": 0.007, "d_keep": 0.6, "d_embedding_dim": 10, "embedding_dim": 6, "rollouts": 3}
+    model = gan(**settings, d_filters="texygen", d_initial="texygen")
+    assert all(isinstance(optimizer, torch.optim.Adam) for optimizer in model.optimizers.values())
+    rates = {name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in model.optimizers.items()}
+    assert rates == pytest.approx({"mle": 0.03, "generator": 0.03, "ranker": 0.007})
+    assert (model.ranker.drop, model.ranker.embedding.embedding_dim) == (pytest.approx(0.4), 10)
+    assert [tuple(bank.shape) for bank in model.ranker.filters] == [(100, 10, 2), (200, 10, 3)]
+    assert all((bias == 0.1).all() for bias in model.ranker.filter_biases)  # Texygen's initial values
+    assert model.generator.embedding.embedding_dim == 6
+    assert not any((bias == 0.1).all() for bias in gan().ranker.filter_biases)
+    asked = []
+
+    def scores(_: object, tokens: Tensor, __: object, n: int, ___: object) -> Tensor:
+        asked.append(n)
+        return torch.zeros((n, *tokens.shape))
+
+    monkeypatch.setattr("baselines.rankgan.rollout_scores", scores)
+    batches = stream(model)
+    model.ranker_step(batches)
+    model.generator_step(batches)
+    assert asked == [3]
+
+
 def cosine(a: Tensor, b: Tensor) -> float:
     return sum(x * y for x, y in zip(a.tolist(), b.tolist(), strict=True)) / (a.norm() * b.norm()).item()
 

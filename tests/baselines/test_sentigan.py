@@ -50,6 +50,26 @@ def test_released_numbers_of_steps() -> None:
     assert (settings.generators, settings.rollouts, settings.penalised, settings.d_l2) == (1, 16, "released", 0.2)
 
 
+def test_settings_reach_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan(lr=0.03, d_lr=0.007, d_keep=0.6, d_embedding_dim=10, embedding_dim=6, hidden_dim=7, rollouts=3)
+    kinds = {"mle_0": torch.optim.Adam, "generator_0": RMSProp, "discriminator": torch.optim.Adam}
+    assert model.optimizers.keys() == kinds.keys()
+    assert all(isinstance(model.optimizers[name], kind) for name, kind in kinds.items())
+    rates = {name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in model.optimizers.items()}
+    assert rates == pytest.approx({"mle_0": 0.03, "generator_0": 0.03, "discriminator": 0.007})
+    assert (model.discriminator.drop, model.discriminator.embedding.embedding_dim) == (pytest.approx(0.4), 10)
+    assert (generator_of(model).embedding.embedding_dim, model.discriminator.gate.in_features) == (6, 900)
+    asked = []
+
+    def rewards(_: object, tokens: Tensor, __: object, n: int, ___: object) -> Tensor:
+        asked.append(n)
+        return torch.zeros(tokens.shape)
+
+    monkeypatch.setattr("baselines.sentigan.rollout_rewards", rewards)
+    model.generator_step()
+    assert asked == [3]
+
+
 def test_generators_start_as_the_released_codes_and_have_no_bias_on_words() -> None:
     torch.manual_seed(0)
     spec = SequenceSpec(vocab_size=500, max_len=5, bos_id=0, pad_id=None, eos_id=None)
