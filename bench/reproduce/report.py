@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -35,6 +37,7 @@ be the same. Written by `python -m bench reproduce --list --markdown` from the r
 edited by hand. A run that did not happen is listed as not run.
 """
 
+_NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)")
 _MOST_NAMED = 3
 """Rows whose time is not known that are named; of more, only their number is said."""
 
@@ -385,7 +388,22 @@ def _score_line(result: Result) -> str:
 
 def _origins(results: Iterable[Result]) -> Iterator[str]:
     yield ""
-    yield from dict.fromkeys(_origin(result.number) for result in results if result.number.published)
+    yield from _merged(dict.fromkeys(_origin(result.number) for result in results if result.number.published))
+
+
+def _merged(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that differ in numbers alone as one: `after 1 or 6 of 8 epochs of round 1 to 10`."""
+    groups: dict[tuple[str, ...], list[list[str]]] = {}
+    for line in lines:
+        parts = _NUMBER.split(line)
+        groups.setdefault(tuple(parts[::2]), []).append(parts[1::2])
+    for words, found in groups.items():
+        told = [_alternatives([*dict.fromkeys(values)]) for values in zip(*found, strict=True)]
+        yield "".join(part for pair in itertools.zip_longest(words, told, fillvalue="") for part in pair)
+
+
+def _alternatives(values: Sequence[str]) -> str:
+    return " or ".join(values) if len(values) < 3 else f"{values[0]} to {values[-1]}"
 
 
 def of_model(presets: Sequence[PresetState], model: str) -> Iterator[str]:
