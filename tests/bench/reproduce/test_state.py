@@ -448,8 +448,6 @@ def test_the_list_in_three_forms(toy: Preset) -> None:
 def test_sources_that_differ_in_numbers_alone_are_told_in_one_line() -> None:
     lines = [f"- a log: after {epoch} of 8 epochs of round {i}." for i in (1, 2, 10) for epoch in (1, 6)]
     other = "- a paper, table 1: 9,984 samples."
-    assert [*reproduce_report._merged([*lines, other])] == [
-        "- a log: after 1 or 6 of 8 epochs of round 1 to 10.",
-        other,
-    ]
+    told = [*reproduce_report._merged([*lines, other])]
+    assert told == ["- a log: after 1 or 6 of 8 epochs of round 1 to 10.", other]
     assert [*reproduce_report._merged(lines[:1])] == lines[:1]
