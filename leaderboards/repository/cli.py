@@ -326,9 +326,9 @@ def extend_command(
         list[str] | None, typer.Option("--set", help="A setting of one: ngram_jsd.order=3.", metavar="METRIC.KEY=VALUE")
     ] = None,
 ) -> None:
-    """Give rows the scores of further metrics, from their kept samples at the end. Verify them again afterwards.
+    """Give rows the scores of further metrics, from their kept samples at the end. Then `verify --all --write` them.
 
-    What a record has stays as it is. Exit status 1: some record could not be scored; the others are all the same.
+    They are other records than those that were verified. What a record has stays as it is. Exit status 1: some record could not be scored; the others are all the same.
     """
     from bench.config import build_metrics, parse_settings, split_metrics
     from bench.places import RESULTS
