@@ -328,7 +328,8 @@ def extend_command(
 ) -> None:
     """Give rows the scores of further metrics, from their kept samples at the end. Then `verify --all --write` them.
 
-    They are other records than those that were verified. What a record has stays as it is. Exit status 1: some record could not be scored; the others are all the same.
+    They are other records than those that were verified. What a record has stays as it is. Exit status 1: some record
+    could not be scored; the others are all the same.
     """
     from bench.config import build_metrics, parse_settings, split_metrics
     from bench.places import RESULTS
