@@ -26,10 +26,7 @@ class FilmReviews(LabelledTask):
     min_count: Annotated[int, Gt(0)] = 2
     """Words that are rarer in train become `<unk>`."""
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        *("class_accuracy", "per_class", "nll_class"),
-        *(*_text.METRICS, "lm_score_known", "reverse_lm_score_known"),
-    )
+    metrics: ClassVar[tuple[str, ...]] = ("class_accuracy", "per_class", "nll_class", *_text.METRICS)
     scales: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {"min_count": 5, "max_words": 15}, "small": {}}
 
     @property

@@ -62,7 +62,7 @@ class EMNLPNews(Task):
     """Sentences held out from the training file; of `scratchgan` a fixed random part of the validation file."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = (*_text.METRICS, "lm_score_known", "reverse_lm_score_known")
+    metrics: ClassVar[tuple[str, ...]] = _text.METRICS
     scales: ClassVar[dict[str, dict[str, Any]]] = {
         "smoke": {"n_train": 1_000, "n_valid": 500},
         "small": {"n_train": 10_000},

@@ -53,7 +53,7 @@ class ImageCOCO(Task):
     """Sentences held out from train. 0: train on the whole training file, as papers do, with nothing to select by."""
 
     version: ClassVar[int] = 1
-    metrics: ClassVar[tuple[str, ...]] = (*_text.METRICS, "lm_score_known", "reverse_lm_score_known")
+    metrics: ClassVar[tuple[str, ...]] = _text.METRICS
     # there is no smaller published file; the reduced scales reduce the models
     scales: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {}, "small": {}}
 

@@ -331,18 +331,15 @@ def extend_command(
     They are other records than those that were verified. What a record has stays as it is. Exit status 1: some record
     could not be scored; the others are all the same.
     """
-    from bench.config import build_metrics, parse_settings, split_metrics
     from bench.places import RESULTS
     from leaderboards.repository.extend import extend
+    from leaderboards.repository.rescore import metrics_named
 
     n, failed = 0, False
     try:
         if not metric:
-            raise ValueError("name a metric with --metric; `python -m bench list metrics` has their names")
-        others, of_metrics = split_metrics(parse_settings(settings or ()))
-        if others:
-            raise ValueError(f"--set takes settings of metrics, METRIC.KEY=VALUE, got {min(others)}")
-        for report in extend(paths or [RESULTS], build_metrics(tuple(metric), of_metrics)):
+            raise ValueError("name a metric with --metric, such as --metric bleu")
+        for report in extend(paths or [RESULTS], metrics_named(metric, settings or ())):
             n += bool(report.keys)
             failed |= bool(report.absent)
             told = ", ".join(report.keys) or "nothing new"

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.record import Evaluation, RunRecord, Score, read_record
 from bench.run_folder import records_in
 from leaderboards.repository import rescore
 from leaderboards.repository.verify import sentences_of
 from leaderboards.schema import END
-
-if TYPE_CHECKING:
-    from metrics.common.base import MetricInputs
 
 __all__ = ["ADDED", "Extended", "extend"]
 
@@ -81,35 +78,17 @@ def _scored(
         return evaluation
     if sentences is None:
         return evaluation
-    from bench.score.scoring import score
-
-    inputs = _inputs(loaded, sentences, evaluation.temperature)
-    scores, skipped = score(asked, inputs)
+    scores, skipped = rescore.further(loaded, sentences, evaluation.temperature, asked)
     report.keys += scores
     report.absent |= skipped
     still = {name: why for name, why in evaluation.skipped.items() if name not in {s.metric for s in scores.values()}}
     return replace(evaluation, scores={**evaluation.scores, **scores}, skipped=still | skipped)
 
 
-def _inputs(loaded: rescore.Loaded, sentences: Sequence[str], temperature: float) -> MetricInputs:
-    from bench.labels.inputs import inputs_of
-    from bench.task import Vocabulary
-    from metrics.common.tokens import Tokens
-
-    known = loaded.data.vocabulary
-    numbering = dict(known.numbering)
-    tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
-    named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    return inputs_of(loaded.data, tokens, None, temperature, named)
-
-
 def _write(record: RunRecord, evaluations: tuple[Evaluation, ...], file: Path) -> None:
-    from bench.environment import describe_environment
-
     before = {name for e in record.evaluations for name in _metrics(e.scores)}
     new = {name for e in evaluations for name in _metrics(e.scores)} - before
-    commit = describe_environment().get("git.sha", "unknown")
-    added = {f"{ADDED}{name}": commit for name in sorted(new)}
+    added = {f"{ADDED}{name}": rescore.commit() for name in sorted(new)}
     replace(record, evaluations=evaluations, environment={**record.environment, **added}).write(file)
 
 

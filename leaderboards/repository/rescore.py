@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from metrics.common.base import SentenceLogProb
 
     Ids = NDArray[np.int64]
+    Scored = tuple[dict[str, Score], dict[str, str]]
 
 __all__ = [
     "Likelihood",
@@ -35,11 +36,14 @@ __all__ = [
     "NotCheckable",
     "Recomputed",
     "basis",
+    "commit",
     "fetch",
+    "further",
     "has_likelihood",
     "inputs",
     "likelihood",
     "load",
+    "metrics_named",
     "not_installed",
     "package_version",
     "read_sentences",
@@ -311,6 +315,37 @@ def recompute(
         scores = {key: found for key, found in scores.items() if key in keys or not metric.needs_model(key)}
         _compare(keys, scores, skipped, checks, result)
     return result
+
+
+def further(loaded: Loaded, sentences: Sequence[str], temperature: float, metrics: Sequence[Any]) -> Scored:
+    """Scores by further metrics, and why some are absent; sentences as in `recompute`, no likelihood of a model."""
+    from bench.labels.inputs import inputs_of
+    from bench.score.scoring import score
+    from bench.task import Vocabulary
+    from metrics.common.tokens import Tokens
+
+    known = loaded.data.vocabulary
+    numbering = dict(known.numbering)
+    tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
+    named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
+    return score(metrics, inputs_of(loaded.data, tokens, None, temperature, named))
+
+
+def metrics_named(chosen: Sequence[str], settings: Sequence[str]) -> tuple[Any, ...]:
+    """Metrics by name, `METRIC.KEY=VALUE` set. Raises KeyError or ValueError."""
+    from bench.config import build_metrics, parse_settings, split_metrics
+
+    others, of_metrics = split_metrics(parse_settings(settings))
+    if others:
+        raise ValueError(f"--set takes settings of metrics, METRIC.KEY=VALUE, got {min(others)}")
+    return build_metrics(tuple(chosen), of_metrics)
+
+
+def commit() -> str:
+    """Of this checkout."""
+    from bench.environment import describe_environment
+
+    return describe_environment().get("git.sha", "unknown")
 
 
 def _compare(

@@ -1,5 +1,7 @@
 """A memoriser, a collapsed model, shuffled words and real text are put where they belong by every ranked column."""
 
+import functools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +11,19 @@ import numpy as np
 import pytest
 from helpers.encoders import Pairs, installed
 from helpers.records import record
+from numpy.typing import NDArray
 
 from bench.record import Evaluation, RunRecord, named_files
 from bench.registry import find, names
 from bench.score.records import LoadedTask, record_real_text
-from bench.score.scoring import metric_inputs, score
+from bench.score.scoring import metric_inputs, rows, score
 from bench.task import Task, TextData
 from bench.tasks.grammar import GrammarTask
 from bench.tasks.text_file import TextFile
 from leaderboards.boards import build
 from leaderboards.schema import Board
 from leaderboards.statistics import INSTEAD
+from metrics.common.base import SentenceLogProb
 from metrics.common.encoder import EmbeddingMetric
 from metrics.common.tokens import Tokens
 
@@ -60,8 +64,32 @@ def texts(data: TextData, seed: int) -> dict[str, Tokens]:
     }
 
 
+def likelihood(model: str, data: TextData, samples: Tokens) -> SentenceLogProb | None:
+    """What a model says of a sentence, where the truth is known: the truth, or a tenth of it beside what it writes."""
+    if data.oracle_log_prob is None:
+        return None
+    if model == "real":
+        return data.true_log_prob
+    if model == "shuffled":
+        return functools.partial(_of_words, np.bincount(data.train.ravel(), minlength=data.spec.vocab_size) + 1)
+    written = data.train if model == "memoriser" else rows(samples, data.spec)[0][:1]
+    counts = Counter(row.tobytes() for row in written)
+
+    def log_prob(ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        share = np.array([counts[row.tobytes()] for row in np.ascontiguousarray(ids)]) / len(written)
+        with np.errstate(divide="ignore"):
+            return np.logaddexp(np.log(0.1) + data.true_log_prob(ids), np.log(0.9 * share))
+
+    return log_prob
+
+
+def _of_words(counts: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Words by their frequency, in any order."""
+    return np.log(counts / counts.sum())[ids].sum(1)
+
+
 def metrics(encoder: str) -> list[Any]:
-    """All; what needs a likelihood will be absent, as texts have none."""
+    """All; what needs a likelihood is absent on text."""
     classes = [find("metrics", name) for name in names("metrics")]
     return [each(encoder=encoder) if issubclass(each, EmbeddingMetric) else each() for each in classes]
 
@@ -69,7 +97,7 @@ def metrics(encoder: str) -> list[Any]:
 def of(data: TextData, task: Task, metrics: Sequence[Any]) -> Iterator[RunRecord]:
     for seed in SEEDS:
         for model, samples in texts(data, seed).items():
-            scores, skipped = score(metrics, metric_inputs(data, samples))
+            scores, skipped = score(metrics, metric_inputs(data, samples, likelihood(model, data, samples)))
             end = Evaluation(phase="adversarial", step=9, at="end", temperature=1.0, scores=scores, skipped=skipped)
             made = record(model, seed, end, task=task.name, task_version=task.version)
             made = replace(made, sources=named_files(task.file_hashes()) or None)
@@ -119,6 +147,8 @@ def test_every_ranked_column_puts_them_where_they_belong(board: Board) -> None:
     ranked = [key for key, meaning in board.meanings.items() if meaning.ranked and key in rows["real"].final]
     vectors = ("prdc_precision", "prdc_recall", "prdc_coverage", "vendi_embedding", "frechet_embedding_distance")
     assert {*INSTEAD, *INSTEAD.values(), *vectors} <= {*ranked}
+    if board.task == "grammar":
+        assert {"nll_gen", "kl_to_oracle", "kl_from_oracle"} <= {*ranked}
     ranked = [key for key in ranked if key not in INSTEAD]  # what ranks in their place is here
     assert {board.meanings[key].aspect for key in ranked} == {"quality", "both", "diversity", "memorisation"}
     wrong = []
