@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scipy import special
@@ -218,20 +218,10 @@ def _end_of_pretraining(run: RunView) -> dict[str, float]:
 
 def _against_baseline(board: Board) -> Iterator[Comparison]:
     """Each ranked row with an adversarial phase, but for the control, beside the baseline in each loss."""
-    base = next((row for row in board.rows if row.baseline), None)
-    for key in LOSSES if base is not None else ():
-        assert base is not None
-        means, found = _beside(board, base, key)
-        for row in (row for row in _gans(board) if row.label in found):
-            yield Comparison(
-                board=board,
-                row=row,
-                beside=base,
-                key=key,
-                change=difference(means[row.label], means[base.label]),
-                better=found[row.label] < 0 and not means[row.label].beyond_real,
-                worse=found[row.label] > 0,
-            )
+    for base in (row for row in board.rows if row.baseline):
+        for key in LOSSES:
+            means, found = _beside(board, base, key)
+            yield from (_compared(board, row, base, key, means, found[row.label]) for row in _gans(board, found))
 
 
 def _today(board: Board) -> Iterator[Comparison]:
@@ -239,20 +229,20 @@ def _today(board: Board) -> Iterator[Comparison]:
     for row in (row for row in board.rows if row.model in TODAY and row.status == "ranked"):
         for key in LOSSES:
             means, found = _beside(board, row, key)
-            for gan in (gan for gan in _gans(board) if gan.label in found):
-                yield Comparison(
-                    board=board,
-                    row=row,
-                    beside=gan,
-                    key=key,
-                    change=difference(means[row.label], means[gan.label]),
-                    better=found[gan.label] > 0 and not means[row.label].beyond_real,
-                    worse=found[gan.label] < 0,
-                )
+            yield from (_compared(board, row, gan, key, means, -found[gan.label]) for gan in _gans(board, found))
 
 
-def _gans(board: Board) -> list[Row]:
-    return [row for row in board.rows if row.gain and row.model != CONTROL and row.status == "ranked"]
+def _compared(board: Board, row: Row, beside: Row, key: str, means: Mapping[str, RankedMean], side: int) -> Comparison:
+    """`side`: -1 where the row is clearly better, 1 where it is clearly worse."""
+    mean = means[row.label]
+    better, change = side < 0 and not mean.beyond_real, difference(mean, means[beside.label])
+    return Comparison(board=board, row=row, beside=beside, key=key, change=change, better=better, worse=side > 0)
+
+
+def _gans(board: Board, having: Container[str]) -> list[Row]:
+    """Ranked rows with an adversarial phase, but for the control, whose labels are among those."""
+    rows = (row for row in board.rows if row.gain and row.model != CONTROL and row.status == "ranked")
+    return [row for row in rows if row.label in having]
 
 
 def _beside(board: Board, first: Row, key: str) -> tuple[dict[str, RankedMean], dict[str, int]]:
