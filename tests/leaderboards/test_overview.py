@@ -17,13 +17,20 @@ from typer.testing import CliRunner
 from bench.published import read_published
 from bench.record import Alarm
 from leaderboards.__main__ import app
-from leaderboards.headline import headline_curve, headline_keys, leading_board, most_telling, n_trained
+from leaderboards.headline import (
+    headline_curve,
+    headline_keys,
+    leading_board,
+    most_telling,
+    n_trained,
+    unknown_words_decide,
+)
 from leaderboards.render.front import BEGIN, END, FIGURE, write_overview, write_readme
 from leaderboards.render.markdown import LEGEND, LINES, to_overview
 from leaderboards.render.plots import shortened
 from leaderboards.render.scores import SCORE_COLUMNS, score_lines, write_csv, write_parquet
 from leaderboards.render.terminal import print_overview
-from leaderboards.schema import Board, Boards
+from leaderboards.schema import Board, Boards, Row
 from leaderboards.tables.board import main_table
 from leaderboards.tables.reported import with_published
 from leaderboards.words import names_of, page_names
@@ -116,6 +123,19 @@ def test_the_board_that_stands_for_all_has_published_numbers(board: Board) -> No
     assert leading_board(boards) is boards.boards[1]
     boards = boards_of(board, {"rows": [*board.rows, *more], "published": ()}, {"published": ("a number",)}, {})
     assert leading_board(boards) is boards.boards[1]
+
+
+def test_a_board_where_unknown_words_decide_stands_for_none_but_itself(board: Board) -> None:
+    def with_share(share: float) -> list[Row]:
+        unknown = {"lm_score_unknown": replace(next(iter(board.rows[0].final.values())), mean=share)}
+        return [replace(r, final=r.final | unknown) if r.model == "real_text" else r for r in board.rows]
+
+    published = {"published": ("a number",)}
+    boards = boards_of(board, {"rows": with_share(0.06), **published}, {"rows": with_share(0.04), "published": ()})
+    assert [unknown_words_decide(one) for one in boards.boards] == [True, False]
+    assert leading_board(boards) is boards.boards[1]
+    alone = boards_of(board, {"rows": with_share(0.06), **published})
+    assert leading_board(alone) is alone.boards[0]
 
 
 def test_its_links_lead_to_headings_and_pages(tmp_path: Path, board: Board) -> None:
