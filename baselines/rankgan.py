@@ -25,14 +25,18 @@ runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of
   of both (main.py:86-95), for rewards the generator's 32 samples alone (ranker.py:147-148). Ours: as the code.
 - Reward. Paper: log R. Code: R (rollout.py:107-108), near 1/32, so that gradients are small and clipping never acts.
   Ours: R; `reward = log_rank` is the paper's, always negative.
-- References. Code: 16 real sentences, drawn for each batch of the ranker, once for all roll-outs of a reward
-  (dataloader.py:50-52, rollout.py:104). Texygen: anew for each roll-out. Ours: as the code, of the pool's real ones.
+- References. Code: 16 real sentences of the pool, which has all of them, drawn for each batch of the ranker, once for
+  all roll-outs of a reward (dataloader.py:50-52, rollout.py:104). Texygen: of all, anew for each roll-out. Ours: once
+  for all roll-outs, of the pool; `references_of = text` is of all, which makes a difference where a pool is small.
+- Highway of references. Code: that of all sentences. Texygen's samples: one of their own (df41387
+  RankganDiscriminator.py:153-158), shared since b3b196e (2018-02-28). Ours: `reference_highway`.
 - Dropout. Code: in training alone (main.py:93,157; rollout.py:106), on references too. Texygen: always, in rewards too
   (RankganDiscriminator.py:82,159-162). Ours: as the code; `d_dropout = always` is Texygen's.
 - Ranker. Code: SeqGAN's filters, initial values U(-0.1, 0.1), no output layer, no L2 (ranker.py:85-135,157). Texygen: 2
   window sizes, SeqGAN's initial values. Ours: `d_filters`, `d_initial`.
 - Pools. Code: 9,984 real and 9,984 generated sentences, read three times in pre-training and once after it
-  (main.py:82-95,147-159). Texygen: 3 batches of each pool. Ours: as the code; `pool_passes` is the number after it.
+  (main.py:82-95,147-159). Texygen: 3 batches of such a pool, then a new one (Rankgan.py:72-82). Ours: as the code;
+  `pool_passes` is the number after it.
 - Batches of the generator. Code: 64 in pre-training, then 32 (main.py:22-23). Texygen: 64. Ours: `g_batch_size`.
 - Roll-out policy, clipping and the sum over batch and time are SeqGAN's (rollout.py:23-24, generator.py:116-120).
 - Sentences that end early: not in the code. Ours: a sentence that has ended is compared as it is; it has no reward
@@ -90,6 +94,10 @@ class RankGAN(LanguageModelBase):
         """Adam of the ranker."""
         references: PositiveInt = 16
         """Size of U."""
+        references_of: Literal["pool", "text"] = "pool"
+        """Of the pool's real sentences, drawn with replacement, or the next of the training text."""
+        reference_highway: Literal["shared", "own"] = "shared"
+        """Whether references pass the ranker's highway, or one of their own."""
         gamma: PositiveFloat = 1.0
         """How much a difference in relevance counts."""
         reward: Literal["rank", "log_rank"] = "rank"
@@ -127,6 +135,11 @@ class RankGAN(LanguageModelBase):
                 )
             if self.g_batch_size < 2:
                 raise ValueError("a rank is one among the samples of a batch: g_batch_size must be at least 2, got 1")
+            if self.references_of == "text" and self.references > self.batch_size:
+                raise ValueError(
+                    f"references of the text are of its next batch: references must be at most batch_size, "
+                    f"{self.batch_size}, got {self.references}"
+                )
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
@@ -154,6 +167,7 @@ class RankGAN(LanguageModelBase):
             filters={"seqgan": FILTERS, "texygen": TEXYGEN_FILTERS}[c.d_filters],
             initial=c.d_initial,
             norm=c.d_norm,
+            own_highway=c.reference_highway == "own",
         )
         self.pool = DiscriminatorPool(spec, batches=c.pool_batches, batch_size=c.batch_size, epochs=c.pool_epochs)
         self.optimizers = {
@@ -185,7 +199,12 @@ class RankGAN(LanguageModelBase):
     def ranker_step(self, batches: Batches, *, passes: int | None = None) -> Mapping[str, Tensor]:
         """Equation 4 on the next batch of the pool; where the pool is used up, on the first of a new one."""
         tokens, real = self.pool.next(batches, self.generator.sample, epochs=passes)
-        return self.compare(tokens, real, self.pool.draw_real(self.config.references))
+        return self.compare(tokens, real, self.references(batches))
+
+    def references(self, batches: Batches) -> Tensor:
+        """U: real sentences (U, T)."""
+        n = self.config.references
+        return self.pool.draw_real(n) if self.config.references_of == "pool" else next(batches)[:n]
 
     @replayed()
     def compare(self, tokens: Tensor, real: Tensor, references: Tensor) -> Mapping[str, Tensor]:
@@ -204,11 +223,11 @@ class RankGAN(LanguageModelBase):
         return (values * weights).sum() / weights.sum().clamp(min=1)
 
     def generator_step(self, batches: Batches) -> Mapping[str, Tensor]:
-        """Equations 5 and 6 on one batch of own samples; real sentences are taken for feature matching alone."""
+        """Equations 5 and 6 on one batch of own samples."""
         c = self.config
         tokens = self.generator.sample(c.g_batch_size)
         inside = counted(tokens, self.spec.eos_id)
-        rewards = self.rewards(tokens) * inside
+        rewards = self.rewards(tokens, self.references(batches)) * inside
         reward = rewards.sum() / inside.sum()
         if c.feature_matching:  # like the rewards per sentence: the loss is a sum over sentences
             matched = matching_rewards(self.ranker.features, next(batches), tokens)
@@ -218,10 +237,10 @@ class RankGAN(LanguageModelBase):
         update(self.optimizers["generator"], loss, max_norm=c.clip_norm)
         return {"g_loss": loss.detach(), "reward": reward, "entropy": entropy}
 
-    def rewards(self, tokens: Tensor) -> Tensor:
-        """Equation 5: (B, T) -> (B, T), what follows an end token included."""
+    def rewards(self, tokens: Tensor, references: Tensor) -> Tensor:
+        """Equation 5: (B, T), (U, T) -> (B, T), what follows an end token included."""
         c, noisy = self.config, self.config.d_dropout == "always"
-        reference = self.ranker.reference(self.pool.draw_real(c.references), dropout=noisy).detach()
+        reference = self.ranker.reference(references, dropout=noisy).detach()
         score = partial(self.ranker.score, reference=reference, dropout=noisy)
         completions = partial(self.ranker.score_completions, reference=reference, dropout=noisy)
         scores = c.gamma * rollout_scores(self.generator, tokens, score, c.rollouts, completions)  # (N, B, T)

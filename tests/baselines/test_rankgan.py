@@ -165,7 +165,7 @@ def test_rewards_are_ranks_among_the_sentences_of_the_batch(reward: str, monkeyp
     model.ranker_step(stream(model))
     scores = torch.randn(2, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     monkeypatch.setattr("baselines.rankgan.rollout_scores", lambda *_: scores)
-    got = model.rewards(torch.zeros(3, 5, dtype=torch.int64))
+    got = model.rewards(torch.zeros(3, 5, dtype=torch.int64), torch.randint(12, (4, 5)))
     for b, t in itertools.product(range(3), range(5)):
         ranks = []
         for n in range(2):
@@ -179,7 +179,7 @@ def test_policy_gradient_is_the_sum_over_batch_and_time(clip: float, monkeypatch
     """Equation 6 in float64, one token at a time, to the gradient after clipping; nothing after an end token."""
     model = gan(ENDING, clip_norm=clip).double()
     tokens = torch.tensor([[4, 5, 3, 2, 2], [0, 1, 4, 4, 5], [3, 2, 2, 2, 2]])
-    rewards = torch.rand(3, 5, dtype=torch.float64)
+    rewards, references = torch.rand(3, 5, dtype=torch.float64), torch.zeros(4, 5, dtype=torch.int64)
     loss, g = torch.zeros((), dtype=torch.float64), model.generator
     for b, length in enumerate([3, 5, 1]):
         for t in range(length):
@@ -191,7 +191,8 @@ def test_policy_gradient_is_the_sum_over_batch_and_time(clip: float, monkeypatch
     norm = torch.cat([gradient.flatten() for gradient in expected]).norm().item()
     asked: list[int] = []
     monkeypatch.setattr(g, "sample", lambda n: asked.append(n) or tokens)
-    monkeypatch.setattr(model, "rewards", lambda _: rewards)
+    monkeypatch.setattr(model, "references", lambda _: references)
+    monkeypatch.setattr(model, "rewards", lambda rows, real: rewards if rows is tokens and real is references else None)
     values = model.generator_step(iter([]))
     assert asked == [model.config.g_batch_size]
     assert values["g_loss"].item() == pytest.approx(loss.item(), abs=1e-9)
@@ -222,6 +223,45 @@ def test_references_are_real_sentences_of_the_pool() -> None:
     drawn = [tuple(row) for row in model.pool.draw_real(300).tolist()]
     assert set(drawn) == real
     assert max(drawn.count(row) for row in real) < 60
+
+
+def test_references_of_the_text_are_its_next_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a small pool a sentence would often be its own reference, with a cosine of 1."""
+    model = gan(references_of="text", pool_batches=1)
+    batches, upstream = stream(model), stream(model)
+    seen: list[Tensor] = []
+    read = model.ranker.reference
+    monkeypatch.setattr(model.ranker, "reference", lambda rows, **how: seen.append(rows) or read(rows, **how))
+    model.ranker_step(batches)  # a pool of one batch, and the references
+    model.generator_step(batches)
+    coming = [next(upstream) for _ in range(3)]
+    assert [rows.tolist() for rows in seen] == [coming[1].tolist(), coming[2].tolist()]
+    with pytest.raises(ValueError, match="references must be at most batch_size, 4, got 5"):
+        gan(references_of="text", references=5)
+
+
+def test_references_pass_a_highway_of_their_own() -> None:
+    """Where the setting says so, with its own initial values, and the ranker's optimiser trains it."""
+    model = gan(reference_highway="own", d_keep=1.0)
+    ranker, sentences = model.ranker, torch.randint(12, (4, 5))
+    transform, gate = ranker.reference_transform, ranker.reference_gate
+    assert transform is not None
+    assert gate is not None
+    assert not torch.equal(transform.weight, ranker.transform.weight)
+    width = gate.out_features
+    assert gate.weight.abs().max() <= (3 / width) ** 0.5
+    assert gate.weight.abs().max() > 0.9 * (3 / width) ** 0.5
+    shared = ranker.direction(ranker.features(sentences), dropout=False).sum(0)
+    assert not torch.allclose(ranker.reference(sentences, dropout=False), shared)
+    before = [*copies(transform), *copies(gate)]
+    model.compare(sentences, torch.tensor([1, 0, 1, 0]), sentences)
+    after = [*transform.parameters(), *gate.parameters()]
+    assert all(not torch.equal(p, b) for p, b in zip(after, before, strict=True))
+    transform.load_state_dict(ranker.transform.state_dict())
+    gate.load_state_dict(ranker.gate.state_dict())
+    shared = ranker.direction(ranker.features(sentences), dropout=False).sum(0)
+    torch.testing.assert_close(ranker.reference(sentences, dropout=False), shared)
+    assert gan().ranker.reference_gate is None
 
 
 def copies(module: torch.nn.Module) -> list[Tensor]:

@@ -13,7 +13,7 @@ from baselines.common.fast.windows import Completions, highest_responses
 from baselines.common.networks.normalisation import BatchNorm, Norm, normalise_weights
 from baselines.common.spec import SequenceSpec
 
-__all__ = ["FILTERS", "SCORED_AT_ONCE", "TEXYGEN_FILTERS", "CNNClassifier", "CNNFeatures"]
+__all__ = ["FILTERS", "SCORED_AT_ONCE", "TEXYGEN_FILTERS", "CNNClassifier", "CNNFeatures", "highway"]
 
 FILTERS = {1: 100, **dict.fromkeys(range(2, 6), 200), **dict.fromkeys(range(6, 11), 100), 15: 160, 20: 160}
 """Words per window -> filters of that window: 1,720 in all (LantaoYu/SeqGAN sequence_gan.py:26-27)."""
@@ -23,6 +23,12 @@ TEXYGEN_FILTERS = {2: 100, 3: 200}
 
 SCORED_AT_ONCE = 512
 """Sentences whose features are in memory together."""
+
+
+def highway(x: Tensor, transform: nn.Linear, gate: nn.Linear) -> Tensor:
+    """(B, F) -> (B, F): of each feature the share that the gate says is replaced by a layer of all of them."""
+    candidate = functional.relu(linear(x, transform.weight, transform.bias))
+    return x.lerp(candidate, linear(x, gate.weight, gate.bias).sigmoid())
 
 
 class CNNFeatures(nn.Module):
@@ -45,9 +51,9 @@ class CNNFeatures(nn.Module):
         self.transform = nn.Linear(width, width)
         self.gate = nn.Linear(width, width)
 
-    def _initialise_highway(self) -> None:
+    def _initialise_highway(self, *more: nn.Linear) -> None:
         """Glorot-uniform, biases too: what TensorFlow gives to variables that say nothing of their initial values."""
-        for layer in (self.transform, self.gate):
+        for layer in (self.transform, self.gate, *more):
             nn.init.xavier_uniform_(layer.weight)
             limit = (3 / layer.out_features) ** 0.5  # sqrt(6 / (fan_in + fan_out)), both the length of the bias
             nn.init.uniform_(layer.bias, -limit, limit)
@@ -62,10 +68,10 @@ class CNNFeatures(nn.Module):
 
     def _highway(self, highest: Tensor) -> Tensor:
         """Highest responses of all filters (B, F), without their biases -> (B, F)."""
-        pooled = functional.relu(highest + torch.cat(list(self.filter_biases)))  # max and ReLU commute
-        gate = linear(pooled, self.gate.weight, self.gate.bias).sigmoid()
-        candidate = functional.relu(linear(pooled, self.transform.weight, self.transform.bias))
-        return pooled.lerp(candidate, gate)
+        return highway(self._pooled(highest), self.transform, self.gate)
+
+    def _pooled(self, highest: Tensor) -> Tensor:
+        return functional.relu(highest + torch.cat(list(self.filter_biases)))  # max and ReLU commute
 
     @torch.no_grad()
     def of_completions(self, tokens: Tensor, shared: int) -> Iterator[Tensor]:
