@@ -71,8 +71,8 @@ def half_width(std: float | None, n: int) -> float | None:
 
 
 @cache
-def t_quantile(degrees: float) -> float:
-    """Half of the 95% interval of Student's t, in standard errors."""
+def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
+    """Half of the interval of Student's t, in standard errors."""
     from scipy.special import stdtrit  # what scipy.stats.t.ppf calls, without the half second that importing that takes
 
-    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(degrees, (1 + confidence) / 2))

@@ -66,8 +66,9 @@ class Expected(BaseModel):
     """Their `id`; of several runs that were published one by one, all of theirs."""
     keys: tuple[str, ...] = ()
     """Which scores; empty: all that the first `id` has."""
-    minus: str = ""
-    """`id` of the row of the same source that is the control's, where the difference to it is judged too."""
+    minus: str | Annotated[tuple[str, ...], Field(min_length=2)] = ""
+    """`id` of the row of the same source that is the control's, where the difference to it is judged too; of several
+    runs that were published one by one, all of theirs."""
     tolerance: Positive | None = None
     """How far a file's score may be from the number and still be the same; presets say why. Seeds have a spread."""
     where: str = "end"
@@ -83,7 +84,7 @@ class Expected(BaseModel):
     def _check(self) -> Expected:
         if not _PLACE.fullmatch(self.where):
             raise ValueError(f"where is end, best, phase:NAME or step:NUMBER, got {self.where!r}")
-        for name, listed in (("keys", self.keys), ("published", self._ids)):
+        for name, listed in (("keys", self.keys), ("published", self._ids), ("minus", self._of_control)):
             if twice := sorted({each for each in listed if listed.count(each) > 1}):
                 raise ValueError(f"{name} has {twice[0]!r} twice")
         for numbers in self.numbers():
@@ -102,6 +103,10 @@ class Expected(BaseModel):
         return (self.published,) if isinstance(self.published, str) else self.published
 
     @property
+    def _of_control(self) -> tuple[str, ...]:
+        return self.minus if isinstance(self.minus, tuple) else (self.minus,) if self.minus else ()
+
+    @property
     def step(self) -> int | None:
         """The step that the numbers are of, if they are of one."""
         kind, _, name = self.where.partition(":")
@@ -112,9 +117,9 @@ class Expected(BaseModel):
         known = [_by_key(name) for name in self._ids]
         return [tuple(_named(numbers, key) for numbers in known) for key in self.keys or known[0]]
 
-    def of_control(self, key: str) -> Published | None:
-        """The control's number of the same source, or None. Raises ValueError with the nearest name."""
-        return _named(_by_key(self.minus), key) if self.minus else None
+    def of_control(self, key: str) -> tuple[Published, ...]:
+        """The control's numbers of the same source. Raises ValueError with the nearest name."""
+        return tuple(_named(_by_key(name), key) for name in self._of_control)
 
 
 def _by_key(name: str) -> dict[str, Published]:

@@ -29,8 +29,8 @@ class Number:
     key: str
     published: tuple[Published, ...] = ()
     """Several are single runs of one setting; none: nobody published one, and the score is only shown."""
-    minus: Published | None = None
-    """What the same source has for the control; None: no difference is judged."""
+    minus: tuple[Published, ...] = ()
+    """What the same source has for the control; empty: no difference is judged."""
     tolerance: float | None = None
     """Of a file's score; seeds have a spread of their own."""
     where: str = "end"
@@ -47,7 +47,7 @@ class Number:
     def reported_difference(self) -> tuple[Reported, Reported] | None:
         """The model's and the control's, where their difference is judged."""
         ours = self.reported
-        return None if ours is None or self.minus is None else (ours, reported([self.minus]))
+        return None if ours is None or not self.minus else (ours, reported(self.minus))
 
 
 def reported(published: Sequence[Published]) -> Reported:
@@ -90,6 +90,11 @@ class PresetRow:
     """Which of them were run after the verdicts of the others had been seen."""
     control: PresetRow | None = None
     """What shows how much of a number the adversarial phase adds."""
+
+    @property
+    def looks(self) -> int:
+        """How often its verdicts were seen before all of its seeds were there, and then."""
+        return 1 + bool(self.added_seeds)
 
     @property
     def named(self) -> tuple[str, str, str]:

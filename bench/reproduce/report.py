@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.reproduce.changes import read_changes
 from bench.reproduce.durations import duration_text
 from bench.reproduce.plan import RowPlan, RunPlan, seconds_left
 from bench.reproduce.presets import Number, ScoredRow
@@ -61,10 +62,10 @@ one run (`bench/reproduce/verdict.py`):
 """
 
 _AFTER_ODDS = """
-Equal models are told apart in 5 of 100 cases. With six seeds a difference of 3 standard deviations is found in over 90
-of 100 where the mean of four or more runs is published. Against one published run no 95% rule finds it so often (in 85
-of 100 if our mean and spread were known exactly); six seeds find 5 standard deviations there. So one consistent run
-says little by itself: read the control and the difference beside it.
+Equal models are told apart in at most 5 of 100 cases. With six seeds a difference of 3 standard deviations is found in
+over 90 of 100 where the mean of four or more runs is published (89 after two looks). Against one published run no 95%
+rule finds it so often (in 85 of 100 if our mean and spread were known exactly); six seeds find 5 standard deviations
+there. So one consistent run says little by itself: read the control and the difference beside it.
 
 `python -m bench reproduce NAME` does what is left of a preset, and can be stopped and continued.
 """
@@ -265,6 +266,7 @@ def list_lines(presets: Sequence[PresetState]) -> Iterator[str]:
 def markdown(presets: Sequence[PresetState]) -> str:
     """`REPRODUCTION.md`: all verdicts counted, then each preset with its numbers and what is known of them."""
     lines = [_INTRODUCTION, *_counts(presets), "", _RULE, *_odds(), _AFTER_ODDS]
+    lines += _changed(presets)
     lines += _added(presets)
     lines += ["## All presets", "", "| preset | row | done | verdicts |", "|---|---|---|---|"]
     for each in presets:
@@ -303,12 +305,12 @@ def _counts(presets: Sequence[PresetState]) -> Iterator[str]:
 
 def _odds() -> Iterator[str]:
     """The table of `ODDS`."""
-    yield f"| seeds here | runs published | of | {' | '.join(map(str, range(len(ODDS[0].consistent))))} |"
-    yield "|---|---|---|" + "---|" * len(ODDS[0].consistent)
+    yield f"| seeds here | runs published | of | looks | {' | '.join(map(str, range(len(ODDS[0].consistent))))} |"
+    yield "|---|---|---|---|" + "---|" * len(ODDS[0].consistent)
     for odds in ODDS:
-        what = "minus control" if odds.control else "the number"
+        what = f"minus a control of {odds.control}" if odds.control else "the number"
         shares = " | ".join(f"{share:.2f}" for share in odds.consistent)
-        yield f"| {odds.ours} | {odds.published} | {what} | {shares} |"
+        yield f"| {odds.ours} | {odds.published} | {what} | {odds.looks} | {shares} |"
 
 
 def _added(presets: Sequence[PresetState]) -> Iterator[str]:
@@ -319,7 +321,8 @@ def _added(presets: Sequence[PresetState]) -> Iterator[str]:
     yield "## Seeds that were added after looking"
     yield ""
     yield "In these rows some of the seeds were run after the verdicts of the first ones had been seen. All of them are"
-    yield "in the verdicts now, and the preset fixes their number from here on."
+    yield "in the verdicts now, and the preset fixes their number from here on. Each of the two looks has half of the"
+    yield "5%, so that what is consistent reaches further there (the odds of 2 looks above)."
     yield ""
     yield "| preset | row | at first | added | verdicts of the first | of all |"
     yield "|---|---|---|---|---|---|"
@@ -331,6 +334,31 @@ def _added(presets: Sequence[PresetState]) -> Iterator[str]:
         now = _counted(result.judgement.verdict for result in found)
         label = f"{each.preset.name} | {_cell(state.row.label)}"
         yield f"| {label} | {first} | {', '.join(map(str, added))} | {then} | {now} |"
+    yield ""
+
+
+def _changed(presets: Sequence[PresetState]) -> Iterator[str]:
+    """Verdicts that were others under the first rule, beside those of today."""
+    rows = {(each.preset.name, state.row.label): state for each in presets for state in each.rows}
+    found = [(change, rows.get((change.preset, change.row))) for change in read_changes()]
+    if not any(state for _, state in found):
+        return
+    yield "## Verdicts that changed"
+    yield ""
+    yield "The project's first release called a number reproduced if the whole 95% interval of the mean lay within a"
+    yield "tolerance that the preset set. What was trained then, and what became of its verdicts:"
+    yield ""
+    yield "| preset | row | scores | at first | now | why |"
+    yield "|---|---|---|---|---|---|"
+    for change, state in found:
+        if state is None:
+            continue
+        now = _counted(r.judgement.verdict for r in state.results if r.number.key in change.keys and r.number.published)
+        scores = f"{', '.join(change.keys)} | {len(change.keys)} {change.was} | {now}"
+        yield f"| {change.preset} | {_cell(change.row)} | {scores} | {change.why} |"
+    yield ""
+    yield "All other trainings of a published setting were not run then. By which commit a preset's settings are stands"
+    yield "with the preset."
     yield ""
 
 

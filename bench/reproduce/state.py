@@ -215,11 +215,12 @@ def _result(
     elif not row.seeded:
         judgement = judge_score(reported, number.tolerance, None if mean is None else mean.mean, against=against)
     else:
-        judgement = judge(reported, mean, n_fixed=len(row.seeds), against=against)
+        judgement = judge(reported, mean, n_fixed=len(row.seeds), against=against, looks=row.looks)
         first = {seed: value for seed, value in measured.values.items() if seed not in row.added_seeds}
         if row.added_seeds and reported:
             n_first = len(row.seeds) - len(row.added_seeds)
-            at_first = judge(reported, mean_over_seeds(list(first.values())), n_fixed=n_first, against=against)
+            then = mean_over_seeds(list(first.values()))
+            at_first = judge(reported, then, n_fixed=n_first, against=against, looks=row.looks)
     beside = _beside(row, number, measured, control, against) if row.control and not reasons else (None, None)
     return Result(
         number=number,
@@ -241,7 +242,7 @@ def _beside(
     if number.reported is None or theirs.mean is None:
         return None, None
     n_control = len(row.control.seeds)
-    control = judge(number.reported, theirs.mean, n_fixed=n_control, against=theirs.against)
+    control = judge(number.reported, theirs.mean, n_fixed=n_control, against=theirs.against, looks=row.looks)
     if number.reported_difference is None or ours.mean is None:
         return control, None
     half = half_width_of_difference(ours.mean, theirs.mean)
@@ -257,6 +258,7 @@ def _beside(
             (ours.mean, theirs.mean),
             n_fixed=(len(row.seeds), n_control),
             against=[*against, *theirs.against],
+            looks=row.looks,
         ),
     )
     return control, difference

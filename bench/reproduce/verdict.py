@@ -8,6 +8,8 @@ deviation s. Published is v. Their distance is compared with what chance does to
 - v is the **mean of k runs** with standard deviation r, printed or of k published runs: Welch's test,
   |v - m| <= t(f) sqrt(s^2/n + r^2/k), f by Welch and Satterthwaite. Where no r is printed, r is taken to be s.
 
+Where seeds were added after a verdict had been seen, there were two looks, and each has half of the 5% (Bonferroni).
+
 Else it *differs*. Consistent is not equal: `ODDS` has how large a difference the rule sees, and beside each verdict
 stands that of a control. **The difference to the control** is judged by the same rule, with the variances of both
 models added: it is what a paper claims, and much of what two laboratories do differently cancels in it.
@@ -31,7 +33,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bench.seeds import MeanOverSeeds, t_quantile
+from bench.seeds import CONFIDENCE, MeanOverSeeds, t_quantile
 
 __all__ = [
     "MIN_SEEDS",
@@ -90,22 +92,31 @@ class Odds:
     ours: int
     """Seeds."""
     published: int
-    """Runs; with more than one, their standard deviation is known."""
-    control: bool
-    """Whether the difference to a control is judged, of which each side has as many runs."""
+    """Runs; with more than one, their standard deviation is known. Of a control, where there is one, as many."""
+    control: int
+    """Seeds of the control, to which the difference is judged; 0: the number itself is."""
+    looks: int
+    """Verdicts that were seen, the last with all seeds."""
     consistent: tuple[float, ...]
     """By how many standard deviations of one run the true means differ: 0, 1, 2, 3, 4, 5, 6."""
 
 
 ODDS = (
-    Odds(3, 1, False, (0.95, 0.92, 0.82, 0.68, 0.53, 0.38, 0.25)),
-    Odds(6, 1, False, (0.95, 0.88, 0.67, 0.39, 0.16, 0.04, 0.01)),
-    Odds(20, 1, False, (0.95, 0.85, 0.54, 0.21, 0.04, 0.00, 0.00)),
-    Odds(6, 4, False, (0.95, 0.75, 0.28, 0.04, 0.00, 0.00, 0.00)),
-    Odds(3, 6, False, (0.95, 0.79, 0.44, 0.17, 0.05, 0.01, 0.00)),
-    Odds(6, 6, False, (0.95, 0.67, 0.13, 0.00, 0.00, 0.00, 0.00)),
-    Odds(6, 1, True, (0.95, 0.92, 0.79, 0.59, 0.36, 0.17, 0.06)),
-    Odds(6, 6, True, (0.95, 0.80, 0.37, 0.07, 0.00, 0.00, 0.00)),
+    Odds(3, 1, 0, 1, (0.95, 0.92, 0.82, 0.68, 0.53, 0.38, 0.25)),
+    Odds(6, 1, 0, 1, (0.95, 0.88, 0.67, 0.39, 0.16, 0.04, 0.01)),
+    Odds(6, 1, 0, 2, (0.97, 0.93, 0.80, 0.56, 0.30, 0.12, 0.04)),
+    Odds(20, 1, 0, 1, (0.95, 0.85, 0.54, 0.21, 0.04, 0.00, 0.00)),
+    Odds(3, 2, 0, 1, (0.96, 0.91, 0.76, 0.57, 0.40, 0.29, 0.22)),
+    Odds(3, 3, 0, 1, (0.97, 0.88, 0.63, 0.32, 0.12, 0.03, 0.01)),
+    Odds(6, 4, 0, 1, (0.95, 0.75, 0.28, 0.04, 0.00, 0.00, 0.00)),
+    Odds(6, 4, 0, 2, (0.98, 0.84, 0.43, 0.11, 0.02, 0.00, 0.00)),
+    Odds(3, 6, 0, 1, (0.95, 0.79, 0.44, 0.17, 0.05, 0.01, 0.00)),
+    Odds(6, 6, 0, 1, (0.95, 0.67, 0.13, 0.00, 0.00, 0.00, 0.00)),
+    Odds(3, 1, 6, 1, (0.95, 0.92, 0.83, 0.67, 0.49, 0.31, 0.18)),
+    Odds(3, 3, 6, 1, (0.96, 0.90, 0.69, 0.39, 0.16, 0.04, 0.01)),
+    Odds(6, 1, 6, 1, (0.95, 0.92, 0.79, 0.59, 0.36, 0.17, 0.06)),
+    Odds(6, 1, 6, 2, (0.98, 0.96, 0.87, 0.72, 0.51, 0.30, 0.14)),
+    Odds(6, 6, 6, 1, (0.95, 0.80, 0.37, 0.07, 0.00, 0.00, 0.00)),
 )
 """200,000 draws each. Against one published run no 95% rule sees 3 standard deviations nine times in ten: if the true
 mean and spread were known, it would in 85 of 100."""
@@ -128,11 +139,12 @@ def _parts(reported: Reported, measured: MeanOverSeeds) -> list[_Part]:
     return [_Part(ours / measured.n, measured.n - 1), _Part(reported.std**2 / reported.n, reported.n - 1)]
 
 
-def _by_chance(parts: Sequence[_Part]) -> float:
-    """How large a distance chance makes, at 95%, with the degrees of freedom of Welch and Satterthwaite."""
+def _by_chance(parts: Sequence[_Part], looks: int = 1) -> float:
+    """How large a distance chance makes, at 95% of all looks; degrees of freedom by Welch and Satterthwaite."""
     variance = sum(part.variance for part in parts)
     spread = sum(part.variance**2 / part.degrees for part in parts)
-    return t_quantile(variance**2 / spread) * math.sqrt(variance) if spread else 0.0
+    confidence = 1 - (1 - CONFIDENCE) / looks
+    return t_quantile(variance**2 / spread, confidence) * math.sqrt(variance) if spread else 0.0
 
 
 def half_width_of_difference(ours: MeanOverSeeds, control: MeanOverSeeds) -> float | None:
@@ -142,9 +154,9 @@ def half_width_of_difference(ours: MeanOverSeeds, control: MeanOverSeeds) -> flo
     return _by_chance([_Part(each.std**2 / each.n, each.n - 1) for each in (ours, control) if each.std is not None])
 
 
-def _within(value: float, mean: float, parts: Sequence[_Part]) -> Judgement:
+def _within(value: float, mean: float, parts: Sequence[_Part], looks: int) -> Judgement:
     """Whether a distance is one that chance makes."""
-    allowed = _by_chance(parts)
+    allowed = _by_chance(parts, looks)
     same = abs(value - mean) <= allowed + _ROUNDING
     return Judgement("consistent" if same else "differs", low=mean - allowed, high=mean + allowed)
 
@@ -158,7 +170,12 @@ def _unready(n_fixed: int, *measured: MeanOverSeeds) -> Judgement | None:
 
 
 def judge(
-    reported: Reported | None, measured: MeanOverSeeds | None, *, n_fixed: int, against: Sequence[str] = ()
+    reported: Reported | None,
+    measured: MeanOverSeeds | None,
+    *,
+    n_fixed: int,
+    against: Sequence[str] = (),
+    looks: int = 1,
 ) -> Judgement:
     """A model that is trained. `n_fixed`: seeds that the preset fixed; `against`: why the two cannot be compared."""
     early = _without_numbers(reported, measured, against)
@@ -166,7 +183,7 @@ def judge(
         return early
     assert reported is not None
     assert measured is not None
-    return _unready(n_fixed, measured) or _within(reported.value, measured.mean, _parts(reported, measured))
+    return _unready(n_fixed, measured) or _within(reported.value, measured.mean, _parts(reported, measured), looks)
 
 
 def judge_difference(
@@ -175,6 +192,7 @@ def judge_difference(
     *,
     n_fixed: tuple[int, int],
     against: Sequence[str] = (),
+    looks: int = 1,
 ) -> Judgement:
     """A model minus its control: published both, measured both."""
     if against:
@@ -183,7 +201,7 @@ def judge_difference(
         if (unready := _unready(n, each)) is not None:
             return unready
     parts = [part for r, m in zip(reported, measured, strict=True) for part in _parts(r, m)]
-    return _within(reported[0].value - reported[1].value, measured[0].mean - measured[1].mean, parts)
+    return _within(reported[0].value - reported[1].value, measured[0].mean - measured[1].mean, parts, looks)
 
 
 def judge_score(

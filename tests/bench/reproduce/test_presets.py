@@ -15,6 +15,7 @@ from bench.config import RunConfig, find
 from bench.places import RESULTS
 from bench.published import find_published
 from bench.reproduce import presets
+from bench.reproduce.changes import read_changes
 from bench.reproduce.presets import PAPER, Preset, preset_names
 from bench.reproduce.state import read_found
 from bench.reproduce.verdict import Reported
@@ -55,7 +56,7 @@ def test_presets_name_published_numbers() -> None:
         for each in number.published:
             assert each in find_published(each.id)
         assert (number.tolerance is None) == row.seeded
-        assert number.minus is None or (row.control is not None and number.minus.key == number.key)
+        assert not number.minus or (row.control is not None and {each.key for each in number.minus} == {number.key})
     first = read_preset("seqgan-oracle20").rows[0].numbers[0]
     assert (first.reported, first.where) == (Reported(8.6832), "step:767671")
 
@@ -332,3 +333,13 @@ def test_every_published_samples_file_is_expected_to_give_twelve_numbers() -> No
     suite = SuiteConfig.read(PAPER / "texygen-image_coco.toml")
     assert [each.sha256 for each in suite.samples[:6]] == [each.sha256 for each in suite.samples[6:]]
     assert len({each.sha256 for each in suite.samples}) == 6
+
+
+def test_verdicts_that_changed_are_of_rows_and_numbers_that_exist() -> None:
+    found = read_changes()
+    assert sum(len(change.keys) for change in found if change.was == "reproduced") == 17
+    assert sum(len(change.keys) for change in found if change.was == "undecided") == 9
+    for change in found:
+        (row,) = read_preset(change.preset).only([change.row]).rows
+        assert set(change.keys) <= {number.key for number in row.numbers if number.published}
+        assert change.why.endswith(".")

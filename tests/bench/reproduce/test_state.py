@@ -18,10 +18,12 @@ from bench.reproduce import report as reproduce_report
 from bench.reproduce.plan import make_plan, seconds_left
 from bench.reproduce.presets import Preset, read_preset
 from bench.reproduce.state import Found, read_found, state_of, state_of_row
+from bench.reproduce.verdict import judge
 from bench.run.checkpoint import read_state
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
 from bench.run_settings import RunSettings
+from bench.seeds import mean_over_seeds
 
 TEXT = f"""
 description = "A toy."
@@ -162,6 +164,10 @@ def test_what_the_first_seeds_said_is_kept_beside_what_all_say(toy: Preset) -> N
     first = state_of_row(row, found(*(made(toy, seed, value) for seed, value in enumerate(values)))).results[0]
     assert first.at_first is not None
     assert (first.at_first.verdict, first.judgement.verdict) == ("differs", "consistent")
+    reported = row.numbers[0].reported
+    assert reported is not None
+    of_two_looks = [judge(reported, mean_over_seeds(seen), n_fixed=3, looks=2) for seen in (values[:3], values)]
+    assert [first.at_first, first.judgement] == of_two_looks
     states = [
         state_of(replace(toy, rows=(row, *toy.rows[1:])), found(*(made(toy, i, v) for i, v in enumerate(values))))
     ]
@@ -172,7 +178,7 @@ def test_what_the_first_seeds_said_is_kept_beside_what_all_say(toy: Preset) -> N
 def control_of(toy: Preset, values: list[float]) -> tuple[Preset, list[RunRecord]]:
     """The toy with a control, which is the toy with another learning rate, and the control's records."""
     control = replace(toy.at(overrides={"lr": 0.2}).rows[0], departures=(), label="the control")
-    number = replace(toy.rows[0].numbers[0], minus=replace(toy.rows[0].numbers[0].published[0], value="4.5"))
+    number = replace(toy.rows[0].numbers[0], minus=(replace(toy.rows[0].numbers[0].published[0], value="4.5"),))
     row = replace(toy.rows[0], control=control, numbers=(number, *toy.rows[0].numbers[1:]))
     records = [made(replace(toy, rows=(control,)), seed, value) for seed, value in enumerate(values)]
     return replace(toy, rows=(row, control)), records

@@ -54,6 +54,18 @@ def test_a_single_run_is_asked_to_lie_in_the_prediction_interval(value: float, e
     assert (judgement.low, judgement.high) == pytest.approx((8.7223454, 9.2776546), abs=1e-6)
 
 
+def test_of_two_looks_each_has_half_of_the_error() -> None:
+    """At 97.5% Student's t with five degrees is 3.163381."""
+    edge = 3.163381 * 0.1 * math.sqrt(7 / 6)
+    for value, expected in ((9 + edge - SMALL, "consistent"), (9 + edge + SMALL, "differs")):
+        assert judge(Reported(value), ONE_RUN, n_fixed=6, looks=2).verdict == expected
+    gain = stats.t.ppf(1 - 0.0125, 10) * 0.1 * math.sqrt(2 * 7 / 6)
+    for value, expected in ((gain - SMALL, "consistent"), (gain + SMALL, "differs")):
+        both = (Reported(8 + value), Reported(8.0))
+        judgement = judge_difference(both, (ONE_RUN, ONE_RUN), n_fixed=(6, 6), looks=2)
+        assert judgement.verdict == expected
+
+
 @given(st.lists(st.floats(8, 10), min_size=3, max_size=8), st.lists(st.floats(8, 10), min_size=2, max_size=8))
 def test_means_of_several_runs_are_compared_by_welch(ours: list[float], theirs: list[float]) -> None:
     """Against scipy's test on the runs themselves."""
@@ -144,22 +156,23 @@ def shares(odds: Odds, draws: int, rng: np.random.Generator) -> list[float]:
     def reported(shift: float) -> Reported:
         return Reported.of_runs((rng.standard_normal(odds.published) + shift).tolist())
 
-    def measured() -> MeanOverSeeds:
-        found = mean_over_seeds(rng.standard_normal(odds.ours).tolist())
+    def measured(n: int) -> MeanOverSeeds:
+        found = mean_over_seeds(rng.standard_normal(n).tolist())
         assert found is not None
         return found
 
     def once(shift: float) -> str:
-        n = odds.ours
+        ours = measured(odds.ours)
         if odds.control:
             both = (reported(shift), reported(0.0))
-            return judge_difference(both, (measured(), measured()), n_fixed=(n, n)).verdict
-        return judge(reported(shift), measured(), n_fixed=n).verdict
+            fixed = (odds.ours, odds.control)
+            return judge_difference(both, (ours, measured(odds.control)), n_fixed=fixed, looks=odds.looks).verdict
+        return judge(reported(shift), ours, n_fixed=odds.ours, looks=odds.looks).verdict
 
     return [sum(once(shift) == "consistent" for _ in range(draws)) / draws for shift in range(len(odds.consistent))]
 
 
-@pytest.mark.parametrize("odds", ODDS, ids=lambda odds: f"{odds.ours}-{odds.published}-{odds.control}")
+@pytest.mark.parametrize("odds", ODDS, ids=lambda o: f"{o.ours}-{o.published}-{o.control}-{o.looks}")
 def test_the_odds_are_those_of_the_table(odds: Odds) -> None:
     """Within four standard errors of a share."""
     draws = 400
@@ -172,10 +185,10 @@ def test_the_odds_are_those_of_the_table(odds: Odds) -> None:
 def test_what_the_table_promises() -> None:
     """Equal truth is "consistent" nine times in ten; 3 standard deviations "differ" so often against four runs."""
     assert all(odds.consistent[0] >= 0.9 for odds in ODDS)
-    several = [odds for odds in ODDS if odds.ours >= 6 and odds.published >= 4]
+    several = [odds for odds in ODDS if odds.ours >= 6 and odds.published >= 4 and odds.looks == 1]
     assert len(several) >= 3
     assert all(odds.consistent[3] <= 0.1 for odds in several)
-    (one,) = [odds for odds in ODDS if (odds.ours, odds.published, odds.control) == (6, 1, False)]
+    (one,) = [odds for odds in ODDS if (odds.ours, odds.published, odds.control, odds.looks) == (6, 1, 0, 1)]
     assert one.consistent[5] <= 0.1 < one.consistent[4]
     best = stats.norm.cdf(1.96 - 3) - stats.norm.cdf(-1.96 - 3)  # one run against a mean and spread known exactly
     assert best == pytest.approx(0.15, abs=0.005)
