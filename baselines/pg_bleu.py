@@ -8,7 +8,8 @@ ACL 2002, https://aclanthology.org/P02-1040
 1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
 2. score: BLEU-3(x, S) = brevity (p_1 p_2 p_3)^(1/3), p_n the share of the n-grams of x that are in a reference, each
    counted as often as in the reference that has it most often; brevity = min(1, exp(1 - r / |x|)), r the length of a
-   reference that is nearest to |x|, of two the shorter; 0 where a p_n is 0
+   reference that is nearest to |x|, of two the shorter; a p_n of 0 is left out of the product, and where p_1 is 0 so is
+   the score
 3. reward: Q(x_<t, x_t) = (1 / N) sum_n BLEU-3(x^n, S), x^n a completion of x_1..x_t by G; at the end BLEU-3(x, S)
 4. policy gradient: loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) Q(x_{b,<t}, x_{b,t}) on own samples x
 
@@ -16,8 +17,10 @@ ACL 2002, https://aclanthology.org/P02-1040
 
 - References. Code: each training sentence with probability .4 (pg_bleu.py:94-103), about 3,994 of 9,984. Ours: the
   first `reference_batches` of the stream, 62 x 64 = 3,968; the oracle's sentences are drawn independently.
-- BLEU. Code: NLTK's of the day (rollout.py:89; weights 1/3, pg_bleu.py:165), whose answer to a p_n of 0 is not
-  recorded: 0, or BLEU of the shorter n-grams. Ours: 0. The end token is no word.
+- BLEU. Code: NLTK's of the day (rollout.py:89; weights 1/3, pg_bleu.py:165). In 3.2 and 3.2.1 (March and April 2016)
+  orders without a match are left out, while the weights of the others stay 1/3, so that a sentence without a trigram
+  in common gets more than one with few: (p_1 p_2)^(1/3). In 3.1 (2015) it got 0. Which one was installed is not
+  recorded. Ours: as 3.2.1; `unmatched = zero` is BLEU as it was defined. The end token is no word.
 - Roll-outs. Code: 1 (pg_bleu.py:165), by the live generator (rollout.py:21-23). Ours: the same.
 - Published number. Code: the best of 800 evaluations after pre-training (pg_bleu.py:24,169-180).
 - Optimiser. Code: Adam with its default rate .001, a state for each phase (pg_bleu.py:35-37). Ours: the same.
@@ -28,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +67,8 @@ class PGBLEU(LanguageModelBase):
         """Updates by equation 4."""
         rollouts: PositiveInt = 1
         """N: completions of each prefix."""
+        unmatched: Literal["skipped", "zero"] = "skipped"
+        """What a p_n of 0 does in equation 2: it is left out, or makes the score 0."""
 
         def __post_init__(self) -> None:
             """Refuse references that pre-training would not reach."""
@@ -85,7 +90,9 @@ class PGBLEU(LanguageModelBase):
     def __init__(self, config: PGBLEU.Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
-        self.bleu = BLEUReward(spec, references=config.reference_batches * config.batch_size)
+        self.bleu = BLEUReward(
+            spec, references=config.reference_batches * config.batch_size, skips=config.unmatched == "skipped"
+        )
         self.optimizers = {"mle": adam(self.generator, config.lr), "generator": adam(self.generator, config.lr)}
         self.average = WeightAverage(self.generator, config.ema_decay, after=list(self.optimizers.values()))
 
@@ -121,9 +128,9 @@ class BLEUReward(nn.Module):
     are sorted; one in x is looked up.
     """
 
-    def __init__(self, spec: SequenceSpec, *, references: int) -> None:
+    def __init__(self, spec: SequenceSpec, *, references: int, skips: bool) -> None:
         super().__init__()
-        self.spec, self._orders = spec, [n for n in _ORDERS if n <= spec.max_len]
+        self.spec, self._orders, self._skips = spec, [n for n in _ORDERS if n <= spec.max_len], skips
         if spec.vocab_size ** _ORDERS[-1] * (spec.max_len + 1) >= 2**63:
             raise ValueError(
                 f"pg_bleu numbers n-grams of {_ORDERS[-1]} words by 64 bits, "
@@ -155,11 +162,12 @@ class BLEUReward(nn.Module):
     @torch.no_grad()
     def score(self, tokens: Tensor) -> Tensor:
         """(N, T) -> (N,)."""
-        length = self._lengths(tokens)
-        product = torch.ones(len(tokens), device=tokens.device)
-        for n in _ORDERS:
-            product = product * (self._precision(tokens, n) if n in self._orders else 0.0)
-        return self._brevity(length) * product ** (1 / len(_ORDERS))
+        none = torch.zeros(len(tokens), device=tokens.device)
+        first, *others = (self._precision(tokens, n) if n in self._orders else none for n in _ORDERS)
+        product = first
+        for precision in others:
+            product = product * (precision.where(precision > 0, 1.0) if self._skips else precision)
+        return self._brevity(self._lengths(tokens)) * product ** (1 / len(_ORDERS))
 
     def _precision(self, tokens: Tensor, n: int) -> Tensor:
         found, inside = self._occurrences(tokens, n)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from nltk.translate.bleu_score import sentence_bleu
+from nltk.translate.bleu_score import modified_precision, sentence_bleu
 from torch import Tensor
 
 from baselines.common.spec import SequenceSpec
@@ -31,35 +31,53 @@ def words(row: list[int], spec: SequenceSpec) -> list[int]:
     return row[: row.index(3)] if spec.eos_id is not None and 3 in row else row
 
 
-def nltks(row: list[int], references: list[list[int]], spec: SequenceSpec) -> float:
-    """0 where there is no trigram in common, for which NLTK has 1e-200 or so."""
+def nltks(row: list[int], references: list[list[int]], spec: SequenceSpec, *, skips: bool) -> float:
+    """NLTK of today, which has 1e-200 or so where there is no trigram in common: 0; or with the weights of 3.2.1."""
     hypothesis = words(row, spec)
+    if not hypothesis:
+        return 0.0
+    weights = [1 / 3, 1 / 3, 1 / 3]
+    if skips:
+        found = (modified_precision(references, hypothesis, n).numerator for n in (1, 2, 3))
+        weights = [weight if matches else 0.0 for weight, matches in zip(weights, found, strict=True)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return sentence_bleu(references, hypothesis, (1 / 3, 1 / 3, 1 / 3)) if hypothesis else 0.0
+        return sentence_bleu(references, hypothesis, weights) if weights[0] else 0.0
 
 
 @pytest.mark.parametrize("spec", [FIXED, ENDING], ids=["fixed", "ending"])
 @pytest.mark.parametrize("n_references", [2, 12])
-def test_the_score_is_nltks(spec: SequenceSpec, n_references: int) -> None:
+@pytest.mark.parametrize("skips", [True, False])
+def test_the_score_is_nltks(spec: SequenceSpec, n_references: int, skips: bool) -> None:
     known = rows(n_references, spec, 1, shortest=6)
-    bleu = BLEUReward(spec, references=n_references)
+    bleu = BLEUReward(spec, references=n_references, skips=skips)
     for batch in known.split(2):
         bleu.add(batch)
     sentences = torch.cat([rows(200, spec, 2), known])
     got = bleu.score(sentences).tolist()
     references = [words(row, spec) for row in known.tolist()]
-    expected = [nltks(row, references, spec) for row in sentences.tolist()]
+    expected = [nltks(row, references, spec, skips=skips) for row in sentences.tolist()]
     assert got == pytest.approx(expected, abs=1e-6)
     assert got[-n_references:] == pytest.approx([1.0] * n_references)
     assert len({round(value, 4) for value in got}) > 20
-    assert min(got) == 0 or n_references == 12
+    assert min(got) == 0 or n_references == 12 or (skips and spec is FIXED)
+
+
+def test_a_sentence_without_a_trigram_in_common_gets_more_than_one_with_few() -> None:
+    """By hand: p_2 = 1/3, no trigram; p_2 = 2/3 and one trigram of two, which is worth no more; no bigram; no word."""
+    spec = SequenceSpec(vocab_size=6, max_len=4, bos_id=0, pad_id=None, eos_id=None)
+    bleu = {skips: BLEUReward(spec, references=1, skips=skips) for skips in (True, False)}
+    for each in bleu.values():
+        each.add(torch.tensor([[1, 2, 3, 4]]))
+    probes = torch.tensor([[1, 2, 4, 3], [4, 1, 2, 3], [1, 3, 2, 4], [5, 5, 5, 5]])
+    assert bleu[True].score(probes).tolist() == pytest.approx([(1 / 3) ** (1 / 3)] * 2 + [1, 0], abs=1e-6)
+    assert bleu[False].score(probes).tolist() == pytest.approx([0, (1 / 3) ** (1 / 3), 0, 0], abs=1e-6)
 
 
 def test_an_ngram_counts_as_often_as_one_reference_has_it() -> None:
     """Two references with one "0 0" each do not make two."""
     spec = SequenceSpec(vocab_size=3, max_len=4, bos_id=0, pad_id=None, eos_id=None)
-    bleu = BLEUReward(spec, references=2)
+    bleu = BLEUReward(spec, references=2, skips=False)
     bleu.add(torch.tensor([[0, 0, 1, 2], [2, 1, 0, 0]]))
     assert bleu._precision(torch.tensor([[0, 0, 0, 0]]), 1).item() == 0.5
     assert bleu._precision(torch.tensor([[0, 0, 0, 0]]), 2).item() == pytest.approx(1 / 3)
@@ -84,7 +102,7 @@ def test_references_are_the_first_sentences_of_pretraining() -> None:
     batches = list(rows(24, FIXED, 3).split(4))
     for batch in batches:
         model.mle_step(iter([batch]))
-    expected = BLEUReward(FIXED, references=8)
+    expected = BLEUReward(FIXED, references=8, skips=True)
     for batch in batches[:2]:
         expected.add(batch)
     for name, kept in expected.named_buffers():
@@ -122,7 +140,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         PGBLEU.Config(mle_steps=10)
     wide = SequenceSpec(vocab_size=3_000_000, max_len=20, bos_id=0, pad_id=None, eos_id=None)
     with pytest.raises(ValueError, match="3000000 words and 20 positions are too many"):
-        BLEUReward(wide, references=1)
+        BLEUReward(wide, references=1, skips=True)
 
 
 def test_the_generator_rises_in_bleu() -> None:
