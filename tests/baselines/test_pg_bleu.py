@@ -95,6 +95,12 @@ def test_numbers_of_steps_of_the_first_release() -> None:
         ("policy_gradient", 800),
     ]
     assert (settings.lr, settings.rollouts, settings.reference_batches * settings.batch_size) == (1e-3, 1, 3_968)
+    without_a_match = torch.full((1, 9), 1)
+    scores = []
+    for model in (made(), made(unmatched="skipped"), made(unmatched="zero")):
+        model.bleu.add(torch.tensor([[1, 0, 0, 0, 0, 0, 0, 0, 0]] * 4))
+        scores.append(model.bleu.score(without_a_match).item())
+    assert scores == pytest.approx([(1 / 9) ** (1 / 3)] * 2 + [0], abs=1e-6)
 
 
 def test_references_are_the_first_sentences_of_pretraining() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from helpers.paths import TOY
 from helpers.published import write_published
+from scipy import stats
 
 from bench.config import Resolved
 from bench.record import Evaluation, PhaseCost, RunRecord, Score
@@ -199,6 +200,30 @@ def test_the_control_is_judged_in_the_models_place_and_subtracted(toy: Preset) -
     assert (
         "consistent; control the control: differs; minus control -0.5 published, -0.5000 ± 0.0227 here: cons" in lines
     )
+
+
+def test_two_looks_are_two_looks_of_the_control_and_of_the_difference_too(toy: Preset) -> None:
+    with_control, theirs = control_of(toy, [4.5, 4.51, 4.52])
+    ours = [made(toy, seed, 4.0 + 0.01 * seed) for seed in range(3)]
+    once = with_control.rows[0]
+    found_of = {
+        looks: state_of_row(row, found(*ours, *theirs)).results[0]
+        for looks, row in ((1, once), (2, replace(once, added_seeds=(2,))))
+    }
+    reported = once.numbers[0].reported
+    mean = mean_over_seeds([4.5, 4.51, 4.52])
+    assert reported is not None
+    for looks, result in found_of.items():
+        assert result.control == judge(reported, mean, n_fixed=3, looks=looks)
+    widths = []
+    for result in found_of.values():
+        assert result.difference is not None
+        low, high = result.difference.judgement.low, result.difference.judgement.high
+        assert low is not None
+        assert high is not None
+        widths.append(high - low)
+    t = stats.t.ppf([0.975, 0.9875], 4)
+    assert widths[1] / widths[0] == pytest.approx(t[1] / t[0])
 
 
 def test_a_control_that_is_consistent_too_says_so(toy: Preset) -> None:
