@@ -206,7 +206,7 @@ def likelihood(record: RunRecord, evaluation: Evaluation, folder: Path, loaded: 
     path = folder / log_probs_name(evaluation.samples_file)
     if not is_regular(path):
         return None
-    return Likelihood("log_probabilities", _Kept(path, read_log_probs(path), loaded.data.test))
+    return Likelihood("log_probabilities", _Kept(path, read_log_probs(path), loaded.data))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -215,13 +215,20 @@ class _Kept:
 
     path: Path
     arrays: Mapping[str, NDArray[np.float64]]
-    test: Ids
+    data: TextData
 
     def __call__(self, ids: Ids) -> NDArray[np.float64]:
-        """Of the test sentences as a whole, or of the samples, which are all other rows that a metric asks for."""
+        """Of the test sentences as a whole, or of the samples, which are all other rows that a metric asks for.
+
+        Not a number for the training sentences, whose log-probabilities are not kept: only weights tell them.
+        """
+        import numpy as np
+
         from bench.score.log_probs import OWN, TEST
 
-        return self._of(ids, TEST if ids is self.test else OWN)
+        if ids is self.data.train:
+            return np.full(len(ids), np.nan)
+        return self._of(ids, TEST if ids is self.data.test else OWN)
 
     @property
     def label_log_prob(self) -> SentenceLogProb | None:
@@ -230,7 +237,7 @@ class _Kept:
 
         if LABEL + TEST not in self.arrays:
             return None
-        return lambda ids: self._of(ids, LABEL + (TEST if ids is self.test else OWN))
+        return lambda ids: self._of(ids, LABEL + (TEST if ids is self.data.test else OWN))
 
     def _of(self, ids: Ids, name: str) -> NDArray[np.float64]:
         if name not in self.arrays or len(self.arrays[name]) != len(ids):

@@ -89,6 +89,18 @@ def test_a_run_keeps_what_its_model_gave(run: Path) -> None:
     assert -kept[TEST].mean() / width == pytest.approx(padded, rel=1e-12)
 
 
+def test_the_training_texts_likelihood_is_told_by_weights_alone(tmp_path: Path) -> None:
+    """It needs no sample, and log-probabilities of training sentences are not kept."""
+    run = runs.train(tmp_path / "runs", "mle", metrics=["nll_gen", "nll_train_padded"], temperatures=[])
+    found = {}
+    for most in (1_000_000, 0):
+        report = only(verify([added(run, tmp_path / str(most), most_weights=most)]))
+        assert (report.state, report.reasons) == ("verified", [])
+        found[most] = {key: how for (_, key), (how, why) in outcomes(report.checks).items() if "not kept" not in why}
+    assert found[1_000_000]["nll_train_padded"] == found[1_000_000]["nll_gen"] == "weights"
+    assert (found[0]["nll_gen"], found[0]["nll_train_padded"]) == ("log_probabilities", "recorded")
+
+
 def test_a_lie_about_the_likelihood_is_found(run: Path, tmp_path: Path) -> None:
     def lie(document: dict[str, Any]) -> None:
         for e in document["evaluations"]:
