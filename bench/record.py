@@ -140,6 +140,9 @@ class Evaluation:
     samples_file: str | None = None
     """Relative to the record; None where the samples of this evaluation are not kept."""
     samples_sha256: str | None = None
+    step_values: Mapping[str, float] = field(default_factory=dict)
+    """What steps returned (losses, rewards): of each name the mean over the steps of this phase since the evaluation
+    before. Empty where no step was taken in between, or another state than the last one is evaluated."""
 
     def absent(self) -> dict[str, str]:
         """Metrics and scores that are absent for one reason, `distinct_3, distinct_4` -> the reason."""

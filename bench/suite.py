@@ -75,6 +75,9 @@ class Expected(BaseModel):
     """Which state the number is of: `end`; `best` of all evaluations; `phase:mle`, after that phase; `step:767671`."""
     temperature: Positive = 1.0
     """Of the evaluation that the number is compared with."""
+    step_value: str = ""
+    """Name of what steps return, where the number is of that and not of a score: its mean over the steps since the
+    evaluation before (`Evaluation.step_values`), so `evaluate_at` says of which steps."""
     problems: str = ""
     """What is known against the number."""
     not_comparable: str = ""
@@ -84,6 +87,8 @@ class Expected(BaseModel):
     def _check(self) -> Expected:
         if not _PLACE.fullmatch(self.where):
             raise ValueError(f"where is end, best, phase:NAME or step:NUMBER, got {self.where!r}")
+        if self.step_value and (len(self.numbers()) > 1 or self.where == "best" or self.minus):
+            raise ValueError("step_value is for one number of one state, without minus: set keys to it, and where")
         for name, listed in (("keys", self.keys), ("published", self._ids), ("minus", self._of_control)):
             if twice := sorted({each for each in listed if listed.count(each) > 1}):
                 raise ValueError(f"{name} has {twice[0]!r} twice")
@@ -167,6 +172,8 @@ class _Scored(RowNotes):
         for entry in self.expected:
             if entry.tolerance is None:
                 raise ValueError(f"tolerance must be set for {entry.published}: a file has no seeds to tell the spread")
+            if entry.step_value:
+                raise ValueError(f"step_value is for trainings, got {entry.step_value!r}: a file had no steps")
         return self
 
     task: Name

@@ -35,6 +35,8 @@ class Number:
     """Of a file's score; seeds have a spread of their own."""
     where: str = "end"
     temperature: float = 1.0
+    step_value: str = ""
+    """What steps return under this name is compared; empty: the score."""
     problems: str = ""
     not_comparable: str = ""
 
@@ -113,7 +115,7 @@ class PresetRow:
     def check(self) -> None:
         """Look up what is not looked up yet. Raises KeyError or ValueError that says what would be right."""
         names = [metric.name for metric in self.metrics]
-        for number in self.numbers:
+        for number in (each for each in self.numbers if not each.step_value):
             if not any(number.key == name or number.key.startswith(f"{name}_") for name in names):
                 raise KeyError(f"{self.label}: no metric gives {number.key!r}; {suggest(number.key, names)}")
 
@@ -316,6 +318,7 @@ def _numbers(notes: RowNotes) -> tuple[Number, ...]:
             tolerance=entry.tolerance,
             where=entry.where,
             temperature=entry.temperature,
+            step_value=entry.step_value,
             problems=entry.problems,
             not_comparable=entry.not_comparable,
         )

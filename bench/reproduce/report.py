@@ -177,11 +177,12 @@ def _progress(state: RowState) -> str:
 
 
 def _what(number: Number) -> str:
-    """`nll_oracle after phase mle, temperature 0.8`."""
+    """`nll_oracle after phase mle, temperature 0.8`; `goal_loss (manager_loss of the steps) at step 59,281`."""
     kind, _, name = number.where.partition(":")
     step = f" at step {int(name):,}" if kind == "step" else ""
     place = {"end": "", "best": ", best of the run", "phase": f" after phase {name}", "step": step}[kind]
-    return f"{number.key}{place}" + (f", temperature {number.temperature:g}" if number.temperature != 1 else "")
+    key = f"{number.key} ({number.step_value} of the steps)" if number.step_value else number.key
+    return f"{key}{place}" + (f", temperature {number.temperature:g}" if number.temperature != 1 else "")
 
 
 def _published(number: Number) -> str:
@@ -482,6 +483,7 @@ def _result_document(result: Result) -> dict[str, Any]:
         "key": number.key,
         "where": number.where,
         "temperature": number.temperature,
+        "step_value": number.step_value,
         "sources": [
             {"id": each.id, "source": each.source, "protocol": each.protocol, "n_seeds": each.n_seeds}
             for each in number.published

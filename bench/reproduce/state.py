@@ -182,20 +182,24 @@ class _Measured:
 
 
 def _measure(row: PresetRow, number: Number, done: Mapping[int, RunRecord]) -> _Measured:
-    scores: dict[int, Score] = {}
+    values: dict[int, float] = {}
+    scores: list[Score] = []
     absent: dict[str, list[str]] = {}
     records = {seed: done[seed] for seed in sorted(done) if seed in row.seeds}
     asked = not records
     for seed, record in records.items():
-        score = _score(record, number, row.metrics)
-        if isinstance(score, Score):
-            scores[seed] = score
-        else:
-            absent.setdefault(score.reason, []).append(str(seed))
-        asked = asked or isinstance(score, Score) or score.asked
+        found = _value(record, number, row.metrics)
+        if isinstance(found, _Absent):
+            absent.setdefault(found.reason, []).append(str(seed))
+            asked = asked or found.asked
+            continue
+        asked = True
+        if isinstance(found, Score):
+            scores.append(found)
+        values[seed] = found.value if isinstance(found, Score) else found
     against = [f"seed {', '.join(seeds)}: {why}" if row.seeded else why for why, seeds in absent.items()]
-    against += _differences(row, number, scores.values(), {record.data_sha256 for record in records.values()})
-    return _Measured({seed: score.value for seed, score in scores.items()}, tuple(against), asked)
+    against += _differences(row, number, scores, {record.data_sha256 for record in records.values()})
+    return _Measured(values, tuple(against), asked)
 
 
 def _result(
@@ -221,7 +225,8 @@ def _result(
             n_first = len(row.seeds) - len(row.added_seeds)
             then = mean_over_seeds(list(first.values()))
             at_first = judge(reported, then, n_fixed=n_first, against=against, looks=row.looks)
-    beside = _beside(row, number, measured, control, against) if row.control and not reasons else (None, None)
+    compared = row.control and not number.step_value and not reasons
+    beside = _beside(row, number, measured, control, against) if compared else (None, None)
     return Result(
         number=number,
         measured=mean,
@@ -300,12 +305,16 @@ class _Absent:
     """Whether the record was made when the score was asked for."""
 
 
-def _score(record: RunRecord, number: Number, metrics: Sequence[Any]) -> Score | _Absent:
-    """The score that a number speaks of, or why there is none."""
+def _value(record: RunRecord, number: Number, metrics: Sequence[Any]) -> Score | float | _Absent:
+    """The score that a number speaks of, or the mean of what steps returned, or why there is none."""
     evaluations = [each for each in record.evaluations if each.temperature == number.temperature]
     chosen = _place(record, evaluations, number)
     if isinstance(chosen, str):
         return _Absent(chosen)
+    if number.step_value:
+        mean = chosen.step_values.get(number.step_value)
+        kept = "among what steps returned" if chosen.step_values else "kept: the record is older, or no step was taken"
+        return _Absent(f"no {number.step_value} {kept}", asked=False) if mean is None else mean
     if number.key in chosen.scores:
         return chosen.scores[number.key]
     names = (number.key, *(metric.name for metric in metrics if metric.keys().get(number.key)))

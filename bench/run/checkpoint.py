@@ -28,6 +28,7 @@ from baselines.common.interface import TextGenerator
 from bench.randomness import random_state, restore_random_state
 from bench.record import Alarm, Evaluation, PhaseCost, as_json, decode, write_atomic
 from bench.run.batches import BatchStream
+from bench.run.readings import StepValues
 from bench.run_folder import open_regular
 
 __all__ = [
@@ -91,8 +92,8 @@ class TrainingState:
     alarms: list[Alarm] = field(default_factory=list)
     log_position: int = 0
     """Bytes of the diary that belong to this state: what comes after them is done again."""
-    pending: dict[str, float] = field(default_factory=dict)
-    """The latest of what steps of this phase returned and the diary does not have yet."""
+    step_values: StepValues = field(default_factory=StepValues)
+    """What steps of this phase returned, and neither the diary nor an evaluation has yet."""
     selected: Selected | None = None
     """The best of the states looked at, where the best is to be kept."""
     finished: bool = False

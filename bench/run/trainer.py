@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
-
-import torch
-from torch import Tensor
 
 from baselines.common.interface import Phase, TextGenerator
 from bench.config import RunConfig
@@ -20,6 +17,7 @@ from bench.run.checkpoint import Selected, TrainingState, Weights, save_checkpoi
 from bench.run.contract import check_values, checked_phases
 from bench.run.evaluator import At, Evaluating, Evaluator
 from bench.run.hardware import PeakMemory
+from bench.run.readings import Readings, StepValues
 from bench.tracking.diary import Diary, TrainingValues
 from bench.tracking.options import Tracker
 
@@ -39,30 +37,6 @@ class Interrupted(Exception):  # noqa: N818 - it is no error: the run can go on
 
 class AlarmError(RuntimeError):
     """An alarm went off and the run is set to stop on alarms."""
-
-
-class _Readings:
-    """What steps returned since the last reading: tensors, read only when logged or saved, so that no step waits."""
-
-    def __init__(self, pending: Mapping[str, float]) -> None:
-        self._latest: dict[str, Tensor] = {name: torch.tensor(value) for name, value in pending.items()}
-
-    def add(self, values: Mapping[str, Tensor]) -> None:
-        self._latest.update(values)
-
-    def read(self) -> dict[str, float]:
-        """The latest value of every name, in one transfer."""
-        if not self._latest:
-            return {}
-        device = next(reversed(self._latest.values())).device
-        stacked = torch.stack([v.detach().to(device, torch.float32) for v in self._latest.values()]).tolist()
-        return dict(zip(self._latest, stacked, strict=True))
-
-    def take(self) -> dict[str, float]:
-        """The same, and from now on none of them."""
-        values = self.read()
-        self._latest.clear()
-        return values
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -87,7 +61,7 @@ class Trainer:
     """Seconds between checkpoints."""
     best: Weights = dataclasses.field(default_factory=dict)
     """Those of `state.selected`."""
-    _readings: _Readings = dataclasses.field(init=False, default_factory=lambda: _Readings({}))
+    _readings: Readings = dataclasses.field(init=False, default_factory=lambda: Readings(StepValues()))
 
     def train(self) -> None:
         """Run every phase. Raises `Interrupted` after saving, `DivergedError`, or `AlarmError`."""
@@ -124,7 +98,7 @@ class Trainer:
 
     def _run_phase(self, phase: Phase) -> None:
         """The steps of one phase that are left. What they returned is never told of another phase."""
-        self._readings = _Readings(self.state.pending if self._cost.steps else {})
+        self._readings = Readings(self.state.step_values if self._cost.steps else StepValues())
         memory = PeakMemory(self.stream.device)
         last_save = time.perf_counter()
         self.model.train()
@@ -192,7 +166,7 @@ class Trainer:
         )
 
     def _log(self, phase: str) -> None:
-        values = self._readings.take()
+        values = self._readings.take_latest()
         if not values:
             return
         event = TrainingValues(phase=phase, step=self.state.step, values=values)
@@ -203,12 +177,16 @@ class Trainer:
             self._alarm("non_finite", phase, ", ".join(wrong))
 
     def _evaluate(self, phase: str, at: At, *, step: int | None = None) -> None:
+        """Of the state that the model has: that of the last step, or of an earlier one, whose steps nobody summed."""
+        before = step is not None
         step = self.state.step if step is None else step
         try:
             evaluations, collapsed = self.evaluator.evaluate(phase, step, at, self._told)
         except Interrupted:
             self._save()
             raise
+        means = {} if before else self._readings.take_means()
+        evaluations = [dataclasses.replace(evaluation, step_values=means) for evaluation in evaluations]
         self.state.evaluations += evaluations
         for evaluation in evaluations:
             self.diary.write(evaluation)
@@ -233,6 +211,6 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint that says how much of the diary belongs to it."""
-        self.state.pending = self._readings.read()
+        self.state.step_values = self._readings.kept()
         self.state.log_position = self.diary.position()
         save_checkpoint(self.checkpoint, self.model, self.stream, self.state, self.best)

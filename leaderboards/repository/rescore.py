@@ -289,16 +289,9 @@ def recompute(
     Words stand between single blanks, as `write_samples` leaves them; no tokenizer is asked again. `only`: scores of
     these metrics.
     """
-    from bench.labels.inputs import inputs_of
     from bench.score.scoring import score
-    from bench.task import Vocabulary
-    from metrics.common.tokens import Tokens
 
-    known = loaded.data.vocabulary
-    numbering = dict(known.numbering)
-    tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
-    named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    inputs = inputs_of(loaded.data, tokens, model.log_prob if model else None, evaluation.temperature, named)
+    inputs = _of_sentences(loaded, sentences, evaluation.temperature, model.log_prob if model else None)
     result = Recomputed()
     recorded: dict[str, dict[str, Score]] = {}
     for key, old in evaluation.scores.items():
@@ -326,8 +319,16 @@ def recompute(
 
 def further(loaded: Loaded, sentences: Sequence[str], temperature: float, metrics: Sequence[Any]) -> Scored:
     """Scores by further metrics, and why some are absent; sentences as in `recompute`, no likelihood of a model."""
-    from bench.labels.inputs import inputs_of
     from bench.score.scoring import score
+
+    return score(metrics, _of_sentences(loaded, sentences, temperature))
+
+
+def _of_sentences(
+    loaded: Loaded, sentences: Sequence[str], temperature: float, log_prob: SentenceLogProb | None = None
+) -> Any:
+    """What metrics compute from; words that the task does not know get numbers of their own."""
+    from bench.labels.inputs import inputs_of
     from bench.task import Vocabulary
     from metrics.common.tokens import Tokens
 
@@ -335,7 +336,7 @@ def further(loaded: Loaded, sentences: Sequence[str], temperature: float, metric
     numbering = dict(known.numbering)
     tokens = Tokens.from_words((s.split(" ") if s else [] for s in sentences), numbering)
     named = Vocabulary(known.words, tuple(numbering)[len(known.words) :])
-    return score(metrics, inputs_of(loaded.data, tokens, None, temperature, named))
+    return inputs_of(loaded.data, tokens, log_prob, temperature, named)
 
 
 def metrics_named(chosen: Sequence[str], settings: Sequence[str]) -> tuple[Any, ...]:

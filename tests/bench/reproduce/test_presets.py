@@ -20,6 +20,7 @@ from bench.reproduce.presets import PAPER, Preset, preset_names
 from bench.reproduce.state import read_found
 from bench.reproduce.verdict import Reported
 from bench.run.first_phases import runs_before
+from bench.run.runner import run
 from bench.suite import SamplesFile, SuiteConfig, read_suite
 
 read_preset = functools.cache(presets.read_preset)
@@ -222,6 +223,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 REAL = '[[real_text]]\ntask = "grammar"\n'
 RUN = '[[runs]]\nmodel = "mle"\ntask = "grammar"\n'
 ENTRY = '[[runs.expected]]\npublished = "a/b/c"\n'
+KEY = 'keys = ["nll_gen"]\n'
 
 
 @pytest.mark.parametrize(
@@ -253,6 +255,12 @@ ENTRY = '[[runs.expected]]\npublished = "a/b/c"\n'
         (RUN + ENTRY.replace('published = "a/b/c"\n', ""), "published must be set"),
         (RUN + RUN, "two rows are labelled 'mle'"),
         (RUN.replace('"mle"', '["mle", "seqgan"]') + ENTRY, "belongs to one model on one task"),
+        (RUN + ENTRY + 'step_value = "nll"\n', "step_value is for one number of one state, without minus: set keys"),
+        (RUN + ENTRY + KEY + 'step_value = "nll"\nwhere = "best"\n', "step_value is for one number of one state"),
+        (
+            REAL + ENTRY.replace("runs", "real_text") + KEY + 'tolerance = 1\nstep_value = "nll"\n',
+            "step_value is for trainings, got 'nll': a file had no steps",
+        ),
         (RUN + "model_settings = {stepps = 3}\n", "mle has no setting 'stepps'; did you mean 'steps'"),
         ('[[samples]]\nname = "x"\ntask = "grammar"\n', "samples[0].file must be set"),
         ('[[samples]]\nname = "x"\ntask = "grammar"\nfile = "f"\nurl = "u"\nsha256 = "12"\n', "sha256"),
@@ -269,6 +277,21 @@ def test_a_wrong_preset_is_named(write: Any, text: str, expected: str) -> None:
 def test_a_score_that_no_metric_gives_is_refused(write: Any) -> None:
     with pytest.raises(ValueError, match="mine: mle: no metric gives 'nll_oracl'; did you mean 'nll_oracle'"):
         write(RUN.replace("grammar", "oracle_lstm") + 'shown = ["nll_oracl"]\n').check()
+
+
+def test_what_steps_return_is_no_score_of_a_metric(write: Any) -> None:
+    preset = write(RUN + ENTRY + KEY + 'step_value = "no metric"\n')
+    preset.check()
+    assert [(each.key, each.step_value) for each in preset.rows[0].numbers] == [("nll_gen", "no metric")]
+
+
+@pytest.mark.parametrize("model", ["relgan", "leakgan"])
+def test_steps_return_what_presets_compare(model: str, tmp_path: Path) -> None:
+    rows = [row for name in preset_names() for row in read_preset(name).trained if row.model == model]
+    wanted = {number.step_value for row in rows for number in row.numbers} - {""}
+    record = run(RunConfig(model=model, task="grammar", scale="smoke", n_samples=100).resolve(), tmp_path)
+    assert wanted
+    assert wanted <= {name for evaluation in record.evaluations for name in evaluation.step_values}
 
 
 def test_a_preset_says_which_numbers(write: Any) -> None:

@@ -141,6 +141,29 @@ def test_each_number_is_compared_with_the_state_it_speaks_of(toy: Preset) -> Non
     assert shown.judgement.reason == "seed 0, 1, 2: no unique: it was not measured"
 
 
+def test_what_steps_returned_is_compared_like_a_score(toy: Preset) -> None:
+    """Of the state that the number names; a record that has none of it says so, and the number stays open."""
+    number = replace(toy.rows[0].numbers[3], key="loss", step_value="manager_loss")
+    row = replace(toy.rows[0], numbers=(number,), control=toy.rows[0])
+
+    def trained(seed: int, **step_values: float) -> RunRecord:
+        record = made(toy, seed, 9.0)
+        there = [replace(e, step_values=step_values) if e.step == 40 else e for e in record.evaluations]
+        return replace(record, evaluations=tuple(there))
+
+    (result,) = state_of_row(row, found(*(trained(seed, manager_loss=4.0 + 0.01 * seed) for seed in range(3)))).results
+    assert result.values == pytest.approx({0: 4.0, 1: 4.01, 2: 4.02})
+    assert (result.judgement.verdict, result.control) == ("consistent", None)
+    other = [trained(0, manager_loss=4.0), trained(1, worker_loss=4.0), trained(2)]
+    (result,) = state_of_row(row, found(*other)).results
+    assert result.values == {0: 4.0}
+    assert result.judgement.verdict != "consistent"
+    assert "seed 1: no manager_loss among what steps returned" in result.judgement.reason
+    assert "seed 2: no manager_loss kept: the record is older, or no step was taken" in result.judgement.reason
+    (result,) = state_of_row(row, found(*(trained(seed) for seed in range(3)))).results
+    assert result.judgement.verdict == "not run"
+
+
 def test_not_run_partly_run_and_too_few_seeds(toy: Preset) -> None:
     assert {verdict for verdict, _ in verdicts(toy)} == {"not run"}
     assert verdicts(toy, made(toy, 0, 4.0), made(toy, 1, 4.0))[0] == ("undecided", "2 of 3 seeds")
