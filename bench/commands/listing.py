@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from bench.commands import names as words
-from bench.places import PAPER, SUITES, suite_names
+from bench.places import PAPER, SUITES, command, suite_names
+from bench.run_folder import RECORD
 from bench.terminal import UserErrors, console
 
 if TYPE_CHECKING:
@@ -62,16 +64,22 @@ def show_command(
 ) -> None:
     """What a model, task or metric is, with its settings and their defaults; what a suite does."""
     from bench.commands.describe import describe, describe_suite
-    from bench.registry import Kind, find, is_file, names, suggest
+    from bench.registry import Kind, find, is_file, names
 
     with UserErrors():
+        if (path := Path(name)).is_dir() or path.name == RECORD:
+            place = path if path.is_dir() else path.parent
+            raise KeyError(f"{name} is no name of ours; the table of runs: {command('leaderboards', 'build', place)}")
         kinds: list[Kind] = [kind for kind in get_args(Kind) if name in names(kind)]
         if kinds or is_file(name):
             console.print(describe(find(kinds[0] if kinds else _kind_of_file(name), name), name))
         elif name in suite_names() or name in suite_names(PAPER) or Path(name).is_file():
             console.print(describe_suite(name))
         else:
-            raise KeyError(f"no {name!r} among {', '.join(get_args(_Listed))}; {suggest(name, words.everything(''))}")
+            near = difflib.get_close_matches(name, words.everything(""), n=1)
+            nearest = f"did you mean {near[0]!r}? " if near else ""
+            known = f"All names: {command('bench', 'list')}"
+            raise KeyError(f"no {name!r} among {', '.join(get_args(_Listed))}; {nearest}{known}")
 
 
 def _kind_of_file(name: str) -> Kind:

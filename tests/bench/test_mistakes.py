@@ -225,6 +225,16 @@ def test_show_shows_all_that_list_lists() -> None:
     assert "higher is better" in found
     assert "metrics/bleu/README.md" in found
     assert "did you mean 'seqgan-oracle20'?" in said("show", "seqgan-oracle2")
+    nothing_near = said("show", "zzz")
+    assert "did you mean" not in nothing_near
+    assert nothing_near.endswith("python -m bench list")  # and not all 170 names
+
+
+def test_show_sends_a_folder_of_runs_to_the_tables(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "record.json"):
+        found = said("show", str(place))
+        assert "is no name of ours; the table of runs: " in found
+        assert found.endswith(f"python -m leaderboards build {tmp_path}")
 
 
 def test_every_listed_name_has_a_line_that_says_what_it_is() -> None:
