@@ -14,7 +14,7 @@ __all__ = ["Readings", "StepValues", "Total"]
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """Over the steps that returned the same names."""
+    """Over the steps that returned the same names on the same device."""
 
     names: tuple[str, ...]
     sums: tuple[float, ...]
@@ -40,16 +40,14 @@ class Readings:
         self._steps = {each.names: each.steps for each in kept.totals}
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """What one step returned: scalars, which may be overwritten by the next step."""
-        if not values:
-            return
+        """What one step returned: scalars, which may be overwritten by the next step. None leaves its device."""
         self._latest.update(values)
-        names, together = tuple(values), _stacked(values)
-        if names in self._sums:
-            self._sums[names] = self._sums[names].to(together.device) + together
-        else:
-            self._sums[names] = together.to(torch.float64)
-        self._steps[names] = self._steps.get(names, 0) + 1
+        for device in dict.fromkeys(value.device for value in values.values()):
+            there = {name: value for name, value in values.items() if value.device == device}
+            names, together = tuple(there), _stacked(there)
+            before = self._sums.get(names)
+            self._sums[names] = together.double() if before is None else before.to(device) + together
+            self._steps[names] = self._steps.get(names, 0) + 1
 
     def take_latest(self) -> dict[str, float]:
         """The latest value of every name that was not taken before, in one transfer."""

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from helpers.paths import TOY
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bench.config import RunConfig
 from bench.record import as_json, decode, read_record
@@ -51,6 +53,29 @@ def test_many_steps_lose_no_digits() -> None:
     for _ in range(20_000):  # as float32 the sum would be off by 1e-4
         readings.add({"loss": torch.tensor(5.1)})
     assert readings.take_means()["loss"] == pytest.approx(float(torch.tensor(5.1)), rel=1e-12)
+
+
+def test_a_step_is_added_without_a_copy_between_devices() -> None:
+    """RelGAN's step has its losses on the GPU and beta on the host; `meta` stands for the GPU."""
+    readings = Readings(StepValues())
+    with _Devices() as seen:
+        for _ in range(2):
+            readings.add({"loss": torch.zeros((), device="meta"), "beta": torch.tensor(2.0)})
+    assert seen.sets == {("meta",), ("cpu",)}
+
+
+class _Devices(TorchDispatchMode):
+    """Which devices the tensors of each operation are on, its result included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sets: set[tuple[str, ...]] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, torch.Tensor)]
+        self.sets.add(tuple(sorted({tensor.device.type for tensor in tensors})))
+        return result
 
 
 def test_what_is_not_finite_has_no_mean_and_nothing_returned_is_nothing() -> None:
