@@ -66,6 +66,7 @@ class Trainer:
     def train(self) -> None:
         """Run every phase. Raises `Interrupted` after saving, `DivergedError`, or `AlarmError`."""
         state, phases = self.state, checked_phases(self.model, self.settings.last_phase)
+        self._readings = Readings(state.step_values)  # a stop came in the evaluation at the end
         if not state.phases:
             state.phases = [PhaseCost(name=p.name, steps=0, seconds=0.0, real_sentences=0) for p in phases]
         while state.phase < len(phases):

@@ -20,7 +20,12 @@ SELF_BLEU = {"orders": (2, 3, 4, 5), "smoothing": "method1", "samples": 10_000, 
 NLL = {"nll_oracle": {"samples": 10_000, "v": 1}}
 NOT_PUBLISHED = ("recomputed for this project", "survey notes")
 """Reporters of the collection whose numbers are no publication: our own, and notes of a survey that nobody names."""
-LOGS = ("LeakGAN Synthetic Data/README.md log", "CR-Gjx/LeakGAN issue #17", "weilinie/RelGAN issue #4")
+LOGS = (
+    "LeakGAN Synthetic Data/README.md log",
+    "CR-Gjx/LeakGAN issue #17",
+    "weilinie/RelGAN issue #4",
+    "SeqGAN repo save/experiment-log.txt",
+)
 """Of which the collection has some lines or none, and presets compare with more of them."""
 LATER = (
     "LeakGAN Synthetic Data/save/log.txt",
