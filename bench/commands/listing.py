@@ -67,13 +67,15 @@ def show_command(
     from bench.registry import Kind, find, is_file, names
 
     with UserErrors():
-        if (path := Path(name)).is_dir() or path.name == RECORD:
-            place = path if path.is_dir() else path.parent
-            raise KeyError(f"{name} is no name of ours; the table of runs: {command('leaderboards', 'build', place)}")
         kinds: list[Kind] = [kind for kind in get_args(Kind) if name in names(kind)]
         if kinds or is_file(name):
             console.print(describe(find(kinds[0] if kinds else _kind_of_file(name), name), name))
-        elif name in suite_names() or name in suite_names(PAPER) or Path(name).is_file():
+        elif name in suite_names() or name in suite_names(PAPER):
+            console.print(describe_suite(name))
+        elif (path := Path(name)).is_dir() or path.name == RECORD:
+            place = path if path.is_dir() else path.parent
+            raise KeyError(f"{name} is no name of ours; the table of runs: {command('leaderboards', 'build', place)}")
+        elif path.is_file():
             console.print(describe_suite(name))
         else:
             near = difflib.get_close_matches(name, words.everything(""), n=1)

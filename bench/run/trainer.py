@@ -66,7 +66,7 @@ class Trainer:
     def train(self) -> None:
         """Run every phase. Raises `Interrupted` after saving, `DivergedError`, or `AlarmError`."""
         state, phases = self.state, checked_phases(self.model, self.settings.last_phase)
-        self._readings = Readings(state.step_values)  # a stop came in the evaluation at the end
+        self._readings = Readings(state.step_values)
         if not state.phases:
             state.phases = [PhaseCost(name=p.name, steps=0, seconds=0.0, real_sentences=0) for p in phases]
         while state.phase < len(phases):
@@ -99,7 +99,8 @@ class Trainer:
 
     def _run_phase(self, phase: Phase) -> None:
         """The steps of one phase that are left. What they returned is never told of another phase."""
-        self._readings = Readings(self.state.step_values if self._cost.steps else StepValues())
+        if not self._cost.steps:
+            self._readings = Readings(StepValues())
         memory = PeakMemory(self.stream.device)
         last_save = time.perf_counter()
         self.model.train()

@@ -230,6 +230,12 @@ def test_show_shows_all_that_list_lists() -> None:
     assert nothing_near.endswith("python -m bench list")  # and not all 170 names
 
 
+def test_a_name_of_ours_is_shown_where_a_folder_has_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "seqgan").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "rollouts = 16" in said("show", "seqgan", code=0)
+
+
 def test_show_sends_a_folder_of_runs_to_the_tables(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "record.json"):
         found = said("show", str(place))
