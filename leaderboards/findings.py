@@ -6,9 +6,9 @@ text under a language model of the samples (`reverse_lm_score`) at the temperatu
 plausible as the baseline's (`lm_score`). The last two do not move with a model's temperature; a divergence, taken at
 temperature 1, does, so what it gains may be calibration.
 
-For each row that has an adversarial phase after pre-training, the change over that phase is paired by seed. The last
-loss needs a temperature sweep of the end of pre-training, which is a row of its own (`last_phase`): it belongs to every
-row whose recorded scores at that point are its own, seed by seed.
+For each row that ends with a phase called `adversarial` after pre-training, the change over that phase is paired by
+seed. The last loss needs a temperature sweep of the end of pre-training, which is a row of its own (`last_phase`): it
+belongs to every row whose recorded scores at that point are its own, seed by seed.
 
 A change is *told* if its t-test over seeds is among the discoveries of its direction, over all changes of all boards:
 what is counted as nearer, and what is counted as away, has each a false discovery rate of at most 2.5%. The control (a
@@ -42,6 +42,7 @@ TODAY = ("transformer_mle", "masked_diffusion")
 """What people use in the place of these GANs."""
 MATCHED = "reverse_lm_score"
 """The loss that is taken at the baseline's `lm_score`."""
+_ADVERSARIAL = "adversarial"  # the phase's name; PG-BLEU's is another, as its reward is a fixed score
 _MATCH = ("lm_score", MATCHED)
 LOSSES = ("kl_to_oracle", "kl_from_oracle", "nll_gen_calibrated", MATCHED)
 """Lower is nearer to the text."""
@@ -147,13 +148,18 @@ def changes(boards: Iterable[Board]) -> list[Change]:
 
 def _changes(board: Board) -> Iterator[Change]:
     for row in board.rows:
-        if not row.gain:
+        if not _is_adversarial(row):
             continue
         for key in LOSSES:
             by_seed = _matched_changes(board, row) if key == MATCHED else _gains(row, key)
             if len(by_seed) >= RANKED_SEEDS:
                 change, alike = seed_mean(by_seed), abs(sum(map(_sign, by_seed))) == len(by_seed)
                 yield Change(board=board, row=row, key=key, change=change, p=_p_value(change), alike=alike)
+
+
+def _is_adversarial(row: Row) -> bool:
+    """Whether its runs end with a phase called `adversarial` after another one."""
+    return bool(row.gain) and any(run.borders[-1][0] == _ADVERSARIAL for run in row.runs if run.borders)
 
 
 def _gains(row: Row, key: str) -> list[float]:
@@ -241,7 +247,7 @@ def _compared(board: Board, row: Row, beside: Row, key: str, means: Mapping[str,
 
 def _gans(board: Board, having: Container[str]) -> list[Row]:
     """Ranked rows with an adversarial phase, but for the control, whose labels are among those."""
-    rows = (row for row in board.rows if row.gain and row.model != CONTROL and row.status == "ranked")
+    rows = (row for row in board.rows if _is_adversarial(row) and row.model != CONTROL and row.status == "ranked")
     return [row for row in rows if row.label in having]
 
 

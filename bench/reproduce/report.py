@@ -57,7 +57,8 @@ _RULE = """## How to read it
 - Files of samples and real text have one score and no seeds: they are consistent within the tolerance that is given,
   which holds rounding and the sampling error of what was drawn. They check the metrics and not the models.
 - On an oracle all seeds here train on one draw of its sentences, and each published run on its own. The rule does not
-  know of it; of MLE it was measured: it counts in the first ten epochs, and little at the end (`mle-oracle20`).
+  know of it, and may say "differs" too often. Of MLE six draws were trained for eleven epochs: they are told neither
+  from the published runs nor from our one draw (`mle-oracle20`).
 
 Consistent is not equal. How often the rule says "consistent" if the true means differ by so many standard deviations of
 one run (`bench/reproduce/verdict.py`):

@@ -87,6 +87,24 @@ def test_a_change_is_paired_and_told_from_none(tmp_path: Path) -> None:
     assert [(c.row.label, c.told) for c in answer.changes if c.control] == [("constant_reward", True)]
 
 
+def test_a_phase_of_another_name_is_no_adversarial_phase(tmp_path: Path) -> None:
+    before = {"kl_to_oracle": [1.0, 2.0, 3.0]}
+    learns = gan("learns", before, {"kl_to_oracle": [0.9, 1.91, 2.9]})
+    rewarded = [
+        replace(
+            r,
+            phases=(r.phases[0], replace(r.phases[1], name="policy_gradient")),
+            evaluations=tuple(
+                replace(e, phase=e.phase.replace("adversarial", "policy_gradient")) for e in r.evaluations
+            ),
+        )
+        for r in gan("rewarded", before, {"kl_to_oracle": [0.1, 1.1, 2.1]})
+    ]
+    answer = found(tmp_path / "both", *learns, *rewarded)
+    assert [c.row.label for c in answer.measured] == ["learns"]
+    assert finding(tables(tmp_path / "none", *rewarded).boards) is None
+
+
 def test_the_more_is_compared_the_less_is_told(tmp_path: Path) -> None:
     """p = .008, .004 of one side: told alone and of six, not of seven."""
     before = {"kl_to_oracle": [1.0, 1.0, 1.0]}

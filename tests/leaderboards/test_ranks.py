@@ -129,6 +129,19 @@ HARDEST = ("six tied, unequal variances", "spaced, unequal variances, two tied")
 """Of them few seeds are simulated each time, and all of the others with `-m slow`."""
 
 
+def test_what_three_seeds_can_see_of_one_row_apart_from_five() -> None:
+    """docs/method.md: three standard deviations are told in .34 by its own comparisons, in .24 by another row's."""
+    rng = np.random.default_rng(0)
+    own = other = 0
+    for _ in range(800):
+        first, *others = [seed_mean((rng.standard_normal(3) + d).tolist()) for d in (3, 0, 0, 0, 0, 0)]
+        own += beside_first([first, *others], "lower", None)[1] == -1
+        other += beside_first([others[0], first, *others[1:]], "lower", None)[1] == 1
+    # four standard errors of .017 and .015
+    assert abs(own / 800 - 0.337) < 0.067
+    assert abs(other / 800 - 0.240) < 0.060
+
+
 SIMULATED = [
     pytest.param(setting, n, better, marks=() if setting in HARDEST and n != 6 else pytest.mark.slow)
     for setting in SETTINGS

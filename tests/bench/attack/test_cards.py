@@ -106,3 +106,25 @@ def test_show_and_the_pages_tell_it_too() -> None:
     for told in bullets("bleu"):
         assert told.replace("**", "").replace("`", "") in shown
         assert told.replace("**", "").replace("`", "") in definition("bleu").pitfalls
+
+
+def test_what_the_method_says_of_attacks_is_in_the_kept_tables() -> None:
+    """docs/method.md, "Most metrics are fooled by something"."""
+    kept = read_kept()
+    fooled: dict[str, list[set[str]]] = {}
+    for each in kept:
+        for column in each.columns:
+            names_of = {line.name for line in each.attacks if each.verdict(line, column) == "fooled"}
+            fooled.setdefault(column.key, []).append(names_of)
+    assert (len(kept), {len(each.attacks) for each in kept}) == (11, {14})
+    assert {key for key, found in fooled.items() if not any(found)} == {
+        "nearest_train",
+        "novelty_ngram_3",
+        "train_overlap",
+    }
+    assert all(found == {"copies"} for found in fooled["ngram_entropy_2"])
+    assert sum(found == {"copies"} for found in fooled["reverse_lm_score_known"]) == 8
+    bleu = zip(*(fooled[f"bleu_{n}"] for n in (2, 3, 4, 5)), strict=True)
+    assert sum(all("repeat_one" in found for found in orders) for orders in bleu) == 9
+    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    assert "In the 11 kept tables none of the 14 attacks fools `nearest_train`" in text
