@@ -27,7 +27,8 @@ https://arxiv.org/abs/1705.09655
   Ours: sentences of any length and class, states behind the end 0. Means are over the batch.
 - Equation 6. Paper: log(1 - D). Code and ours: - log D.
 - Equation 7. Code: critics are updated, then all is drawn and written anew for E and G, and each critic's loss must be
-  under 1.2. Ours: one drawing for both, and the mean of the critics' losses.
+  under 1.2; clipped at 30 is (7) alone. Ours: one drawing for both, the mean of the critics' losses, and (3) alone is
+  clipped too.
 - Two classes in paper and code. Ours: any number, the other one by chance.
 - Code: TensorFlow's GRU and initial values; ours are torch's. Its README tests with a beam of 8, ours is its default,
   the greedy decoder.
@@ -174,7 +175,8 @@ class CrossAligned(Rewriter):
         if self.config.places:
             at = torch.arange(words.shape[1], device=words.device)
             moved = at + (self.config.places + 1) * torch.rand(words.shape, device=words.device)
-            words = words.gather(1, moved.where(counted(words, self.spec.eos_id), at + 2 * words.shape[1]).argsort(1))
+            inside = counted(words, self.spec.eos_id) & (words != self.spec.eos_id)  # an end stays behind its words
+            words = words.gather(1, moved.where(inside, at + 2 * words.shape[1]).argsort(1))
         return self.autoencoder.content(words, classes, dropout=self.config.dropout)
 
     def transfer(self, tokens: Tensor, labels: Tensor) -> Tensor:

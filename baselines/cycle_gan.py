@@ -75,7 +75,9 @@ class CycleGAN(Rewriter):
         filters: PositiveInt = 128
         """Of the critic, for each window."""
         lr: PositiveFloat = 1e-3
-        """Adam of the generator, whose betas are .5 and .999 as in both papers' field."""
+        """Adam of the generator. In adversarial training its betas are .5 and .999 as in both papers' field, and the
+        gradient is clipped to a norm of 5; in pre-training neither.
+        """
         d_lr: PositiveFloat = 1e-3
         """Adam of the critic."""
         beta: PositiveFloat = 1.0

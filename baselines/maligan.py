@@ -6,7 +6,7 @@ https://arxiv.org/abs/1702.07983
 **Equations** (G the generator, D(x) the probability that x is real)
 
 1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
-2. discriminator: loss = -mean_real log D(x) - mean_generated log(1 - D(x)), and .1 ||output layer||^2
+2. discriminator: loss = -mean (log D(x) if real else log(1 - D(x))), and .1 ||output layer||^2
 3. ratio: r(x) = D(x) / (1 - D(x)), which is p_real(x) / G(x) where D is optimal; D is kept in [epsilon, 1 - epsilon]
 4. generator: loss = -sum_i (w_i - b) log G(x_i) on B own samples, w_i = r(x_i) / sum_j r(x_j). As
    E_real[f(x)] = E_G[r(x) f(x)] / E_G[r(x)], with b = 0 it estimates the cross-entropy -E_real[log G(x)]
@@ -104,6 +104,9 @@ class MaliGAN(PolicyGradientBase):
                     "feature_matching is about sentences that the generator wrote from the start: "
                     f"set prefix to 0, got {self.prefix}"
                 )
+            if self.batch_size < 2 or (self.prefix and self.prefix_samples < 2):
+                few = "batch_size" if self.batch_size < 2 else "prefix_samples"
+                raise ValueError(f"a weight is a share among samples (equation 4): {few} must be at least 2, got 1")
             if self.prefix and self.batch_size % self.prefix_samples:
                 raise ValueError(
                     f"prefix_samples must divide batch_size, got {self.prefix_samples} and {self.batch_size}"

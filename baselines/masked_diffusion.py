@@ -24,8 +24,10 @@ The bound is of the whole row, so it is one on the sentence too: its probability
 
 **Differences** (released code: kuleshov-group/mdlm c112c52)
 
-- Times. Code: one number for a batch, spread evenly over it, from .001 up (diffusion.py:798-805; `sampling_eps`). Ours:
-  the same. What that leaves out of equation 3 is in `nll_bound`, which has no least time.
+- Times. Code: of n sentences each has a number from its own n-th of the interval, from .001 up (diffusion.py:800-809;
+  `sampling_eps`), and words are masked with probability .999 t (noise_schedule.py:126-144). Ours: one number for the
+  batch, spread evenly over it, from .001 up, and t. What that leaves out of equation 3 is in `nll_bound`, which has no
+  least time.
 - Network. Code: a DiT, 12 layers of width 768, rotary positions; times are not read (`time_conditioning: False`), since
   the number of masks tells them (Ou et al. 2024, https://arxiv.org/abs/2406.03736). Ours: that of `transformer_mle`,
   without the causal mask and with one more id, so that the two rows differ in what they learn alone; no times either.

@@ -95,6 +95,7 @@ class NGram(TextGenerator):
         held_out, rest = sentences.tensor_split([max(1, int(_HELD_OUT * len(sentences)))])
         counts = self._counts_of(rest if len(rest) else sentences)
         grid = torch.tensor(_SHARPENINGS, device=held_out.device)
+        held_out = held_out[counts.log_prob(held_out, grid[0]).isfinite()]  # a class that the rest lacks tells nothing
         totals = torch.stack([counts.log_prob(held_out, a).sum() for a in grid])
         self.sharpening.copy_(grid[totals.argmax()])
         nll = -totals.max() / counted(held_out, self.spec.eos_id).sum()
@@ -270,9 +271,10 @@ def _left(different: Tensor, totals: Tensor) -> Tensor:
 
 
 class _ByClass:
-    """Counts of each class apart, from sentences (N, T) that begin with their labels; a class without any has all.
+    """Counts of each class apart, from sentences (N, T) that begin with their labels.
 
-    The counts are of the words behind the label, among which no label is.
+    The counts are of the words behind the label, among which no label is. A class without any sentence has the counts
+    of all, from which it is sampled where it is asked for; its share, and so a likelihood, is 0.
     """
 
     def __init__(self, sentences: Tensor, spec: LabelledSpec, order: int) -> None:

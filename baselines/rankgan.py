@@ -26,12 +26,14 @@ runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of
 - Reward. Paper: log R. Code: R (rollout.py:107-108), near 1/32, so that gradients are small and clipping never acts.
   Ours: R; `reward = log_rank` is the paper's, always negative.
 - References. Code: 16 real sentences of the pool, which has all of them, drawn for each batch of the ranker, once for
-  all roll-outs of a reward (dataloader.py:50-52, rollout.py:104). Texygen: of all, anew for each roll-out. Ours: once
-  for all roll-outs, of the pool; `references_of = text` is of all, which makes a difference where a pool is small.
+  all roll-outs of a reward (dataloader.py:50-52, rollout.py:104). Texygen: of all, anew for each roll-out and prefix
+  (RankganDataLoader.py:82-86). Ours: once for all roll-outs, of the pool; `references_of = text` is of
+  `reference_batches` batches that are kept, which makes a difference where a pool is small.
 - Highway of references. Code: that of all sentences. Texygen's samples: one of their own (df41387
   RankganDiscriminator.py:153-158), shared since b3b196e (2018-02-28). Ours: `reference_highway`.
 - Dropout. Code: in training alone (main.py:93,157; rollout.py:106), on references too. Texygen: always, in rewards too
-  (RankganDiscriminator.py:82,159-162). Ours: as the code; `d_dropout = always` is Texygen's.
+  (RankganDiscriminator.py:82,159-162), drawn anew for each roll-out, that of the complete sentence too. Ours: as the
+  code; `d_dropout = always` is Texygen's.
 - Ranker. Code: SeqGAN's filters, initial values U(-0.1, 0.1), no output layer, no L2 (ranker.py:85-135,157). Texygen: 2
   window sizes, SeqGAN's initial values. Ours: `d_filters`, `d_initial`.
 - Pools. Code: 9,984 real and 9,984 generated sentences, read three times in pre-training and once after it
@@ -50,6 +52,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
+import torch
 from annotated_types import Interval
 from torch import Tensor
 
@@ -65,7 +68,7 @@ from baselines.common.training.optimizer import adam, update
 from baselines.common.training.penalties import matching_rewards
 from baselines.common.training.rollout import rollout_scores
 from baselines.common.training.stabilisers import StabilisedConfig
-from baselines.common.training.state import Counter, DiscriminatorPool, Turns
+from baselines.common.training.state import Counter, DiscriminatorPool, SentenceStore, Turns
 
 __all__ = ["RankGAN"]
 
@@ -95,7 +98,9 @@ class RankGAN(LanguageModelBase):
         references: PositiveInt = 16
         """Size of U."""
         references_of: Literal["pool", "text"] = "pool"
-        """Of the pool's real sentences, drawn with replacement, or the next of the training text."""
+        """Whether of the pool's real sentences or of the training text; drawn with replacement."""
+        reference_batches: PositiveInt = 156
+        """Batches of the training text that `references_of = text` draws from: the first after pre-training, kept."""
         reference_highway: Literal["shared", "own"] = "shared"
         """Whether references pass the ranker's highway, or one of their own."""
         gamma: PositiveFloat = 1.0
@@ -135,11 +140,6 @@ class RankGAN(LanguageModelBase):
                 )
             if self.g_batch_size < 2:
                 raise ValueError("a rank is one among the samples of a batch: g_batch_size must be at least 2, got 1")
-            if self.references_of == "text" and self.references > self.batch_size:
-                raise ValueError(
-                    f"references of the text are of its next batch: references must be at most batch_size, "
-                    f"{self.batch_size}, got {self.references}"
-                )
 
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
@@ -170,6 +170,8 @@ class RankGAN(LanguageModelBase):
             own_highway=c.reference_highway == "own",
         )
         self.pool = DiscriminatorPool(spec, batches=c.pool_batches, batch_size=c.batch_size, epochs=c.pool_epochs)
+        of_text = SentenceStore(spec, batches=c.reference_batches, batch_size=c.batch_size)
+        self.text = of_text if c.references_of == "text" else None
         self.optimizers = {
             "mle": adam(self.generator, c.lr),
             "generator": adam(self.generator, c.lr),
@@ -188,7 +190,7 @@ class RankGAN(LanguageModelBase):
         rounds = Turns(
             self.adversarial_updates,
             (c.g_steps, self.generator_step),
-            (c.d_steps, lambda batches: self.ranker_step(batches, passes=c.pool_passes)),
+            (c.d_steps, lambda batches: self.ranker_step(batches, passes=c.pool_passes, since=c.d_pretrain_steps)),
         )
         return [
             Phase("mle", c.mle_steps, self.mle_step),
@@ -196,15 +198,20 @@ class RankGAN(LanguageModelBase):
             Phase("adversarial", c.iterations * rounds.steps, rounds),
         ]
 
-    def ranker_step(self, batches: Batches, *, passes: int | None = None) -> Mapping[str, Tensor]:
+    def ranker_step(self, batches: Batches, *, passes: int | None = None, since: int = 0) -> Mapping[str, Tensor]:
         """Equation 4 on the next batch of the pool; where the pool is used up, on the first of a new one."""
-        tokens, real = self.pool.next(batches, self.generator.sample, epochs=passes)
+        tokens, real = self.pool.next(batches, self.generator.sample, epochs=passes, since=since)
         return self.compare(tokens, real, self.references(batches))
 
     def references(self, batches: Batches) -> Tensor:
         """U: real sentences (U, T)."""
         n = self.config.references
-        return self.pool.draw_real(n) if self.config.references_of == "pool" else next(batches)[:n]
+        if self.text is None:
+            return self.pool.draw_real(n)
+        while self.text.filled.value < self.config.reference_batches:
+            self.text.add(next(batches))
+        sentences = self.text.rows.flatten(0, 1)
+        return sentences[torch.randint(len(sentences), (n,), device=sentences.device)]
 
     @replayed()
     def compare(self, tokens: Tensor, real: Tensor, references: Tensor) -> Mapping[str, Tensor]:
@@ -243,6 +250,6 @@ class RankGAN(LanguageModelBase):
         reference = self.ranker.reference(references, dropout=noisy).detach()
         score = partial(self.ranker.score, reference=reference, dropout=noisy)
         completions = partial(self.ranker.score_completions, reference=reference, dropout=noisy)
-        scores = c.gamma * rollout_scores(self.generator, tokens, score, c.rollouts, completions)  # (N, B, T)
+        scores = c.gamma * rollout_scores(self.generator, tokens, score, c.rollouts, completions, noisy=noisy)
         ranks = scores.softmax(1) if c.reward == "rank" else scores.log_softmax(1)
-        return ranks.mean(0)
+        return ranks.mean(0)  # of (N, B, T)

@@ -32,7 +32,8 @@ that it is generated; numbers in brackets are the paper's)
 - Discriminator: SeqGAN's (discriminator.py), with 10 pools of 3 x 312 steps before and 1 in each round
   (train.py:162-178,226-238).
 - Rounds. Code: 350 of 1 generator step (train.py:37,182-192). Paper, on reviews: 5 generator steps, 300 dimensions.
-- With k > 1, each generator makes `batch_size` samples in its step, and a pool has as many of each kind as of another.
+- With k > 1, each generator makes `batch_size` samples in its step, and a pool has as many generated sentences as real
+  ones: of each class as many as the stream has, of text without labels as many of each kind.
 - Sentences that end early: Ours: what follows the end token has no penalty. Real_dataset's code penalises padding too.
 - Real_dataset's extra updates, on real sentences with penalties (train.py:237-245) and by likelihood in each round
   (:283-285), are not in Toy_dataset, nor here.
@@ -60,7 +61,7 @@ from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.training.averages import Histories, WeightAverage
 from baselines.common.training.optimizer import RMSProp, adam, update
 from baselines.common.training.rollout import rollout_rewards
-from baselines.common.training.state import Counter, DiscriminatorPool, Turns, kinds_of
+from baselines.common.training.state import Counter, Turns, kinds_of
 
 __all__ = ["SentiGAN"]
 
@@ -153,9 +154,7 @@ class SentiGAN(ClassifierBase):
             label_smoothing=c.label_smoothing,
             kinds=c.generators,
         )
-        self.pool = DiscriminatorPool(
-            spec, batches=c.pool_batches, batch_size=c.batch_size, epochs=c.pool_epochs, kinds=c.generators
-        )
+        self.pool = self._pool(kinds=c.generators)
         self.optimizers = {
             **{f"mle_{i}": adam(self.generators[i], c.lr) for i in kinds},
             **{f"generator_{i}": RMSProp(self.generators[i], c.lr) for i in kinds},

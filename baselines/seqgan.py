@@ -6,7 +6,7 @@ https://arxiv.org/abs/1609.05473
 **Equations** (G the generator, D(x) the probability that x is real; numbers in brackets are the paper's)
 
 1. pre-training: loss = -(1 / number of tokens) sum_{b,t} log G(x_{b,t} | x_{b,<t}) on real sentences x
-2. discriminator (5): loss = -mean_real log D(x) - mean_generated log(1 - D(x)), and .1 ||output layer||^2
+2. discriminator (5): loss = -mean (log D(x) if real else log(1 - D(x))), and .1 ||output layer||^2
 3. reward (4): Q(x_<t, x_t) = (1 / N) sum_n D(x^n), x^n a completion of x_1..x_t by G, n = 1..N; at the end Q = D(x)
 4. policy gradient (6, 7): loss = -sum_{b,t} log G(x_{b,t} | x_{b,<t}) Q(x_{b,<t}, x_{b,t}) on own samples x
 

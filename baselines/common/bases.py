@@ -136,7 +136,7 @@ class ClassifierBase(TextGenerator):
             label_smoothing=c.label_smoothing,
         )
 
-    def _pool(self) -> DiscriminatorPool:
+    def _pool(self, *, kinds: int = 1) -> DiscriminatorPool:
         c = self.config
         return DiscriminatorPool(
             self.spec,
@@ -145,11 +145,12 @@ class ClassifierBase(TextGenerator):
             epochs=c.pool_epochs,
             real_share=c.pool_real,
             reshuffled=c.pool_order == "shuffled",
+            kinds=kinds,
         )
 
     @replayed(unless=["gradient_penalty"])
     def discriminate(self, tokens: Tensor, real: Tensor) -> Mapping[str, Tensor]:
-        """Loss: -mean_real log D(x) - mean_generated log(1 - D(x)) + d_l2 / 2 ||output layer||^2, and the stabilisers.
+        """Loss: -mean (log D(x) if real else log(1 - D(x))) + d_l2 / 2 ||output layer||^2, and the stabilisers.
 
         Sentences (B, T) with their labels (B,), 1 for real.
         """

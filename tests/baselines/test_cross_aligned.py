@@ -155,7 +155,7 @@ def test_a_critic_that_knows_nothing_teaches_nothing() -> None:
         assert torch.allclose(a, b, atol=1e-6)
 
 
-def test_words_are_moved_a_little_and_what_follows_the_end_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_are_moved_a_little_and_the_end_and_what_follows_it_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     found = model(places=1)
     read: list[Tensor] = []
     monkeypatch.setattr(found.autoencoder, "content", lambda words, _, dropout: read.append(words))
@@ -165,6 +165,7 @@ def test_words_are_moved_a_little_and_what_follows_the_end_not_at_all(monkeypatc
     assert read[0][:, 5:].eq(0).all()
     place = (read[0][:, None, :] == torch.tensor([2, 3, 4, 5, 0])[:, None]).int().argmax(2)
     assert (place - torch.arange(5)).abs().max() == 1
+    assert (place[:, 4] == 4).all()  # an end stays behind its words
     assert (place == torch.arange(5)).all(1).float().mean() < 0.8
 
 

@@ -109,6 +109,26 @@ def test_a_pool_holds_real_sentences_with_their_own_kinds() -> None:
         assert (kinds[~real] == 0).all()
 
 
+@pytest.mark.parametrize("place", [0, 300])
+def test_ngram_chooses_its_sharpening_where_a_class_has_one_sentence(place: int) -> None:
+    """Held out or not: what is left of the class in the other part says nothing of a power of the counts."""
+    rows = sentences(400)
+    rows[:, 0] = NEGATIVE
+    rows[place, 0] = POSITIVE
+    model = NGram(NGram.Config(batch_size=40, batches=10), SPEC)
+    for batch in rows.split(40):
+        model.collect(iter([batch]))
+    found = model.choose_sharpening(iter([]))
+    assert found["held_out_nll"].isfinite()
+    likelihood = {}
+    for sharpen in (0.6, 0.8, 1.0, 1.2, 1.5, 2.0):
+        other = NGram(NGram.Config(sharpen=sharpen, batch_size=38, batches=10), SPEC)
+        for batch in rows[20:].split(38):
+            other.collect(iter([batch]))
+        likelihood[sharpen] = other.log_prob(rows[int(place == 0) : 20]).sum().item()
+    assert found["sharpening"].item() == pytest.approx(max(likelihood, key=likelihood.__getitem__))
+
+
 def test_each_generator_of_sentigan_writes_its_class() -> None:
     small = {"batch_size": 16, "mle_steps": 150, "embedding_dim": 8, "hidden_dim": 8}
     torch.manual_seed(1)

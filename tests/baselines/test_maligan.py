@@ -263,6 +263,13 @@ def test_the_discriminator_has_the_filters_asked_for() -> None:
     assert [f.shape[2] for f in CNNClassifier(one_word, filters=TEXYGEN_FILTERS).filters] == [1]
 
 
+@pytest.mark.parametrize(("name", "settings"), [("batch_size", {}), ("prefix_samples", {"prefix": 1})])
+def test_a_share_of_one_sample_is_refused(name: str, settings: dict[str, Any]) -> None:
+    """It is 1 whatever the discriminator says."""
+    with pytest.raises(ValueError, match=f"{name} must be at least 2, got 1"):
+        gan(**{name: 1}, **settings)
+
+
 def test_prefixes_must_fill_a_batch() -> None:
     with pytest.raises(ValueError, match="prefix_samples must divide batch_size, got 3 and 8"):
         gan(prefix=1, prefix_samples=3)

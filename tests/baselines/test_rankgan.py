@@ -60,15 +60,15 @@ def test_settings_reach_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not any((bias == 0.1).all() for bias in gan().ranker.filter_biases)
     asked = []
 
-    def scores(_: object, tokens: Tensor, __: object, n: int, ___: object) -> Tensor:
-        asked.append(n)
+    def scores(_: object, tokens: Tensor, __: object, n: int, ___: object, *, noisy: bool) -> Tensor:
+        asked.append((n, noisy))
         return torch.zeros((n, *tokens.shape))
 
     monkeypatch.setattr("baselines.rankgan.rollout_scores", scores)
     batches = stream(model)
     model.ranker_step(batches)
     model.generator_step(batches)
-    assert asked == [3]
+    assert asked == [(3, False)]
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
@@ -158,13 +158,36 @@ def test_rollout_scores_have_the_mean_of_rollout_rewards(spec: SequenceSpec) -> 
         assert length == 1 or each[:, b, 0].std() > 0
 
 
+def test_a_noisy_score_of_a_sentence_is_taken_anew_for_each_rollout() -> None:
+    """As Texygen does: dropout is drawn again for the complete sentence, too."""
+    torch.manual_seed(0)
+    model = LSTMLanguageModel(ENDING, embedding_dim=4, hidden_dim=6)
+    tokens = model.sample(9)
+    asked: list[Tensor] = []
+
+    def score(rows: Tensor) -> Tensor:
+        asked.append(rows)
+        return torch.rand(len(rows))
+
+    each = rollout_scores(model, tokens, score, 3, noisy=True)
+    assert torch.equal(asked[0], tokens.repeat(3, 1))
+    assert all(len(set(each[:, b, -1].tolist())) == 3 for b in range(9))
+    ranker = gan(d_dropout="always", rollouts=3)
+    ranker.ranker_step(stream(ranker))
+    complete: list[int] = []
+    own = ranker.ranker.score
+    ranker.ranker.score = lambda rows, **how: complete.append(len(rows)) or own(rows, **how)  # type: ignore[method-assign]
+    ranker.rewards(torch.randint(12, (2, 5)), torch.randint(12, (4, 5)))
+    assert complete[0] == 2 * 3
+
+
 @pytest.mark.parametrize("reward", ["rank", "log_rank"])
 def test_rewards_are_ranks_among_the_sentences_of_the_batch(reward: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equation 5 with given relevances: the sum is over sentences, for each roll-out and each position apart."""
     model = gan(reward=reward, gamma=2.0)
     model.ranker_step(stream(model))
     scores = torch.randn(2, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    monkeypatch.setattr("baselines.rankgan.rollout_scores", lambda *_: scores)
+    monkeypatch.setattr("baselines.rankgan.rollout_scores", lambda *_, **__: scores)
     got = model.rewards(torch.zeros(3, 5, dtype=torch.int64), torch.randint(12, (4, 5)))
     for b, t in itertools.product(range(3), range(5)):
         ranks = []
@@ -215,6 +238,23 @@ def test_pools_are_read_three_times_and_then_once(monkeypatch: pytest.MonkeyPatc
     assert drawn == [12, 3, 12, 12]
 
 
+def test_a_pool_of_adversarial_training_has_its_own_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two in place of three, counted from its first: a round of two pools begins with a new one each time."""
+    model = gan(pool_passes=2, d_steps=24)
+    drawn: list[int] = []
+    sample = model.generator.sample
+    monkeypatch.setattr(model.generator, "sample", lambda n: drawn.append(n) or sample(n))
+    batches = stream(model)
+    for _ in range(18):
+        model.ranker_step(batches)
+    step, found = model.phases()[2].step, ""
+    for _ in range(50):
+        drawn.clear()
+        kind = "g" if "g_loss" in step(batches) else "d"
+        found += "P" if kind == "d" and drawn else kind
+    assert found == 2 * ("g" + 2 * ("P" + 11 * "d"))
+
+
 def test_references_are_real_sentences_of_the_pool() -> None:
     model = gan()
     batches, upstream = stream(model), stream(model)
@@ -225,19 +265,21 @@ def test_references_are_real_sentences_of_the_pool() -> None:
     assert max(drawn.count(row) for row in real) < 60
 
 
-def test_references_of_the_text_are_its_next_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_references_of_the_text_are_drawn_from_all_that_is_kept_of_it() -> None:
     """In a small pool a sentence would often be its own reference, with a cosine of 1."""
-    model = gan(references_of="text", references=3, pool_batches=1)
+    model = gan(references_of="text", references=100, pool_batches=1, reference_batches=3)
     batches, upstream = stream(model), stream(model)
-    seen: list[Tensor] = []
-    read = model.ranker.reference
-    monkeypatch.setattr(model.ranker, "reference", lambda rows, **how: seen.append(rows) or read(rows, **how))
-    model.ranker_step(batches)  # a pool of one batch, and the references
-    model.generator_step(batches)
-    coming = [next(upstream) for _ in range(3)]
-    assert [rows.tolist() for rows in seen] == [coming[1][:3].tolist(), coming[2][:3].tolist()]
-    with pytest.raises(ValueError, match="references must be at most batch_size, 4, got 5"):
-        gan(references_of="text", references=5)
+    model.ranker_step(batches)  # a pool of one batch, then what is kept
+    assert next(upstream).shape == (4, 5)
+    kept = {tuple(row) for _ in range(3) for row in next(upstream).tolist()}
+    drawn = [tuple(row) for _ in range(12) for row in model.references(batches).tolist()]
+    assert len(kept) == 12
+    assert set(drawn) == kept
+    assert all(60 < drawn.count(row) < 140 for row in kept)  # of 1,200, alike
+    assert torch.equal(next(batches), next(upstream))  # read once
+    other = gan(references_of="text", references=100, pool_batches=1, reference_batches=3)
+    other.load_state_dict(model.state_dict())
+    assert {tuple(row) for row in other.references(iter(())).tolist()} == kept  # a resumed run has them
 
 
 def test_references_pass_a_highway_of_their_own() -> None:

@@ -70,6 +70,18 @@ def test_settings_reach_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [3]
 
 
+def test_the_pool_is_as_the_settings_say() -> None:
+    """More real sentences than generated ones, and other batches in each pass."""
+    model, batches = gan(pool_real=2, pool_order="shuffled", pool_epochs=2), stream(4)
+    model.discriminator_step(batches)
+    assert (int((model.pool.real > 0).sum()), int((model.pool.real == 0).sum())) == (2 * 3 * 4, 3 * 4)
+    before = model.pool.tokens.clone()
+    for _ in range(9):
+        model.discriminator_step(batches)
+    assert not torch.equal(model.pool.tokens, before)
+    assert sorted(model.pool.tokens.tolist()) == sorted(before.tolist())
+
+
 def test_generators_start_as_the_released_codes_and_have_no_bias_on_words() -> None:
     torch.manual_seed(0)
     spec = SequenceSpec(vocab_size=500, max_len=5, bos_id=0, pad_id=None, eos_id=None)

@@ -52,13 +52,16 @@ def rollout_scores(
     score: Score,
     n: int,
     score_completions: ScoreCompletions | None = None,
+    *,
+    noisy: bool = False,
 ) -> Tensor:
     """(B, T) -> (n, B, T): as `rollout_rewards`, each roll-out by itself, for rewards that compare sentences.
 
-    From its last token on, a sentence has its own score.
+    From its last token on, a sentence has its own score. A score that is `noisy` is taken anew for each roll-out.
     """
     last = counted(tokens, model.spec.eos_id).sum(1) - 1
-    scores = score(tokens)[:, None].expand(tokens.shape).repeat(n, 1, 1)
+    own = score(tokens.repeat(n, 1)).view(n, -1) if noisy else score(tokens).repeat(n, 1)
+    scores = own[:, :, None].repeat(1, 1, tokens.shape[1])
     position, sentence, sizes = _prefixes(tokens, last, always_full=model.spec.eos_id is None)
     if len(sentence):
         completed = _complete(model, tokens, position, sentence, sizes, n)

@@ -182,16 +182,18 @@ class DiscriminatorPool(nn.Module):
         """What is entered while a pool is drawn: for whoever measures how long that takes."""
 
     def next(
-        self, stream: Batches, sample: Callable[[int], Tensor], *, epochs: int | None = None
+        self, stream: Batches, sample: Callable[[int], Tensor], *, epochs: int | None = None, since: int = 0
     ) -> tuple[Tensor, Tensor]:
         """The next sentences (B, T) and their labels (B,); where the pool is used up, of a new one.
 
         Labels are 0 for generated sentences, for real ones their kind, which is 1 where there is one kind. `epochs`
-        says after how many passes this pool is used up, where that is not as usual.
+        says after how many passes a pool is used up, where that is not as usual, and `since` how many batches had been
+        taken when it came to be so: the next is of a new pool.
         """
-        position = self.taken.value % self._per_epoch
+        taken = self.taken.value - since
+        position = taken % self._per_epoch
         self.steps = self._per_epoch * (epochs or self._epochs)
-        if self.taken.value % self.steps == 0:
+        if taken % self.steps == 0 or self.taken.value == 0:
             with self.drawing():
                 self._fill(stream, sample)
         elif position == 0 and self._reshuffled:
