@@ -98,7 +98,7 @@ app = program(
             (
                 "score samples.txt grammar",
                 "score mine.txt theirs.txt image_coco --name mine theirs",
-                "score samples.jsonl --references test.txt --training train.txt --csv scores.csv",
+                "score samples.jsonl --references test.txt --training train.txt --csv > scores.csv",
                 "score samples.txt grammar --metric bleu self_bleu --json",
             ),
         ),

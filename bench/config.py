@@ -224,7 +224,8 @@ class Resolved:
             torch.empty(0, device=self.run.device)
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"no device {self.run.device!r} here ({reason}); use cpu, cuda or auto") from error
+            others = "cpu or auto" if self.run.device.startswith("cuda") else "cpu, cuda or auto"
+            raise ValueError(f"no device {self.run.device!r} here ({reason}); use {others}") from error
         return self.run.device
 
     @property
@@ -505,7 +506,8 @@ def read_seeds(values: Iterable[object]) -> list[int]:
         if found is None:
             numbers = re.findall(r"\d+", str(value))
             between = "-" if re.fullmatch(r"\d+\s*(\.\.\.?|:|–|-)\s*\d+", str(value)) else " "
-            meant = f": write --seed {between.join(numbers)}" if between == "-" or "," in str(value) else ""
+            several = between == "-" or len(str(value).replace(",", " ").split()) > 1
+            meant = f": write --seed {between.join(numbers)}, without quotes" if several and numbers else ""
             raise ValueError(f"seeds are whole numbers from 0 on, as --seed 0 1 2 or 0-2, got {str(value)!r}{meant}")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -31,6 +31,8 @@ class _Row:
 
     name: str
     runs: Sequence[tuple[RunRecord, Path]]
+    real: bool = False
+    """Real text alone."""
 
     def scores(self, key: str) -> list[Score]:
         """At the end, at temperature 1, of every seed that has it."""
@@ -69,7 +71,7 @@ def _of_task(
     head = ["", *keys]
     lines = [["better", *({"real": "as real"}.get(better.get(key, ""), better.get(key, "")) for key in keys)]]
     reference = {key: known[0].scores(key) for key in keys}
-    lines += [[row.name, *(_cell(row.scores(key), reference[key]) for key in keys)] for row in [*beside, *known]]
+    lines += [[row.name, *(_cell(row, key, reference[key]) for key in keys)] for row in [*beside, *known]]
     if with_folders:
         head.append("folder of the first")
         lines = [[*line, str(_folder_of(line[0], known))] for line in lines]
@@ -77,6 +79,16 @@ def _of_task(
     yield f"{task}: scores at the end" + (", mean ± 95% over seeds" if any(len(r.runs) > 1 for r in known) else "")
     for line in (head, *lines):
         yield shown("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    yield from _absent(first, record)
+
+
+def _absent(resolved: Resolved, record: RunRecord) -> Iterator[str]:
+    """Metrics that gave nothing at the end, and why."""
+    final = record.final()
+    if final is not None:
+        scored = {score.metric for score in final.scores.values()}
+        asked = [metric.name for metric in resolved.metrics if metric.name not in scored]
+        yield from (shown(f"  absent: {name}: {final.skipped[name]}") for name in asked if name in final.skipped)
 
 
 def _folder_of(name: str, rows: Sequence[_Row]) -> Path | str:
@@ -104,23 +116,29 @@ def _main_keys(resolved: Resolved, record: RunRecord) -> list[str]:
     return [key for metric in resolved.metrics for key in chosen.get(metric.name, ())][:_MOST_SCORES]
 
 
-def _cell(scores: Sequence[Score], reference: Sequence[Score]) -> str:
+def _cell(row: _Row, key: str, reference: Sequence[Score]) -> str:
     """A mean over seeds; a dash where there is no score of this kind."""
-    same = [score for score in scores if not reference or _kind(score) == _kind(reference[0])]
+    kind = _kind if row.real else _settings
+    same = [score for score in row.scores(key) if not reference or kind(score) == kind(reference[0])]
     found = mean_over_seeds([score.value for score in same])
     if found is None:
         return "–"
     return f"{found.mean:.4g}" + ("" if found.half_width is None else f" ± {found.half_width:.2g}")
 
 
+def _settings(score: Score) -> dict[str, object]:
+    """What makes scores comparable."""
+    return dict(score.settings)
+
+
 def _kind(score: Score) -> dict[str, object]:
-    """What makes scores comparable; of fewer real sentences there may be no more."""
+    """The same of real text: there may be fewer real sentences than a model draws."""
     return {name: value for name, value in score.settings.items() if name not in ("samples", "real")}
 
 
 def _beside(record: RunRecord, model: str, runs: Path, but: set[str] | None = None) -> Iterator[_Row]:
     """A row of the same text below `runs`, with the settings of its scale, which is none of the command's own."""
-    found: dict[str, list[tuple[RunRecord, Path]]] = {}
+    found: dict[tuple[object, ...], list[tuple[RunRecord, Path]]] = {}
     for path in sorted(runs.glob(f"{folder_name(record.task, model)}-*/{RECORD}")):
         try:
             other = read_record(path)
@@ -129,20 +147,36 @@ def _beside(record: RunRecord, model: str, runs: Path, but: set[str] | None = No
         same = (other.model, other.task, other.data_sha256) == (model, record.task, record.data_sha256)
         of_scale = other.origin == "samples" or (other.scale == record.scale and not other.changed)
         if same and of_scale and other.status == "completed" and other.config_hash not in (but or ()):
-            found.setdefault(other.config_hash, []).append((other, path.parent))
-    if found:
-        most = max(found.values(), key=len)
-        counted, _ = newest_of_each(most, key=lambda one: one[0].seed, record=lambda one: one[0])
-        n = next((score.settings.get("samples") for score in _final_scores(most[0][0])), None)
-        asked = next((score.settings.get("samples") for score in _final_scores(record)), None)
-        fewer = f" ({n} sentences)" if n != asked else ""
-        name = f"real text{fewer}" if model == "real_text" else f"{_name(most[0][0])}, trained before"
-        yield _Row(name, counted)
+            # Real text has one hash, however many of its sentences were scored by whatever metrics.
+            key = (other.config_hash, _sentences(other), *sorted(_final_scores(other)))
+            found.setdefault(key, []).append((other, path.parent))
+    real = model == "real_text"
+    best = max(found.values(), key=lambda row: (*_likeness(row[0][0], record), len(row)), default=None)
+    if best is None or not (real or _likeness(best[0][0], record)[0]):
+        return
+    counted, _ = newest_of_each(best, key=lambda one: one[0].seed, record=lambda one: one[0])
+    n, asked = _sentences(best[0][0]), _sentences(record)
+    fewer = f" ({n:,} sentences)" if n and n != asked else ""
+    yield _Row(f"real text{fewer}" if real else f"{_name(best[0][0])}, trained before", counted, real=real)
 
 
-def _final_scores(record: RunRecord) -> Iterable[Score]:
+def _likeness(other: RunRecord, record: RunRecord) -> tuple[int, int, int]:
+    """How many scores of a record another one has, of as many sentences and of any number; and its sentences."""
+    theirs, ours = _final_scores(other), _final_scores(record)
+    alike = [key for key in ours if key in theirs and _kind(theirs[key]) == _kind(ours[key])]
+    equal = [key for key in alike if theirs[key].settings.get("samples") == ours[key].settings.get("samples")]
+    return len(equal), len(alike), _sentences(other)
+
+
+def _sentences(record: RunRecord) -> int:
+    """How many were scored; 0 where no score says so."""
+    counts = [score.settings.get("samples") for score in _final_scores(record).values()]
+    return max((n for n in counts if isinstance(n, int)), default=0)
+
+
+def _final_scores(record: RunRecord) -> Mapping[str, Score]:
     final = record.final()
-    return final.scores.values() if final else ()
+    return final.scores if final else {}
 
 
 def _samples(resolved: Resolved, record: RunRecord, folder: Path) -> Iterator[str]:

@@ -42,6 +42,8 @@ def rewrite(
     if not isinstance(spec, LabelledSpec):
         raise ValueError("these sentences have no labels, so nothing can be rewritten into another class")
     labels = np.asarray(spec.class_ids, np.int64)[wanted]
+    if not len(inputs):
+        raise ValueError("there is no sentence to rewrite: the file is empty")
     if not isinstance(model, Rewriter):
         return draw(model, len(inputs), seed=seed, temperature=temperature, told=told, labels=labels)
     if temperature != 1:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.record import Evaluation, RunRecord, read_record
-from bench.registry import is_file, meaning_of, suggest
+from bench.registry import find, is_file, meaning_of, names, suggest
 from bench.run_folder import RECORD, read_regular
 from leaderboards.evidence import place_name
 from leaderboards.records import Entry, read_store
@@ -318,8 +318,14 @@ def _differences(old: RunRecord, new: RunRecord, tolerance: float) -> Iterator[s
         for key, score in before.scores.items():
             if key not in now.scores or now.scores[key].signature != score.signature:
                 continue  # of another version of the metric, or of one that is not installed here
-            if not math.isclose(score.value, got := now.scores[key].value, rel_tol=tolerance, abs_tol=tolerance):
+            near = max(tolerance, _slack(score.metric, key))
+            if not math.isclose(score.value, got := now.scores[key].value, rel_tol=near, abs_tol=near):
                 yield f"{where}: {key} is recorded as {score.value}, now {got}"
+
+
+def _slack(metric: str, key: str) -> float:
+    """How far a fitted score may be from itself, by its metric."""
+    return float(find("metrics", metric).slack.get(key, 0.0)) if metric in names("metrics") else 0.0
 
 
 def _told(record: RunRecord, what: str) -> Any:

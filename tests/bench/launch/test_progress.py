@@ -284,6 +284,47 @@ def test_the_end_of_a_command_says_what_came_out(tmp_path: Path) -> None:
     assert all(str(each.folder(tmp_path)) in "\n".join(lines) for each in many)
 
 
+def test_what_came_out_stands_beside_rows_of_as_many_sentences(tmp_path: Path) -> None:
+    """Scores move with the number of sentences: another number is no row beside, and real text has its own."""
+    mle = {"model": "mle", "task": "grammar", "scale": "smoke", "metrics": ["bleu", "self_bleu"]}
+    console, options = SafeConsole(quiet=True), LaunchOptions(runs=tmp_path)
+
+    def rows(model: str, n: int) -> tuple[dict[str, list[str]], str]:
+        resolved = [RunConfig.model_validate({**mle, "model": model, "n_samples": n}).resolve()]
+        lines = list(came_out(resolved, start(resolved, options, console=console), tmp_path))
+        parts = [line.strip().split("  ") for line in lines[2:8] if line.startswith("  ")]
+        return {name: [value.strip() for value in values if value] for name, *values in parts}, "\n".join(lines)
+
+    few, _ = rows("mle", 20)
+    many, _ = rows("mle", 200)
+    assert few["real text"] != many["real text"]
+    assert "mle · smoke, trained before" not in many
+    again, text = rows(TOY, 20)
+    assert again["real text"] == few["real text"]
+    assert again["mle · smoke, trained before"] == few["mle · smoke"]
+    assert "None" not in text
+    more, _ = rows(TOY, 5_000)
+    assert "mle · smoke, trained before" not in more
+    (name,) = (name for name in more if name.startswith("real text"))
+    assert name == "real text (640 sentences)"
+
+
+def test_what_gave_no_score_is_said_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.launch.findings._main_keys", lambda *_: [])
+    settings = {
+        "model": "ngram",
+        "task": "grammar",
+        "scale": "smoke",
+        "n_samples": 50,
+        "metrics": ["nll_bound"],
+    }
+    resolved = [RunConfig.model_validate(settings).resolve()]
+    outcomes = start(resolved, LaunchOptions(runs=tmp_path), console=SafeConsole(quiet=True))
+    found = [line for line in came_out(resolved, outcomes, tmp_path) if "absent" in line]
+    reason = outcomes and read_record(outcomes[0].folder / RECORD).final().skipped["nll_bound"]  # type: ignore[union-attr]
+    assert found == [f"  absent: nll_bound: {reason}"]
+
+
 def test_the_budget_ends_what_may_be_cut() -> None:
     begun = time.monotonic()
     with pytest.raises(BudgetSpent), until(time.time() + 0.2):
