@@ -15,10 +15,11 @@ from bench.attack.cards import bullets
 from bench.commands.names import suite_path
 from bench.places import METRICS, PAPER, command
 from bench.record import with_settings
+from bench.run_settings import RunSettings
 from bench.suite import SuiteConfig, read_rows
 from bench.terminal import counted
 
-__all__ = ["describe", "describe_suite"]
+__all__ = ["describe", "describe_run", "describe_suite"]
 
 
 def describe(member: type[Any], name: str) -> str:
@@ -34,8 +35,7 @@ def describe(member: type[Any], name: str) -> str:
     texts = {key: text for cls in reversed(settings.__mro__[:-1]) for key, text in _field_texts(cls).items()}
     for field in dataclasses.fields(settings):
         default = "required" if field.default is dataclasses.MISSING else repr(field.default)
-        lines.append(f"  {field.name} = {default}")
-        lines += textwrap.wrap(texts.get(field.name, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines += _setting(field.name, default, texts.get(field.name, ""))
     for scale, changes in getattr(member, "scales", {}).items():
         lines.append(f"Scale {scale}: {', '.join(f'{k}={v!r}' for k, v in changes.items()) or 'as published'}")
     if is_metric and (attacks := bullets(name)):
@@ -46,6 +46,15 @@ def describe(member: type[Any], name: str) -> str:
         ]
     if (card := METRICS / name / "README.md").is_file():
         lines.append(f"Card: {card}")
+    return "\n".join(lines)
+
+
+def describe_run() -> str:
+    """What a run is told beside model, task and seed: each setting with its default."""
+    lines = ["run", "", inspect.getdoc(RunSettings) or "", "", "Settings (--set name=value):"]
+    texts = _field_texts(RunSettings)
+    for name, field in RunSettings.model_fields.items():
+        lines += _setting(name, repr(field.default), texts[name])
     return "\n".join(lines)
 
 
@@ -70,6 +79,11 @@ def describe_suite(name: str) -> str:
     given = command("bench", "reproduce", path.stem) if preset else command("bench", "suite", Path(name))
     lines.append(f"{'Compared with what was published' if preset else 'All of it'}: {given}")
     return "\n".join(lines)
+
+
+def _setting(name: str, default: str, text: str) -> list[str]:
+    indent = " " * 6
+    return [f"  {name} = {default}", *textwrap.wrap(text, 100, initial_indent=indent, subsequent_indent=indent)]
 
 
 def _field_texts(cls: type[Any]) -> dict[str, str]:

@@ -59,17 +59,22 @@ def _description(folder: Path, name: str) -> str:
 
 def show_command(
     name: Annotated[
-        str, typer.Argument(help="A model, task, metric, suite or preset.", autocompletion=words.everything)
+        str,
+        typer.Argument(
+            help="A model, task, metric, suite or preset; `run`: its settings.", autocompletion=words.everything
+        ),
     ],
 ) -> None:
     """What a model, task or metric is, with its settings and their defaults; what a suite does."""
-    from bench.commands.describe import describe, describe_suite
+    from bench.commands.describe import describe, describe_run, describe_suite
     from bench.registry import Kind, find, is_file, names
 
     with UserErrors():
         kinds: list[Kind] = [kind for kind in get_args(Kind) if name in names(kind)]
         if kinds or is_file(name):
             console.print(describe(find(kinds[0] if kinds else _kind_of_file(name), name), name))
+        elif name == words.RUN:
+            console.print(describe_run())
         elif name in suite_names() or name in suite_names(PAPER):
             console.print(describe_suite(name))
         elif (path := Path(name)).is_dir() or path.name == RECORD:
@@ -78,7 +83,7 @@ def show_command(
         elif path.is_file():
             console.print(describe_suite(name))
         else:
-            near = difflib.get_close_matches(name, words.everything(""), n=1)
+            near = difflib.get_close_matches(name.lower(), words.everything(""), n=1)
             nearest = f"did you mean {near[0]!r}? " if near else ""
             known = f"All names: {command('bench', 'list')}"
             raise KeyError(f"no {name!r} among {', '.join(get_args(_Listed))}; {nearest}{known}")

@@ -8,7 +8,10 @@ from typing import Literal
 
 from bench.places import PAPER, SUITES, check_file, suite_names
 
-__all__ = ["everything", "models", "presets", "suite_path", "suites", "tasks"]
+__all__ = ["RUN", "everything", "models", "presets", "suite_path", "suites", "tasks"]
+
+RUN = "run"
+"""By this name `show` tells the settings of a run."""
 
 
 def _beginning(known: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -24,7 +27,7 @@ def _registered(kind: Literal["models", "tasks", "metrics"]) -> list[str]:
 
 def _everything() -> list[str]:
     found = [*_registered("models"), *_registered("tasks"), *_registered("metrics")]
-    return [*found, *suite_names(), *suite_names(PAPER)]
+    return [*found, *suite_names(), *suite_names(PAPER), RUN]
 
 
 models = _beginning(lambda: _registered("models"))

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app, spread
 from bench.record import read_record
+from bench.run_settings import RunSettings
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 
@@ -277,6 +278,16 @@ def test_score_and_help_load_no_torch(tmp_path: Path) -> None:
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+def test_show_tells_every_setting_of_a_run_and_what_it_means() -> None:
+    code, output = here("show", "run")
+    assert code == 0
+    lines = output.splitlines()
+    for name in RunSettings.model_fields:
+        (place,) = (i for i, line in enumerate(lines) if line.startswith(f"  {name} = "))
+        assert lines[place + 1].startswith("      "), name
+    assert "  on_alarm = 'record'" in lines
 
 
 def test_show_tells_every_setting() -> None:

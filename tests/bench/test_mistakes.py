@@ -226,6 +226,7 @@ def test_show_shows_all_that_list_lists() -> None:
     assert "higher is better" in found
     assert "metrics/bleu/README.md" in found
     assert "did you mean 'seqgan-oracle20'?" in said("show", "seqgan-oracle2")
+    assert "did you mean 'seqgan'?" in said("show", "SeqGAN")
     nothing_near = said("show", "zzz")
     assert "did you mean" not in nothing_near
     assert nothing_near.endswith("python -m bench list")  # and not all 170 names
