@@ -127,7 +127,7 @@ def _packages() -> Iterator[Finding]:
         name="packages",
         state="bad" if needed else "note" if absent else "ok",
         said=there + "".join(f"; no {name}, for {use}" for name, use in absent.items()),
-        advice="pip install textgan-bench, with [semantic] for metrics on embeddings" if absent else "",
+        advice=f"pip install {' '.join(absent)}" if absent else "",
         facts={"versions": versions},
     )
 

@@ -65,9 +65,9 @@ class Executor(Protocol):
         """End those that have not ended, at once or after they saved. Raises OSError where the engine does not."""
 
 
-def library(name: str, extra: str) -> Any:
+def library(name: str) -> Any:
     """What an engine is reached by. Raises ValueError where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ValueError(f'--executor needs {name}: pip install "textgan-bench[{extra}]"') from None
+        raise ValueError(f"--executor needs {name}: pip install {name}") from None

@@ -23,11 +23,11 @@ class Local(Executor):
 
     def check(self) -> None:
         """Raise ValueError where submitit is missing."""
-        library("submitit", "slurm")
+        library("submitit")
 
     def submit(self, batches: Sequence[Batch], settings: ExecutorSettings, folder: Path) -> list[Job]:
         """One process for each batch."""
-        executor = library("submitit", "slurm").LocalExecutor(folder, FOR_EVER, python=settings.python or None)
+        executor = library("submitit").LocalExecutor(folder, FOR_EVER, python=settings.python or None)
         gpus = range(int(settings.gpus))
         executor.update_parameters(timeout_min=FOR_EVER, gpus_per_node=len(gpus), visible_gpus=tuple(gpus))
         with _mute():

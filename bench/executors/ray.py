@@ -26,7 +26,7 @@ class Ray(Executor):
 
     def check(self) -> None:
         """Raise ValueError where Ray is missing."""
-        library("ray", "ray")
+        library("ray")
 
     def submit(self, batches: Sequence[Batch], settings: ExecutorSettings, folder: Path) -> list[Job]:
         """A task for each batch. Raises OSError where there is no cluster."""
@@ -68,7 +68,7 @@ def _asked(folder: Path, settings: ExecutorSettings, method: str, *arguments: ob
 
 def _connected(settings: ExecutorSettings) -> Any:
     """The library, in the cluster. Raises OSError where there is none: never is one started."""
-    ray = library("ray", "ray")
+    ray = library("ray")
     if not ray.is_initialized():
         try:
             ray.init(settings.address or "auto", namespace=_NAMESPACE, log_to_driver=False, logging_level="ERROR")
@@ -81,7 +81,7 @@ class _Keeper:
     """Owns the tasks of a submission until the last has ended."""
 
     def __init__(self, batches: Sequence[Batch], resources: Mapping[str, float]) -> None:
-        self._ray = library("ray", "ray")
+        self._ray = library("ray")
         task = self._ray.remote(do_batch).options(max_retries=-1, **resources)
         self._tasks = [task.remote(batch) for batch in batches]
         threading.Thread(target=self._leave, daemon=True).start()

@@ -32,13 +32,13 @@ class Slurm(Executor):
 
     def check(self) -> None:
         """Raise ValueError where submitit or Slurm's programs are missing."""
-        library("submitit", "slurm")
+        library("submitit")
         if missing := [name for name in ("sbatch", "squeue", "srun") if shutil.which(name) is None]:
             raise ValueError(f"no {', '.join(missing)} here: submit from a machine of the cluster")
 
     def submit(self, batches: Sequence[Batch], settings: ExecutorSettings, folder: Path) -> list[Job]:
         """One array. Raises ValueError where Slurm refuses it."""
-        submitit = library("submitit", "slurm")
+        submitit = library("submitit")
         executor = submitit.SlurmExecutor(folder, FOR_EVER, python=settings.python or None)
         executor.update_parameters(**_parameters(settings))
         try:

@@ -59,7 +59,7 @@ class Work:
 
     def __call__(self, batch: Batch) -> None:
         """Do the batch."""
-        leave = signal.Signals[f"SIG{library('submitit', 'slurm').JobEnvironment.USR_SIG}"]
+        leave = signal.Signals[f"SIG{library('submitit').JobEnvironment.USR_SIG}"]
         requeue: Any = signal.getsignal(leave)  # submitit's; it ends the process
         told: list[int] = []
 
@@ -86,4 +86,4 @@ class Work:
 
     def checkpoint(self, batch: Batch) -> Any:
         """What the job does when it comes out of the queue again: the same, from what was saved."""
-        return library("submitit", "slurm").helpers.DelayedSubmission(self, batch)
+        return library("submitit").helpers.DelayedSubmission(self, batch)

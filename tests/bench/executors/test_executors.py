@@ -13,7 +13,7 @@ import pytest
 from helpers.submitted import finals, said, wait_until
 
 from bench.config import RunConfig
-from bench.executors.base import Batch
+from bench.executors.base import Batch, library
 from bench.executors.jobs import Submitted, read_submitted, states
 from bench.executors.settings import read_executor
 from bench.executors.worker import do_batch
@@ -196,3 +196,8 @@ def test_a_job_does_what_it_can_and_fails_for_a_run_of_other_code(tmp_path: Path
         do_batch(batch)
     assert [*finals(tmp_path)] == [right]
     do_batch(replace(batch, run_ids=[right, right]))
+
+
+def test_what_is_not_installed_is_named_by_its_package() -> None:
+    with pytest.raises(ValueError, match="--executor needs no_such_engine: pip install no_such_engine$"):
+        library("no_such_engine")
