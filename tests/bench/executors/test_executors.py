@@ -199,5 +199,5 @@ def test_a_job_does_what_it_can_and_fails_for_a_run_of_other_code(tmp_path: Path
 
 
 def test_what_is_not_installed_is_named_by_its_package() -> None:
-    with pytest.raises(ValueError, match="--executor needs no_such_engine: pip install no_such_engine$"):
+    with pytest.raises(ValueError, match="needs no_such_engine: pip install no_such_engine"):
         library("no_such_engine")
