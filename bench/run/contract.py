@@ -1,7 +1,8 @@
 """A model that is not what `baselines/common/interface.py` asks for: told in words, with the place and the right form.
 
 What a class shows is checked when its name is looked up; what needs data, before the first run of a command; what a
-step returns, at every step.
+step returns, at every step, and what is drawn and how likely it is, at every evaluation. Of a user's own model these
+are tried once, before anything is trained.
 """
 
 from __future__ import annotations
@@ -223,6 +224,7 @@ def steps_of(resolved: Resolved, data: TextData) -> dict[str, int]:
             phases = checked_phases(model, resolved.run.last_phase)
             if resolved.model_source is not None and resolved.device_kind == "cpu":
                 _try_a_step(phases, resolved, data)
+                _try_to_sample(model, data)
             return {phase.name: phase.steps for phase in phases}
         except ContractError as error:
             broken = error
@@ -249,3 +251,34 @@ def _try_a_step(phases: Sequence[Phase], resolved: Resolved, data: TextData) -> 
         returned.append(phase.step(stream))
     for values in returned:
         check_values(values, phase)
+
+
+def _try_to_sample(model: TextGenerator, data: TextData) -> None:
+    """Two sentences drawn, and the likelihood of two: a wrong form is told before the training and not after it."""
+    import torch
+
+    from baselines.common.interface import HasLogProb, Rewriter
+    from bench.randomness import isolated
+    from bench.score.drawing import check_drawn
+
+    drawn: list[Any] = []
+    found: list[Any] = []
+    model.eval()
+    if not isinstance(model, Rewriter):
+        with isolated(0), suppress(Exception), torch.no_grad():  # not every model can be sampled before its training
+            drawn.append(model.sample(2))
+    if isinstance(model, HasLogProb):
+        with isolated(0), suppress(Exception), torch.no_grad():
+            found.append(model.log_prob(torch.from_numpy(data.train[:2])))
+    name, n = type(model).__name__, len(data.train[:2])
+    for ids in drawn:
+        try:
+            check_drawn(ids, 2, data.spec, f"{name}.sample(2)")
+        except ValueError as error:
+            raise ContractError(f"{place_of(model.sample)}: {error}") from None
+    for values in found:
+        if not isinstance(values, torch.Tensor) or tuple(values.shape) != (n,):
+            raise ContractError(
+                f"{place_of(model.log_prob)}: {name}.log_prob of {n} sentences must return a tensor of shape ({n},), a "
+                f"number for each, got {_told(values)}"
+            )

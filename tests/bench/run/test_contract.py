@@ -71,7 +71,18 @@ def said(model: str, runs: Path) -> str:
     return " ".join(result.output.split())
 
 
+DRAWN = ".view(n, -1)\n"
+
 MISTAKES = [
+    # what is drawn, and how likely it is
+    (DRAWN, ".view(n, -1)[:, :5]\n", "line 27: Mine.sample(2) must return int64 (2, ", "got torch.int64 (2, 5)"),
+    (DRAWN, ".view(n, -1).float()\n", "Mine.sample(2) must return int64", "got torch.float32"),
+    (DRAWN, ".view(n, -1) + 900\n", "Mine.sample(2): ids must be in 0.."),
+    (
+        DRAWN,
+        DRAWN + "\n    def log_prob(self, tokens):\n        return self.logits.log_softmax(0)[tokens]\n",
+        "line 31: Mine.log_prob of 2 sentences must return a tensor of shape (2,), a number for each, got a Tensor",
+    ),
     # what a step returns
     (RETURN, 'return {"loss": loss.item()}', "line 23: phase 'mle': " + LOGGED, "'loss' is a float: leave out .item()"),
     (RETURN, "return loss.item()", "line 23: phase 'mle': " + LOGGED, "it returned a float"),
@@ -166,6 +177,19 @@ def test_a_later_phase_is_met_in_the_run_and_recorded_in_the_same_words(tmp_path
     assert record.error is not None
     assert record.error.startswith("ContractError: late.py, line 31: phase 'gan': a step returns what is to be logged")
     assert [phase.steps for phase in record.phases] == [2, 0]
+
+
+def test_a_model_that_cannot_be_sampled_yet_is_trained(tmp_path: Path) -> None:
+    model = write(
+        tmp_path,
+        "        weights = (self",
+        "        assert self.logits.abs().sum() > 9\n        weights = (self",
+        "yet",
+    )
+    values = {"model": model, "task": "grammar", "scale": "smoke", "n_samples": 20, "metrics": ["unique"]}
+    resolved = RunConfig.model_validate(values).resolve()
+    assert steps_of(resolved, resolved.task.load()) == {"mle": 5}
+    assert run(resolved, tmp_path / "runs").error == "AssertionError: "
 
 
 def test_an_error_of_the_model_itself_is_left_to_its_run(tmp_path: Path) -> None:
