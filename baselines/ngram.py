@@ -95,8 +95,9 @@ class NGram(TextGenerator):
         held_out, rest = sentences.tensor_split([max(1, int(_HELD_OUT * len(sentences)))])
         counts = self._counts_of(rest if len(rest) else sentences)
         grid = torch.tensor(_SHARPENINGS, device=held_out.device)
-        held_out = held_out[counts.log_prob(held_out, grid[0]).isfinite()]  # a class that the rest lacks tells nothing
-        totals = torch.stack([counts.log_prob(held_out, a).sum() for a in grid])
+        each = torch.stack([counts.log_prob(held_out, a) for a in grid])
+        known = each.isfinite().all(0)  # a class that the rest lacks tells nothing
+        held_out, totals = held_out[known], each[:, known].sum(1)
         self.sharpening.copy_(grid[totals.argmax()])
         nll = -totals.max() / counted(held_out, self.spec.eos_id).sum()
         return {"sharpening": self.sharpening.clone(), "held_out_nll": nll}

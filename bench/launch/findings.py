@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _main_keys(resolved: Resolved, record: RunRecord) -> list[str]:
 
 def _cell(row: _Row, key: str, reference: Sequence[Score]) -> str:
     """A mean over seeds; a dash where there is no score of this kind."""
-    kind = _kind if row.real else _settings
+    kind = partial(_kind, real=row.real)
     same = [score for score in row.scores(key) if not reference or kind(score) == kind(reference[0])]
     found = mean_over_seeds([score.value for score in same])
     if found is None:
@@ -126,14 +127,9 @@ def _cell(row: _Row, key: str, reference: Sequence[Score]) -> str:
     return f"{found.mean:.4g}" + ("" if found.half_width is None else f" ± {found.half_width:.2g}")
 
 
-def _settings(score: Score) -> dict[str, object]:
-    """What makes scores comparable."""
-    return dict(score.settings)
-
-
-def _kind(score: Score) -> dict[str, object]:
-    """The same of real text: there may be fewer real sentences than a model draws."""
-    return {name: value for name, value in score.settings.items() if name not in ("samples", "real")}
+def _kind(score: Score, *, real: bool) -> dict[str, object]:
+    """What makes scores comparable; with real text, of which there may be fewer sentences than a model draws."""
+    return {name: value for name, value in score.settings.items() if not real or name not in ("samples", "real")}
 
 
 def _beside(record: RunRecord, model: str, runs: Path, but: set[str] | None = None) -> Iterator[_Row]:
@@ -163,7 +159,7 @@ def _beside(record: RunRecord, model: str, runs: Path, but: set[str] | None = No
 def _likeness(other: RunRecord, record: RunRecord) -> tuple[int, int, int]:
     """How many scores of a record another one has, of as many sentences and of any number; and its sentences."""
     theirs, ours = _final_scores(other), _final_scores(record)
-    alike = [key for key in ours if key in theirs and _kind(theirs[key]) == _kind(ours[key])]
+    alike = [key for key in ours if key in theirs and _kind(theirs[key], real=True) == _kind(ours[key], real=True)]
     equal = [key for key in alike if theirs[key].settings.get("samples") == ours[key].settings.get("samples")]
     return len(equal), len(alike), _sentences(other)
 

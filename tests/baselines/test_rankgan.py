@@ -223,14 +223,20 @@ def test_policy_gradient_is_the_sum_over_batch_and_time(clip: float, monkeypatch
         torch.testing.assert_close(parameter.grad, gradient * min(1.0, clip / norm), rtol=1e-5, atol=1e-10)
 
 
-def test_pools_are_read_three_times_and_then_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = gan(d_pretrain_steps=18, d_steps=12, iterations=1)
+def after_pretraining(model: RankGAN, monkeypatch: pytest.MonkeyPatch) -> tuple[Iterator[Tensor], list[int]]:
+    """18 steps of the ranker -> the stream, and how many sentences were drawn each time, from the first step on."""
     drawn: list[int] = []
     sample = model.generator.sample
     monkeypatch.setattr(model.generator, "sample", lambda n: drawn.append(n) or sample(n))
     batches = stream(model)
     for _ in range(18):
         model.ranker_step(batches)
+    return batches, drawn
+
+
+def test_pools_are_read_three_times_and_then_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan(d_pretrain_steps=18, d_steps=12, iterations=1)
+    batches, drawn = after_pretraining(model, monkeypatch)
     assert drawn == [12]
     adversarial = model.phases()[2]
     keys = ["g" if "g_loss" in adversarial.step(batches) else "d" for _ in range(13)]
@@ -241,12 +247,7 @@ def test_pools_are_read_three_times_and_then_once(monkeypatch: pytest.MonkeyPatc
 def test_a_pool_of_adversarial_training_has_its_own_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two in place of three, counted from its first: a round of two pools begins with a new one each time."""
     model = gan(pool_passes=2, d_steps=24)
-    drawn: list[int] = []
-    sample = model.generator.sample
-    monkeypatch.setattr(model.generator, "sample", lambda n: drawn.append(n) or sample(n))
-    batches = stream(model)
-    for _ in range(18):
-        model.ranker_step(batches)
+    batches, drawn = after_pretraining(model, monkeypatch)
     step, found = model.phases()[2].step, ""
     for _ in range(50):
         drawn.clear()

@@ -16,12 +16,13 @@ from helpers.records import evaluation, only, record
 from typer.testing import CliRunner
 
 from bench.hand_in.trained_by import trained_by_json
-from bench.record import RunRecord, read_record
+from bench.record import RunRecord, Score, read_record
 from bench.run_folder import TRAINED_BY
 from leaderboards.__main__ import app
 from leaderboards.agreement import compare
 from leaderboards.boards import build
 from leaderboards.repository.add import add
+from leaderboards.repository.retrain import _differences
 from leaderboards.repository.verify import verify
 from leaderboards.retrained import RETRAINED, read_retrained
 
@@ -90,6 +91,23 @@ def test_a_row_with_one_altered_record_fails_and_untouched_it_passes(
     told = command(results, "--retrain", 1, "--into", again, code=1)
     assert re.search(r"^differs +mle .*on grammar, seed 0: bit for bit$", told, re.MULTILINE)
     assert "on the same kind of machine: seed 0: mle, step 22, temperature 1: bleu_2 is recorded as" in told
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "told"),
+    [
+        ("nll_gen_temperature", 1e-5, 0),
+        ("nll_gen_temperature", 0.1, 1),
+        ("nll_gen_calibrated", 1e-5, 0),
+        ("nll_gen", 1e-5, 1),
+    ],
+)
+def test_a_fitted_score_has_the_slack_of_its_metric(key: str, change: float, told: int) -> None:
+    """The sums under a fit may be taken in another way by newer code, to which its place is sensitive."""
+    score = Score(value=1.16, metric="nll_gen", settings={"v": 1}, better="lower")
+    old = record("mle", 0, replace(evaluation(), scores={key: score}))
+    new = record("mle", 0, replace(evaluation(), scores={key: replace(score, value=score.value + change)}))
+    assert len(list(_differences(old, new, 0.0))) == told
 
 
 def test_equal_samples_convict_a_record_of_any_machine(trained: Path, again: Path, tmp_path: Path) -> None:

@@ -252,3 +252,7 @@ def test_two_files_of_a_user_and_a_sentence_rewritten(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("the zebra is bad .\n")
     strange = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positive"])
     assert "the word 'zebra' is not in the training text of this run" in " ".join(strange.output.split())
+    (tmp_path / "mine.txt").write_text("\n\n")
+    nothing = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positive"])
+    assert nothing.exit_code == 2
+    assert "there is no sentence to rewrite: the file is empty" in " ".join(nothing.output.split())
