@@ -1,4 +1,4 @@
-"""Control: every sentence is left as it is. By reference BLEU it beats published systems of style transfer, and people.
+"""Control: every sentence is left as it is. By reference BLEU it beats published systems of style transfer.
 
 **Paper**: none for the model; that copying scores so is in Tikhonov et al., Style Transfer for Texts: Retrain, Report
 Errors, Compare with Rewrites, EMNLP 2019, https://arxiv.org/abs/1908.06809

@@ -1,4 +1,4 @@
-"""Control: one training sentence for ever. Perfect on every score that looks at sentences one by one.
+"""Control: one training sentence for ever. A typical one fools scores that look at sentences one by one.
 
 **Paper**: none; the extreme of mode collapse is the standard reference row for quality scores without a score of
 diversity.

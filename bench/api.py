@@ -134,7 +134,8 @@ def score(
         )
         chosen = build_metrics(tuple(metrics or against.metrics), metric_settings)
         path = _file(samples, written / ("samples.jsonl" if format == "auto" else "samples.txt"))
-        assert path is not None
+        if path is None:
+            raise ValueError("samples is None: expected sentences, or the path of a file")
         loaded = LoadedTask(
             name=task_name, task=against, data=load_data(against, field=field, column=column), metrics=chosen
         )

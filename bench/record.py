@@ -312,11 +312,12 @@ class RunRecord(RunStart):
 Known = TypeVar("Known")
 
 
-def read_record(path: Path) -> RunRecord:
+def read_record(path: Path | str) -> RunRecord:
     """Read and check a document of schema 1 or 2, which may be anybody's.
 
     Raises ValueError: file, field, what was expected.
     """
+    path = Path(path)
     return record_of(read_regular(path), path)
 
 

@@ -247,10 +247,11 @@ def _plugins(kind: Kind) -> tuple[EntryPoint, ...]:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'seqgan'? Known: mle, seqgan`."""
+    """`did you mean 'seqgan'? Known: mle, seqgan`; capitals are no difference."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(known) or 'none'}"
+    spelled = {one.casefold(): one for one in known}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1)
+    return (f"did you mean {spelled[near[0]]!r}? " if near else "") + f"Known: {', '.join(known) or 'none'}"
 
 
 def _base(kind: Kind) -> type[Any]:

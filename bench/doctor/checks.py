@@ -73,6 +73,7 @@ def examine(runs: Path, tracking_uri: str, tasks: Iterable[str] = ()) -> Iterato
         lambda: [_disk("the runs", runs), _disk("downloads", cache_folder())],
         lambda: [_clock(runs)],
         lambda: [_tracking(tracking_uri)],
+        _data_folder,
         lambda: _data(tasks or names("tasks")),
         _checkout,
     ]
@@ -263,6 +264,18 @@ def _data(tasks: Iterable[str]) -> Iterator[Finding]:
             + (f"; not {', '.join(absent)}" if absent else ""),
             advice="a run downloads them; without a network put them below TEXTGAN_BENCH_DATA" if absent else "",
             facts={"files": [file.name for file in files], "absent": absent},
+        )
+
+
+def _data_folder() -> Iterator[Finding]:
+    named = os.environ.get("TEXTGAN_BENCH_DATA")
+    if named and not Path(named).expanduser().is_dir():
+        yield Finding(
+            name="TEXTGAN_BENCH_DATA",
+            state="bad",
+            said=f"names {named!r}, which is not a folder",
+            advice="name the folder with the files, or unset it",
+            facts={"path": named},
         )
 
 

@@ -67,6 +67,12 @@ def labelled_text(
     names = tuple(map(label_word, classes))
     if twice := next((name for name in names if name in words), None):
         raise ValueError(f"the text holds the word {twice!r}, which names a class: rename it in the text")
+    sizes = np.bincount(train[1], minlength=len(classes))
+    if sizes.min() < min_count:
+        raise ValueError(
+            f"class {int(sizes.argmin())} has {sizes.min()} training sentences, and a word that occurs less than "
+            f"min_count={min_count} times is unknown, the label of a class with it: min_count is {sizes.min()} at most"
+        )
     numbers = range(len(words), len(words) + len(classes))
     first, second, third = (with_label(*part, numbers) for part in (train, valid, test))
     found = _text.text_data(first, second, third, [*words, *names], min_count=min_count)
@@ -83,7 +89,7 @@ def labelled_text(
         **_text.facts(train[0], valid[0], test[0]),
         "test_tokens_outside_vocabulary": round(float((texts.flat >= size).mean()), 4),
         "classes": k,
-        **{f"train_{name}": int((train[1] == i).sum()) for i, name in enumerate(classes)},
+        **{f"train_{name}": int(size) for name, size in zip(classes, sizes, strict=True)},
         "judge": judge.name,
         "judge_accuracy": judge.accuracy or 0.0,
         **(more_facts or {}),

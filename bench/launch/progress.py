@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.progress import Task as Bar
 from rich.text import Text
 
+from bench.record import Alarm
 from bench.run.evaluator import Evaluating
 from bench.run.trainer import News
 from bench.streams import shown
@@ -38,6 +39,8 @@ class PlannedRun:
     """Phase -> steps; empty: not known."""
     temperatures: int = 1
     evaluate_every: int = 0
+    collapses: bool = False
+    """By design: then a collapse is no alarm to anybody."""
 
     def evaluations_after(self, phase: int, done: int) -> int:
         """Evaluations that follow `done` steps of a phase."""
@@ -215,7 +218,10 @@ class Display:
         self._progress.update(self._bar(run, phase, total=steps, unit="steps"), completed=step)
 
     def news(self, run: int, event: News) -> None:
-        """What a step returned, or how far an evaluation is."""
+        """What a step returned, how far an evaluation is, or an alarm, which is printed when it goes off."""
+        if isinstance(event, Alarm):
+            self._warn(self._runs[run], event)
+            return
         if isinstance(event, TrainingValues):
             if run in self._bars:
                 self._progress.update(self._bars[run][1], note=shown(_values_text(event.values)))
@@ -223,6 +229,13 @@ class Display:
         self._time.evaluating(run, event)
         bar = self._bar(run, f"{_EVALUATION} after {event.phase}", total=1, unit="")
         self._progress.update(bar, completed=event.done, note=event.what)
+
+    def _warn(self, run: PlannedRun, alarm: Alarm) -> None:
+        if alarm.kind == "collapse" and run.collapses:
+            return
+        where = f"{run.title}  {alarm.kind} in {alarm.phase}, step {alarm.step:,}: {alarm.message}"
+        line = Text.assemble(("ALARM", "red"), shown(f"  {where}; it goes on (--set on_alarm=stop ends it)"))
+        self._progress.console.print(line)
 
     def _bar(self, run: int, what: str, *, total: int, unit: str) -> TaskID:
         known, bar = self._bars.get(run, ("", TaskID(-1)))

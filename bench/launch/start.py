@@ -92,8 +92,10 @@ def start(resolved: Sequence[Resolved], options: LaunchOptions, *, console: Cons
     with console.status("setting up the trackers"):
         tracking = options.tracking.prepared(options.runs)
     outcomes = launch(resolved, replace(options, tracking=tracking), console=console, steps=steps)
-    if hint := tracking.hint([outcome.folder for outcome in outcomes]):
-        console.print(f"\n{hint}")
+    there = [outcome.folder for outcome in outcomes if outcome.status == "completed" and not outcome.trained]
+    hints = [tracking.hint([outcome.folder for outcome in outcomes]), tracking.not_told(there, options.runs)]
+    if any(hints):
+        console.print("\n" + "\n".join(filter(None, hints)))
     return outcomes
 
 

@@ -29,12 +29,12 @@ from bench.interrupts import INTERRUPTED, start_shielded, unshield
 from bench.launch.options import LaunchOptions
 from bench.launch.progress import Display, PlannedRun, bars
 from bench.record import RunRecord, read_record
-from bench.run.evaluator import Evaluating
 from bench.run.runner import BeingTrained, run
 from bench.run.trainer import Interrupted, News, OnNews, OnStep
 from bench.run_folder import ERROR, LOG, RECORD, is_being_trained, is_regular
 from bench.streams import shown, take_any_text
 from bench.terminal import counted
+from bench.tracking.diary import TrainingValues
 from bench.tracking.run_log import RunLog
 
 __all__ = ["Outcome", "launch", "stop_on_signals"]
@@ -78,6 +78,7 @@ def launch(
             steps=steps[index] if steps else {},
             temperatures=len(each.run.temperatures),
             evaluate_every=each.run.evaluate_every,
+            collapses=_collapses(each),
         )
         for index, each in enumerate(runs)
     ]
@@ -92,31 +93,44 @@ def launch(
         return _Pool(runs, options, display, stopped).run()
 
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+_STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, _HANG_UP) if number is not None)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Inside: SIGINT and SIGTERM ask for a stop at the next step; a second SIGINT does what it did before, at once.
+    """Inside: these signals ask for a stop at the next step; a second SIGINT does what it did before, at once.
 
-    Python hands signals to the main thread alone; called from another one, this leaves them as they are.
+    SIGINT is Ctrl-C, SIGTERM a queue's, SIGHUP a terminal's that was closed; `nohup` has the last one ignored, and it
+    stays so. Python hands signals to the main thread alone; called from another one, this leaves them as they are.
     """
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
+        if number == _HANG_UP:
+            _let_go_of_terminal()
         if received and number == signal.SIGINT:
             usual = before[signal.SIGINT]
             usual(number, frame) if callable(usual) else signal.default_int_handler(number, frame)
         received.append(number)
 
     listening = threading.current_thread() is threading.main_thread()
-    numbers = _STOPPING if listening else ()
+    numbers = [n for n in _STOPPING if n != _HANG_UP or signal.getsignal(n) != signal.SIG_IGN] if listening else []
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _let_go_of_terminal() -> None:
+    """What is printed from now on goes nowhere: to write to a terminal that is closed fails, and the run would too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        if os.isatty(output):
+            os.dup2(nowhere, output)
+    os.close(nowhere)
 
 
 class _Clock:
@@ -161,12 +175,16 @@ def _outcome(resolved: Resolved, folder: Path, record: RunRecord, *, trained: bo
 
 def _alarms(resolved: Resolved, record: RunRecord) -> Iterator[str]:
     """Each in words; a collapse that the model declares is no alarm to anybody."""
-    by_design = getattr(resolved.model_class, "collapses", False)
+    by_design = _collapses(resolved)
     if by_design and any(alarm.kind == "collapse" for alarm in record.alarms):
         yield "collapsed, as this control must"
     told = [alarm for alarm in record.alarms if not (by_design and alarm.kind == "collapse")]
     if told:
         yield "ALARM " + "; ".join(f"{alarm.kind} in {alarm.phase}: {alarm.message}" for alarm in told)
+
+
+def _collapses(resolved: Resolved) -> bool:
+    return bool(getattr(resolved.model_class, "collapses", False))
 
 
 def _one_by_one(
@@ -267,9 +285,9 @@ class _Seldom:
             self._on_step(phase, step, steps)
 
     def news(self, event: News) -> None:
-        """What was logged, or an evaluation."""
+        """What was logged, an evaluation or an alarm."""
         self.told = True
-        if isinstance(event, Evaluating) or self._is_due("values"):
+        if not isinstance(event, TrainingValues) or self._is_due("values"):
             self._on_news(event)
 
 

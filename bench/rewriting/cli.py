@@ -34,7 +34,10 @@ _RATED = {
 _KINDS = {
     "spearman": ("Sentences, Spearman", "Of single sentences: does a better score go with a better rating?"),
     "kendall": ("Sentences, Kendall", "The same, tau-b."),
-    "systems": ("Systems, Spearman", "Of the means of the seven systems: does a metric order systems as people do?"),
+    "systems": (
+        "Systems, Spearman",
+        "Of the means of the seven systems: does a metric order systems as people do? The intervals are over inputs, with these seven systems: of others seven points say little.",
+    ),
 }
 
 Table = Mapping[str, Mapping[str, Mapping[str, "Agreement"]]]

@@ -153,7 +153,7 @@ class TooLargeError(OSError):
     """A model of these sizes fits into no memory here: no property of the model, so no result."""
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     """Python's, a GPU's, or that of torch's CPU allocator, which has no class of its own."""
     kinds = (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or (type(error) is RuntimeError and "can't allocate memory" in str(error))
@@ -248,7 +248,7 @@ class _Run:
             self.diary.close()
             self._finish_later()
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a model may call sys.exit
             if isinstance(error, OSError) or _out_of_memory(error):
                 # A full disk or memory is no property of the model: nothing is recorded, and the run can go on.
                 self._finish_later()

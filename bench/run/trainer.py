@@ -26,9 +26,9 @@ __all__ = ["AlarmError", "Interrupted", "News", "OnNews", "OnStep", "Trainer"]
 OnStep = Callable[[str, int, int], None]
 """Called after every step with (phase, its steps done, all its steps), so it must be cheap."""
 
-News = TrainingValues | Evaluating
+News = TrainingValues | Evaluating | Alarm
 OnNews = Callable[[News], None]
-"""Called with what is logged anyway, and as evaluations go on."""
+"""Called with what is logged anyway, as evaluations go on, and with alarms that the run goes on after."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error: the run can go on
@@ -210,6 +210,7 @@ class Trainer:
         self.diary.write(alarm)
         if self.settings.on_alarm == "stop":
             raise AlarmError(f"{kind} in phase {phase} at step {self.state.step}: {message}")
+        self.on_news(alarm)
 
     def _save(self) -> None:
         """Write a checkpoint that says how much of the diary belongs to it."""

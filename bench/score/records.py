@@ -20,7 +20,7 @@ from bench.text.sample_files import Samples
 from metrics.common.rewriting import Answers
 from metrics.common.tokens import Tokens
 
-__all__ = ["OF_TEST", "LoadedTask", "record_real", "record_real_text", "record_samples"]
+__all__ = ["OF_TEST", "LoadedTask", "of_itself", "record_real", "record_real_text", "record_samples"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,7 @@ def record_real_text(
     training sentences are copies. It has no score that compares with the test. Each is made once for a task, its
     settings, n and the metrics; what is there is left as it is.
     """
-    same = "the samples are test sentences, and so is what {} compares with"
-    absent = {m.name: same.format(m.name) for m in loaded.metrics if OF_TEST & set(m.needs)}
+    absent = of_itself(loaded.metrics)
     others = [metric for metric in loaded.metrics if metric.name not in absent]
     if others and not isinstance(loaded.data.references, Answers):  # rewriting has nothing that compares with training
         record_real(HELD_OUT_TEXT, replace(loaded, metrics=others), n, runs, track, absent=absent)
@@ -109,6 +108,12 @@ def record_real_text(
 
 OF_TEST = {"references", "reference_ids"}
 """What the test sentences are among the needs of a metric."""
+
+
+def of_itself(metrics: Iterable[Any]) -> dict[str, str]:
+    """Metrics that would compare test sentences with the test -> why they give no score to `real_text_test`."""
+    same = "the samples are test sentences, and so is what {} compares with"
+    return {metric.name: same.format(metric.name) for metric in metrics if OF_TEST & set(metric.needs)}
 
 
 def record_real(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.text.light_nltk import light_nltk
 from metrics.common.tokens import Tokens
 
 __all__ = ["Grammar"]
@@ -45,10 +46,9 @@ class Grammar:
     @staticmethod
     def read(text: str, max_len: int) -> Grammar:
         """A grammar in NLTK's notation (`S -> NP VP [0.9] | …`), no empty right-hand sides."""
-        from nltk.grammar import PCFG, Nonterminal  # type: ignore[import-untyped]
-
-        rules = [(p.lhs(), p.rhs(), p.prob()) for p in PCFG.fromstring(text).productions()]
-        words = tuple(sorted({w for _, rhs, _ in rules for w in rhs if not isinstance(w, Nonterminal)}))
+        nltk = light_nltk()
+        rules = [(p.lhs(), p.rhs(), p.prob()) for p in nltk.PCFG.fromstring(text).productions()]
+        words = tuple(sorted({w for _, rhs, _ in rules for w in rhs if not isinstance(w, nltk.Nonterminal)}))
         symbols = {lhs: i for i, lhs in enumerate(dict.fromkeys(lhs for lhs, _, _ in rules))}
         number = symbols | {word: -1 - i for i, word in enumerate(words)}
         by_symbol: list[list[tuple[tuple[int, ...], float]]] = [[] for _ in symbols]

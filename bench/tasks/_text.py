@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from baselines.common.spec import SequenceSpec
 from bench import data
 from bench.task import TextData, Vocabulary, digest, rows
+from bench.text.light_nltk import light_nltk
 from bench.text.tokenizers import english, nltk_version
 from metrics.common.tokens import Tokens
 
@@ -209,6 +210,4 @@ def _repeats(hashes: NDArray[np.uint64]) -> int:
 
 def detokenize(words: Iterable[str]) -> str:
     """Words of NLTK's tokenizer -> English as it is written: "a dog 's bowl ." -> "a dog's bowl."."""
-    from nltk.tokenize.treebank import TreebankWordDetokenizer  # type: ignore[import-untyped]
-
-    return str(TreebankWordDetokenizer().detokenize(list(words)))
+    return str(light_nltk().TreebankWordDetokenizer().detokenize(list(words)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,10 +38,16 @@ _FORM = 'texts="negative=neg.txt positive=pos.txt"'
 
 
 def read_texts(value: Any) -> Any:
-    """`negative=neg.txt positive=pos.txt`, parted by blanks or commas, as a table; a table as it is."""
+    """`negative=neg.txt positive="p o s.txt"`, parted by blanks or commas, as a table; a table as it is."""
     if not isinstance(value, str):
         return value
-    parts = [part for part in re.split(r"[\s,]+", value) if part]
+    reader = shlex.shlex(value, posix=True, punctuation_chars=False)
+    reader.whitespace, reader.whitespace_split = " \t\r\n,", True
+    reader.quotes, reader.escape, reader.commenters = '"', "", ""  # a backslash is of a path
+    try:
+        parts = list(reader)
+    except ValueError as error:
+        raise ValueError(f"{value!r}: {error}; write {_FORM}") from None
     pairs = [part.partition("=") for part in parts]
     if bad := [part for part, (name, equals, path) in zip(parts, pairs, strict=True) if not (name and equals and path)]:
         raise ValueError(f"{bad[0]!r} is no label=path; write {_FORM}")

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from bench.text.light_nltk import light_nltk
+
 __all__ = ["Tokenizer", "english", "nltk_version", "tokenizer"]
 
 Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
@@ -17,8 +19,8 @@ Tokenizer = Literal["blanks", "english", "english_lower", "characters"]
 _CLOSING_QUOTE = re.compile(r"(?<!\S)''(?!\S)")
 _IN_ITS_PLACE = "\ue000"  # of private use: a word like any other to NLTK, and in no text
 _PLAIN = re.compile(r"[A-Za-z0-9 ]*(?:[,-](?=[A-Za-z ])[A-Za-z0-9 ]+)*\.?")
-_IN_TWO = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
-"""The words of letters that NLTK cuts."""
+_IN_TWO = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b")
+"""The words of letters that NLTK cuts, in whatever capitals."""
 
 
 @cache
@@ -34,13 +36,11 @@ def english(*, lower: bool = True) -> Callable[[str], list[str]]:
     Lines of letters, digits, commas, hyphens and a full stop at the end are cut here: of NLTK's thirty expressions
     only those of comma and full stop apply to them. They are 98% of the captions, and NLTK takes 25 times as long.
     """
-    from nltk.tokenize.destructive import NLTKWordTokenizer  # type: ignore[import-untyped]
-
-    words: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+    words: Callable[[str], list[str]] = light_nltk().NLTKWordTokenizer().tokenize
 
     def tokenize(line: str) -> list[str]:
         line = line.strip().lower() if lower else line.strip()
-        if _PLAIN.fullmatch(line) and not _IN_TWO.search(line):
+        if _PLAIN.fullmatch(line) and not _IN_TWO.search(line.lower()):
             return (f"{line[:-1]} ." if line.endswith(".") else line).replace(",", " , ").split()
         if "''" not in line:
             return words(line)

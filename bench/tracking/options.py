@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench.places import command
+from bench.terminal import counted
 from bench.tracking import mlflow_store
 from bench.tracking.mlflow_store import default_uri
 
@@ -76,6 +77,18 @@ class TrackingOptions:
         from bench.tracking.mlflow import MlflowTracker
 
         return [MlflowTracker(self.uri, self.experiment)]
+
+    def not_told(self, folders: Sequence[Path], runs: Path) -> str:
+        """How the tracker gets those of these finished runs that it has not, as they were trained without it."""
+        if self.tracker is TrackerName.none or not folders:
+            return ""
+        from bench.tracking.sync import lacking
+
+        if not (found := lacking(folders, self.uri, self.experiment)):
+            return ""
+        named = ("--experiment", self.experiment) if self.experiment else ()
+        told = command("bench", "sync", str(runs), "--tracking-uri", self.uri, *named)
+        return f"{counted(len(found), 'run')} finished without MLflow, which learns of them by {told}"
 
     def hint(self, folders: Sequence[Path] = ()) -> str:
         """Where these runs went: the command that opens MLflow's pages, and the address of the prepared view there.

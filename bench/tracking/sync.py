@@ -12,7 +12,7 @@ from bench.run_folder import RECORD, START, is_regular
 from bench.tracking import labels, mlflow_store
 from bench.tracking.mlflow import TOLD, MlflowRun, digest, one_line
 
-__all__ = ["Synced", "experiments_of", "sync"]
+__all__ = ["Synced", "experiments_of", "lacking", "sync"]
 
 
 class Synced(NamedTuple):
@@ -40,6 +40,19 @@ def experiments_of(run_folders: Iterable[Path], uri: str, experiment: str | None
         return {name: found for name in wanted if (found := mlflow_store.alive(client, name))}
     except Exception:  # noqa: BLE001 - a server, a driver or a damaged file may raise anything
         return {}
+
+
+def lacking(run_folders: Iterable[Path], uri: str, experiment: str | None = None) -> list[Path]:
+    """Those of these run folders that MLflow has no run of. Empty where it cannot be asked."""
+    folders = list(run_folders)
+    places = list(experiments_of(folders, uri, experiment).values())
+    try:
+        with mlflow_store.lock(uri):
+            client = mlflow_store.connect(uri)
+        there = {run.data.tags.get("run_id") for run in mlflow_store.all_runs(client, places)}
+        return [folder for folder in folders if read_start(folder / START).run_id not in there]
+    except Exception:  # noqa: BLE001 - as above
+        return []
 
 
 def sync(run_folders: Iterable[Path], uri: str, experiment: str | None = None) -> Synced:

@@ -78,7 +78,7 @@ def _scored(
         return evaluation
     if sentences is None:
         return evaluation
-    scores, skipped = rescore.further(loaded, sentences, evaluation.temperature, asked)
+    scores, skipped = rescore.further(record.model, loaded, sentences, evaluation.temperature, asked)
     report.keys += scores
     report.absent |= skipped
     still = {name: why for name, why in evaluation.skipped.items() if name not in {s.metric for s in scores.values()}}

@@ -317,11 +317,18 @@ def recompute(
     return result
 
 
-def further(loaded: Loaded, sentences: Sequence[str], temperature: float, metrics: Sequence[Any]) -> Scored:
-    """Scores by further metrics, and why some are absent; sentences as in `recompute`, no likelihood of a model."""
+def further(model: str, loaded: Loaded, sentences: Sequence[str], temperature: float, metrics: Sequence[Any]) -> Scored:
+    """Scores by further metrics, and why some are absent; sentences as in `recompute`, no likelihood of a model.
+
+    Test sentences have no score that compares with the test.
+    """
+    from bench.score.records import of_itself
     from bench.score.scoring import score
 
-    return score(metrics, _of_sentences(loaded, sentences, temperature))
+    absent = of_itself(metrics) if model == HELD_OUT_TEXT else {}
+    others = [metric for metric in metrics if metric.name not in absent]
+    scores, skipped = score(others, _of_sentences(loaded, sentences, temperature))
+    return scores, skipped | absent
 
 
 def _of_sentences(

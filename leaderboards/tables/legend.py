@@ -79,7 +79,7 @@ def short_legend(boards: Boards) -> list[str]:
     if verified:
         mark = f" ({TICKS['verified']})" if retrained or verified < len(rows) else ""
         count = "All" if verified == len(rows) else f"{verified} of {len(rows)}"
-        lines.append(f"{count} rows are verified{mark}: their scores were recomputed from stored samples.")
+        lines.append(f"{count} rows are verified{mark}: their scores were recomputed from what is stored.")
     if retrained:
         lines.append(f"{retrained} {'are' if retrained > 1 else 'is'} retrained ({TICKS['retrained']}): {_AGREE}.")
     return lines

@@ -102,6 +102,7 @@ def test_any_text_is_scored_against_any_text(tmp_path: Path) -> None:
     ("how", "complaint"),
     [
         ({"samples": LINES}, "name a task"),
+        ({"samples": None, "task": "grammar"}, "samples is None: expected sentences"),
         ({"samples": LINES, "task": "gramar"}, "did you mean 'grammar'"),
         ({"samples": LINES, "task": "grammar", "tokenizer": "blanks"}, "a task has its own"),
         ({"samples": ["two\nlines"], "task": "grammar"}, "sentence 0 is not text on one line"),

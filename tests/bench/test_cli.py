@@ -59,6 +59,7 @@ def test_several_values_follow_one_option() -> None:
     [
         (["run", "seqgn", "grammar"], "no 'seqgn' in baselines; did you mean 'seqgan'?"),
         (["run", "seqgan", "grammer"], "did you mean 'grammar'?"),
+        (["run", "SeqGAN", "grammar"], "no 'SeqGAN' in baselines; did you mean 'seqgan'?"),
         (["run", "seqgan", "grammar", "--set", "rollout=3"], "has no setting 'rollout'; did you mean 'rollouts'?"),
         (["run", "seqgan", "grammar", "--set", "rollouts=abc"], "seqgan: rollouts takes an integer, got 'abc'"),
         (["run", "mle", "text_file"], "text_file: path must be set (--set path=...)"),

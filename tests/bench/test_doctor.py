@@ -54,6 +54,9 @@ def test_files_at_hand_are_found(tmp_path: Path, study_data: Path, monkeypatch: 
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
     (tmp_path / "image_coco.txt").write_text("of that name, and not that file\n")
     assert findings(tmp_path)["data of image_coco"]["facts"]["absent"] == ["image_coco.txt", "test_coco.txt"]
+    assert "TEXTGAN_BENCH_DATA" not in findings(tmp_path)
+    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path / "nowhere"))
+    assert findings(tmp_path, code=1)["TEXTGAN_BENCH_DATA"]["state"] == "bad"
 
 
 def test_what_would_fail_is_told_by_the_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from bench.record import RunRecord, read_record
 from bench.registry import find
 from bench.run_folder import RECORD, WEIGHTS, log_probs_name
 from bench.score.log_probs import LABEL, OWN, TEST, read_log_probs
+from bench.tasks.labelled_file import read_texts
 from leaderboards.repository.verify import verify
 from metrics.common.labels import without_label
 
@@ -96,6 +97,11 @@ def test_where_the_files_lie_makes_no_other_run(texts: Path, tmp_path: Path) -> 
     assert hashes(texts) != hashes(tmp_path)
 
 
+def test_a_path_with_blanks_stands_in_quotes() -> None:
+    given = read_texts('negative="of mine/n, e.txt",  positive=C:\\pos.txt it\'s=#1.txt')
+    assert given == {"negative": "of mine/n, e.txt", "positive": "C:\\pos.txt", "it's": "#1.txt"}
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -103,6 +109,7 @@ def test_where_the_files_lie_makes_no_other_run(texts: Path, tmp_path: Path) -> 
         ({"texts": "neg.txt"}, "'neg.txt' is no label=path"),
         ({"texts": "a=neg.txt"}, "two classes or more are needed, got a"),
         ({"texts": "a=neg.txt a=pos.txt"}, "the class 'a' is named twice"),
+        ({"texts": 'a="neg.txt b=pos.txt'}, "No closing quotation; write texts="),
         ({"texts": "a=x.txt b=y.txt", "path": "z"}, "takes a file for each class"),
         ({"texts": {"a b": "x", "c": "y"}}, "the name of a class is a word"),
         ({"texts": "a=x.txt b=y.txt", "test_share": 0.97}, "must be under 1"),
@@ -120,6 +127,10 @@ def test_what_a_file_lacks_is_said_with_its_place(texts: Path, tmp_path: Path) -
     (tmp_path / "few.txt").write_text("bad\nawful\n")
     with pytest.raises(ValueError, match=r"\(few, many, in this order from 0\): class 0 has 2 sentences: too few"):
         load(texts={"few": str(tmp_path / "few.txt"), "many": str(texts / "pos.txt")})
+    named = {"texts": {"negative": str(texts / "neg.txt"), "positive": str(texts / "pos.txt")}}
+    with pytest.raises(ValueError, match=r"class 0 has 45 training sentences.* min_count is 45 at most"):
+        load(**named, min_count=46)
+    assert len(load(**named, min_count=45).spec.classes) == 2
     with pytest.raises(FileNotFoundError, match=r"nowhere.txt.*labelled_file needs texts="):
         load(texts={"a": "nowhere.txt", "b": str(texts / "pos.txt")})
     (tmp_path / "named.txt").write_text("\n".join(["a <b> c"] * 20))

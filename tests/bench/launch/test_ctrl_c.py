@@ -1,8 +1,12 @@
-"""Ctrl-C, once and twice, to the whole group of processes as a terminal sends it: no traceback, nothing lost."""
+"""Ctrl-C, once and twice, to the whole group of processes as a terminal sends it: no traceback, nothing lost.
+
+And a terminal that is closed while it is written to.
+"""
 
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,6 +19,7 @@ from helpers import programs
 from helpers.paths import ROOT, TOY
 from helpers.programs import Program
 
+from bench.launch.workers import stop_on_signals
 from bench.record import read_record
 
 Process = Program | subprocess.Popen[str]
@@ -111,6 +116,32 @@ def test_workers_that_are_still_importing_stop_in_order(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "its process died" not in output
     assert "The same command goes on where it stopped" in output
+
+
+def test_a_closed_terminal_stops_a_run_which_saves(tmp_path: Path) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", *TOY_RUN, "--set", "mle_steps=40000", "--runs", str(tmp_path)])
+    deadline = time.monotonic() + PATIENCE
+    while not has(tmp_path, '"phase":"mle"'):
+        os.read(terminal, 1 << 16)
+        assert time.monotonic() < deadline
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert "state saved" in next(tmp_path.glob("*toy_gan*/run.log")).read_text()
+
+
+def test_a_run_under_nohup_does_not_notice() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stopped:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopped()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_tables_and_verification(tmp_path: Path, whole: Path) -> None:

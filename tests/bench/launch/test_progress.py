@@ -255,6 +255,21 @@ def test_a_control_that_must_collapse_alarms_nobody(tmp_path: Path) -> None:
     assert "ALARM collapse" in found
 
 
+def test_an_alarm_is_told_when_it_goes_off(tmp_path: Path) -> None:
+    for jobs in (("cpu",), ("cpu", "cpu")):
+        settings = {"alarm_entropy": 1.0, "alarm_unique": 0.0, "model_settings": {"lr": 3.0}}
+        runs = [toy(seed=seed, **settings) for seed in range(len(jobs))]
+        screen = io.StringIO()
+        options = LaunchOptions(runs=tmp_path / str(len(jobs)), slots=jobs)
+        launch(runs, options, console=Console(file=screen, width=500))
+        lines = screen.getvalue().splitlines()
+        for seed in range(len(jobs)):
+            of_run = [line for line in lines if f"seed {seed}" in line and line.startswith(("ALARM", "completed"))]
+            assert [line.split()[0] for line in of_run] == ["ALARM", "ALARM", "completed"]
+            assert "collapse in mle, step" in of_run[0]
+            assert "it goes on (--set on_alarm=stop ends it)" in of_run[0]
+
+
 def test_the_end_of_a_command_says_what_came_out(tmp_path: Path) -> None:
     mle = {"model": "mle", "task": "grammar", "scale": "smoke", "n_samples": 100, "metrics": ["bleu", "unique"]}
     ours = {**mle, "model": TOY}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -287,6 +288,12 @@ def test_a_failure_is_recorded_with_its_traceback(tmp_path: Path) -> None:
     assert log.endswith(" failed\n")
     assert [(p.name, p.steps) for p in record.phases] == [("mle", 30), ("adversarial", 4)]
     assert [e.at for e in record.evaluations] == ["phase_end"]
+
+
+def test_a_model_that_calls_exit_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = toy()
+    monkeypatch.setattr(resolved.model_class, "sample", lambda *_, **__: sys.exit(3))
+    assert run(resolved, tmp_path).error == "SystemExit: 3"
 
 
 def test_a_diverged_run_is_recorded_as_failed_with_its_alarm(tmp_path: Path) -> None:

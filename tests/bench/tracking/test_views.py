@@ -232,6 +232,21 @@ def test_the_line_at_the_end_is_the_address_of_the_view(store: cases.Store) -> N
     assert labels.experiment_name(gone) not in TrackingOptions(TrackerName.mlflow, store.uri).hint(folders)
 
 
+def test_finished_runs_that_mlflow_lacks_are_named(store: cases.Store) -> None:
+    tracked, untracked = cases.live(store, cases.info()), cases.untracked(store, cases.info(1))
+    elsewhere = cases.untracked(store, replace(cases.info(), task="other", run_id="other"))
+    tracking = TrackingOptions(TrackerName.mlflow, store.uri)
+    assert tracking.not_told([tracked], store.runs) == ""
+    told = tracking.not_told([tracked, untracked, elsewhere], store.runs)
+    said, _, command = told.partition(" by ")
+    assert said == "2 runs finished without MLflow, which learns of them"
+    assert shlex.split(command)[-4:] == ["sync", str(store.runs), "--tracking-uri", store.uri]
+    assert sync([tracked, untracked, elsewhere], store.uri).errors == []
+    assert tracking.not_told([tracked, untracked, elsewhere], store.runs) == ""
+    (broken := store.runs / "broken.db").write_text("no database")
+    assert replace(tracking, uri=f"sqlite:///{broken}").not_told([tracked], store.runs) == ""
+
+
 def test_the_address_at_a_server_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.tracking.sync.experiments_of", lambda *_: {"textgan-bench/grammar@1": "7"})
     hint = TrackingOptions(TrackerName.mlflow, "https://server/ml").hint([Path("runs/x")])
