@@ -222,6 +222,8 @@ class Resolved:
             return "cuda" if torch.cuda.is_available() else "cpu"
         try:
             torch.empty(0, device=self.run.device)
+            if (kind := torch.device(self.run.device).type) not in ("cpu", "cuda"):
+                raise RuntimeError(f"nothing here trains on {kind}")
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             others = "cpu or auto" if self.run.device.startswith("cuda") else "cpu, cuda or auto"

@@ -7,6 +7,7 @@ names another one), then downloads, up to a limit. `derived` keeps what is slow 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import logging
 import os
@@ -117,7 +118,7 @@ def _in_data_folder(file: RemoteFile) -> tuple[Path | None, list[Path]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"TEXTGAN_BENCH_DATA names {named!r}, which is not a folder")
     rejected = []
-    for path in sorted(p for p in folder.rglob(file.name) if p.is_file()):
+    for path in sorted(p for p in folder.rglob(glob.escape(file.name)) if p.is_file()):
         if file.matches(path):
             return path, []
         rejected.append(path)

@@ -34,6 +34,7 @@ from bench.text.documents import LARGEST_NUMBER, deeper_than, read_quickly
 from metrics.common.signature import Setting, signature_text
 
 __all__ = [
+    "BEFORE",
     "CUSTOM",
     "HELD_OUT_TEXT",
     "LARGEST_NUMBER",
@@ -71,6 +72,8 @@ CUSTOM = "custom"
 REAL_TEXT = "real_text"
 """Model of the row of real sentences that are not the test: what a perfect copy of the training text would get."""
 HELD_OUT_TEXT = "real_text_test"
+BEFORE = "before."
+"""What stands before the name of a fact of the environment, where it was another before the run went on."""
 """Model of the row of the test sentences themselves: what real text gets that nobody trained on."""
 
 _FILE_OF = "file of "
@@ -219,7 +222,13 @@ class RunStart:
     data_facts: Mapping[str, float | int | str] = field(default_factory=dict)
     seed: int | None
     environment: Mapping[str, Any] = field(default_factory=dict)
-    """`git.sha`, `git.dirty`, `device`, versions of what was used, threads."""
+    """`git.sha`, `git.dirty`, `device`, versions of what was used, threads. Of a run that went on elsewhere they are of
+    the last place, and `before.git.sha` and its like list what they were."""
+
+    @property
+    def moment(self) -> datetime.datetime:
+        """`created_at` as a moment, which texts of other time zones are ordered by."""
+        return moment(self.created_at)
 
     @property
     def model_identity(self) -> str:
@@ -469,10 +478,11 @@ def _number(text: str) -> float:
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {_short(next(k for k in keys if keys.count(k) > 1))} stands twice in one object")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {_short(key)} stands twice in one object")
+        found[key] = value
     return found
 
 
@@ -485,9 +495,15 @@ def _check_start(start: RunStart, where: str) -> None:
     for what in ("model_config", "changed", "task_config", "sources", "data_facts", "environment"):
         check_size(getattr(start, what) or {}, f"{where}.{what}")
     try:
-        datetime.datetime.fromisoformat(start.created_at)
-    except ValueError as error:
+        moment(start.created_at)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{where}.created_at must be a time as ISO 8601 writes it: {error}") from error
+
+
+def moment(text: str) -> datetime.datetime:
+    """A time as ISO 8601 writes it, in UTC, as which one without a zone is read. Raises ValueError, OverflowError."""
+    found = datetime.datetime.fromisoformat(text)
+    return found.replace(tzinfo=datetime.UTC) if found.tzinfo is None else found.astimezone(datetime.UTC)
 
 
 def check_size(settings: Mapping[str, Any], what: str) -> None:

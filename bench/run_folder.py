@@ -48,6 +48,7 @@ __all__ = [
     "is_regular",
     "is_temporary",
     "log_probs_name",
+    "number_text",
     "open_regular",
     "read_regular",
     "records_in",
@@ -96,14 +97,20 @@ def folder_name(task: str, what: str, *rest: object) -> str:
 
 
 def _stem(name: str) -> str:
-    return Path(name.partition(":")[0]).stem
+    return Path(name.rpartition(":")[0] if ".py:" in name else name).stem
 
 
 def samples_name(phase: str, at: str, temperature: float) -> str:
     """The file of an evaluation's samples."""
     if at == "phase_end":
         return f"samples-after-{phase}.txt"
-    return SAMPLES if temperature == 1.0 else f"samples-t{temperature:g}.txt"
+    return SAMPLES if temperature == 1.0 else f"samples-t{number_text(temperature)}.txt"
+
+
+def number_text(value: float) -> str:
+    """The shortest text that is read as this very number: 2, 0.5, 0.1234567."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def log_probs_name(samples: str) -> str:

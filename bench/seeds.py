@@ -37,7 +37,7 @@ def newest_of_each(
     """
     newest: dict[Hashable, Item] = {}
     replaced: list[tuple[Item, Item]] = []
-    for item in sorted(items, key=lambda each: (record(each).created_at, place(each))):
+    for item in sorted(items, key=lambda each: (record(each).moment, place(each))):
         name = key(item)
         if name in newest:
             replaced.append((newest[name], item))

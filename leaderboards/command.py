@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.places import command
 from bench.record import HELD_OUT_TEXT, RunRecord
+from bench.run_folder import number_text
 from bench.run_settings import RunSettings
 
 __all__ = ["reproduce"]
@@ -28,7 +29,7 @@ def reproduce(records: Sequence[RunRecord], path: Path) -> str:
     seeds = sorted({r.seed for r in records if r.seed is not None})
     words += ["--seed", *map(str, seeds), "--scale", record.scale]
     temperatures = sorted({t for r in records if r.run is not None for t in r.run.temperatures} - {1.0})
-    words += ["--temperature", *(f"{t:g}" for t in temperatures)] if temperatures else []
+    words += ["--temperature", *map(number_text, temperatures)] if temperatures else []
     settings = _assignments("model", record.model_config) + _assignments("task", record.task_config)
     settings += _assignments("", _run_settings(records))
     words += ["--set", *settings] if settings else []

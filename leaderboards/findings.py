@@ -21,19 +21,16 @@ Ranked rows are compared with the baseline, and what people use today with the G
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy import special
-
 from bench.seeds import CONFIDENCE
 from leaderboards.curves import quality_at
 from leaderboards.headline import unknown_words_decide
 from leaderboards.schema import CONTROL, FULL_SCALE, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
-from leaderboards.statistics import beside_first, difference, discoveries, seed_mean, targets
+from leaderboards.statistics import beside_first, difference, discoveries, one_sample, seed_mean, targets
 from leaderboards.tables.cells import Cell, Column, Line, Table
 
 __all__ = ["LOSSES", "MATCHED", "TODAY", "Change", "Finding", "changes", "finding", "sentences", "tables"]
@@ -154,7 +151,7 @@ def _changes(board: Board) -> Iterator[Change]:
             by_seed = _matched_changes(board, row) if key == MATCHED else _gains(row, key)
             if len(by_seed) >= RANKED_SEEDS:
                 change, alike = seed_mean(by_seed), abs(sum(map(_sign, by_seed))) == len(by_seed)
-                yield Change(board=board, row=row, key=key, change=change, p=_p_value(change), alike=alike)
+                yield Change(board=board, row=row, key=key, change=change, p=one_sample(change), alike=alike)
 
 
 def _is_adversarial(row: Row) -> bool:
@@ -168,13 +165,6 @@ def _gains(row: Row, key: str) -> list[float]:
 
 def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
-
-
-def _p_value(mean: RankedMean) -> float:
-    """Of Student's t against no change."""
-    if not mean.std:
-        return 1.0 if mean.mean == 0 else 0.0
-    return float(2 * special.stdtr(mean.n - 1, -abs(mean.mean) * math.sqrt(mean.n) / mean.std))
 
 
 def _matched_changes(board: Board, row: Row) -> list[float]:

@@ -82,7 +82,7 @@ def read_store(paths: Iterable[Path]) -> Store:
         except (OSError, RecursionError) as error:
             problems.append(f"{path} cannot be read: {error}")
     kept, notices = _each_once(entries)
-    return Store(tuple(kept), tuple(problems), tuple(notices), _unfinished(paths))
+    return Store(tuple(kept), tuple(problems), tuple(notices), _unfinished(paths, entries))
 
 
 _ROUNDING = 1e-4
@@ -90,9 +90,7 @@ _ROUNDING = 1e-4
 
 def impossible(record: RunRecord) -> str | None:
     """A value that no run and no metric gives, or None. Such a record is no evidence of anything."""
-    started = datetime.datetime.fromisoformat(record.created_at)
-    started = started if started.tzinfo else started.replace(tzinfo=datetime.UTC)
-    if started > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2):
+    if record.moment > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2):
         return f"created_at {record.created_at} lies in the future"
     if record.n_parameters is not None and record.n_parameters < 0:
         return f"n_parameters {record.n_parameters} is negative"
@@ -114,9 +112,10 @@ def impossible(record: RunRecord) -> str | None:
     return None
 
 
-def _unfinished(paths: Iterable[Path]) -> Counter[str]:
-    """Runs that were begun and have no record, each once however often its folder is named."""
-    begun = {(run.config_hash, run.run_id) for path in paths for run in find_begun(path)}
+def _unfinished(paths: Iterable[Path], entries: Iterable[Entry]) -> Counter[str]:
+    """Runs that were begun and have no record anywhere here, each once however often its folder is named."""
+    ended = {entry.record.run_id for entry in entries}
+    begun = {(run.config_hash, run.run_id) for path in paths for run in find_begun(path) if run.run_id not in ended}
     return Counter(config_hash for config_hash, _ in begun)
 
 

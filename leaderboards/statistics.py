@@ -53,6 +53,7 @@ __all__ = [
     "is_beyond",
     "mark_beyond_real",
     "mark_front",
+    "one_sample",
     "pareto",
     "rank",
     "seed_mean",
@@ -65,7 +66,7 @@ Floats = NDArray[np.float64]
 INSTEAD = {"lm_score": "lm_score_known", "reverse_lm_score": "reverse_lm_score_known"}
 """A score that words outside the test's vocabulary move -> what ranks in its place where all ranked rows have it."""
 _EQUAL = 1e-12
-"""Of max(1, |value|): a smaller difference of what has no error is one of rounding."""
+"""A smaller difference of what has no error is one of rounding; between seeds, of max(1, |value|)."""
 _BOTH = 1.96 * math.sqrt(2)
 """Standard errors of the 95% interval of a difference, where the other side has an error as large."""
 _MANY = 1e9
@@ -240,6 +241,12 @@ def two_sample(a: RankedMean, b: RankedMean) -> float:
     """Two-sided p of Welch's t for two means over independent seeds, at least two each; 0 or 1 without any spread."""
     parts = ((np.array([(side.std or 0.0) ** 2 / side.n]), np.array([side.n - 1.0])) for side in (a, b))
     return float(_two_sided(np.array([a.mean - b.mean]), *parts)[0])
+
+
+def one_sample(change: RankedMean) -> float:
+    """Two-sided p of Student's t against no change, over two seeds or more; 0 or 1 without any spread."""
+    part = (np.array([(change.std or 0.0) ** 2 / change.n]), np.array([change.n - 1.0]))
+    return float(_two_sided(np.array([change.mean]), part)[0])
 
 
 def is_beyond(mean: RankedMean, target: Target | None, side: Side) -> bool:

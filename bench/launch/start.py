@@ -113,7 +113,11 @@ def _same_data(folder: Path, loaded: LoadedTask) -> None:
     """A run is of the data that it began with. Raises ValueError, where a task's data changed and no setting of it."""
     if not (path := folder / START).is_file():
         return
-    if (was := read_start(path).data_sha256) != (now := loaded.data.sha256):
+    try:
+        start = read_start(path)
+    except ValueError:  # the run itself says what is wrong, and costs no other one
+        return
+    if (was := start.data_sha256) != (now := loaded.data.sha256):
         raise ValueError(
             f"{folder} is a run of other data of {loaded.name} ({was[:12]}; now {now[:12]}): put the data back, or "
             "take another folder by --runs; a task whose data change gets another version"

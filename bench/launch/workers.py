@@ -402,8 +402,8 @@ class _Pool:
     def _outcome_of_dead(self, resolved: Resolved, exit_code: int | None) -> Outcome:
         """A worker ended without a word: its record may be there all the same."""
         title, folder = resolved.title(), resolved.folder(self._options.runs)
-        if (folder / RECORD).exists():
-            return _outcome(resolved, folder, read_record(folder / RECORD))
+        if (folder / RECORD).exists() and (record := read_record(folder / RECORD)).status == "completed":
+            return _outcome(resolved, folder, record)
         return Outcome(
             title,
             folder,

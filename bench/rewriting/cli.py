@@ -36,7 +36,8 @@ _KINDS = {
     "kendall": ("Sentences, Kendall", "The same, tau-b."),
     "systems": (
         "Systems, Spearman",
-        "Of the means of the seven systems: does a metric order systems as people do? The intervals are over inputs, with these seven systems: of others seven points say little.",
+        "Of the means of the seven systems: does a metric order systems as people do? The intervals are over inputs, "
+        "with these seven systems: of others seven points say little.",
     ),
 }
 

@@ -153,8 +153,11 @@ def checked_phases(model: TextGenerator, last: str = "") -> list[Phase]:
         what = f"phases()[{number}]"
         if not isinstance(phase, Phase):
             raise ContractError(f"{place}: {what} is {_told(phase)}, not a Phase: {_PHASES}")
-        if not isinstance(phase.name, str) or not re.fullmatch(r"[^\W_][^/\\\x00-\x1f]*", phase.name):
-            raise ContractError(f"{place}: {what} is named {phase.name!r}; a name is a word, for it names files too")
+        if not isinstance(phase.name, str) or not re.fullmatch(r"[^\W_][\w .+-]{0,59}", phase.name):
+            raise ContractError(
+                f"{place}: {what} is named {phase.name!r:.80}; a name, which names files too, is of at most 60 "
+                "letters, digits, blanks, '_', '.', '+' and '-', and begins with one of the first two"
+            )
         if type(phase.steps) is not int or phase.steps < 0:
             raise ContractError(f"{place}: {what}.steps is {phase.steps!r}; a whole number from 0 on is needed")
         if not callable(phase.step):
@@ -167,8 +170,11 @@ def checked_phases(model: TextGenerator, last: str = "") -> list[Phase]:
                 "def step(self, batches)"
             )
     names = [phase.name for phase in phases]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ContractError(f"{place}: two phases are named {twice[0]!r}; records and tables tell them by name")
+    folded = [name.casefold() for name in names]
+    if twice := [name for name in names if folded.count(name.casefold()) > 1]:
+        raise ContractError(
+            f"{place}: two phases are named {twice[0]!r}, capitals apart; records, tables and files tell them by name"
+        )
     if last and last not in names:
         raise ContractError(f"{type(model).__name__} has no phase {last!r} to end with; {suggest(last, names)}")
     return list(phases)[: names.index(last) + 1] if last else list(phases)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from bench.run_folder import PHASE_END, RECORD
 from bench.task import TextData
 
 __all__ = ["run_before", "runs_before"]
+
+_log = logging.getLogger(__name__)
 
 
 def runs_before(resolved: Resolved, runs: Path, phases: Mapping[str, int]) -> Iterator[Path]:
@@ -40,7 +43,11 @@ def run_before(resolved: Resolved, runs: Path, phases: Mapping[str, int], data: 
     """The first of `runs_before` that kept its state and was trained on these data, by this machine and this code."""
     for folder in runs_before(resolved, runs, phases):
         if (folder / PHASE_END).is_file() and (folder / RECORD).is_file():
-            record = read_record(folder / RECORD)
+            try:
+                record = read_record(folder / RECORD)
+            except (OSError, ValueError) as error:  # of another run: it costs time and not this one
+                _log.warning("%s; the run begins from its start", error)
+                continue
             if record.status != "completed" or record.data_sha256 != data.sha256:
                 continue
             here = describe_environment(resolved.device, resolved.run.threads)

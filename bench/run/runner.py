@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import traceback
@@ -21,7 +22,7 @@ from baselines.common.spec import SequenceSpec
 from bench.config import Resolved, build, own_hashes, plain
 from bench.environment import describe_environment
 from bench.randomness import derive, seed_everything
-from bench.record import PhaseCost, RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
+from bench.record import BEFORE, PhaseCost, RunRecord, RunStart, code_hash, read_record, read_start, write_atomic
 from bench.registry import find_recorded
 from bench.run.batches import BatchStream
 from bench.run.checkpoint import (
@@ -62,6 +63,9 @@ __all__ = ["BeingTrained", "load_run", "run", "run_start", "trained_model"]
 _log = logging.getLogger(__name__)
 _MOST_ERROR = 10_000
 """Characters of a failure in its record; `error.txt` has it all."""
+_OF_PLACE = ("git.sha", "processor", "device_name", "torch", "numpy")
+"""Facts of the environment that may be others when a run goes on, and may move what it gives."""
+_NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 _LOCK_SECONDS = 10
 """A run that was just told to stop needs a moment to save."""
 
@@ -97,7 +101,7 @@ def run(
     log = log or RunLog()
     with _alone_in(folder), log.opened(folder, stop=Interrupted):
         if rerun:
-            for path in (folder / RECORD, checkpoint, before(checkpoint)):
+            for path in (folder / RECORD, folder / START, checkpoint, before(checkpoint)):
                 path.unlink(missing_ok=True)
         record = _completed(folder)
         if record is None:
@@ -109,6 +113,7 @@ def run(
         for tracker in trackers:
             tracker.finish(record)
         if record.status == "completed":
+            (folder / ERROR).unlink(missing_ok=True)  # of an attempt before
             _clear(resolved, folder, {phase.name: phase.steps for phase in record.phases})
     return record
 
@@ -154,9 +159,10 @@ class TooLargeError(OSError):
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """Python's, a GPU's, or that of torch's CPU allocator, which has no class of its own."""
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or (type(error) is RuntimeError and "can't allocate memory" in str(error))
+    """Python's, a GPU's or a library's there, or that of torch's CPU allocator, which has no class of its own."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def _construct(model_class: type[Any], config: Any, spec: SequenceSpec, device: torch.device) -> TextGenerator:
@@ -204,6 +210,23 @@ def _created_at(folder: Path) -> str:
     return read_start(path).created_at if path.exists() else datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def _with_attempts_before(start: RunStart, folder: Path) -> RunStart:
+    """A run that goes on is of all the places where it was: `before.NAME` lists what a fact was, where it was another.
+
+    A checkout with uncommitted changes stays one.
+    """
+    if not (folder / START).exists():
+        return start
+    was, now = read_start(folder / START).environment, dict(start.environment)
+    for name in _OF_PLACE:
+        known = [*was.get(f"{BEFORE}{name}", []), *([was[name]] if name in was else [])]
+        if others := [value for value in dict.fromkeys(known) if value != now.get(name)]:
+            now[f"{BEFORE}{name}"] = others
+    if was.get("git.dirty"):
+        now["git.dirty"] = True
+    return dataclasses.replace(start, environment=now)
+
+
 @dataclass
 class _Run:
     """A run from its first step, or from its checkpoint, to its record."""
@@ -232,6 +255,8 @@ class _Run:
         if self.resolved.model_source is not None:
             write_atomic(self.folder / MODEL_SOURCE, self.resolved.model_source)
         self.start = run_start(self.resolved, self.data, _created_at(self.folder))
+        if (self.folder / CHECKPOINT).exists() or before(self.folder / CHECKPOINT).exists():
+            self.start = _with_attempts_before(self.start, self.folder)
         self.diary = Diary(self.folder, self.start)
         try:
             try:
@@ -257,9 +282,12 @@ class _Run:
                 )
                 raise OSError(reason) from error
             # Whatever else a model does, its failure is a result and is recorded.
-            (self.folder / ERROR).write_text(told := traceback.format_exc(), encoding="utf-8")
-            self.log.note(told.rstrip())
-            return self._record(f"{type(error).__name__}: {error}"[:_MOST_ERROR])
+            # What it says may be no text that UTF-8 has.
+            told = traceback.format_exc().encode(errors="backslashreplace")
+            (self.folder / ERROR).write_bytes(told)
+            self.log.note(told.decode().rstrip())
+            said = f"{type(error).__name__}: {error}"[:_MOST_ERROR]
+            return self._record(said.encode(errors="backslashreplace").decode())
 
     def _build(self) -> tuple[TextGenerator, BatchStream]:
         """The model and its data, as the seed or the checkpoint has them."""

@@ -133,12 +133,18 @@ def record_real(
     if runs is not None:
         metrics = [[metric.name, metric.version, plain(metric)] for metric in loaded.metrics]
         settings = plain(loaded.task) | loaded.task.file_hashes()
-        folder = runs / folder_name(loaded.name, model, short_hash([settings, loaded.data.sha256, n, metrics]))
-        if (folder / RECORD).exists():
-            return read_record(folder / RECORD), len(text)
+        name = short_hash([loaded.task.version, settings, loaded.data.sha256, n, metrics])
+        folder = runs / folder_name(loaded.name, model, name)
+        if (folder / RECORD).exists() and not _is_outdated(record := read_record(folder / RECORD)):
+            return record, len(text)
     vocabulary = loaded.data.vocabulary
     samples = Samples(tokens=text, vocabulary=vocabulary, n_known=len(vocabulary.numbering))
     return record_samples(model, loaded, samples, folder, track, absent=absent), len(text)
+
+
+def _is_outdated(record: RunRecord) -> bool:
+    """Whether it was made from a checkout with uncommitted changes, which are committed now: it could be no row."""
+    return bool(record.environment.get("git.dirty")) and describe_environment().get("git.dirty") is False
 
 
 def _sentences(model: str, data: TextData, n: int) -> Tokens:

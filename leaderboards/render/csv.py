@@ -23,7 +23,7 @@ CSV_COLUMNS = (
     *("half_width", "low", "high", "n", "signature", "better", "rank", "rank_high", "as_recorded"),
 )
 """`table`: final (temperature 1), gain (end minus end of pre-training), temperature (every temperature), `matched x`
-(the score where x is the baseline's), `over_baseline x` (that, minus the baseline's), seconds (training, by phase).
+(the score where x is the baseline's), `over_baseline x` (that, minus the baseline's), seconds (training: the median).
 `tier`: reported, verified or retrained (`schema.Tier`); `trained_by`: names, where runs were handed in with one.
 `low`, `high`: the ends of the interval, cut at the range of the score. `as_recorded`: of verified rows, whether
 something in the value was not computed again. Rows of status `apart` have the tables apart and apart_temperature

@@ -49,7 +49,7 @@ def _of_run(board: Board, row: Row, run: RunView) -> Iterator[dict[str, object]]
         "run_status": run.status,
         "alarms": ", ".join(sorted({alarm.kind for alarm in run.alarms})) or None,
     }
-    last = max(run.learning, key=lambda point: point.step, default=None)
+    last = next((point for point in reversed(run.learning) if point.at in END), None)
     end = {"at": "end", "phase": last.phase if last else None, "step": last.step if last else None}
     for temperature, values in sorted(run.values.items()):
         for key, value in sorted(values.items()):

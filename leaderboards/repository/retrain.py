@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.record import Evaluation, RunRecord, read_record
+from bench.record import BEFORE, Evaluation, RunRecord, read_record
 from bench.registry import find, is_file, meaning_of, names, suggest
 from bench.run_folder import RECORD, read_regular
 from leaderboards.evidence import place_name
@@ -278,6 +278,8 @@ def _kind_apart(old: RunRecord, new: RunRecord) -> Iterator[str]:
             yield f"of the row the {name} is not known"
         elif a != b:
             yield f"{name} {a}, now {b}"
+        if f"{BEFORE}{name}" in was:
+            yield f"the {name} of the row was another before it went on"
     for what in ("model", "task"):
         if (old.sources or {}).get(what) != (new.sources or {}).get(what):
             yield f"the code of the {what} is another"

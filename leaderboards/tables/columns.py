@@ -207,7 +207,7 @@ def cost_fields(board: Board) -> Iterator[Field]:
     if any(row.real_sentences is not None for row in board.rows):
         yield real_sentences()
     if any(row.seconds for row in board.rows):
-        yield training("training time, mean over seeds", by_phase=True)
+        yield training("training time, median over seeds", by_phase=True)
     if any(row.devices for row in board.rows):
         yield device()
 

@@ -64,6 +64,7 @@ def test_several_values_follow_one_option() -> None:
         (["run", "seqgan", "grammar", "--set", "rollouts=abc"], "seqgan: rollouts takes an integer, got 'abc'"),
         (["run", "mle", "text_file"], "text_file: path must be set (--set path=...)"),
         (["run", "mle", "grammar", "--set", "device=cuda:77"], "no device 'cuda:77' here"),
+        (["run", "mle", "grammar", "--set", "device=meta"], "nothing here trains on meta); use cpu, cuda or auto"),
         (["run", "mle", "grammar", "--tracking-uri", "./mlruns"], "MLflow 3 refuses folders"),
         (["suite", "demmo"], "no suite file 'demmo'; did you mean 'demo'?"),
         (["score", "nothing.txt", "grammar"], "no file 'nothing.txt'"),

@@ -40,7 +40,12 @@ def test_copies_among_mlflows_artifacts_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_run_that_was_begun_and_has_no_record_counts_as_started(tmp_path: Path) -> None:
     done = record("seqgan", 0, evaluation(bleu_2=0.5))
-    for name, run_id in (("killed", "seqgan-1"), ("copy-of-killed", "seqgan-1"), ("torn", None)):
+    for name, run_id in (
+        ("killed", "seqgan-1"),
+        ("copy-of-killed", "seqgan-1"),
+        ("done-again", done.run_id),
+        ("torn", None),
+    ):
         (tmp_path / "runs" / name).mkdir(parents=True)
         text = json.dumps({"config_hash": done.config_hash, "run_id": run_id, "seed": 1}) if run_id else "{"
         (tmp_path / "runs" / name / "run.json").write_text(text)

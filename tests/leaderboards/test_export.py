@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from helpers.paths import ROOT
 from helpers.records import evaluation, example, record, tables
 from typer.testing import CliRunner
 
+from bench.record import Evaluation, PhaseCost
 from leaderboards.__main__ import app
 from leaderboards.render.every_eval_ever import SCHEMA_VERSION, documents
 from leaderboards.render.scores import SCORE_COLUMNS, score_lines
@@ -31,6 +33,18 @@ def test_every_score_of_every_seed_is_in_the_file(form: str, read: object, tmp_p
     assert found["value"].tolist() == [line["value"] for line in wanted]
     assert found["run_id"].tolist() == [line["run_id"] for line in wanted]
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "scores"}
+
+
+def test_a_score_at_the_end_is_of_the_step_that_was_selected(tmp_path: Path) -> None:
+    def at(place: str, step: int, value: float) -> Evaluation:
+        return replace(evaluation(place, phase="mle", bleu_2=value), step=step)
+
+    phases = (PhaseCost(name="mle", steps=120, seconds=1.0, real_sentences=9),)
+    points = (at("cadence", 50, 0.6), at("cadence", 100, 0.4), at("end", 50, 0.6))
+    lines = score_lines(tables(tmp_path, record("mle", 0, *points, phases=phases)))
+    assert [(line["at"], line["step"], line["value"]) for line in lines] == [
+        ("end", 50, 0.6), ("cadence", 50, 0.6), ("cadence", 100, 0.4)
+    ]  # fmt: skip
 
 
 def test_parquet_is_what_is_written_where_nothing_is_said(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from leaderboards.render.changes import draw_changes, write_changes
 from leaderboards.render.front import readme_block, write_overview
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
-from leaderboards.statistics import discoveries
+from leaderboards.statistics import discoveries, one_sample, seed_mean
 from leaderboards.words import names_of
 
 METRICS = {
@@ -352,3 +352,9 @@ def test_the_false_discovery_rate_of_each_direction_is_held(
         assert chance.mean() <= 0.025 + 3 * (0.025 / draws) ** 0.5
         if expected is not None:
             assert of_side[:, truth == side].mean() == pytest.approx(expected, abs=0.06)
+
+
+def test_a_change_by_rounding_alone_is_none() -> None:
+    assert one_sample(seed_mean([1e-16, 1e-16, 1e-16])) == 1.0
+    assert one_sample(seed_mean([0.5, 0.5, 0.5])) == 0.0
+    assert one_sample(seed_mean([0.1, 0.2, 0.4])) == pytest.approx(stats.ttest_1samp([0.1, 0.2, 0.4], 0).pvalue)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 from helpers.paths import ROOT
 from helpers.records import evaluation, example, record, tables
@@ -134,6 +135,21 @@ def test_samples_are_read_plain_or_compressed(tmp_path: Path, suffix: str, compr
     assert first_sentences(tmp_path, "s.txt", 3) == ["a b", "", "c é"]
     assert first_sentences(tmp_path, "s.txt", 9) == ["a b", "", "c é", "x" * 400 + "…", "last"]
     assert first_sentences(tmp_path, "other.txt", 3) is None
+
+
+def test_a_few_lines_of_a_large_file_are_read(tmp_path: Path) -> None:
+    words = np.random.RandomState(0).randint(0, 10**6, (20_000, 5))
+    lines = [" ".join(map(str, line)) for line in words]
+    (tmp_path / "s.txt.bz2").write_bytes(packed := bz2.compress("".join(f"{line}\n" for line in lines).encode()))
+    assert len(packed) > 200_000, "more than is shown of it"
+    assert first_sentences(tmp_path, "s.txt", 50) == lines[:50]
+
+
+def test_a_long_diary_is_read_to_its_end(tmp_path: Path) -> None:
+    event = '{{"kind":"train","phase":"mle","step":{},"values":{{"loss":1.5,"a_name_of_some_length":2.25}}}}\n'
+    (tmp_path / "train.jsonl").write_text("".join(map(event.format, range(1, 60_001))))
+    assert (tmp_path / "train.jsonl").stat().st_size > 5_000_000
+    assert read_diary(tmp_path, 100)["loss"]["mle"][-1][0] > 59_000
 
 
 def test_a_bomb_is_read_only_so_far(tmp_path: Path) -> None:

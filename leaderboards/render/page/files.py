@@ -17,7 +17,9 @@ from bench.run_folder import is_regular, open_regular
 __all__ = ["first_sentences", "read_diary"]
 
 _LIMIT = 4 << 20
-"""Bytes read of a file, and bytes that these may become."""
+"""Bytes read of a file of sentences, and bytes that these may become."""
+_DIARY = 64 << 20
+"""Bytes read of a diary; 60,000 steps that are all logged take 8 million."""
 _MOST_CURVES = 200
 """Names of values; a training has about ten."""
 _WIDTH = 400
@@ -44,7 +46,7 @@ def read_diary(folder: Path, n: int) -> dict[str, dict[str, list[tuple[int, floa
     """
     path = _inside(folder, "train.jsonl")
     curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for line in _text(path).split("\n") if path is not None else ():
+    for line in _text(path, _DIARY).split("\n") if path is not None else ():
         event = _parse(line)
         values, step = event.get("values"), event.get("step")
         if event.get("kind") != "train" or not isinstance(values, dict) or type(step) is not int:
@@ -74,11 +76,12 @@ def _inside(folder: Path, name: str) -> Path | None:
     return path if Path(name).name == name and is_regular(path) else None
 
 
-def _text(path: Path, limit: int = _LIMIT) -> str:
+def _text(path: Path, limit: int) -> str:
     """Its first `limit` bytes, decompressed. A last line without an end stays only if the file ends there."""
+    compressed = path.suffix == ".bz2"
     with open_regular(path) as file:
-        raw = file.read(limit)
-    if path.suffix == ".bz2":
+        raw = file.read(_LIMIT if compressed else limit)  # bzip2 gives nothing of a block that is not whole
+    if compressed:
         try:
             raw = bz2.BZ2Decompressor().decompress(raw, limit)
         except OSError as error:
