@@ -199,7 +199,8 @@ def _users_modules(start: ModuleType) -> dict[str, Path]:
 def _imported(module: ModuleType) -> list[str]:
     """Names that may be modules in the import statements of a module, wherever they stand in it."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_bytes())):
+    file = str(module.__file__)
+    for node in ast.walk(ast.parse(Path(file).read_bytes(), file)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -272,23 +273,31 @@ def _from_file(kind: Kind, name: str) -> type[Any]:
         raise KeyError(f"{error} (from {name!r})") from None
     except OSError:  # no name of a file on this system
         raise KeyError(f"no file {path_text!r} in {Path.cwd()} (from {name!r})") from None
-    module_name = path.stem
-    if module_name in sys.modules and getattr(sys.modules[module_name], "__file__", None) != str(path.resolve()):
-        raise KeyError(
-            f"{path_text} has the name of the module {module_name!r}, which is loaded already; rename the file"
-        )
-    if module_name in sys.modules and _LOADED.get(module_name) == _digests(sys.modules[module_name]):
-        module = sys.modules[module_name]
-    else:  # a file that was changed since is another model
-        for loaded in _LOADED.pop(module_name, {}):
-            sys.modules.pop(loaded, None)
-        module = _load(path.resolve(), module_name)
-        _LOADED[module_name] = _digests(module)
+    module = _module_of(path, path_text)
     if not class_name:
-        return _only_class(module, kind, name)
+        return _only_class(module, kind, path_text)
     if not inspect.isclass(found := getattr(module, class_name, None)):
         raise KeyError(f"no class {class_name!r} in {path_text}; {suggest(class_name, _members(module, kind))}")
     return _extending(found, kind, name)
+
+
+def _module_of(path: Path, named: str) -> ModuleType:
+    """A user's file, imported; once for each content. Raises KeyError, or ValueError for what its code raises."""
+    name, file = path.stem, str(path.resolve())
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) != file:
+        if name not in _LOADED:
+            raise KeyError(f"{named} has the name of the module {name!r}, which is loaded already; rename the file")
+        name = f"{name}_{hashlib.sha256(file.encode()).hexdigest()[:8]}"  # another user's file, as a run's model.py is
+    if name in sys.modules:
+        with _told_in_words(path.name, path):
+            unchanged = _LOADED.get(name) == _digests(sys.modules[name])
+        if unchanged:
+            return sys.modules[name]
+    for loaded in _LOADED.pop(name, {}):  # a file that was changed since is another model
+        sys.modules.pop(loaded, None)
+    module = _load(path.resolve(), name)
+    _LOADED[name] = _digests(module)
+    return module
 
 
 def _extending(found: Any, kind: Kind, name: str) -> type[Any]:

@@ -15,7 +15,7 @@ from bench.task import Ids, Task, TextData, digest
 from metrics.common.labels import Judge, without_label
 from metrics.common.tokens import Tokens
 
-__all__ = ["LabelledTask", "LabelledText", "classes_of", "label_word", "without_labels"]
+__all__ = ["LabelledTask", "LabelledText", "label_word", "without_labels"]
 
 Labels = NDArray[np.int64]
 
@@ -45,11 +45,6 @@ class LabelledText(TextData):
     def parted(self, sentences: Tokens) -> tuple[Labels, Tokens]:
         """Sentences -> (N,) their classes, from 0, `NO_CLASS` where there is none, and the words without labels."""
         return without_label(sentences, self.spec.class_ids)
-
-
-def classes_of(data: TextData) -> tuple[str, ...]:
-    """The names of a task's classes; empty: it has none."""
-    return data.spec.classes if isinstance(data, LabelledText) else ()
 
 
 def without_labels(data: TextData, sentences: Tokens) -> Tokens:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.config import build, build_metrics
-from bench.labels.data import LabelledText, classes_of
+from bench.labels.data import LabelledText
 from bench.labels.inputs import inputs_of
 from bench.registry import find
 from bench.score.scoring import real_text, score
@@ -52,7 +52,7 @@ def small(longest: int = 7) -> tuple[Opinions, Tokens]:
 
 def test_labels_come_in_turn_and_first() -> None:
     found = data()
-    assert classes_of(found) == ("negative", "positive")
+    assert found.spec.classes == ("negative", "positive")
     assert found.vocabulary.words[-2:] == ("<negative>", "<positive>")
     for rows in (found.train, found.valid, found.test):
         assert (rows[:, 0] == np.resize(np.array(found.spec.class_ids), len(rows))).all()
@@ -198,5 +198,5 @@ def test_inputs_are_without_labels_and_other_tasks_as_they_were() -> None:
     assert given.sample_ids is not None
     assert np.isin(given.sample_ids[:, 0], np.array(found.spec.class_ids)).all()
     plain = build(find("tasks", "grammar"), {"n_train": 100, "n_valid": 50, "n_test": 100}, "grammar").load()
-    assert classes_of(plain) == ()
+    assert not isinstance(plain, LabelledText)
     assert not isinstance(inputs_of(plain, plain.training), LabelledInputs)
