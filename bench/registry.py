@@ -263,9 +263,9 @@ def _base(kind: Kind) -> type[Any]:
 
 def _from_file(kind: Kind, name: str) -> type[Any]:
     """`my_gan.py:MyGAN`, or `my_gan.py` where it holds one class of the kind."""
-    path_text, class_name = name, ""
-    if ".py:" in name:  # the last colon: another one may be of a drive
-        path_text, _, class_name = name.rpartition(":")
+    path_text, _, class_name = name.rpartition(":")
+    if not path_text or not (class_name.isidentifier() or not class_name):  # the colon is of a drive, or there is none
+        path_text, class_name = name, ""
     path = Path(path_text)
     try:
         check_file(path)
