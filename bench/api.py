@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from bench.config import RunConfig, Scale, assign, build_metrics, make_runs, read_seeds, split_metrics
 from bench.launch.options import LaunchOptions, slots
@@ -55,15 +55,26 @@ def run(
     may be text, `"0-4"`. A finished run is returned as it is; an interrupted one goes on. A failed run has a record
     that says so.
 
-    `tracking_uri`: an MLflow address; None: files alone, below `runs`. Raises KeyboardInterrupt after Ctrl-C, with the
-    state saved; RuntimeError if a run's process died, could not write its folder, or another process is at a run.
+    `tracking_uri`: an MLflow address; None: files alone, below `runs`. With `jobs` over 1 the runs are processes, and a
+    script calls this below `if __name__ == "__main__":`. Raises KeyboardInterrupt after Ctrl-C, with the state saved;
+    RuntimeError if a run's process died, could not write its folder, or another process is at a run; ValueError,
+    KeyError for what is wrong.
     """
     from bench.launch.start import start
     from bench.terminal import SafeConsole
 
-    numbers = read_seeds([seeds] if isinstance(seeds, int | str) else seeds)
+    if type(jobs) is not int or jobs < 1:
+        raise ValueError(f"jobs is a whole number from 1 on, got {jobs!r}")
+    if tracking_uri is not None and not isinstance(tracking_uri, str):
+        raise ValueError(f"tracking_uri is the address as text, or None, got {tracking_uri!r:.80}")
     configs = configs_of(
-        model, task, seeds=numbers, scale=scale, settings=settings or {}, temperatures=temperatures, metrics=metrics
+        model,
+        task,
+        seeds=read_seeds(_listed(seeds, "seeds")),
+        scale=scale,
+        settings=_table(settings),
+        temperatures=_listed(temperatures, "temperatures"),
+        metrics=_listed(metrics, "metrics", fewest=0),
     )
     folder = Path(runs)
     tracker = TrackerName.none if tracking_uri is None else TrackerName.mlflow
@@ -80,6 +91,24 @@ def run(
         if outcome.status == "elsewhere" or not (outcome.folder / RECORD).is_file():
             raise RuntimeError(f"{outcome.title}: {outcome.detail}")
     return [read_record(outcome.folder / RECORD) for outcome in outcomes]
+
+
+def _listed(value: Any, name: str, *, fewest: int = 1) -> tuple[Any, ...]:
+    """A list as it is, and of one value a list. Raises ValueError."""
+    if value is None or isinstance(value, Mapping | bytes):
+        raise ValueError(f"{name} takes a list, got {value!r:.80}")
+    found = (value,) if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if len(found) < fewest:
+        raise ValueError(f"{name} is an empty list")
+    return found
+
+
+def _table(settings: Any) -> Mapping[str, Any]:
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+        raise ValueError(f'settings takes names with values, as {{"lr": 0.01}}, got {settings!r:.80}')
+    return settings
 
 
 def configs_of(
@@ -122,9 +151,14 @@ def score(
     """
     if runs is not None:
         check_folder(Path(runs), "runs")
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"name is what tables call the samples, as text, got {name!r:.80}")
+    for what, word, known in (("format", format, Format), ("tokenizer", tokenizer, Tokenizer)):
+        if word is not None and word not in get_args(known):
+            raise ValueError(f"{what} is one of {', '.join(get_args(known))}, got {word!r:.80}")
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder)
-        values, metric_settings = split_metrics(settings or {})
+        values, metric_settings = split_metrics(_table(settings))
         task_name, against = scored_against(
             task,
             references=_file(references, written / "references.jsonl"),
@@ -132,7 +166,7 @@ def score(
             tokenizer=tokenizer,
             settings=values,
         )
-        chosen = build_metrics(tuple(metrics or against.metrics), metric_settings)
+        chosen = build_metrics(_listed(metrics, "metrics", fewest=0) or against.metrics, metric_settings)
         path = _file(samples, written / ("samples.jsonl" if format == "auto" else "samples.txt"))
         if path is None:
             raise ValueError("samples is None: expected sentences, or the path of a file")
@@ -152,10 +186,15 @@ def _file(text: Path | str | Sequence[str] | None, place: Path) -> Path | None:
     """
     if text is None or isinstance(text, Path | str):
         return None if text is None else Path(text)
-    for number, sentence in enumerate(text):
+    if hasattr(text, "columns") or isinstance(text, Mapping) or not isinstance(text, Iterable):
+        raise ValueError(f"expected a list of sentences, or the path of a file, got a {type(text).__name__}")
+    sentences = list(text)
+    if not sentences:
+        raise ValueError("the list of sentences is empty")
+    for number, sentence in enumerate(sentences):
         if not isinstance(sentence, str) or "\n" in sentence or "\r" in sentence:
-            raise ValueError(f"sentence {number} is not text on one line: {sentence!r:.80}")
-    lines = map(json.dumps, text) if place.suffix == ".jsonl" else text
+            raise ValueError(f"sentence {number} is not text on one line, without its end: {sentence!r:.80}")
+    lines = map(json.dumps, sentences) if place.suffix == ".jsonl" else sentences
     place.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return place
 
@@ -179,6 +218,8 @@ class TrainedModel:
         from bench.score.drawing import draw
         from metrics.common.tokens import Tokens
 
+        if type(n) is not int or n < 1:
+            raise ValueError(f"sample draws a whole number of sentences from 1 on, got {n!r}")
         if label is None:
             ids = draw(self.model, n, seed=seed, temperature=temperature)
         else:
@@ -206,6 +247,7 @@ def load(folder: Path | str, *, model: str | None = None, task: str | None = Non
     from bench.run.runner import load_run
 
     place = Path(folder)
+    place = place.parent if place.name == RECORD else place
     generator, data, loaded = load_run(place, device, model_file=model, task_file=task)
     return TrainedModel(record=read_record(place / RECORD), model=generator, data=data, task=loaded)
 

@@ -16,9 +16,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
 
 from bench.environment import package_version
 from bench.record import (
@@ -334,8 +335,23 @@ def build(settings_class: type[Any], values: Mapping[str, Any], owner: str) -> A
         settings = TypeAdapter(settings_class).validate_python(dict(values))
     except ValidationError as error:
         raise ValueError(f"{owner}: {explain_error(error)}") from error
+    except PydanticSchemaGenerationError as error:
+        raise ValueError(f"{owner}: {_no_setting(settings_class)}") from error
     check_values(values, settings, f"{owner}: ")
     return settings
+
+
+def _no_setting(settings_class: type[Any]) -> str:
+    """Which setting has a type that no text can be read as."""
+    for name, kind in get_type_hints(settings_class, include_extras=True).items():
+        try:
+            TypeAdapter(kind)
+        except PydanticSchemaGenerationError:
+            return (
+                f"the setting {name} has the type {getattr(kind, '__name__', kind)}, which no setting can have: int, "
+                "float, str, bool, None, Literal, Enum, Path, and tuples, lists and tables of these"
+            )
+    return "a setting has a type that no setting can have"
 
 
 def check_values(values: Mapping[str, Any], settings: Any, where: str = "") -> None:

@@ -121,6 +121,8 @@ def scored_against(
 ) -> tuple[str, Task]:
     """What samples are compared with, and its name in a record: a task, or files of real text. Nothing is loaded."""
     if references is not None:
+        if task is not None:
+            raise ValueError(f"the text to compare with is that of {task} or that of {references.name}: name one")
         if settings:
             raise ValueError("--set changes a task, and with --references there is none")
         for path in (references, *([training] if training else [])):

@@ -10,6 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from helpers.paths import ROOT, TOY
 
@@ -103,6 +105,18 @@ def test_any_text_is_scored_against_any_text(tmp_path: Path) -> None:
     [
         ({"samples": LINES}, "name a task"),
         ({"samples": None, "task": "grammar"}, "samples is None: expected sentences"),
+        ({"samples": [], "task": "grammar"}, "the list of sentences is empty"),
+        (
+            {"samples": pd.DataFrame({"text": LINES}), "task": "grammar"},
+            "a list of sentences.*got a DataFrame",
+        ),
+        ({"samples": ["a cat .\n"], "task": "grammar"}, "sentence 0 is not text on one line, without its end"),
+        ({"samples": LINES, "task": "grammar", "name": 3}, "name is what tables call the samples, as text, got 3"),
+        ({"samples": LINES, "task": "grammar", "format": "xml"}, "format is one of auto, text, .*got 'xml'"),
+        ({"samples": LINES, "references": LINES, "tokenizer": "englisch"}, "tokenizer is one of blanks, .*'englisch'"),
+        ({"samples": LINES, "references": LINES, "task": "grammar"}, "that of grammar or that of references.*name one"),
+        ({"samples": LINES, "task": "grammar", "settings": "lr=3"}, "settings takes names with values"),
+        ({"samples": LINES, "task": "grammar", "metrics": {"bleu": 1}}, "metrics takes a list"),
         ({"samples": LINES, "task": "gramar"}, "did you mean 'grammar'"),
         ({"samples": LINES, "task": "grammar", "tokenizer": "blanks"}, "a task has its own"),
         ({"samples": ["two\nlines"], "task": "grammar"}, "sentence 0 is not text on one line"),
@@ -171,3 +185,53 @@ def test_sentences_are_taken_as_they_stand() -> None:
     assert scored.evaluation.scores["distinct_1"].value == 1.0  # the words are "a and dog" and ["a", and "dog"] and …
     ids = tgb.score(["1 2", "3"], "grammar", metrics=["unique"], settings=QUICK_TASK, format="ids")
     assert ids.unknown_share == 0.0
+
+
+def test_sentences_may_come_from_a_generator() -> None:
+    scored = tgb.score((line for line in LINES), references=map(str, LINES), metrics="unique")
+    assert scored.n_sentences == len(LINES)
+    assert list(scored.evaluation.scores) == ["unique"]
+
+
+@pytest.mark.parametrize(
+    ("how", "complaint"),
+    [
+        ({"seeds": None}, "seeds takes a list, got None"),
+        ({"seeds": []}, "seeds is an empty list"),
+        ({"seeds": 1.5}, "seeds are whole numbers from 0 on"),
+        ({"temperatures": None}, "temperatures takes a list"),
+        ({"temperatures": ()}, "temperatures is an empty list"),
+        ({"metrics": None}, "metrics takes a list"),
+        ({"metrics": "bleuu"}, "did you mean 'bleu'"),
+        ({"settings": "lr=3"}, "settings takes names with values"),
+        ({"settings": {3: 3}}, "settings takes names with values"),
+        ({"jobs": 0}, "jobs is a whole number from 1 on, got 0"),
+        ({"jobs": "2"}, "jobs is a whole number from 1 on, got '2'"),
+        ({"tracking_uri": True}, "tracking_uri is the address as text"),
+    ],
+)
+def test_what_no_run_can_be_given_is_said(how: dict, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises((KeyError, ValueError), match=complaint):
+        tgb.run("mle", "grammar", scale="smoke", runs=tmp_path, progress=False, **how)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_value_stands_for_a_list_of_it(runs: Path) -> None:
+    given = {"scale": "smoke", "settings": QUICK, "runs": runs, "progress": False}
+    records = tgb.run("mle", "grammar", seeds=np.int64(0), temperatures=1.0, **given)
+    assert [record.seed for record in records] == [0]
+
+
+def test_two_runs_are_loaded_from_the_code_that_they_keep(tmp_path: Path) -> None:
+    given = {"scale": "smoke", "settings": {"n_samples": 50, "metrics": ["unique"]}, "progress": False}
+    for number, seed in ((1, 0), (2, 1)):
+        copy = tmp_path / f"gan_{number}.py"
+        copy.write_bytes(Path(TOY.rpartition(":")[0]).read_bytes() + f"# {number}\n".encode())
+        tgb.run(f"{copy}:ToyGAN", "grammar", seeds=seed, runs=tmp_path / "runs", **given)
+    folders = sorted((tmp_path / "runs").glob("*gan_*"))
+    assert len(folders) == 2
+    for folder in folders:
+        trained = tgb.load(folder / "record.json", model=f"{folder / 'model.py'}:ToyGAN")
+        assert len(trained.sample(3)) == 3
+        with pytest.raises(ValueError, match="from 1 on, got 0"):
+            trained.sample(0)
