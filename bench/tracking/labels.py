@@ -19,6 +19,7 @@ __all__ = [
     "EXPERIMENT",
     "EXPERIMENT_NOTE",
     "PARAM_LIMIT",
+    "PARENT",
     "child_name",
     "child_note",
     "child_tags",
@@ -32,6 +33,8 @@ __all__ = [
     "row",
 ]
 
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag of a run: the id of the one that it belongs to."""
 EXPERIMENT = "textgan-bench"
 """What the names of experiments begin with. Once the only one: runs that are in it stay there."""
 
@@ -135,7 +138,7 @@ def child_tags(start: RunStart, parent_run_id: str) -> dict[str, str]:
         "seed": str(start.seed),
         "run_id": start.run_id,
         "data_sha256": start.data_sha256,
-        "mlflow.parentRunId": parent_run_id,
+        PARENT: parent_run_id,
         "mlflow.note.content": child_note(start, None, None, ()),
     }
 

@@ -86,6 +86,8 @@ class MlflowRun:
             self.parent_id = parent
             run = self._find() or self._create()
             self.run_id = str(run.info.run_id)
+            if run.data.tags.get(labels.PARENT) != parent:  # the one that it had was deleted
+                self._client.set_tag(self.run_id, labels.PARENT, parent)
             self._part(self._log_data)  # two processes that write one data set at once would collide
             self._part(self._show)
         self._known = self._history(run)
@@ -307,12 +309,16 @@ class MlflowRun:
     def _summarise(self) -> None:
         """The parent's state, and mean and standard deviation of the last scores over its completed seeds.
 
+        Of several runs of one seed, as before and after a change of its code, the newest counts (`bench.seeds`).
         At step 0, whatever the number of seeds: MLflow then draws bars that compare the configurations.
         """
         from mlflow.entities import Metric
 
-        wanted = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.level = 'run'"
-        seeds = self._client.search_runs([self._experiment_id], wanted, max_results=1000)
+        wanted = f"tags.{labels.PARENT} = '{self.parent_id}' and tags.level = 'run'"
+        oldest_first = self._client.search_runs(
+            [self._experiment_id], wanted, max_results=1000, order_by=["attributes.start_time ASC"]
+        )
+        seeds = list({run.data.tags.get("seed", run.info.run_id): run for run in oldest_first}.values())
         done = self._completed = [run for run in seeds if run.info.status == "FINISHED"]
         self._client.set_tag(self.parent_id, "seeds", f"{len(done)} of {len(seeds)} completed")
         if all(run.info.status != "RUNNING" for run in seeds):
@@ -320,7 +326,7 @@ class MlflowRun:
             end = max((run.info.end_time or 0 for run in seeds), default=self._last_ms)
             self._client.set_terminated(self.parent_id, state, end)
         shown = self._client.get_run(self.parent_id).data.metrics
-        if not done or shown.get("seeds") == len(done):
+        if not done:
             return
         end = max(run.info.end_time or 0 for run in done)
         names = [name for name in done[0].data.metrics if name.startswith("score/")]
@@ -331,6 +337,10 @@ class MlflowRun:
                 told[f"mean/{name.removeprefix('score/')}"] = math.fsum(values) / len(values)
                 if len(values) > 1:
                     told[f"sd/{name.removeprefix('score/')}"] = statistics.stdev(values)
+        told |= {key: math.nan for key in shown if key.startswith(("mean/", "sd/")) and key not in told}
+        told = {key: value for key, value in told.items() if str(shown.get(key)) != str(value)}
+        if told.keys() & shown.keys():  # of two values of one step MLflow shows the later one
+            end = max(end, _ms(time.time()))
         self._client.log_batch(self.parent_id, metrics=[Metric(key, value, end, 0) for key, value in told.items()])
 
     def _picture_samples(self) -> None:

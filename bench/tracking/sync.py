@@ -121,7 +121,10 @@ class _Telling:
 
 
 def _told(uri: str, experiment: str | None) -> dict[str, str]:
-    """Digest of a folder -> MLflow's run id, of the runs that are whole there. Empty where nothing can be asked."""
+    """Digest of a folder -> MLflow's run id, of the runs that are whole there, their parents too.
+
+    Empty where nothing can be asked.
+    """
     try:
         mlflow_store.load()
         with mlflow_store.lock(uri):
@@ -134,8 +137,9 @@ def _told(uri: str, experiment: str | None) -> dict[str, str]:
         runs = mlflow_store.all_runs(client, places)
     except Exception:  # noqa: BLE001 - the first folder says what is wrong
         return {}
+    there = {run.info.run_id for run in runs}
     return {
         run.data.tags[TOLD]: str(run.info.run_id)
         for run in runs
-        if TOLD in run.data.tags and run.info.status != "RUNNING"
+        if TOLD in run.data.tags and run.info.status != "RUNNING" and run.data.tags.get(labels.PARENT) in there
     }

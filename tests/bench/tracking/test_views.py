@@ -232,6 +232,38 @@ def test_the_line_at_the_end_is_the_address_of_the_view(store: cases.Store) -> N
     assert labels.experiment_name(gone) not in TrackingOptions(TrackerName.mlflow, store.uri).hint(folders)
 
 
+def test_of_two_runs_of_a_seed_the_newest_counts(store: cases.Store) -> None:
+    def made(seed: int, code: str, when: str, value: float) -> None:
+        start = replace(cases.info(seed), run_id=f"{code}{seed}", created_at=when)
+        plain = cases.evaluated("end", 10)
+        scores = {key: replace(score, value=score.value + value) for key, score in plain.scores.items()}
+        cases.live(store, start, sweep=[replace(plain, scores=scores)])
+
+    for seed in (0, 1):
+        made(seed, "old", "2027-01-15T08:00:00.000+00:00", 0.0)
+    (before,) = store.level("configuration")
+    for seed in (0, 1):
+        made(seed, "new", "2027-01-16T08:00:00.000+00:00", 1.0)
+    (after,) = store.level("configuration")
+    assert after.data.tags["seeds"] == "2 of 2 completed"
+    assert after.data.metrics["seeds"] == 2.0
+    key = next(name for name in before.data.metrics if name.startswith("mean/"))
+    assert after.data.metrics[key] == pytest.approx(before.data.metrics[key] + 1.0)
+
+
+def test_a_deleted_parent_comes_back(store: cases.Store) -> None:
+    folders = [cases.live(store, cases.info(seed)) for seed in (0, 1)]
+    assert sync(folders, store.uri).errors == []
+    (parent,) = store.level("configuration")
+    store.client.delete_run(parent.info.run_id)
+    assert store.level("configuration") == []
+    assert sync(folders, store.uri).errors == []
+    (again,) = store.level("configuration")
+    assert again.data.tags["seeds"] == "2 of 2 completed"
+    assert again.data.metrics == parent.data.metrics
+    assert {run.data.tags["mlflow.parentRunId"] for run in store.level("run")} == {again.info.run_id}
+
+
 def test_finished_runs_that_mlflow_lacks_are_named(store: cases.Store) -> None:
     tracked, untracked = cases.live(store, cases.info()), cases.untracked(store, cases.info(1))
     elsewhere = cases.untracked(store, replace(cases.info(), task="other", run_id="other"))
