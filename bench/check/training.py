@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from baselines.common.interface import TextGenerator
 from bench.check.cases import Case, NotTriedError, different, made_up, other_name
 from bench.randomness import random_state, restore_random_state
-from bench.run.contract import ContractError, check_values, checked_phases, place_of
+from bench.run.contract import ContractError, check_seeded, check_values, checked_phases, place_of
 from bench.score.drawing import bound_of, draw, likelihood_of
 
 __all__ = ["check_evaluation", "check_parameters", "check_phases", "check_resume", "check_seed", "check_steps"]
@@ -26,6 +26,8 @@ __all__ = ["check_evaluation", "check_parameters", "check_phases", "check_resume
 _PATIENCE = 8.0
 """Seconds in which every parameter has to be trained, beyond the steps that all checks do."""
 _NAMED = 3
+_OTHER_SEED = 20_170_218
+"""That nobody is likely to set."""
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -125,7 +127,11 @@ def _enough_steps(case: Case, model: TextGenerator) -> Iterator[Any]:
 
 
 def check_seed(case: Case) -> str:
-    """The same seed gives the same weights and the same sentences."""
+    """The same seed gives the same weights and the same sentences, and no seed is set but by the harness."""
+    other, stream = case.make(seed=_OTHER_SEED), case.stream()
+    for phase in checked_phases(other):
+        phase.step(stream)
+        check_seeded(_OTHER_SEED, phase.step)
     first, second = case.trained, case.train_again()
     if (name := different(first, second)) is not None:
         raise ContractError(

@@ -29,6 +29,7 @@ __all__ = [
     "built",
     "check_class",
     "check_kind",
+    "check_seeded",
     "check_values",
     "checked_phases",
     "place_of",
@@ -121,8 +122,10 @@ def _check_config(model: type[Any], name: str) -> None:
 
 def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
     """The model. Raises ContractError where its `__init__` does not begin as it must, and what else that raises."""
+    import torch
+
     create: Any = model.__new__
-    made = create(model)
+    made, seed = create(model), torch.initial_seed()
     first = f"{place_of(model.__init__)}: __init__ of {model.__name__} must begin with super().__init__(config, spec)"
     try:
         made.__init__(config, spec)
@@ -132,8 +135,20 @@ def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
         raise
     if any(name not in vars(made) for name in ("_modules", "config", "spec", "optimizers")):
         raise ContractError(first)
+    check_seeded(seed, model.__init__)
     generator: TextGenerator = made
     return generator
+
+
+def check_seeded(seed: int, by: Callable[..., Any]) -> None:
+    """Raise ContractError if torch's generators do not go on from `seed`, as somebody's function has seeded them."""
+    import torch
+
+    if torch.initial_seed() != seed:
+        raise ContractError(
+            f"{place_of(by)}: torch's generators were seeded (torch.manual_seed), so that all seeds would be one run; "
+            "the harness seeds them once, before __init__"
+        )
 
 
 def checked_phases(model: TextGenerator, last: str = "") -> list[Phase]:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from baselines.common.interface import Phase, TextGenerator
 from bench.config import RunConfig
 from bench.record import Alarm, PhaseCost
 from bench.run.batches import BatchStream
 from bench.run.checkpoint import Selected, TrainingState, Weights, save_checkpoint, weights_of
-from bench.run.contract import check_values, checked_phases
+from bench.run.contract import check_seeded, check_values, checked_phases
 from bench.run.evaluator import At, Evaluating, Evaluator
 from bench.run.hardware import PeakMemory
 from bench.run.readings import Readings, StepValues
@@ -136,7 +138,9 @@ class Trainer:
     def _step(self, phase: Phase) -> None:
         """One step, logged where it is due. Reading what it returned counts: on a GPU that waits for the step."""
         started, taken = time.perf_counter(), self.stream.sentences_taken
+        seed = torch.initial_seed()
         values = phase.step(self.stream)
+        check_seeded(seed, phase.step)
         check_values(values, phase)
         self._readings.add(values)
         self.state.step += 1

@@ -21,6 +21,7 @@ from baselines.common.interface import (
     TextGenerator,
 )
 from bench.randomness import derive, isolated
+from bench.run.contract import check_seeded
 from metrics.common.sentences import sentence_keys
 from metrics.common.tokens import Tokens
 
@@ -73,6 +74,7 @@ def draw(
                 size = min(_CHUNK, n - start)
                 wanted = None if labels is None else labels[start : start + size]
                 ids = _sampled(model, size, temperature, wanted)
+                check_seeded(seed, type(model).sample)
                 check_drawn(ids, size, spec, f"{type(model).__name__}.sample({size})")
                 check_labels(ids, wanted, f"{type(model).__name__}.sample(labels=…)")
                 chunks.append(ids.cpu().numpy())

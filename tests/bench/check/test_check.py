@@ -151,6 +151,9 @@ MISTAKES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
         (STEP, f"{STEP}        import random\n        self.output.bias.data[0] += random.random()\n"),
         ("two trainings of one seed differ", "numpy"),
     ),
+    ("seed", (FIRST, f"{FIRST}        torch.manual_seed(0)\n"), ("torch's generators were seeded", "one run")),
+    ("seed", (STEP, f"{STEP}        torch.manual_seed(0)\n"), ("torch's generators were seeded", "one run")),
+    ("samples", (DRAWN, f"{DRAWN}        torch.manual_seed(0)\n"), ("torch's generators were seeded", "one run")),
     (
         "resume",
         ('self.optimizers["mle"]', "self.adam", ADAM, ADAM.replace("optimizers[name]", "adam")),

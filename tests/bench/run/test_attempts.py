@@ -141,3 +141,22 @@ def test_names_of_files_and_numbers() -> None:
     assert folder_name("grammar", r"C:/me/my_gan.py:MyGAN", 0) == "grammar-my_gan-0"
     with pytest.raises(KeyError, match=r"no file .*my_gan.py"):
         find("models", "C:/me/my_gan.py:MyGAN")
+
+
+@pytest.mark.parametrize("place", ["step", "sample"])
+def test_a_model_that_seeds_is_refused_wherever_it_does(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise three seeds are one training, with intervals of width 0."""
+    resolved = toy()
+    where = "_adversarial" if place == "step" else "sample"
+    usual = getattr(resolved.model_class, where)
+
+    def seeding(*arguments: Any, **named: Any) -> Any:
+        torch.manual_seed(0)
+        return usual(*arguments, **named)
+
+    monkeypatch.setattr(resolved.model_class, where, seeding)
+    record = run(resolved, tmp_path)
+    assert record.error is not None
+    assert "torch's generators were seeded (torch.manual_seed), so that all seeds would be one run" in record.error

@@ -117,6 +117,12 @@ MISTAKES = [
     # __init__
     (
         "super().__init__(config, spec)",
+        "super().__init__(config, spec); torch.manual_seed(0)",
+        "line 16: torch's generators were seeded (torch.manual_seed)",
+        "so that all seeds would be one run",
+    ),
+    (
+        "super().__init__(config, spec)",
         "pass",
         "line 16: __init__ of Mine must begin with",
         "super().__init__(config, spec)",
