@@ -253,7 +253,10 @@ def _words(error: Exception, file: Path | None) -> str:
 
 
 def _checked_settings(model: type[Any], settings: Mapping[str, Any], scale: str, name: str) -> Any:
-    """The settings of a scale. Raises ContractError where a default is not of the type that it declares."""
+    """The settings of a scale. Raises ContractError where a default is missing, or not of the type that it declares."""
+    for field in dataclasses.fields(model.Config):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ContractError(f"{name}: the setting {field.name} has no default; each needs one, the published value")
     usual = {
         field.name: field.default
         for field in dataclasses.fields(model.Config)

@@ -79,7 +79,10 @@ def check_class(model: type[Any]) -> None:
     for method, arguments, named, right in calls:
         function = getattr(model, method, None)
         if function is not None and not _takes(function, *arguments, **named):
-            raise ContractError(f"{place_of(function)}: {name}.{method} is called as `{right}`, and cannot be")
+            why = f"{place_of(function)}: {name}.{method} is called as `{right}`, and cannot be"
+            if _takes(function, *arguments, **named, labels=None):
+                why += ": labels needs the default None"
+            raise ContractError(why)
     _check_config(model, name)
 
 
@@ -118,6 +121,18 @@ def _check_config(model: type[Any], name: str) -> None:
             f"{place_of(config)}: {left_out[0]} is no setting, because {name}.Config is no dataclass of its own: write "
             "@dataclass(frozen=True, kw_only=True) above it"
         )
+    plain = [key for key, value in vars(config).items() if isinstance(value, int | float | str) and key[0] != "_"]
+    if untyped := [key for key in plain if key not in fields and key not in own and key not in _annotated(config)]:
+        key = untyped[0]
+        raise ContractError(
+            f"{place_of(config)}: {key} is no setting, because it has no type: write "
+            f"{key}: {type(vars(config)[key]).__name__} = {vars(config)[key]!r}, or ClassVar where it is none"
+        )
+
+
+def _annotated(config: type[Any]) -> set[str]:
+    """Names that a class or one that it extends annotates."""
+    return {name for each in config.__mro__ for name in vars(each).get("__annotations__", {})}
 
 
 def built(model: type[Any], config: Any, spec: SequenceSpec) -> TextGenerator:
@@ -208,6 +223,8 @@ def check_values(values: Any, phase: Phase) -> None:
             float: ": leave out .item()",
             int: ": write torch.tensor(…)",
         }.get(type(wrong[1]), ": a 0-d tensor is needed, as loss.mean().detach()")
+        if not isinstance(wrong[0], str):
+            what = f"its name {wrong[0]!r} is {_told(wrong[0])}: a name is text"
     else:
         what = f"it returned {_told(values)}"
         what += {type(None): ": is `return` missing?"}.get(type(values), "")

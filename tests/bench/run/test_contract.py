@@ -94,7 +94,7 @@ MISTAKES = [
     (RETURN, 'return {"n": 1}', LOGGED, "its 'n' is an int: write torch.tensor(…)"),
     (RETURN, 'return {"loss": "low"}', LOGGED, "its 'loss' is a str: a 0-d tensor is needed"),
     (RETURN, 'return {"loss": None}', LOGGED, "its 'loss' is None"),
-    (RETURN, "return {0: loss.detach()}", LOGGED, "its 0 is a Tensor"),
+    (RETURN, "return {0: loss.detach()}", LOGGED, "its name 0 is an int: a name is text"),
     # phases
     (PHASES, "return []", "line 20: phases() returns a list", "an empty list, so that nothing would be trained"),
     (PHASES, "pass", "line 20: phases() returns a list, as [Phase(", "got None"),
