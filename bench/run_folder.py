@@ -11,14 +11,17 @@ anything of the reader's, and a pipe or a device, which may have no end, are no 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import socket
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +43,7 @@ __all__ = [
     "TRAINED_BY",
     "WEIGHTS",
     "Begun",
+    "changing",
     "find_begun",
     "find_records",
     "find_starts",
@@ -191,6 +195,20 @@ def _is_abandoned(path: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Inside, no other process of this machine reads the file in order to write it anew.
+
+    The lock lies in the temporary folder, as beside the file nothing else may lie.
+    """
+    from filelock import FileLock
+
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    name = hashlib.sha256(f"{user} {path.resolve()}".encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"textgan-bench-{name}.lock"):
+        yield
 
 
 def is_being_trained(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 
 from bench.record import as_json, canonical_json, decode, read_document, write_atomic
-from bench.run_folder import read_regular
+from bench.run_folder import changing, read_regular
 from leaderboards.evidence import DEPTH
 
 __all__ = [
@@ -126,9 +126,10 @@ def keep(folder: Path, entries: Iterable[Retraining]) -> Path:
     Entries of records that are no more, or are others, go. Raises ValueError, OSError.
     """
     path = folder / RETRAINED
-    found = {(entry.by, tuple(sorted(entry.records.items()))): entry for entry in (*read_retrained(path), *entries)}
-    kept = [entry for entry in found.values() if all(_is_there(folder, *item) for item in entry.records.items())]
-    write_atomic(path, _Document(retrainings=tuple(sorted(kept, key=_order))).to_json().encode())
+    with changing(path):
+        found = {(entry.by, tuple(sorted(entry.records.items()))): entry for entry in (*read_retrained(path), *entries)}
+        kept = [entry for entry in found.values() if all(_is_there(folder, *item) for item in entry.records.items())]
+        write_atomic(path, _Document(retrainings=tuple(sorted(kept, key=_order))).to_json().encode())
     return path
 
 

@@ -29,6 +29,7 @@ from bench.run_folder import (
     RECORD,
     TRAINED_BY,
     WEIGHTS,
+    changing,
     find_records,
     is_regular,
     is_temporary,
@@ -440,26 +441,31 @@ def write_verified(paths: Iterable[Path], reports: Iterable[Verification]) -> li
         by_folder.setdefault(home, []).append(report)
     written = []
     for folder, own in by_folder.items():
-        sweep_below(folder)
-        before = _known(folder / VERIFIED)
-        known = before.read(folder)
-        checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own if not r.another}
-        known |= {
-            sha256: entry
-            for sha256, entry in before.entries.items()
-            if sha256 not in known and isinstance(entry, Verified) and entry.record not in checked
-        }
-        records = {
-            sha256: entry
-            for sha256, entry in known.items()
-            if entry.record not in checked and is_regular(folder / entry.record)
-        }
-        for report in own:
-            if report.state == "verified":
-                records[report.sha256] = _entry(report, folder, known.get(report.sha256))
-        write_atomic(folder / VERIFIED, Document(records=records).to_json().encode())
+        with changing(folder / VERIFIED):
+            _write_verified(folder, own)
         written.append(folder / VERIFIED)
     return written
+
+
+def _write_verified(folder: Path, own: Sequence[Verification]) -> None:
+    sweep_below(folder)
+    before = _known(folder / VERIFIED)
+    known = before.read(folder)
+    checked = {Path(r.record).resolve().relative_to(folder).as_posix() for r in own if not r.another}
+    known |= {
+        sha256: entry
+        for sha256, entry in before.entries.items()
+        if sha256 not in known and isinstance(entry, Verified) and entry.record not in checked
+    }
+    records = {
+        sha256: entry
+        for sha256, entry in known.items()
+        if entry.record not in checked and is_regular(folder / entry.record)
+    }
+    for report in own:
+        if report.state == "verified":
+            records[report.sha256] = _entry(report, folder, known.get(report.sha256))
+    write_atomic(folder / VERIFIED, Document(records=records).to_json().encode())
 
 
 def home_of(path: Path) -> Path:

@@ -1,4 +1,7 @@
-"""Names that other distributions bring: a package in a folder of its own on the path, as `pip install` leaves it."""
+"""Names that other distributions bring, and users' files.
+
+A distribution is a package in a folder of its own on the path, as `pip install` leaves it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from helpers import programs
 from helpers.paths import TOY
 
 from bench.record import read_record
+from bench.registry import find
 
 SOURCE = Path(TOY.partition(":")[0]).read_text(encoding="utf-8")
 
@@ -53,3 +58,25 @@ def test_it_takes_no_name_of_ours_and_must_be_a_model(tmp_path: Path) -> None:
     assert "several installed models: gans:ToyGAN, more_gans:ToyGAN; uninstall all but one" in twice.stderr
     assert other.returncode == 2
     assert "words (gans:Phase) is not a TextGenerator" in other.stderr
+
+
+def test_a_mistake_that_was_typed_after_it_was_loaded_is_told_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "typed_gan.py"
+    file.write_text(SOURCE)
+    assert find("models", f"{file}:ToyGAN").__name__ == "ToyGAN"
+    file.write_text(f"{SOURCE}\nx = (\n")
+    with pytest.raises(ValueError, match=r"typed_gan.py, line \d+: .*SyntaxError"):
+        find("models", f"{file}:ToyGAN")
+    file.write_text(SOURCE)
+    assert find("models", f"{file}:ToyGAN").__name__ == "ToyGAN"
+
+
+def test_files_of_one_name_are_two_models(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.py").write_text(f"{SOURCE}\n# {name}\n")
+    found = [find("models", f"{tmp_path / name / 'model.py'}:ToyGAN") for name in ("one", "two", "one")]
+    assert found[0] is found[2]
+    assert found[0] is not found[1]
+    with pytest.raises(KeyError, match=r"name one, .*model.py:ToyGAN"):
+        find("models", f"{tmp_path / 'one' / 'model.py'}:")

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from leaderboards.__main__ import app
 from leaderboards.evidence import VERIFIED, outcomes, read_verified
 from leaderboards.records import read_store
 from leaderboards.repository import rescore
+from leaderboards.repository import verify as verify_module
 from leaderboards.repository.add import PublishedFile, add
 from leaderboards.repository.verify import Verification, verify, write_verified
 
@@ -349,3 +352,21 @@ def test_what_a_killed_command_left_is_ignored_and_swept(results: Path, run: Pat
     torn.write_text("{")
     assert not add(run / "record.json", results).new
     assert not torn.exists()
+
+
+def test_two_that_write_at_once_keep_both(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = verify([results])
+    assert len(reports) >= 2
+    usual = verify_module.write_atomic
+
+    def slowly(path: Path, content: bytes) -> None:
+        time.sleep(0.2)  # the other one has long read what was there
+        usual(path, content)
+
+    monkeypatch.setattr(verify_module, "write_atomic", slowly)
+    writers = [threading.Thread(target=verify_module.write_verified, args=([results], [one])) for one in reports]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(read_verified(results / "verified.json").entries) == len(reports)
