@@ -60,6 +60,16 @@ def test_what_is_added_is_what_the_run_would_have_scored(row: tuple[Path, RunRec
     assert (folder / "record.json").read_bytes() == before
 
 
+def test_test_sentences_are_not_compared_with_themselves(tmp_path: Path) -> None:
+    (tmp_path / "samples.txt").write_text("the dog sleeps\na cat sees the dog\n" * 3)
+    folder = runs.hand_in(tmp_path / "samples.txt", tmp_path / "row", "real_text_test", distinct={})
+    call(folder, "--metric", "unique", "--metric", "bleu")
+    (evaluation,) = read_record(folder / "record.json").evaluations
+    assert "unique" in evaluation.scores
+    assert "bleu_2" not in evaluation.scores
+    assert evaluation.skipped["bleu"] == "the samples are test sentences, and so is what bleu compares with"
+
+
 def test_what_cannot_be_scored_is_told_and_changes_no_score(row: tuple[Path, RunRecord]) -> None:
     folder, _ = row
     before = read_record(folder / "record.json")

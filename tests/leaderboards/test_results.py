@@ -23,6 +23,9 @@ from helpers.stored_runs import head
 from typer.testing import CliRunner
 
 from bench.places import RESULTS
+from bench.record import HELD_OUT_TEXT
+from bench.registry import find
+from bench.score.records import of_itself
 from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.evidence import VERIFIED
@@ -89,6 +92,14 @@ def test_every_row_is_as_it_was_verified_and_some_are_computed_again(
         if absent == reasons and Path(record).with_name("source.json").is_file() and not why[Path(record)]:
             del wrong[record]
     assert wrong == {}
+
+
+def test_no_row_of_test_text_compares_with_the_test() -> None:
+    rows = [entry for entry in read_store([RESULTS]).entries if entry.record.model == HELD_OUT_TEXT]
+    assert rows
+    for entry in rows:
+        scored = {score.metric for e in entry.record.evaluations for score in e.scores.values()}
+        assert of_itself(find("metrics", name)() for name in sorted(scored)) == {}, entry.path
 
 
 def test_what_is_said_to_be_verified_is_what_is_stored() -> None:

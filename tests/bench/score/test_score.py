@@ -19,6 +19,7 @@ from bench.cli import app
 from bench.config import build, build_metrics
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, read_record
 from bench.registry import find
+from bench.score import records
 from bench.score.records import LoadedTask, record_real, record_real_text
 from bench.score.references import References
 from bench.score.scoring import held_out_text
@@ -70,6 +71,21 @@ def test_the_row_of_the_test_is_left_out_where_every_metric_compares_with_it(tmp
     loaded = LoadedTask(name="grammar", task=task, data=task.load(), metrics=[find("metrics", "bleu")()])
     record_real_text(loaded, 150, tmp_path)
     assert [path.parent.name.split("-")[1] for path in tmp_path.glob("*/record.json")] == ["real_text"]
+
+
+def test_real_text_is_made_again_where_its_row_would_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = build(find("tasks", "grammar"), {"n_train": 300, "n_valid": 50, "n_test": 200}, "grammar")
+    loaded = LoadedTask(name="grammar", task=task, data=task.load(), metrics=[find("metrics", "unique")()])
+
+    def made(dirty: bool) -> tuple[int, bool]:
+        monkeypatch.setattr(records, "describe_environment", lambda: {"git.dirty": dirty})
+        record, _ = record_real(REAL_TEXT, loaded, 50, tmp_path)
+        return record.task_version, record.environment["git.dirty"]
+
+    assert [made(dirty) for dirty in (True, True, False, True)] == [(1, True), (1, True), (1, False), (1, False)]
+    monkeypatch.setattr(type(task), "version", 2)
+    assert made(False) == (2, False)
+    assert len(list(tmp_path.glob("*/record.json"))) == 2
 
 
 Write = Callable[..., Path]
