@@ -288,10 +288,11 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         for model, pairs in found.today.items()
     ]
     lines.append(
-        f"The losses: {_listed([_titled(key) for key in LOSSES])}, in nats a token. Changes "
-        "are paired by seed; all are one family, in which each direction has a false discovery rate of at most 2.5% "
-        "(Benjamini and Hochberg). Ranked rows are compared by Welch's test with Holm's correction within the row. The "
-        f"boards: {'; '.join(boards)}."
+        f"The losses: {_listed([_titled(key) for key in LOSSES])}, in nats a token. A fall in "
+        "one alone is not yet learning: a collapse can lower kl_to_oracle, a constant reward nll_gen_calibrated. "
+        "Changes are paired by seed; all are one family, in which each direction has a false discovery rate of at most "
+        "2.5% (Benjamini and Hochberg). Ranked rows are compared by Welch's test with Holm's correction within the "
+        f"row. The boards: {'; '.join(boards)}."
     )
     return lines
 
