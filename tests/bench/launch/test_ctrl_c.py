@@ -122,6 +122,7 @@ def test_a_closed_terminal_stops_a_run_which_saves(tmp_path: Path) -> None:
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(ROOT)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
         os.execv(sys.executable, [sys.executable, "-m", *TOY_RUN, "--set", "mle_steps=40000", "--runs", str(tmp_path)])
     deadline = time.monotonic() + PATIENCE
     while not has(tmp_path, '"phase":"mle"'):
