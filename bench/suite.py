@@ -261,6 +261,8 @@ class RunsDefaults(RunSettings):
     def _filled(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if not value:
             raise ValueError("the list is empty, so there would be no run")
+        if twice := [one for one in value if value.count(one) > 1]:
+            raise ValueError(f"{twice[0]!r} stands twice in the list")
         return value
 
 

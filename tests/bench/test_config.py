@@ -142,6 +142,7 @@ WRONG_SUITES = [
     (f'{MLE}seeds = "012"\n', "runs[0].seeds takes a list, got '012'"),
     (f"{MLE}seeds = [0, true]\n", "runs[0].seeds[1] takes an integer, got True"),
     (f"{MLE}seeds = []\n", "runs[0].seeds: the list is empty"),
+    (f"{MLE}seeds = [0, 1, 0]\n", "runs[0].seeds: 0 stands twice in the list"),
     (f"model = 1\n{MLE}", "model: a name is expected, or a list of names, got 1"),
     ('[[runs]]\nmodel = [["mle"]]\ntask = "grammar"\n', "runs[0].model[0] takes text, got ['mle']"),
     ('[[runs]]\nmodel = "mle"\ntask = {}\n', "runs[0].task: a name is expected, or a list of names, got {}"),
