@@ -420,8 +420,7 @@ def explain_error(
         case "extra_forbidden":
             return f"{where} is not a setting" + (f"; {suggest(str(place[-1]), known(place[:-1]))}" if known else "")
     if kind in _TYPES and first["type"].endswith(("_parsing", "_type", "_from_float")):
-        hint = "; a suite's file or Python can give one" if kind == "dict" and isinstance(first["input"], str) else ""
-        return f"{where} takes {_TYPES[kind]}, got {shown_value(first['input'])}{hint}"
+        return f"{where} takes {_TYPES[kind]}, got {shown_value(first['input'])}"
     wish = first["msg"][0].lower() + first["msg"][1:]
     return f"{where}: {wish}, got {shown_value(first['input'])}"
 

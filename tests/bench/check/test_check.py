@@ -93,7 +93,6 @@ MISTAKES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     (
         "settings",
         ("lr: PositiveFloat = 5e-3", "lr: dict[str, float] = 'a'"),
-        ("lr takes a table", "Python can give"),
     ),
     ("settings", ("lr: PositiveFloat = 5e-3", "lr: torch.device = torch.device('cpu')"), ("lr has the type device",)),
     ("class", ("lr: PositiveFloat = 5e-3", "lr = 5e-3"), ("lr is no setting, because it has no type", "float = 0.005")),
