@@ -90,10 +90,7 @@ MISTAKES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("settings", ("mle_steps: PositiveInt = 1_500", "mle_steps: PositiveInt = 0"), ("mle_steps", "its default")),
     ("settings", ("lr: PositiveFloat = 5e-3", "lr: PositiveFloat = 'low'"), ("lr takes", "its default")),
     ("settings", ("lr: PositiveFloat = 5e-3", "lr: PositiveFloat"), ("the setting lr has no default",)),
-    (
-        "settings",
-        ("lr: PositiveFloat = 5e-3", "lr: dict[str, float] = 'a'"),
-    ),
+    ("settings", ("lr: PositiveFloat = 5e-3", "lr: dict[str, float] = 'a'"), ("lr takes a table", "its default")),
     ("settings", ("lr: PositiveFloat = 5e-3", "lr: torch.device = torch.device('cpu')"), ("lr has the type device",)),
     ("class", ("lr: PositiveFloat = 5e-3", "lr = 5e-3"), ("lr is no setting, because it has no type", "float = 0.005")),
     ("class", (DREW, f"labels: Tensor, {DREW[3:]}"), ("labels needs the default None",)),
