@@ -133,8 +133,9 @@ def finding(boards: Iterable[Board]) -> Finding | None:
 
 
 def changes(boards: Iterable[Board]) -> list[Change]:
-    """Every change that can be told, of rows with seeds enough for a rank."""
-    found = [c for board in boards for c in _changes(board)]
+    """Every change that can be told, of rows with seeds enough for a rank; the control's on boards of others alone."""
+    by_board = [list(_changes(board)) for board in boards]
+    found = [c for own in by_board if not all(c.control for c in own) for c in own]
     told: dict[int, bool] = {}
     for control in (False, True):
         family = [i for i, c in enumerate(found) if c.control == control]

@@ -15,12 +15,13 @@ from scipy import stats
 from bench.record import RunRecord, Score
 from bench.run_settings import RunSettings
 from leaderboards.figures import looks_of
-from leaderboards.findings import Finding, finding, sentences
+from leaderboards.findings import Finding, changes, finding, sentences
 from leaderboards.findings import tables as tables_of
 from leaderboards.render.changes import draw_changes, write_changes
 from leaderboards.render.front import readme_block, write_overview
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
+from leaderboards.schema import Boards
 from leaderboards.statistics import discoveries, one_sample, seed_mean
 from leaderboards.words import names_of
 
@@ -352,6 +353,20 @@ def test_the_false_discovery_rate_of_each_direction_is_held(
         assert chance.mean() <= 0.025 + 3 * (0.025 / draws) ** 0.5
         if expected is not None:
             assert of_side[:, truth == side].mean() == pytest.approx(expected, abs=0.06)
+
+
+def test_the_control_is_counted_on_boards_of_models_alone(tmp_path: Path) -> None:
+    def board(where: str, *models: str) -> Boards:
+        rows = [
+            record(model, seed, at("phase_end", kl_to_oracle=2.0 + seed), at("end", kl_to_oracle=2.1 + seed))
+            for model in models
+            for seed in range(3)
+        ]
+        return tables(tmp_path / where, *rows)
+
+    assert changes(board("alone", "constant_reward").boards) == []
+    both = changes(board("beside", "constant_reward", "seqgan").boards)
+    assert {c.row.model for c in both} == {"constant_reward", "seqgan"}
 
 
 def test_a_change_by_rounding_alone_is_none() -> None:
