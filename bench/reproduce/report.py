@@ -195,11 +195,12 @@ def _published(number: Number) -> str:
     """
     reported = number.reported
     assert reported is not None
-    if number.tolerance is not None:
-        return f"{reported.value:g}, allowed ± {number.tolerance:g}"
     if len(number.published) > 1:
         return f"{reported.value:.4f}, mean of {reported.n} runs, sd {reported.std:.4f}"
-    return f"{reported.value:g}" + (f", sd {reported.std:g} over {reported.n}" if reported.std is not None else "")
+    (printed,) = number.published
+    if number.tolerance is not None:
+        return f"{printed.value}, allowed ± {number.tolerance:g}"
+    return printed.value + (f", sd {printed.std} over {reported.n}" if printed.std else "")
 
 
 def _expected(number: Number) -> str:

@@ -197,6 +197,15 @@ def test_reproduction_md_is_what_the_command_writes(tmp_path: Path) -> None:
     assert (tmp_path / "R.md").read_text(encoding="utf-8") == expected
 
 
+def test_a_published_number_is_shown_as_it_was_printed() -> None:
+    """`0.230` in the paper is not `0.23`: the digits say how exactly it was measured."""
+    text = (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8")
+    rows = [row for name in preset_names() for row in read_preset(name).rows]
+    printed = {number.published[0].value for row in rows for number in row.numbers if len(number.published) == 1}
+    assert any(value.endswith("0") for value in printed)
+    assert not {value for value in printed if not re.search(rf"\| {re.escape(value)}[ ,]", text)}
+
+
 def test_a_file_that_is_not_here_costs_its_own_row_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
