@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.record import Evaluation, short_hash
-from bench.run_folder import folder_name
+from bench.record import Evaluation, read_record, short_hash
+from bench.run_folder import RECORD, folder_name
 from bench.score.real_text import RealValues, real_values
 from bench.score.records import LoadedTask, record_samples
 from bench.text.sample_files import Samples
@@ -77,16 +77,15 @@ def score_files(
     *,
     with_real_text: bool = True,
 ) -> list[ScoredFile]:
-    """Score each file, and real text beside it unless nobody reads it; with `runs`, write the file's record below."""
+    """Score each file, and real text beside it unless nobody reads it; with `runs`, write the file's record below.
+
+    Raises ValueError before anything is scored if such a record is there already and has scores of other metrics.
+    """
     scored: list[ScoredFile] = []
     real: dict[int, RealValues] = {}
-    for source in sources:
+    folders = [_folder(source, loaded, runs) if runs else None for source in sources]
+    for source, folder in zip(sources, folders, strict=True):
         samples = source.samples
-        folder = None
-        if runs:
-            folder = runs / folder_name(
-                loaded.name, "samples", short_hash([source.name, loaded.data.sha256, samples.sha256])
-            )
         evaluation = record_samples(source.name, loaded, samples, folder, track).evaluations[0]
         n = len(samples)
         if not with_real_text:
@@ -112,6 +111,23 @@ def score_files(
             )
         )
     return scored
+
+
+def _folder(source: Source, loaded: LoadedTask, runs: Path) -> Path:
+    """Where a file's record is written. What is there of fewer metrics is replaced; of others, it would be lost."""
+    identity = [source.name, loaded.data.sha256, source.samples.sha256]
+    folder = runs / folder_name(loaded.name, "samples", short_hash(identity))
+    try:
+        earlier = read_record(folder / RECORD).evaluations
+    except (FileNotFoundError, ValueError):
+        return folder
+    has = {score.metric for evaluation in earlier for score in evaluation.scores.values()}
+    if lost := sorted(has - {metric.name for metric in loaded.metrics}):
+        raise ValueError(
+            f"{folder} has {source.name} scored already, by metrics that would be lost: {', '.join(lost)}. Leave out "
+            f"--runs to see scores only, name these metrics too, or give another folder"
+        )
+    return folder
 
 
 def _differences(evaluation: Evaluation, first: Evaluation) -> tuple[dict[str, Difference], dict[str, str]]:

@@ -359,6 +359,19 @@ def test_the_leaderboard_takes_the_records(write, tmp_path):
     assert read_record(path).task_config == {"references": "a.txt", "training": None, "tokenizer": "blanks"}
 
 
+def test_a_record_is_never_replaced_by_one_of_fewer_metrics(write, tmp_path):
+    file, two = write("a.txt", LINES), ("--metric", "unique", "--metric", "distinct")
+    (first,) = scored(file, "grammar", "--runs", tmp_path / "runs", *two)
+    kept = Path(first["record"]).read_bytes()
+    other = write("b.txt", LINES[1:])
+    said = score(other, file, "grammar", "--runs", tmp_path / "runs", "--metric", "unique", code=2)
+    assert "by metrics that would be lost: distinct." in " ".join(said.split())
+    assert Path(first["record"]).read_bytes() == kept
+    assert len(list((tmp_path / "runs").glob("grammar-samples-*"))) == 1  # nothing was scored before that was told
+    (more,) = scored(file, "grammar", "--runs", tmp_path / "runs", *two, "--metric", "novelty")
+    assert (more["record"], "novelty" in more["scores"]) == (first["record"], True)
+
+
 def test_the_wrong_task_is_noticed(write):
     numbers = write("ids.txt", ["17 4 5", "6 7 8"])
     assert "100% of the words occur nowhere in the text of grammar: are these rows of ids" in score(numbers, "grammar")
