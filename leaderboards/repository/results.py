@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 _TASK = re.compile(r".+@\d+")
+_RUN_ID = re.compile(r"[0-9a-f]{12}")
 SOURCE = "source.json"
 """Beside a record whose samples are somebody else's: name, address and SHA-256 of the file that they were read from, or
 a list of such, where they were read from several."""
@@ -63,10 +64,15 @@ _WORD = re.compile(r"[\w.+-]{1,100}")
 
 def root_of(path: Path) -> Path | None:
     """The folder of `<task>@<version>` folders, in which nothing else may lie, that a path is or lies in."""
-    if path.is_dir() and any(_TASK.fullmatch(child.name) for child in path.iterdir()):
+    if path.is_dir() and any(map(_is_of_task, path.iterdir())):
         return path
     around = (path, *path.parents)[:4]  # <task>@<version>/<model>/<run_id>/record.json
-    return next((place.parent for place in around if _TASK.fullmatch(place.name)), None)
+    return next((place.parent for place in around if _is_of_task(place)), None)
+
+
+def _is_of_task(folder: Path) -> bool:
+    """Whether rows of a task lie in it: a user's own folder may be named `trials@2`, and no runs are named as rows."""
+    return bool(_TASK.fullmatch(folder.name)) and any(_RUN_ID.fullmatch(run.name) for run in folder.glob("*/*"))
 
 
 def place(record: RunRecord) -> Path:

@@ -200,6 +200,15 @@ def test_place_links_and_strays(results: Path) -> None:
     assert found == {"link": "it is a link; a file is expected", "stray.txt": "no record.json lies beside it"}
 
 
+def test_a_folder_with_the_name_of_a_tasks_rows_is_none(tmp_path: Path) -> None:
+    """`trials@2` is a name that a user may give; nothing below it has to have its place then."""
+    (tmp_path / "published.txt").write_text("".join(f"{line}\n" for line in LINES))
+    row = runs.hand_in(tmp_path / "published.txt", tmp_path / "trials@2" / "runs" / "grammar-mine-0-1")
+    for path in (tmp_path, tmp_path / "trials@2", row):
+        report = only(verify([path]))
+        assert report.state == "verified", report.reasons
+
+
 def test_processes_find_what_one_finds(results: Path) -> None:
     (record,) = results.glob("*/Somebody*/*/record.json")
     document = json.loads(record.read_text())
