@@ -287,6 +287,16 @@ def test_of_a_long_board_the_first_page_shows_references_and_front(tmp_path: Pat
     write_runs(tmp_path / "runs", records)
     index = write_page(build([tmp_path / "runs"]), tmp_path / "page").read_text()
     assert index.count('<th scope="row">') < 20
-    assert "rows are not shown here" in index
+    assert "rows not shown here" in index
     assert "copy_train" in index
     assert board_page(tmp_path / "page").read_text().count('<th scope="row">') >= 21
+
+
+def test_the_list_of_boards_counts_every_row(tmp_path: Path) -> None:
+    """Rows at another temperature stand apart on their board's page, and are rows of it."""
+    apart = record("leakgan", 0, evaluation(bleu_2=0.5), model_config={"evaluation_temperature": 1.5})
+    other = replace(apart, task_config={"split": "anew"}, run_id="other", config_hash="c-other")
+    both = [record("mle", 0, evaluation(bleu_2=0.6)), apart]
+    write_runs(tmp_path / "runs", [*both, other])
+    index = write_page(build([tmp_path / "runs"]), tmp_path / "page").read_text()
+    assert sorted(re.findall(r'class="soft">(\d+ rows?)</span>', index)) == ["1 row", "2 rows"]
