@@ -25,8 +25,9 @@ __all__ = [
 Value = float | str | None
 """What a cell may hold; None where there is nothing."""
 Kind = Literal[
-    "words", "tag", "printed", "score", "change", "run_score", "places", "temperature", "count", "rate", "duration"
-]
+    "words", "tag", "printed", "score", "change", "run_score", "run_error", "places", "temperature", "count", "rate",
+    "duration",
+]  # fmt: skip
 """How values are written. `words` and a `tag` (a word that the page frames) as they are, on the left; what is `printed`
 as it is, on the right; numbers in their own ways, on the right."""
 
@@ -103,6 +104,7 @@ _WRITERS: Mapping[Kind, Callable[[float], str]] = {
     "score": _number,
     "change": "{:+.3f}".format,
     "run_score": "{:.4f}".format,
+    "run_error": lambda error: "<0.0001" if 0 < error < 0.00005 else f"{error:.4f}",
     "places": "{:.0f}".format,
     "temperature": "{:g}".format,
     "count": "{:,}".format,

@@ -33,8 +33,10 @@ _COLUMNS = (
 
 
 def with_error(value: float, standard_error: float | None) -> str:
-    """`0.7457 ± 0.0015`; the standard error is left out where it is not known."""
-    return f"{value:.4f}" if standard_error is None else f"{value:.4f} ± {standard_error:.4f}"
+    """`0.7457 ± 0.0015`; the standard error is left out where it is not known, and 0 only where it is 0."""
+    if standard_error is None:
+        return f"{value:.4f}"
+    return f"{value:.4f} ± " + ("<0.0001" if 0 < standard_error < 0.00005 else f"{standard_error:.4f}")
 
 
 def print_table(console: SafeConsole, files: Sequence[ScoredFile], task: str) -> None:

@@ -1,6 +1,7 @@
 """The static page: what it says, where its links lead, which files it reads and how far."""
 
 import bz2
+import html
 import html.parser
 import json
 import re
@@ -300,3 +301,13 @@ def test_the_list_of_boards_counts_every_row(tmp_path: Path) -> None:
     write_runs(tmp_path / "runs", [*both, other])
     index = write_page(build([tmp_path / "runs"]), tmp_path / "page").read_text()
     assert sorted(re.findall(r'class="soft">(\d+ rows?)</span>', index)) == ["1 row", "2 rows"]
+
+
+def test_a_run_page_writes_no_error_as_zero_that_is_not(tmp_path: Path) -> None:
+    end = evaluation(bleu_2=0.5, bleu_3=0.5)
+    scores = {"bleu_2": 0.00004, "bleu_3": 0.0}
+    end = replace(end, scores={k: replace(end.scores[k], standard_error=error) for k, error in scores.items()})
+    write_runs(tmp_path / "runs", [record("mle", 0, end)])
+    write_page(build([tmp_path / "runs"]), tmp_path / "page")
+    (page,) = (tmp_path / "page" / "runs").glob("*.html")
+    assert [html.unescape(error) for error in re.findall(r"\(se (.*?)\)", page.read_text())] == ["<0.0001", "0.0000"]

@@ -22,6 +22,7 @@ from bench.registry import find
 from bench.score import records
 from bench.score.records import LoadedTask, record_real, record_real_text
 from bench.score.references import References
+from bench.score.report import with_error
 from bench.score.scoring import held_out_text
 from bench.task import Vocabulary
 from bench.text import sample_files as samples_file
@@ -313,6 +314,15 @@ def test_real_text_stands_beside_every_score(write, grammar):
     assert "real text: 60 training sentences and reference sentences for novelty" in table
     unique = file["real_text"]["unique"]
     assert any(f"{unique['value']:.4f} ± {unique['standard_error']:.4f}" in line for line in table.splitlines())
+
+
+def test_an_error_that_is_not_zero_is_not_written_as_zero() -> None:
+    assert with_error(0.5, 0.00004) == "0.5000 ± <0.0001"
+    assert [with_error(0.5, error) for error in (0.0, 0.00006, None)] == [
+        "0.5000 ± 0.0000",
+        "0.5000 ± 0.0001",
+        "0.5000",
+    ]
 
 
 def test_where_real_text_has_no_value_the_reason_stands_there(write, grammar):
