@@ -29,6 +29,7 @@ from bench.interrupts import INTERRUPTED, start_shielded, unshield
 from bench.launch.options import LaunchOptions
 from bench.launch.progress import Display, PlannedRun, bars
 from bench.record import RunRecord, read_record
+from bench.run.hardware import is_lost
 from bench.run.runner import BeingTrained, run
 from bench.run.trainer import Interrupted, News, OnNews, OnStep
 from bench.run_folder import ERROR, LOG, RECORD, is_being_trained, is_regular
@@ -56,6 +57,8 @@ class Outcome:
     """False: it was not begun, or its record was there already."""
     seconds_per_step: Mapping[str, float] = field(default_factory=dict)
     """Phase -> what its record says."""
+    device_lost: bool = False
+    """It failed so that its process can do nothing more on its GPU."""
 
 
 def launch(
@@ -192,10 +195,14 @@ def _one_by_one(
 ) -> list[Outcome]:
     slot = options.slots[0]
     runs = [_placed(each.run, slot).resolve() for each in runs] if slot else runs
-    waiting, outcomes = list(range(len(runs))), {}
+    waiting = list(range(len(runs)))
+    outcomes: dict[int, Outcome] = {}
     while waiting:
         index = _next(waiting, runs, options.runs)
-        if stopped():
+        if any(outcome.device_lost for outcome in outcomes.values()):
+            why = f"not started: {runs[index].device} is lost to this process; give the same command again"
+            outcome = replace(_not_started(runs[index], options), detail=why)
+        elif stopped():
             outcome = _not_started(runs[index], options)
         else:
             seldom = _Seldom(partial(display.step, index), partial(display.news, index))
@@ -251,6 +258,7 @@ def _attempt(
         reason = str(error.args[0] if isinstance(error, KeyError) else error)
         return Outcome(title, folder, "failed", f"{reason}{_where_told(folder)}")
     outcome = _outcome(resolved, folder, record, trained=seldom.told)
+    outcome = replace(outcome, device_lost=outcome.status == "failed" and is_lost(resolved.device))
     if log is None or not log.lines or outcome.status != "completed":
         return outcome
     return replace(outcome, detail=f"{outcome.detail}; {counted(log.lines, 'line')} printed, in {folder / LOG}")
@@ -300,6 +308,8 @@ class _Worker:
     pipe: Connection
     run: int = -1
     """Index of the run under way; -1: none."""
+    ends: bool = False
+    """It lost its GPU and takes no more; its slot gets another process."""
 
 
 class _Pool:
@@ -338,7 +348,7 @@ class _Pool:
                 stopping = True
                 self._stop()
             for worker in self._workers:
-                if self._waiting and worker.run < 0:
+                if self._waiting and worker.run < 0 and not worker.ends:
                     self._send_next(worker)
             while self._waiting and self._free:
                 self._workers.append(self._start(self._free.pop(0)))
@@ -393,7 +403,7 @@ class _Pool:
 
     def _done(self, worker: _Worker, outcome: Outcome) -> None:
         self._end(worker.run, outcome)
-        worker.run = -1
+        worker.run, worker.ends = -1, outcome.device_lost
 
     def _end(self, index: int, outcome: Outcome) -> None:
         self._outcomes[index] = outcome
@@ -434,4 +444,7 @@ def _work(options: LaunchOptions, pipe: Connection) -> None:
             except (EOFError, OSError):
                 return
             seldom = _Seldom(lambda *step: send(step), send)
-            send(_attempt(config.resolve(), options, seldom, lambda: stopped() or orphaned, RunLog(alone=True)))
+            outcome = _attempt(config.resolve(), options, seldom, lambda: stopped() or orphaned, RunLog(alone=True))
+            send(outcome)
+            if outcome.device_lost:
+                return

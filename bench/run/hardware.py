@@ -16,7 +16,7 @@ import torch
 from bench.record import PhaseCost
 from bench.run_settings import Precision
 
-__all__ = ["PeakMemory", "exact_products", "keep_memory", "use_precision"]
+__all__ = ["PeakMemory", "exact_products", "is_lost", "keep_memory", "use_precision"]
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 
@@ -62,6 +62,17 @@ def _reset_resident() -> bool:
 def _peak_resident() -> int | None:
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
     return int(found[1]) * 1024 if found else None
+
+
+def is_lost(device: str) -> bool:
+    """Whether this process can do nothing more on a GPU: once an assertion has failed there, every call does."""
+    if torch.device(device).type != "cuda":
+        return False
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        return True
+    return False
 
 
 def keep_memory() -> None:

@@ -9,6 +9,7 @@ import io
 import multiprocessing
 import os
 import threading
+import time
 from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,15 +29,16 @@ from bench.launch.options import LaunchOptions, slots
 from bench.launch.workers import Outcome, launch
 from bench.randomness import isolated, random_state, restore_random_state
 from bench.record import read_record
+from bench.run.hardware import is_lost
 from bench.run.runner import run
-from bench.run_folder import LOCK
+from bench.run_folder import LOCK, RECORD
 
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
-def toy(seed: int = 0, device: str = "auto") -> RunConfig:
+def toy(seed: int = 0, device: str = "auto", **more: object) -> RunConfig:
     settings = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, "seed": seed, "device": device}
-    return RunConfig.model_validate(settings)
+    return RunConfig.model_validate(settings | more)
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
@@ -104,9 +106,11 @@ def test_which_gpu_it_is_makes_no_other_run(monkeypatch: pytest.MonkeyPatch) -> 
 class Workers:
     """In place of processes: threads that say at once that a run is completed, and one that dies of its first."""
 
-    def __init__(self, dies: str = "") -> None:
+    def __init__(self, dies: str = "", loses: str = "") -> None:
         self.dies = dies
         """GPU of the first run that kills its worker."""
+        self.loses = loses
+        """GPU of the first run after which its worker can do nothing more there."""
         self.taken: list[tuple[int, RunConfig]] = []
         """Number of the worker and the run that it was sent."""
         self.started = 0
@@ -131,6 +135,11 @@ class Workers:
                 if run.device == self.dies:
                     self.dies = ""
                     return
+                if run.device == self.loses:
+                    self.loses = ""
+                    pipe.send(Outcome(run.resolve().title(), Path(), "failed", device_lost=True))
+                    time.sleep(0.5)  # a process takes a moment to end
+                    return
                 pipe.send(Outcome(run.resolve().title(), Path(), "completed"))
 
 
@@ -153,6 +162,40 @@ def test_each_run_is_sent_to_the_gpu_of_its_worker(dies: str, monkeypatch: pytes
     assert all(run.device == gpus[number] for number, run in workers.taken)  # a worker stays on its GPU
     assert {number: gpus[number] for number in range(4)} == dict(enumerate(at_once))
     assert [gpus[number] for number in range(4, workers.started)] in ([], [dies])  # the place of a dead one is taken
+
+
+def test_a_worker_that_lost_its_gpu_is_sent_nothing_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = [toy(seed).resolve() for seed in range(6)]
+    workers = Workers(loses="cuda:0")
+    monkeypatch.setattr(multiprocessing, "get_context", workers.context)
+    options = LaunchOptions(runs=tmp_path, slots=("cuda:0", "cuda:0"))
+    outcomes = launch(runs, options, console=Console(file=io.StringIO()))
+    assert Counter(outcome.status for outcome in outcomes) == {"failed": 1, "completed": 5}
+
+
+def test_alone_in_its_process_what_is_left_waits_for_another_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bench.launch.workers.is_lost", lambda device: device == "cpu")
+    runs = [toy(0).resolve(), toy(1, model_settings={"raise_at": 2}).resolve(), toy(2).resolve()]
+    outcomes = launch(runs, LaunchOptions(runs=tmp_path), console=Console(file=io.StringIO()))
+    assert [outcome.status for outcome in outcomes] == ["completed", "failed", "stopped"]
+    assert outcomes[2].detail == "not started: cpu is lost to this process; give the same command again"
+    assert not (runs[2].folder(tmp_path) / RECORD).exists()
+
+
+def test_a_gpu_is_lost_when_it_answers_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", asked.append)
+    assert not is_lost("cuda:1")
+    assert asked == ["cuda:1"]
+
+    def fails(_: str) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", fails)
+    assert is_lost("cuda:1")
+    assert not is_lost("cpu")
 
 
 def test_what_another_process_trains_is_sent_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
