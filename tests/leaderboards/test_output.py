@@ -172,9 +172,10 @@ def test_command(tmp_path: Path) -> None:
 def test_nothing_is_written_among_kept_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There it would be a stray file, which `verify` refuses."""
     model = tmp_path / "results" / "image_coco@1" / "seqgan"
-    record("seqgan", 0, evaluation(bleu_2=0.5)).write(model / "c0ffee" / "record.json")
+    run = model / "c0ffeec0ffee"
+    record("seqgan", 0, evaluation(bleu_2=0.5)).write(run / "record.json")
     monkeypatch.chdir(tmp_path)
-    for place in (tmp_path / "results", model.parent, model, model / "c0ffee", model / "c0ffee" / "record.json"):
+    for place in (tmp_path / "results", model.parent, model, run, run / "record.json"):
         assert command("build", place).exit_code == 0
         written = {path.name for path in (tmp_path / "leaderboard").iterdir()}
         assert written == {"leaderboard.md", "leaderboard.csv"}

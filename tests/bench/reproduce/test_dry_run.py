@@ -74,7 +74,7 @@ def test_a_preset_is_planned(runs: Path, study_data: Path, monkeypatch: pytest.M
     few = ("--set", "task.n_train=640", "task.n_test=100")  # for a plan the text is drawn
     planned = said("reproduce", "seqgan-oracle20", "--dry-run", *few, "--runs", str(runs))
     assert "released setting: seqgan on oracle_lstm" in planned
-    assert "18 of 18 runs to do" in planned
+    assert "27 of 27 runs to do" in planned
     arguments = ("--scale", "smoke", "--seed", "0", "--row", "MLE, as many steps", "--measure", "--runs", str(runs))
     measured = said("reproduce", "seqgan-oracle20", "--dry-run", *arguments)
     assert measured.count("a few steps tried now") == 1

@@ -493,7 +493,7 @@ def test_the_list_in_three_forms(toy: Preset) -> None:
     text = reproduce_report.markdown(states)
     assert "| consistent | 1 | 0 | 0 |" in text
     assert "| not run | 1 | 0 | 1 |" in text
-    assert "| nll_oracle | 4 | 4.0000 [4.0000, 4.0000] | 0, 1, 2 | 4.0000 to 4.0000 | consistent |" in text
+    assert "| nll_oracle | 4.0 | 4.0000 [4.0000, 4.0000] | 0, 1, 2 | 4.0000 to 4.0000 | consistent |" in text
     assert "| nll_oracle | 3.5, allowed ± 0.5 | – | not run |" in text
     assert "- A paper: nats." in text
     assert "| [toy](#toy) | its own text | not run | 1 not run |" in text
