@@ -22,7 +22,7 @@ from leaderboards.render.front import readme_block, write_overview
 from leaderboards.render.markdown import FINDINGS, findings_of, markdown_table, to_overview, to_pages
 from leaderboards.render.page.site import write_page
 from leaderboards.schema import Boards
-from leaderboards.statistics import discoveries, one_sample, seed_mean
+from leaderboards.statistics import discoveries, front_keys, one_sample, seed_mean, two_sample
 from leaderboards.words import names_of
 
 METRICS = {
@@ -30,6 +30,8 @@ METRICS = {
     "nll_gen_calibrated": ("nll_gen", "lower"),
     "lm_score": ("lm_score", "real"),
     "reverse_lm_score": ("reverse_lm_score", "lower"),
+    "reverse_lm_score_known": ("reverse_lm_score_known", "lower"),
+    "ms_jaccard_3": ("ms_jaccard", "higher"),
 }
 
 
@@ -373,3 +375,22 @@ def test_a_change_by_rounding_alone_is_none() -> None:
     assert one_sample(seed_mean([1e-16, 1e-16, 1e-16])) == 1.0
     assert one_sample(seed_mean([0.5, 0.5, 0.5])) == 0.0
     assert one_sample(seed_mean([0.1, 0.2, 0.4])) == pytest.approx(stats.ttest_1samp([0.1, 0.2, 0.4], 0).pvalue)
+
+
+def test_two_means_are_told_apart_by_welchs_test() -> None:
+    a, b = [0.1, 0.2, 0.4], [0.3, 0.5, 0.9, 1.0]
+    assert two_sample(seed_mean(a), seed_mean(b)) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def test_known_words_stand_for_the_front_where_every_ranked_row_has_them(tmp_path: Path) -> None:
+    old = {"ms_jaccard_3": 0.5, "reverse_lm_score": 4.0}
+    new = {**old, "reverse_lm_score_known": 3.0}
+
+    def front(where: str, **models: dict[str, float]) -> tuple[str, str] | None:
+        rows = [record(model, seed, at("end", **scores)) for model, scores in models.items() for seed in range(3)]
+        (board,) = tables(tmp_path / where, *rows).boards
+        return front_keys(board.rows)
+
+    assert front("all", mle=new, seqgan=new) == ("ms_jaccard_3", "reverse_lm_score_known")
+    assert front("one", mle=new, seqgan=old) == ("ms_jaccard_3", "reverse_lm_score")
+    assert front("none", mle=old, seqgan=old) == ("ms_jaccard_3", "reverse_lm_score")

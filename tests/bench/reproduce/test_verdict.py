@@ -133,7 +133,9 @@ def test_nothing_measured_and_nothing_published() -> None:
     ],
 )
 def test_without_seeds_the_tolerance_decides(measured: float, expected: str) -> None:
-    assert judge_score(Reported(0.745), 0.001, measured).verdict == expected
+    found = judge_score(Reported(0.745), 0.001, measured)
+    assert found.verdict == expected
+    assert (found.low, found.high) == pytest.approx((measured - 0.001, measured + 0.001))
 
 
 def test_the_difference_to_the_control_is_judged_with_both_variances() -> None:
