@@ -175,10 +175,11 @@ def slow_highest(words: Tensor, banks: Any) -> Tensor:
 
 @on_each_device
 @in_each_precision
-def test_highest_responses(device: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("width", [5, 30])  # the gradient of wide windows is summed, that of narrow ones a product
+def test_highest_responses(device: str, dtype: torch.dtype, width: int) -> None:
     """Over several tiles; with gradients, and gradients of gradients, as a gradient penalty takes them."""
     like = torch.empty(0, device=device, dtype=dtype)
-    words, slope, *banks = random((150, 9, 5), (150, 20), (11, 5, 1), (6, 5, 3), (3, 5, 9), like=like)
+    words, slope, *banks = random((150, 9, width), (150, 20), (11, width, 1), (6, width, 3), (3, width, 9), like=like)
     results = []
     for highest in (highest_responses, slow_highest):
         y = highest(words, banks)
@@ -201,9 +202,10 @@ def test_highest_responses_of_what_is_not_trained(frozen: str) -> None:
         close(mine, theirs)
 
 
-def test_highest_responses_of_what_is_not_a_number() -> None:
+@pytest.mark.parametrize("width", [5, 50])
+def test_highest_responses_of_what_is_not_a_number(width: int) -> None:
     """A training that has diverged is told by its loss, and not by an index out of range."""
-    words, bank = random((3, 6, 5), (4, 5, 2), like=torch.empty(0))
+    words, bank = random((3, 6, width), (4, width, 2), like=torch.empty(0))
     y = highest_responses(words * math.nan, [bank])
     assert all(x.isnan().all() for x in (y, *gradients(y.sum(), [bank])))
 

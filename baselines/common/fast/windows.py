@@ -21,6 +21,8 @@ __all__ = ["Completions", "highest_responses"]
 # Sentences at once on a CPU: the responses of so many stay in the cache.
 _LEARNED_AT_ONCE = 128
 _SCORED_AT_ONCE = 64
+# Numbers of a filter from which its gradient is summed row by row; a product with mostly zeros is faster below.
+_WIDE = 80
 
 
 def highest_responses(words: Tensor, banks: Iterable[Tensor]) -> Tensor:
@@ -165,7 +167,21 @@ def _add_words_gradient(d_words: Tensor, bank: Tensor, position: Tensor, slope: 
     """The same of one bank's words, added to (B, T, E)."""
     n, width, size = bank.shape
     length = d_words.shape[1] - size + 1
-    slopes = slope.new_zeros(len(slope), length, n).scatter_(1, position[:, None], slope[:, None])
-    d_windows = product(slopes.flatten(0, 1), _kernels(bank).t()).view(len(slope), length, size, width)
-    for k, d_word in enumerate(d_windows.unbind(2)):
+    if length > 1 and size * width >= _WIDE:
+        d_windows = _sums_by_window(_kernels(bank), position, slope, length)
+    else:
+        slopes = slope.new_zeros(len(slope), length, n).scatter_(1, position[:, None], slope[:, None])
+        d_windows = product(slopes.flatten(0, 1), _kernels(bank).t())
+    for k, d_word in enumerate(d_windows.view(len(slope), length, size, width).unbind(2)):
         d_words[:, k : k + length].add_(d_word)
+
+
+def _sums_by_window(kernels: Tensor, position: Tensor, slope: Tensor, length: int) -> Tensor:
+    """(n, F), (B, n), (B, n) -> (B L, F): for each window slope times kernel of the filters that were highest there."""
+    filters = position.argsort(1)
+    windows = torch.arange(len(position))[:, None] * length + position
+    taken = torch.bincount(windows.flatten(), minlength=len(position) * length)
+    weights = slope.gather(1, filters).flatten()
+    return functional.embedding_bag(
+        filters.flatten(), kernels, taken.cumsum(0) - taken, per_sample_weights=weights, mode="sum"
+    )
