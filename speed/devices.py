@@ -56,17 +56,9 @@ _SECONDS = 8.0
 """Of runs side by side."""
 _FIRST_PRESETS = ("seqgan-oracle20", "leakgan-oracle20", "relgan-oracle20", "leakgan-image_coco", "relgan-image_coco")
 _COST_NOTHING = {
-    "anneal_horizon",
-    "beta_max",
-    "cosine",
-    "d_multiplier",
-    "evaluation_temperature",
-    "g_first_multiplier",
-    "g_multiplier",
-    "lr",
-    "rank",
-    "weight",
-}
+    "anneal_horizon", "beta_max", "cosine", "d_multiplier", "evaluation_temperature", "g_first_multiplier",
+    "g_multiplier", "lr", "rank", "weight",
+}  # fmt: skip
 """Settings of models that change no step's time."""
 _LATE = "no time was left of the budget"
 

@@ -30,52 +30,12 @@ tokens: words between blanks, no tokenizer on top. table: columns parted by tabs
 _HEAD = 1000  # lines that decide
 _MOST_SHOWN = 40  # characters of a cell in a message
 _JSON_NAMES = (".jsonl", ".ndjson", ".json")
-_HEADINGS = frozenset(
-    [
-        "caption",
-        "captions",
-        "category",
-        "class",
-        "comment",
-        "gender",
-        "generated",
-        "generation",
-        "hypothesis",
-        "id",
-        "idx",
-        "index",
-        "input",
-        "label",
-        "labels",
-        "output",
-        "pred",
-        "prediction",
-        "predictions",
-        "prompt",
-        "question",
-        "quality",
-        "ref",
-        "reference",
-        "references",
-        "response",
-        "review",
-        "sample",
-        "samples",
-        "score",
-        "sent",
-        "sentence",
-        "sentences",
-        "sentiment",
-        "source",
-        "src",
-        "target",
-        "text",
-        "texts",
-        "tgt",
-        "title",
-        "translation",
-    ]
-)
+_HEADINGS = frozenset([
+    "caption", "captions", "category", "class", "comment", "gender", "generated", "generation", "hypothesis", "id",
+    "idx", "index", "input", "label", "labels", "output", "pred", "prediction", "predictions", "prompt", "question",
+    "quality", "ref", "reference", "references", "response", "review", "sample", "samples", "score", "sent",
+    "sentence", "sentences", "sentiment", "source", "src", "target", "text", "texts", "tgt", "title", "translation",
+])  # fmt: skip
 """Names that stand for columns and hardly for whole rows of sentences."""
 
 
