@@ -18,6 +18,7 @@ from baselines.common.interface import Batches, Rewriter, TextGenerator
 from baselines.common.spec import LabelledSpec, SequenceSpec
 from bench.run.batches import BatchStream
 from bench.run.contract import built, checked_phases
+from bench.score.drawing import device_of
 
 __all__ = ["TINY", "Case", "NotTriedError", "all_sentences", "blank", "different", "kinds_of", "made_up", "other_name"]
 
@@ -150,8 +151,7 @@ def _answers(model: Rewriter, n: int, *, temperature: float = 1.0) -> Tensor:
     """n made-up sentences, each rewritten into the class after its own."""
     if temperature != 1:
         raise ValueError(f"{type(model).__name__} rewrites without a temperature, got {temperature}")
-    device = next((t.device for t in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
-    given = torch.from_numpy(made_up(model.spec, n)).to(device)
+    given = torch.from_numpy(made_up(model.spec, n)).to(device_of(model))
     first, k = model.spec.class_ids[0], len(model.spec.classes)
     return model.transfer(given, first + (given[:, 0] - first + 1) % k)
 

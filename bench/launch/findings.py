@@ -37,8 +37,8 @@ class _Row:
 
     def scores(self, key: str) -> list[Score]:
         """At the end, at temperature 1, of every seed that has it."""
-        finals = [record.final() for record, _ in self.runs]
-        return [final.scores[key] for final in finals if final is not None and key in final.scores]
+        finals = [_final_scores(record) for record, _ in self.runs]
+        return [scores[key] for scores in finals if key in scores]
 
 
 def came_out(resolved: Sequence[Resolved], outcomes: Sequence[Outcome], runs: Path) -> Iterator[str]:
@@ -106,10 +106,9 @@ def _main_keys(resolved: Resolved, record: RunRecord) -> list[str]:
 
     All of a metric whose scores say something only beside one another.
     """
-    final = record.final()
     chosen: dict[str, list[str]] = {}
     together = {metric.name for metric in resolved.metrics if getattr(metric, "together", False)}
-    for key, score in (final.scores if final else {}).items():
+    for key, score in _final_scores(record).items():
         if score.metric in together:
             chosen.setdefault(score.metric, []).append(key)
         elif chosen.get(score.metric) != [score.metric]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from bench.labels.data import LabelledTask
 from bench.randomness import isolated
 from bench.registry import suggest
 from bench.rewriting.data import input_rows
-from bench.score.drawing import Ids, blanked, check_drawn, check_labels, draw
+from bench.score.drawing import Ids, blanked, check_drawn, check_labels, device_of, draw
 from bench.task import Task, TextData
 from metrics.common.labels import without_label
 from metrics.common.tokens import Tokens
@@ -48,8 +47,7 @@ def rewrite(
         return draw(model, len(inputs), seed=seed, temperature=temperature, told=told, labels=labels)
     if temperature != 1:
         raise ValueError(f"{type(model).__name__} rewrites without a temperature, got {temperature}")
-    device = next((t.device for t in itertools.chain(model.parameters(), model.buffers())), torch.device("cpu"))
-    was_training = model.training
+    device, was_training = device_of(model), model.training
     model.eval()
     chunks = []
     try:

@@ -33,6 +33,7 @@ __all__ = [
     "check_drawn",
     "check_labels",
     "collapse",
+    "device_of",
     "draw",
     "likelihood_of",
     "state_problem",
@@ -97,9 +98,13 @@ def _sampled(model: TextGenerator, n: int, temperature: float, labels: Ids | Non
     if labels is None:
         return model.sample(n, temperature=temperature)
     ask: Callable[..., torch.Tensor] = model.sample
+    return ask(n, temperature=temperature, labels=torch.from_numpy(labels).to(device_of(model)))
+
+
+def device_of(model: TextGenerator) -> torch.device:
+    """Where its tensors are; the CPU for a model without any."""
     own = itertools.chain(model.parameters(), model.buffers())
-    device = next((tensor.device for tensor in own), torch.device("cpu"))
-    return ask(n, temperature=temperature, labels=torch.from_numpy(labels).to(device))
+    return next((tensor.device for tensor in own), torch.device("cpu"))
 
 
 def check_labels(ids: torch.Tensor, labels: Ids | None, what: str) -> None:
