@@ -117,11 +117,8 @@ def _plan(
     if as_json:
         console.print_json_text(report.plan_json(plans, len(options.slots), executor=submitted))
         return
-    for line in report.plan_lines(plans, len(options.slots)):
+    for line in report.dry_lines(plans, len(options.slots), submitted, measured=measure):
         console.print(line)
-    if submitted is not None:
-        console.print(report.executor_line(submitted))
-    console.print(report.dry_line(plans, measured=measure))
 
 
 def _launch(resolved: Sequence[Resolved], options: LaunchOptions, executor: str | None = None) -> None:

@@ -21,8 +21,7 @@ from bench.terminal import counted
 __all__ = [
     "as_json",
     "budget_line",
-    "dry_line",
-    "executor_line",
+    "dry_lines",
     "list_lines",
     "markdown",
     "of_model",
@@ -96,18 +95,18 @@ def plan_lines(plans: Sequence[RowPlan], jobs: int) -> Iterator[str]:
         yield f"expected time: {duration_text(known)}{side} of training, scoring not counted"
 
 
-def dry_line(plans: Sequence[RowPlan], *, measured: bool) -> str:
-    """The end of a plan that is only printed."""
+def dry_lines(
+    plans: Sequence[RowPlan], jobs: int, executor: Mapping[str, str | int] | None, *, measured: bool
+) -> Iterator[str]:
+    """A plan that is only printed. `executor`: what would be submitted, as `bench.executors.start` plans it."""
+    yield from plan_lines(plans, jobs)
+    if executor is not None:
+        to = f"{counted(int(executor['runs']), 'run')} to {executor['engine']}"
+        yield f"--executor would give {to}, in {counted(int(executor['jobs']), 'job')}"
     left = sum(not run.completed for plan in plans for run in plan.runs)
     _, unknown = seconds_left(plans, 1)
     how = "; --measure tries a few steps for the time" if unknown and not measured else ""
-    return f"dry run: {left} of {sum(len(plan.runs) for plan in plans)} runs to do, nothing done or written{how}"
-
-
-def executor_line(planned: Mapping[str, str | int]) -> str:
-    """What would be submitted, as `bench.executors.start` plans it."""
-    runs, jobs = int(planned["runs"]), int(planned["jobs"])
-    return f"--executor would give {counted(runs, 'run')} to {planned['engine']}, in {counted(jobs, 'job')}"
+    yield f"dry run: {left} of {sum(len(plan.runs) for plan in plans)} runs to do, nothing done or written{how}"
 
 
 def plan_json(
@@ -232,8 +231,7 @@ def _beside(state: RowState, result: Result) -> str:
     """`; control mle: consistent too; minus control -0.302 published, -0.469 ± 0.19 here: consistent`."""
     text = ""
     if result.control and state.row.control:
-        too = " too" if result.control.verdict == result.judgement.verdict == "consistent" else ""
-        text += f"; control {state.row.control.label}: {result.control.verdict}{too}"
+        text += f"; control {state.row.control.label}: {_control(result)}"
     if result.difference:
         text += f"; minus control {_difference(result.difference)}: {_verdict(result.difference.judgement)}"
     return text
@@ -304,7 +302,7 @@ def _counts(presets: Sequence[PresetState]) -> Iterator[str]:
     consistent = [result for result in trained if result.judgement.verdict == "consistent" and result.control]
     too = sum(result.control.verdict == "consistent" for result in consistent if result.control)
     yield ""
-    many = f"{len(consistent)} consistent number{'s' * (len(consistent) != 1)}"
+    many = counted(len(consistent), "consistent number")
     yield f"Of {many} of models with a control, {too} would be consistent with the control too."
 
 
@@ -395,11 +393,17 @@ def _number_table(state: RowState) -> Iterator[str]:
 
 def _control_cells(result: Result) -> str:
     """`consistent too | -0.302 published, -0.4690 ± 0.1920 here: consistent`."""
-    too = " too" if result.control and result.control.verdict == result.judgement.verdict == "consistent" else ""
-    control = "–" if result.control is None else f"{result.control.verdict}{too}"
     if result.difference is None:
-        return f"{control} | –"
-    return f"{control} | {_difference(result.difference)}: {result.difference.judgement.verdict}"
+        return f"{_control(result)} | –"
+    return f"{_control(result)} | {_difference(result.difference)}: {result.difference.judgement.verdict}"
+
+
+def _control(result: Result) -> str:
+    """`consistent too`: its verdict, where that is the model's as well."""
+    if result.control is None:
+        return "–"
+    too = " too" if result.control.verdict == result.judgement.verdict == "consistent" else ""
+    return f"{result.control.verdict}{too}"
 
 
 def _score_table(state: RowState) -> Iterator[str]:

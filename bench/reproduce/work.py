@@ -106,11 +106,8 @@ def plan(preset: Preset, options: LaunchOptions, executor: str | None, *, measur
     console.print(f"{preset.name}: {preset.description}")
     for row in preset.scored:
         console.print(f"{row.label}: scored on {row.task_name}, not trained")
-    for line in report.plan_lines(plans, len(options.slots)):
+    for line in report.dry_lines(plans, len(options.slots), submitted, measured=measure):
         console.print(line)
-    if submitted is not None:
-        console.print(report.executor_line(submitted))
-    console.print(report.dry_line(plans, measured=measure))
 
 
 def reproduce(
