@@ -56,14 +56,16 @@ NO_WEIGHTS = "needs the model's weights"
 Outcome = tuple[How, str]
 """How a score was checked and, of `recorded`, why it was not computed again."""
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+
+class _Strict:
+    """What is written has these fields alone, of these types."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(_Strict):
     """Scores of a record that were checked in one way."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     how: How
     why: str = ""
@@ -74,10 +76,8 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basis:
+class Basis(_Strict):
     """All that a verification rests on, beside the record itself."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     files: Mapping[str, str]
     """SHA-256 of every file beside the record."""
@@ -133,10 +133,8 @@ SHARED = ("task", "scoring")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified:
+class Verified(_Strict):
     """What is kept of a record that was verified."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     record: str
     """Its file, relative to the folder."""
@@ -149,10 +147,8 @@ class Verified:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Schema1:
+class _Schema1(_Strict):
     """What was kept of a record in schema 1."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     record: str
     files: int
@@ -163,10 +159,8 @@ class _Schema1:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class Document(_Strict):
     """`verified.json`."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     schema_version: int = _SCHEMA
     records: Mapping[str, Verified]
@@ -179,9 +173,7 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Document1:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-
+class _Document1(_Strict):
     schema_version: int
     records: Mapping[str, _Schema1]
 
@@ -228,9 +220,8 @@ def read_verified(path: Path) -> VerifiedFile:
         version = document.get("schema_version")
         if version not in (_OLD_SCHEMA, _SCHEMA):
             raise ValueError(f"schema_version is {version!r}, this version reads {_OLD_SCHEMA} and {_SCHEMA}")
-        if version == _OLD_SCHEMA:
-            return VerifiedFile(decode(_Document1, document, "verified").records)
-        return VerifiedFile(decode(Document, document, "verified").records)
+        kind = Document if version == _SCHEMA else _Document1
+        return VerifiedFile(decode(kind, document, "verified").records)
     except ValueError as error:
         raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
 

@@ -293,12 +293,10 @@ def _run(entry: Entry, signatures: Mapping[str, str]) -> RunView:
     values = {t: comparable_values(e, signatures) for t, e in sorted(last.items())}
     before = _pretrained(record)
     first = comparable_values(before, signatures) if before is not None else {}
-    steps, borders = 0, []
+    steps, borders, seconds = 0, [], dict[str, float]()
     for phase in record.phases:
         steps += phase.steps
         borders.append((phase.name, steps))
-    seconds: dict[str, float] = {}
-    for phase in record.phases:
         seconds[phase.name] = seconds.get(phase.name, 0.0) + phase.seconds
     return RunView(
         run_id=record.run_id,
