@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.parameters import copies, unchanged
 from scipy.stats import chisquare
 from torch import Tensor
 
@@ -205,14 +206,6 @@ def stream_after(model: MaliGAN, taken: int) -> Iterator[Tensor]:
     for _ in range(taken):
         next(batches)
     return batches
-
-
-def copies(module: torch.nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def unchanged(module: torch.nn.Module, before: list[Tensor]) -> bool:
-    return all(torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize("prefix", [0, 2])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.parameters import copies, unchanged
 from torch import Tensor
 
 from baselines.common.networks.cnn import CNNClassifier
@@ -305,14 +306,6 @@ def test_references_pass_a_highway_of_their_own() -> None:
     shared = ranker.direction(ranker.features(sentences), dropout=False).sum(0)
     torch.testing.assert_close(ranker.reference(sentences, dropout=False), shared)
     assert gan().ranker.reference_gate is None
-
-
-def copies(module: torch.nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def unchanged(module: torch.nn.Module, before: list[Tensor]) -> bool:
-    return all(torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
 
 
 def test_each_step_moves_its_own_side_with_its_own_optimiser() -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from helpers.parameters import copies, unchanged
 from torch import Tensor
 
 from baselines.common.spec import SequenceSpec
@@ -55,14 +56,6 @@ def test_a_round_and_the_beta_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = ["g" if "g_loss" in phase.step(batches) else "d" for _ in range(phase.steps)]
     assert "".join(keys) == "gddddd" * 4
     assert used == pytest.approx([1.0] * 12 + [2.0] * 6 + [4.0] * 6)
-
-
-def copies(module: torch.nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def unchanged(module: torch.nn.Module, before: list[Tensor]) -> bool:
-    return all(torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
 
 
 def test_each_step_moves_its_own_side_with_its_own_optimiser() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.parameters import copies, unchanged
 from torch import Tensor, nn
 
 from baselines.common.networks.cnn import CNNClassifier
@@ -230,27 +231,19 @@ def test_the_likelihood_is_that_of_the_mixture() -> None:
     assert model.log_prob(rows).tolist() == pytest.approx(expected, abs=1e-9)
 
 
-def copies(module: nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def moved(module: nn.Module, before: list[Tensor]) -> bool:
-    return any(not torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
-
-
 def test_a_round_moves_every_generator_and_then_the_discriminator() -> None:
     model = gan(generators=2, d_steps=2)
     batches, step = stream(4), model.phases()[2].step
     for _ in range(2):
         before = [copies(g) for g in model.generators], copies(model.discriminator)
         assert "penalty" in step(batches)
-        assert all(moved(g, b) for g, b in zip(model.generators, before[0], strict=True))
-        assert not moved(model.discriminator, before[1])
+        assert all(not unchanged(g, b) for g, b in zip(model.generators, before[0], strict=True))
+        assert unchanged(model.discriminator, before[1])
         for _ in range(2):
             before = [copies(g) for g in model.generators], copies(model.discriminator)
             assert "d_loss" in step(batches)
-            assert not any(moved(g, b) for g, b in zip(model.generators, before[0], strict=True))
-            assert moved(model.discriminator, before[1])
+            assert all(unchanged(g, b) for g, b in zip(model.generators, before[0], strict=True))
+            assert not unchanged(model.discriminator, before[1])
     assert not model.optimizers["mle_0"].state
     assert model.optimizers["generator_1"].state
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.parameters import copies, unchanged
 from torch import Tensor
 
 from baselines.common.networks.lstm import LSTMLanguageModel
@@ -180,14 +181,6 @@ def test_a_round_is_generator_steps_then_discriminator_steps() -> None:
     batches, step = stream(gan), gan.phases()[2].step
     keys = ["g" if "g_loss" in step(batches) else "d" for _ in range(gan.phases()[2].steps)]
     assert "".join(keys) == "ggddd" * 2
-
-
-def copies(module: torch.nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def unchanged(module: torch.nn.Module, before: list[Tensor]) -> bool:
-    return all(torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
 
 
 def test_each_step_moves_its_own_side_with_its_own_optimiser() -> None:

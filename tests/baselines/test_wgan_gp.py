@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.parameters import copies, unchanged
 from torch import Tensor, nn
 
 from baselines.common.interface import HasLogProb
@@ -225,14 +226,6 @@ def test_gradient_of_the_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     for parameter, gradient in zip(generator.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-7, atol=1e-10)
     assert all(p.grad is None for p in critic.parameters())
-
-
-def copies(module: nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def unchanged(module: nn.Module, before: list[Tensor]) -> bool:
-    return all(torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True))
 
 
 def test_order_of_updates() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from helpers.records import evaluation, example, record
+from helpers.records import evaluation, record
 from helpers.site_of_tests import EVIL, board_page, write_runs
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -21,18 +21,6 @@ from leaderboards.schema import Boards
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _PATIENCE = 60_000
 """Milliseconds: a loaded machine is slow, and slowness is not what is tested."""
-
-
-@pytest.fixture(scope="module")
-def boards(tmp_path_factory: pytest.TempPathFactory) -> Boards:
-    runs = tmp_path_factory.mktemp("records")
-    write_runs(runs, example())
-    return build([runs])
-
-
-@pytest.fixture(scope="module")
-def site(boards: Boards, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(boards, tmp_path_factory.mktemp("page")).parent
 
 
 @pytest.fixture(scope="module")

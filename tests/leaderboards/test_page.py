@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 from helpers.paths import ROOT
-from helpers.records import evaluation, example, record, tables
+from helpers.records import evaluation, record, tables
 from helpers.site_of_tests import EVIL, SENTENCES, board_page, write_runs
 
 from bench import registry
@@ -25,18 +25,6 @@ from leaderboards.render.page.site import write_page
 from leaderboards.schema import Boards
 from leaderboards.tables.board import page_tables, text_tables
 from leaderboards.words import names_of
-
-
-@pytest.fixture(scope="module")
-def boards(tmp_path_factory: pytest.TempPathFactory) -> Boards:
-    runs = tmp_path_factory.mktemp("records")
-    write_runs(runs, example())
-    return build([runs])
-
-
-@pytest.fixture(scope="module")
-def site(boards: Boards, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(boards, tmp_path_factory.mktemp("page")).parent
 
 
 class _Links(html.parser.HTMLParser):
