@@ -36,6 +36,7 @@ import typer
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.environment import processor
 from bench.run.hardware import keep_memory
 from speed import training_leakgan, training_lstm, training_relgan, training_wgan_gp, whole_runs
 from speed.cases import Case, Setting, Timing
@@ -146,11 +147,7 @@ def peaks(device: torch.device, *, quick: bool) -> dict[str, float]:
 
 def machine(device: torch.device) -> str:
     """What the numbers were taken on."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = names[0] if names else name
+    name = processor()
     if device.type == "cuda":
         name = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}, host {name}"
     return (

@@ -173,12 +173,12 @@ def short(text: str, letters: int = _LETTERS) -> str:
     return _literal(text)
 
 
-def shortened(texts: Sequence[str], letters: int = _LETTERS) -> list[str]:
+def shortened(texts: Sequence[str]) -> list[str]:
     """Names that stand together, each shortened in its middle, unless names of one model would then be alike.
 
     Those say the words in which they differ: `constant_reward g_steps=200 reward=noise`.
     """
-    found = [short(text, letters) for text in texts]
+    found = [short(text) for text in texts]
     words = [re.findall(r"[^\s(),]+", text) for text in texts]
     of_model: dict[str, list[int]] = {}
     for i, said in enumerate(words):

@@ -61,9 +61,9 @@ def print_overview(boards: Boards, whole: str, console: Console | None = None) -
     _left_out(boards, console, most=_REASONS)
 
 
-def print_row(row: Row, title: str, console: Console | None = None) -> None:
+def print_row(row: Row, title: str) -> None:
     """Print what is known of one row beside its scores: who made it and on what, and who has seen it come out."""
-    console = console or standard_output
+    console = standard_output
     print_prose(console, f"\n{row.label} on {title}", "bold")
     made = sorted({(run.trained_by or KEEPER, machine_text(run.environment) or "no device") for run in row.runs})
     facts = [
