@@ -220,8 +220,9 @@ def read_verified(path: Path) -> VerifiedFile:
         version = document.get("schema_version")
         if version not in (_OLD_SCHEMA, _SCHEMA):
             raise ValueError(f"schema_version is {version!r}, this version reads {_OLD_SCHEMA} and {_SCHEMA}")
-        kind = Document if version == _SCHEMA else _Document1
-        return VerifiedFile(decode(kind, document, "verified").records)
+        if version == _OLD_SCHEMA:
+            return VerifiedFile(decode(_Document1, document, "verified").records)
+        return VerifiedFile(decode(Document, document, "verified").records)
     except ValueError as error:
         raise ValueError(f"{path} is not what `verify --write` writes: {error}; write it anew") from error
 
