@@ -20,7 +20,7 @@ and no score; no n-gram divergence is published.
 - Order. Code: iteration 0 trains the critic alone; from then on one generator step, then the critic's (153-166).
   Ours: the same, one update per step.
 - Data. Code: 10 million lines of Billion Word, cut or padded to 32 characters, shuffled anew in each epoch
-  (language_helpers.py:88-143). Ours: the task's sentences; the task `characters` cuts any text in that way.
+  (gan_language.py:118-125). Ours: the task's sentences; the task `characters` cuts any text in that way.
 - Words. Code: characters, V up to 2,048. Ours: any V. Where sentences end early, padding is a word like the others to
   both networks, and what follows the first end token of a sample is blanked.
 - Two biases of the critic that cancel in equation 1 are left out; they never had a gradient.

@@ -24,8 +24,8 @@ tokens after it count nowhere; every mean is over what counts)
   `goals`. The code has one G_0 for each place in the batch (:70): with fixed batches each serves the same 156
   sentences in every epoch. `first_goals` = 64. Own samples go through them in turn, what is scored draws them.
 - Rank. Code: `rescale` walks through a dict that it does not sort (Main.py:114-131), so no score reaches the reward:
-  `rank = released` is the order of the batch; the code's, of a Python 2 dict, is that of hashes, which with one mean
-  cosine is the same. It divides by N once more, which Adam undoes.
+  the order of a Python 2 dict is that of hashes, for which `rank = released` draws one. It divides equation 6 by N once
+  more (:158), and so does this: goal_loss in its logs is a quarter of the mean.
 - Pre-training of the manager. Code: divides the mean cosine by B K again (LeakGANModel.py:243-244), so that half of the
   gradients are under the epsilon of Adam, and the manager moves slowly. `manager_loss`.
 - Cosine. `tf.losses.cosine_distance` is one number (LeakGANModel.py:270-271,288-294): all rewards of equations 6 and
@@ -117,7 +117,7 @@ class LeakGAN(ClassifierBase):
         mle_steps: PositiveInt = 1_248
         """Generator updates per round of pre-training, after the discriminator's: 8 epochs of 156 batches."""
         iterations: PositiveInt = 90
-        """Rounds of adversarial training: where the released log ends, at the published score. The code has 800."""
+        """Rounds of adversarial training: the released log's last score is one update later. The code has 800."""
         g_steps: PositiveInt = 1
         """Generator updates per adversarial round."""
         d_steps: PositiveInt = 4_680
@@ -131,7 +131,7 @@ class LeakGAN(ClassifierBase):
         rollouts: PositiveInt = 4
         """N: completions of each prefix."""
         rank: Literal["sorted", "released"] = "released"
-        """Equation 7 by score, or by place in the batch."""
+        """Equation 7 by score, or in an order that is drawn and divided by N again."""
         cosine: Literal["per_sample", "released"] = "released"
         """Equations 6 and 8 with the cosine of each block and token, or with one mean cosine."""
         goals: Literal["aligned", "released"] = "released"
@@ -141,7 +141,7 @@ class LeakGAN(ClassifierBase):
         first_goals: PositiveInt = field(default=1, metadata=ADDED)
         """P: how many G_0 there are, of which sentence i of a batch has number i mod P. The code has 64, a batch."""
         manager_loss: Literal["mean", "released"] = field(default="mean", metadata=ADDED)
-        """Equation 5 of the manager as a mean, or as in the code divided by B K again, for TensorFlow's Adam."""
+        """Equation 5 of the manager as a mean, or as in the code divided by B K again, and its Adam as TensorFlow's."""
         d_multiplier: PositiveFloat = 1.5
         """Logits are multiplied by it in samples for the discriminator."""
         g_multiplier: PositiveFloat = 1.0
@@ -194,7 +194,8 @@ class LeakGAN(ClassifierBase):
             "discriminator": adam(self.discriminator, config.d_lr),
         }
         if config.manager_loss == "released":
-            add_epsilon_first(self.optimizers["manager_mle"])
+            for name in ("manager_mle", "manager"):
+                add_epsilon_first(self.optimizers[name])
         self.pool = self._pool()
         self.imitated = self._imitated(spec)
         self.pretraining_updates = Counter()
@@ -304,17 +305,18 @@ class LeakGAN(ClassifierBase):
         return features, goals, inside.to(features.dtype), begun
 
     def _rewards(self, tokens: Tensor, begun: Tensor, batches: Batches, iteration: int) -> tuple[Tensor, Tensor]:
-        """Equation 7: rewards (B, K) and the scores they rescale."""
+        """Equation 7, over N if `rank` is released: rewards (B, K) and the scores they rescale."""
         c = self.config
         walk = Walk(self.generator, self.discriminator, to_score=True)
         scores = boundary_scores(walk, tokens, c.rollouts, c.horizon)
         n_real = min(len(tokens), iteration // 2) if c.rank_with_real else 0
+        again = c.rollouts if c.rank == "released" else 1
         if not n_real:
-            return rescaled(scores, begun, c.rank), scores
+            return rescaled(scores, begun, c.rank) / again, scores
         real = torch.stack([self.discriminator.score(next(batches)[:n_real]) for _ in range(c.rollouts)]).mean(0)
         among = torch.cat([scores, real[:, None].expand(-1, scores.shape[1])])
         take_part = torch.cat([begun, begun.new_ones(n_real, scores.shape[1])])
-        return rescaled(among, take_part, c.rank)[: len(tokens)], scores
+        return rescaled(among, take_part, c.rank)[: len(tokens)] / again, scores
 
     def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
         """Draw word by word; logits are multiplied by `evaluation_temperature` and divided by `temperature`."""

@@ -37,10 +37,10 @@ def rescaled(scores: Tensor, valid: Tensor, rank: Literal["sorted", "released"])
     """Equation 7: scores (B, K) -> rewards (B, K) in (0, 1), by the rank of a score in its column, the highest last.
 
     Only sentences that are `valid` (B, K) there take part; the reward of others is 0. Equal scores have equal rewards.
-    `released`: the rank is the place in the batch, whatever the score.
+    `released`: the ranks are drawn, whatever the scores.
     """
-    by_score = ((scores[:, None] >= scores[None]) & valid[None]).sum(1)
-    ranks = by_score if rank == "sorted" else valid.cumsum(0)
+    ranked = scores if rank == "sorted" else torch.rand_like(scores)
+    ranks = ((ranked[:, None] >= ranked[None]) & valid[None]).sum(1)
     return (_SHARPNESS * (ranks / valid.sum(0).to(scores.dtype) - 0.5)).sigmoid().where(valid, 0.0)
 
 

@@ -15,7 +15,7 @@ from baselines.common.spec import SequenceSpec
 from baselines.leakgan import LeakGAN, generator
 from baselines.leakgan.features import PrefixReader, prefix_features
 from baselines.leakgan.generator import Walk
-from baselines.leakgan.rewards import boundary_scores, rescaled
+from baselines.leakgan.rewards import agreement, boundary_scores, rescaled
 
 
 @pytest.mark.parametrize("spec", slow.SPECS.values(), ids=slow.SPECS)
@@ -151,20 +151,21 @@ def test_mle_step(spec: SequenceSpec, goals: str, first_goals: int, monkeypatch:
     assert all(p.grad is None for p in gan.discriminator.parameters())
 
 
-def test_the_managers_adam_is_that_of_tensorflow() -> None:
+@pytest.mark.parametrize("phase", ["manager_mle", "manager"])
+def test_the_managers_adam_is_that_of_tensorflow(phase: str) -> None:
     """TensorFlow 1 `AdamOptimizer`, with gradients about its epsilon; also where training stops and goes on."""
     gans = [slow.gan_of(slow.FIXED, manager_loss="released") for _ in range(2)]
-    (parameter, *_), (again, *_) = (gan.optimizers["manager_mle"].param_groups[0]["params"] for gan in gans)
+    (parameter, *_), (again, *_) = (gan.optimizers[phase].param_groups[0]["params"] for gan in gans)
     expected, m, v = parameter.detach().clone(), 0.0, 0.0
     for step in range(1, 9):
         gan = gans[0] if step <= 4 else gans[1]
         if step == 5:
-            gan.optimizers["manager_mle"].load_state_dict(gans[0].optimizers["manager_mle"].state_dict())
+            gan.optimizers[phase].load_state_dict(gans[0].optimizers[phase].state_dict())
             again.data.copy_(parameter)
         moved = parameter if step <= 4 else again
         gradient = 1e-8 * torch.randn(moved.shape, dtype=moved.dtype)
         moved.grad = gradient
-        gan.optimizers["manager_mle"].step()
+        gan.optimizers[phase].step()
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient.square()
         rate = 1.5e-3 * (1 - 0.999**step) ** 0.5 / (1 - 0.9**step)
         expected = expected - rate * m / (v.sqrt() + 1e-8)
@@ -190,7 +191,10 @@ def test_generator_step(
     monkeypatch.setattr(leakgan, "boundary_scores", lambda *_: scores)
     parts = slow.parts(gan, tokens, late=False)
     begun = [[k < len(part["blocks"]) for k in range(n_blocks)] for part in parts]
-    rewards = slow.rescaled(scores.tolist(), begun, rank)
+    torch.manual_seed(3)
+    ranked = scores if rank == "sorted" else torch.rand_like(scores)
+    again = 1 if rank == "sorted" else gan.config.rollouts
+    rewards = [[r / again for r in row] for row in slow.rescaled(ranked.tolist(), begun)]
     if cosine == "released":
         block_cosine = slow.mean(x for part in parts for x in part["blocks"])
         word_cosine = slow.mean(x for part in parts for x in part["words"])
@@ -201,6 +205,7 @@ def test_generator_step(
         r * x for row, part in zip(rewards, parts, strict=True) for r, x in zip(row, part["blocks"], strict=False)
     )
     worker_loss = -slow.mean(x * p for part in parts for x, p in zip(part["words"], part["log_p"], strict=True))
+    torch.manual_seed(3)
     values = gan.generator_step(iter([]), iteration=0)
     assert values["manager_loss"].item() == pytest.approx(manager_loss.item(), abs=1e-9)
     assert values["worker_loss"].item() == pytest.approx(worker_loss.item(), abs=1e-9)
@@ -212,18 +217,40 @@ def test_generator_step(
 
 
 def test_rescaled_activation() -> None:
-    """Equation 7 with ties and with sentences that have ended; the mean of released rewards is that of the code."""
+    """Equation 7 with ties and with sentences that have ended."""
     scores = torch.rand(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     valid = torch.ones(9, 4, dtype=torch.bool)
     valid[[1, 2, 7], 2:] = False
     valid[:, 3] = False
-    for rank in ("sorted", "released"):
-        expected = torch.tensor(slow.rescaled(scores.tolist(), valid.tolist(), rank), dtype=torch.float64)
-        torch.testing.assert_close(rescaled(scores, valid, rank), expected)
+    expected = torch.tensor(slow.rescaled(scores.tolist(), valid.tolist()), dtype=torch.float64)
+    torch.testing.assert_close(rescaled(scores, valid, "sorted"), expected)
+    drawn = rescaled(scores, valid, "released")  # the same rewards in another order
+    torch.testing.assert_close(drawn.sort(0).values, expected.sort(0).values)
+    assert torch.equal(drawn > 0, valid)
     tied = rescaled(torch.tensor([[0.5], [0.2], [0.5], [0.9]]), torch.ones(4, 1, dtype=torch.bool), "sorted")
     torch.testing.assert_close(tied[:, 0], (16 * (torch.tensor([3, 1, 3, 4]) / 4 - 0.5)).sigmoid())
-    released = rescaled(torch.rand(64, 5), torch.ones(64, 5, dtype=torch.bool), "released")
-    assert released.mean().item() == pytest.approx(0.507807, abs=1e-6)  # github.com/CR-Gjx/LeakGAN/issues/17, x 4
+
+
+def test_released_ranks_are_drawn_for_each_block() -> None:
+    """Neither scores nor places have a part in them, so that sentences among others have the mean of all."""
+    scores, valid = torch.linspace(0, 1, 128)[:, None].expand(-1, 400), torch.ones(128, 400, dtype=torch.bool)
+    torch.manual_seed(0)
+    rewards = rescaled(scores, valid, "released")
+    assert rewards.mean().item() == pytest.approx(0.5039, abs=1e-4)
+    # the mean of 400 has a standard deviation of .43 / 20, that of 64 rows of .43 / 160 but for rank without replacement
+    assert (rewards.mean(1) - 0.5039).abs().max() < 0.1
+    assert rewards[:64].mean().item() == pytest.approx(0.5039, abs=0.01)
+
+
+def test_the_managers_released_loss_has_the_size_of_the_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 sentences, 4 roll-outs, one cosine for all: minus .12695 times it (github.com/CR-Gjx/LeakGAN/issues/17)."""
+    gan = slow.gan_of(slow.FIXED, rank="released", cosine="released", rollouts=4)
+    tokens = slow.sentences(slow.FIXED, 64)
+    monkeypatch.setattr(gan, "_draw", lambda *_: tokens)
+    features, goals, _, begun = gan._read(tokens, all_features=True)
+    cosine = agreement(features, goals, gan.config.horizon)[begun].mean().item()
+    loss = gan.generator_step(iter([]), iteration=0)["manager_loss"].item()
+    assert loss == pytest.approx(-0.126952 * cosine, rel=1e-4)
 
 
 @pytest.mark.parametrize("spec", slow.SPECS.values(), ids=slow.SPECS)

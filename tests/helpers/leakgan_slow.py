@@ -111,12 +111,10 @@ def cosine_at(features: list[Tensor], goal: Tensor, began: int, now: int) -> Ten
     return (unit(features[now] - features[began]) * unit(goal)).sum()
 
 
-def rescaled(scores: list[list[float]], valid: list[list[bool]], rank: str) -> list[list[float]]:
+def rescaled(scores: list[list[float]], valid: list[list[bool]]) -> list[list[float]]:
     out = [[0.0] * len(row) for row in scores]
     for k in range(len(scores[0])):
-        rows = [b for b in range(len(scores)) if valid[b][k]]
-        if rank == "sorted":
-            rows.sort(key=lambda b: scores[b][k])
+        rows = sorted((b for b in range(len(scores)) if valid[b][k]), key=lambda b: scores[b][k])
         for place, b in enumerate(rows, 1):
             out[b][k] = 1 / (1 + math.exp(-16 * (place / len(rows) - 0.5)))
     return out
