@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.places import check_folder, check_target
-from bench.streams import console, errors
+from bench.terminal import UserErrors, console, errors
 
 if TYPE_CHECKING:
     from leaderboards.schema import Boards
@@ -97,12 +97,9 @@ def build_command(
     from leaderboards.boards import build  # pandas and scipy: not for --help
 
     outputs = _Outputs(out, latex, plots, html, markdown, pages, readme, (csv, parquet))
-    try:
+    with UserErrors():
         outputs.check()
         boards = build(runs)
-    except (FileNotFoundError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     written: list[Path] = []  # before anything is printed: a reader that goes away costs no file
     failure = None
     if boards.boards:
@@ -200,16 +197,13 @@ def show_command(
     from leaderboards.render.terminal import print_row
     from leaderboards.words import names_of
 
-    try:
+    with UserErrors():
         boards = build(runs)
         every = [(board, each) for board in boards.boards for each in (*board.rows, *board.apart)]
         meant = [(board, each) for board, each in every if each.is_called(row)]
         if not meant:
             known = dict.fromkeys(name for _, each in every for name in (each.model, each.label))
             raise ValueError(f"no row {row!r} on these boards; {suggest(row, known)}")
-    except (FileNotFoundError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     names = names_of(boards)
     for board, each in meant:
         print_row(each, names[board.number])
@@ -240,12 +234,9 @@ def export_command(
     from leaderboards.render.scores import write_csv, write_parquet
 
     write: Callable[[Boards, Path], Path] = {"parquet": write_parquet, "csv": write_csv}.get(form, write_documents)
-    try:
+    with UserErrors():
         (check_folder if write is write_documents else check_target)(out, "--out")
         boards = build(runs)
-    except (FileNotFoundError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     for problem in boards.problems:
         errors.print(f"not read: {problem}")
     if not boards.boards:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.streams import console, errors
+from bench.terminal import UserErrors, console, errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,13 +46,10 @@ def pack_command(
     from bench.places import check_target
     from leaderboards.repository.add import find_runs
 
-    try:
+    with UserErrors():
         check_target(out, "--out")
         most = MOST_WEIGHTS if most_weights is None else most_weights
         packed = pack(find_runs(runs), out, trained_by=trained_by, most_weights=most)
-    except (OSError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     if as_json:
         told = dataclasses.asdict(packed) | {"path": str(packed.path)}
         console.print_json_text(json.dumps(told, indent=2, ensure_ascii=False))
@@ -90,7 +87,7 @@ def add_command(
     from leaderboards.repository.add import PublishedFile, add, find_runs
     from leaderboards.repository.bundles import add_bundle
 
-    try:
+    with UserErrors():
         for file in source_file or ():
             check_file(file)
         if results is not None:
@@ -106,9 +103,6 @@ def add_command(
             )
         if results is None and not (RESULTS.parents[1] / "pyproject.toml").is_file():
             raise ValueError("this is an installed package, which keeps no rows: name a folder with --results")
-    except (FileNotFoundError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     sources = [PublishedFile(file=file, url=url) for file, url in zip(source_file or (), source_url or (), strict=True)]
     most, home = MOST_WEIGHTS if most_weights is None else most_weights, results or RESULTS
     added, refused = [], []
@@ -188,14 +182,11 @@ def verify_command(
     from leaderboards.repository.verify import verify
 
     paths = paths or [RESULTS]
-    try:
+    with UserErrors():
         _check_retrain({"--row": row, "--into": into, "--by": by, "--model": model}, retrain, write=write)
         rows = _rows_to_train(paths, row) if retrain else []
         checked = [entry.path for each in rows for entry in each.entries] if retrain else paths
         reports = verify(checked, jobs, everything=everything)
-    except (FileNotFoundError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     states: list[str] = [report.state for report in reports]
     again: list[Again] | None = None
     _tell_verified(reports, as_json=as_json)
@@ -266,12 +257,8 @@ def _train_again(
     from bench.interrupts import INTERRUPTED
     from leaderboards.repository.retrain import retrain
 
-    with tempfile.TemporaryDirectory(prefix="retrained-") as passing:
-        try:
-            again, stopped = retrain(rows, k, into or Path(passing), verified=states, by=by, model=model, jobs=jobs)
-        except (OSError, ValueError, KeyError) as error:
-            errors.print(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
-            raise typer.Exit(2) from error
+    with tempfile.TemporaryDirectory(prefix="retrained-") as passing, UserErrors():
+        again, stopped = retrain(rows, k, into or Path(passing), verified=states, by=by, model=model, jobs=jobs)
     if stopped:
         goes_on = "the same command goes on" if into else "with --into FOLDER the same command would go on"
         errors.print(f"Stopped; {goes_on}.")
@@ -336,7 +323,7 @@ def extend_command(
     from leaderboards.repository.rescore import metrics_named
 
     n, failed = 0, False
-    try:
+    with UserErrors():
         if not metric:
             raise ValueError("name a metric with --metric, such as --metric bleu")
         for report in extend(paths or [RESULTS], metrics_named(metric, settings or ())):
@@ -346,9 +333,6 @@ def extend_command(
             console.print(f"{'extended' if report.keys else 'kept    '}  {report.path}: {told}")
             for name, why in report.absent.items():
                 errors.print(f"absent: {report.path}: {name}: {why}")
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        errors.print(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
-        raise typer.Exit(2) from error
     errors.print(f"{n} records extended")
     if failed:
         raise typer.Exit(_DIFFERENT)
@@ -364,13 +348,10 @@ def upgrade_command(
     from leaderboards.repository.upgrade import upgrade
 
     n = 0
-    try:
+    with UserErrors():
         for file in upgrade(paths or [RESULTS]):
             console.print(f"upgraded {file}")
             n += 1
-    except (FileNotFoundError, ValueError) as error:
-        errors.print(f"error: {error}")
-        raise typer.Exit(2) from error
     errors.print(f"{n} records upgraded")
 
 

@@ -27,7 +27,7 @@ EDGES = {  # package -> what of ours it may import: whole packages, or modules w
             f"bench.{name}"
             for name in (
                 *("interrupts", "places", "published", "record", "registry", "run_folder", "run_settings", "seeds"),
-                *("attack.table", "hand_in", "streams", "text.escapes"),
+                *("attack.table", "hand_in", "streams", "terminal", "text.escapes"),
             )
         ),
     },
