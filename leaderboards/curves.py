@@ -29,7 +29,7 @@ from leaderboards.schema import RANKED_SEEDS, Board, Curve, CurvePoint, RankedMe
 from leaderboards.statistics import Target, beside_first, difference, is_beyond, pareto, seed_mean
 from metrics.common.base import Meaning
 
-__all__ = ["PAIRS", "curves_of", "quality_at"]
+__all__ = ["PAIRS", "curves_of", "lines_of", "quality_at"]
 
 PAIRS = (
     *HEADLINES,
@@ -116,9 +116,7 @@ def _matched(trace: Trace, curve: Curve) -> tuple[RankedMean | None, str]:
         return None, f"scored at temperature {trace.points[0].temperature:g} only"
     if curve.diversity is None:
         return None, "no diversity to match"
-    runs: dict[int | None, list[tuple[float, float]]] = {}
-    for seed, x, y in itertools.chain.from_iterable(point.seeds for point in trace.points):
-        runs.setdefault(seed, []).append((x, y))
+    runs = lines_of(trace)
     found = {seed: quality_at(points, curve.diversity, curve.y_better) for seed, points in runs.items()}
     if missing := [seed for seed, value in found.items() if value is None]:
         low = min(x for seed in missing for x, _ in runs[seed])
@@ -126,6 +124,14 @@ def _matched(trace: Trace, curve: Curve) -> tuple[RankedMean | None, str]:
         seeds = "" if len(missing) == len(found) else f" (seed {', '.join(map(str, missing))})"
         return None, f"{curve.x} {curve.diversity:.3f} is not reached by {low:.3f} to {high:.3f}{seeds}"
     return seed_mean([value for value in found.values() if value is not None]), ""
+
+
+def lines_of(trace: Trace) -> dict[int | None, list[tuple[float, float]]]:
+    """Seed -> its points (x, y), from cold to hot."""
+    lines: dict[int | None, list[tuple[float, float]]] = {}
+    for seed, x, y in itertools.chain.from_iterable(point.seeds for point in trace.points):
+        lines.setdefault(seed, []).append((x, y))
+    return lines
 
 
 def quality_at(points: Sequence[tuple[float, float]], diversity: float, y_better: str) -> float | None:

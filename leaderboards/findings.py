@@ -27,7 +27,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, replace
 
 from bench.seeds import CONFIDENCE
-from leaderboards.curves import quality_at
+from leaderboards.curves import lines_of, quality_at
 from leaderboards.headline import unknown_words_decide
 from leaderboards.schema import CONTROL, FULL_SCALE, RANKED_SEEDS, Board, Curve, RankedMean, Row, RunView
 from leaderboards.statistics import beside_first, difference, discoveries, one_sample, seed_mean, targets
@@ -187,13 +187,10 @@ def _matching(board: Board) -> Curve | None:
 
 def _by_seed(curve: Curve, row: Row) -> dict[int | None, float]:
     """Seed -> the loss where the row's line over temperature crosses the baseline's plausibility."""
-    points: dict[int | None, list[tuple[float, float]]] = {}
     trace = next((t for t in curve.traces if t.label == row.label), None)
-    for point in trace.points if trace is not None else ():
-        for seed, x, y in point.seeds:
-            points.setdefault(seed, []).append((x, y))
+    lines = lines_of(trace).items() if trace is not None else ()
     assert curve.diversity is not None
-    found = {seed: quality_at(line, curve.diversity, curve.y_better) for seed, line in points.items() if len(line) > 1}
+    found = {seed: quality_at(line, curve.diversity, curve.y_better) for seed, line in lines if len(line) > 1}
     return {seed: value for seed, value in found.items() if value is not None}
 
 

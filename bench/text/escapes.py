@@ -7,6 +7,7 @@ an option of a command or a formula of a spreadsheet.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import shlex
@@ -80,9 +81,10 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
+    as_cell = functools.cache(csv_cell)  # of tables most texts stand in hundreds of lines
     for row in rows:
         cells = (row.get(column) for column in columns)
-        writer.writerow([csv_cell(str(cell)) if isinstance(cell, str | Path) else cell for cell in cells])
+        writer.writerow([as_cell(str(cell)) if isinstance(cell, str | Path) else cell for cell in cells])
     return file.getvalue()
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import functools
-import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.record import CUSTOM, canonical_json, write_atomic
-from bench.text.escapes import csv_cell
+from bench.text.escapes import csv_text
 from leaderboards.formats import ends, of_change
 from leaderboards.schema import Board, Boards, Curve, RankedMean, Row, Trace
 
@@ -35,14 +32,7 @@ def to_csv(boards: Boards) -> str:
 
     `bench.text.escapes.csv_cell` says what becomes of a name that a spreadsheet would take for a formula.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    as_cell = functools.cache(csv_cell)  # most texts stand in hundreds of lines
-    for line in lines(boards):
-        cells = (line[column] for column in CSV_COLUMNS)
-        writer.writerow([as_cell(cell) if isinstance(cell, str) else cell for cell in cells])
-    return file.getvalue()
+    return csv_text(CSV_COLUMNS, lines(boards))
 
 
 def lines(boards: Boards) -> Iterator[dict[str, object]]:
