@@ -91,8 +91,9 @@ class RankedMean:
     """1 + the ranked rows that are clearly better. Ties share a rank. None: not ranked."""
     rank_high: int | None = None
     """The last place that the row may have: all ranked rows but the clearly worse. Equal to `rank`: no tie."""
-    behind: bool = False
-    """Some ranked row is better by a test of this pair alone at 5%: no tie of winners, though places may overlap."""
+    leads: bool = False
+    """Of a score by which some row is behind: better than the mean of each such row. A row is behind where another one
+    is better by a test of this pair alone at 5%; places, with Holm's correction, may overlap all the same."""
     beyond_real: bool = False
     """The whole interval is on the far side of real text: too sharp, collapsed or too random, not better."""
     clearly_better: bool = False

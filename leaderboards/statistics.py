@@ -109,9 +109,11 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
         if not means:
             continue
         better, worse, ahead = _apart(means, meaning.better, known.get(key))
+        loss, behind = _loss(np.array([mean.mean for mean in means]), meaning.better, known.get(key)), ahead.any(1)
+        first = loss[behind].min() if behind.any() else -math.inf
         for i, mean in enumerate(means):
             mean.rank, mean.rank_high = 1 + int(better[i].sum()), len(means) - int(worse[i].sum())
-            mean.behind = bool(ahead[i].any())
+            mean.leads = bool(loss[i] < first)
 
 
 def _is_replaced(key: str, ranked: Sequence[Row]) -> bool:

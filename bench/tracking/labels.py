@@ -157,6 +157,12 @@ def params(start: RunStart) -> tuple[dict[str, str], list[str]]:
     )
 
 
+def shared_params(start: RunStart) -> dict[str, str]:
+    """Those of `params` that all seeds of a configuration have."""
+    own = {"scale", "model", "task", "n_samples", "metrics", "fp32_precision", "selection", "last_phase"}
+    return {k: text for k, text in params(start)[0].items() if k in own or k.startswith(("model.", "task."))}
+
+
 def parent_note(start: RunStart) -> str:
     """Description of a configuration."""
     return (

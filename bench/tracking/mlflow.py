@@ -15,7 +15,7 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["TOLD", "MlflowRun", "MlflowTracker", "digest", "one_line", "prepare"]
 
 _BATCH = 1000  # what `log_batch` takes, metrics, parameters and tags together
-_PARAMS = 100
 _STATES = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _TABLE = "samples.json"
 _FILES = (START, DIARY, RECORD, WEIGHTS, LOG, INPUTS)
@@ -83,11 +82,12 @@ class MlflowRun:
             self._client = mlflow_store.connect(uri)
             self._experiment_id = self._home(experiment)
             parent = mlflow_store.ensure_parent(self._client, self._experiment_id, self._start, self._start_ms)
-            self.parent_id = parent
+            self.parent_id = str(parent.info.run_id)
             run = self._find() or self._create()
             self.run_id = str(run.info.run_id)
-            if run.data.tags.get(labels.PARENT) != parent:  # the one that it had was deleted
-                self._client.set_tag(self.run_id, labels.PARENT, parent)
+            if run.data.tags.get(labels.PARENT) != self.parent_id:  # the one that it had was deleted
+                self._client.set_tag(self.run_id, labels.PARENT, self.parent_id)
+            self._part(lambda: mlflow_store.log_params(self._client, parent, labels.shared_params(self._start)))
             self._part(self._log_data)  # two processes that write one data set at once would collide
             self._part(self._show)
         self._known = self._history(run)
@@ -95,7 +95,7 @@ class MlflowRun:
             self.run_id, status="RUNNING"
         )  # first, so that what is killed here is not taken for told
         self._client.update_run(self.parent_id, status="RUNNING")
-        self._part(lambda: self._describe(run.data.params))
+        self._part(lambda: self._describe(run))
 
     def follow(self) -> None:
         """Tell what the diary has more than at the last time."""
@@ -233,19 +233,15 @@ class MlflowRun:
         keys = [key for key in run.data.metrics if not key.startswith("system/")]
         return {(key, metric.step) for key in keys for metric in self._client.get_metric_history(self.run_id, key)}
 
-    def _describe(self, known: Mapping[str, str]) -> None:
-        """Tags and parameters. MLflow takes a parameter once: one that is `known` stays; a tag says if it is older."""
-        from mlflow.entities import Param
-
+    def _describe(self, run: Run) -> None:
+        """Tags and parameters; of a parameter that MLflow has and that is another one now, a tag says so."""
         self._tags |= {**labels.child_tags(self._start, self.parent_id), "status": "running", TOLD: ""}
         params, cut = labels.params(self._start)
         if cut:
             self._tags["params_truncated"] = ", ".join(cut)[:1000]
-        if older := [key for key, value in params.items() if known.get(key, value) != value]:
+        if older := [key for key, value in params.items() if run.data.params.get(key, value) != value]:
             self._tags["params_of_an_earlier_start"] = ", ".join(older)[:1000]
-        entities = [Param(key, value) for key, value in params.items() if key not in known]
-        for first in range(0, len(entities), _PARAMS):
-            self._client.log_batch(self.run_id, params=entities[first : first + _PARAMS])
+        mlflow_store.log_params(self._client, run, params)
 
     def _add_values(self, event: TrainingValues, when: float) -> None:
         """As `train/<phase>/<key>`: a loss means another thing in another phase."""

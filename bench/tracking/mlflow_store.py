@@ -13,7 +13,7 @@ import logging
 import os
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +26,21 @@ if TYPE_CHECKING:
 
     from bench.record import RunStart
 
-__all__ = ["alive", "all_runs", "check", "connect", "default_uri", "ensure_experiment", "ensure_parent", "load", "lock"]
+__all__ = [
+    "alive",
+    "all_runs",
+    "check",
+    "connect",
+    "default_uri",
+    "ensure_experiment",
+    "ensure_parent",
+    "load",
+    "lock",
+    "log_params",
+]
 
+_PARAMS = 100
+"""What MLflow takes in one batch."""
 _LOCK_SECONDS = 300.0  # a migration takes 3 s; eight processes that wait for each other on a slow disk take more
 _logger = logging.getLogger(__name__)
 
@@ -172,16 +185,24 @@ def ensure_experiment(client: MlflowClient, uri: str, name: str) -> str:
         raise
 
 
-def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, start_ms: int) -> str:
-    """The id of the run that stands for a configuration, which is made if there is none; hold the lock."""
+def ensure_parent(client: MlflowClient, experiment_id: str, start: RunStart, start_ms: int) -> Run:
+    """The run that stands for a configuration, which is made if there is none; hold the lock."""
     from bench.tracking import labels
 
     wanted = f"tags.level = 'configuration' and tags.config_hash = '{start.config_hash}'"
     found = client.search_runs([experiment_id], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if found:
-        return str(found[0].info.run_id)
-    run = client.create_run(experiment_id, start_ms, labels.parent_tags(start), labels.parent_name(start))
-    return str(run.info.run_id)
+        return found[0]
+    return client.create_run(experiment_id, start_ms, labels.parent_tags(start), labels.parent_name(start))
+
+
+def log_params(client: MlflowClient, run: Run, params: Mapping[str, str]) -> None:
+    """MLflow takes a parameter once: one that the run has stays."""
+    from mlflow.entities import Param
+
+    entities = [Param(key, value) for key, value in params.items() if key not in run.data.params]
+    for first in range(0, len(entities), _PARAMS):
+        client.log_batch(run.info.run_id, params=entities[first : first + _PARAMS])
 
 
 def alive(client: MlflowClient, experiment: str) -> str | None:

@@ -92,10 +92,13 @@ VIEWS = (
 
 
 def address(server: str, experiment_id: str, view: str = FIRST) -> str:
-    """The address of a view in MLflow's pages; `server` "" gives a link from page to page."""
+    """The address of a view in MLflow's pages; `server` "" gives a link from page to page.
+
+    `workflowType`: without it MLflow shows the menu of its other half, which is for traces of language models.
+    """
     charts = next(each.as_charts for each in VIEWS if each.id == view)
     mode = "&compareRunsMode=CHART" if charts else ""
-    return f"{server}#/experiments/{experiment_id}/runs?viewStateShareKey={view}{mode}"
+    return f"{server}#/experiments/{experiment_id}/runs?viewStateShareKey={view}{mode}&workflowType=machine_learning"
 
 
 def trade(names: Iterable[str]) -> tuple[str, str] | None:

@@ -114,7 +114,7 @@ def score(board: Board, key: str, pick: Pick, choices: tuple[str, ...] = (), kin
         mean = pick(row, temperature)
         if mean is None:
             return Cell()
-        strong = mean.clearly_better or (mean is row.final.get(key) and is_best(board, row, key))
+        strong = mean.clearly_better or (mean is row.final.get(key) and is_best(row, key))
         mark = ("†" if mean.beyond_real else "") + ("°" if mixed and mean.as_recorded else "")
         return Cell(mean.mean, mean.half_width, mark, strong)
 
@@ -162,12 +162,10 @@ def over_baseline(curve: Curve) -> Pick:
     return lambda row, _: found.get(row.label)
 
 
-def is_best(board: Board, row: Row, key: str) -> bool:
-    """Whether to print it bold: behind nobody, not alone, not beyond real text, of a row that fails no floor."""
+def is_best(row: Row, key: str) -> bool:
+    """Whether to print it bold: ahead of all rows that are behind somebody, not beyond real text, fails no floor."""
     mean = row.final.get(key)
-    if mean is None or mean.rank is None or mean.behind or mean.beyond_real or row.fails_floor:
-        return False
-    return n_ranked(board, key) > 1
+    return mean is not None and mean.leads and not (mean.beyond_real or row.fails_floor)
 
 
 def n_ranked(board: Board, key: str) -> int:
@@ -183,7 +181,7 @@ def places(board: Board, key: str, title: str) -> Field:
         if mean is None or mean.rank is None or mean.rank_high is None:
             return Cell()
         last = mean.rank_high if mean.rank_high != mean.rank else None
-        return Cell(mean.rank, last, strong=is_best(board, row, key), order=mean.rank + mean.rank_high / 10_000)
+        return Cell(mean.rank, last, strong=is_best(row, key), order=mean.rank + mean.rank_high / 10_000)
 
     return Column(title=title, kind="places", metric=board.metrics.get(key, ""), choices=("Ranks",)), cell
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboards.headline import headline_keys
 from leaderboards.schema import Board, Row
 from leaderboards.tables.cells import ALL
 
@@ -72,10 +73,11 @@ def families_of(board: Board) -> list[tuple[str, tuple[str, ...]]]:
 def keys_shown(board: Board, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
     """Score key that some row has -> the choices that show it, in the order of the other tables, hidden ones last."""
     families = [(name, key) for name, keys in families_of(board) for key in keys]
+    main = {key for _, key in headline_keys(board)}.union(MAIN)
     found: dict[str, tuple[str, ...]] = {}
     for name, key in [*families, *(("", key) for key in board.signatures)]:
         if key not in found and any(key in means for row in rows for means in (row.final, *row.sweep.values())):
-            shown = key in MAIN and not only_references(rows, key)
+            shown = key in main and not only_references(rows, key)
             found[key] = (*(("Main",) if shown else ()), name) if name else (ALL,)
     return dict(sorted(found.items(), key=lambda item: only_references(rows, item[0])))
 

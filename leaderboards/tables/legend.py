@@ -67,8 +67,8 @@ def short_legend(boards: Boards) -> list[str]:
     lines = [
         "Mean ± half of the 95% interval over seeds, temperature 1. ↑ higher, ↓ lower, = nearer to real text is better."
     ]
-    if any(is_best(board, row, key) for board in boards.boards for row in board.rows for key in row.final):
-        lines.append("Bold: no ranked row is better by a test at 5%.")
+    if any(is_best(row, key) for row in rows for key in row.final):
+        lines.append("Bold: the mean is better than those of all rows that are behind another one by a test at 5%.")
     if any(mean.beyond_real for mean in means):
         lines.append("†: beyond real text, so no gain.")
     if any(row.front for row in rows):
@@ -146,10 +146,11 @@ def _of_marks(boards: Boards) -> Iterator[str]:
     """What stands beside names and values."""
     rows = [(board, row) for board in boards.boards for row in board.rows]
     yield from _checked(boards)
-    if any(is_best(board, row, key) for board, row in rows for key in row.final):
+    if any(is_best(row, key) for _, row in rows for key in row.final):
         yield (
-            "Bold: no ranked row is better by Welch's t over seeds at 5%, each pair tested alone (places, with Holm's "
-            "correction within a row, may still overlap); the value is not beyond real text, no seed collapsed, "
+            "Bold: the mean is better than those of all ranked rows that are behind another one by Welch's t over "
+            "seeds at 5%, each pair tested alone (places, with Holm's correction within a row, may still overlap); "
+            "where no row is behind, none is bold. The value is not beyond real text, no seed collapsed, "
             f"and of a grammar's sentences at least {VALIDITY_FLOOR:.0%} are valid."
         )
     if any(mean.beyond_real for _, row in rows for mean in row.final.values()):

@@ -18,6 +18,7 @@ from leaderboards.schema import Row as BoardRow
 from leaderboards.statistics import Target, beside_first, rank, seed_mean
 from leaderboards.tables.board import page_tables
 from leaderboards.tables.columns import is_best
+from leaderboards.tables.legend import legend
 from metrics.common.base import Meaning
 
 MEANING = Meaning(
@@ -195,7 +196,44 @@ def test_what_is_behind_in_a_test_of_its_own_is_not_bold(tmp_path: Path) -> None
     runs = [record(m, i, evaluation(bleu_2=v)) for m, seeds in values.items() for i, v in enumerate(seeds)]
     board = only(tables(tmp_path, *runs))
     assert [row(board, name).final["bleu_2"].rank for name in ("mle", "b")] == [1, 1]
-    assert [is_best(board, row(board, name), "bleu_2") for name in ("mle", "b")] == [True, False]
+    assert [is_best(row(board, name), "bleu_2") for name in ("mle", "b")] == [True, False]
+
+
+def test_a_test_of_its_own_is_at_five_percent(tmp_path: Path) -> None:
+    """p = .033 of this pair: behind at 5%, not at 2.5%."""
+    values = {"mle": (0.6, 0.5, 0.7), "b": (0.44, 0.34, 0.24), **dict.fromkeys("cde", (0.1, 0.3, 0.5))}
+    assert 0.025 < stats.ttest_ind(values["mle"], values["b"], equal_var=False).pvalue < 0.05
+    runs = [record(m, i, evaluation(bleu_2=v)) for m, seeds in values.items() for i, v in enumerate(seeds)]
+    board = only(tables(tmp_path, *runs))
+    assert [is_best(row(board, name), "bleu_2") for name in ("mle", "b")] == [True, False]
+
+
+def test_no_worse_mean_than_one_that_is_behind_is_bold(tmp_path: Path) -> None:
+    """Of `noisy` nobody is told apart, but `behind` has the better mean and is worse than `first`."""
+    values = {"first": (0.70, 0.71, 0.72), "behind": (0.60, 0.61, 0.62), "noisy": (0.2, 0.5, 0.9)}
+    assert stats.ttest_ind(values["first"], values["noisy"], equal_var=False).pvalue > 0.05
+    runs = [record(m, i, evaluation(bleu_2=v)) for m, seeds in values.items() for i, v in enumerate(seeds)]
+    board = only(tables(tmp_path, *runs))
+    assert {name: is_best(row(board, name), "bleu_2") for name in values} == {
+        "first": True, "behind": False, "noisy": False,
+    }  # fmt: skip
+
+
+def test_where_nobody_is_behind_nobody_is_bold(tmp_path: Path) -> None:
+    runs = [record(m, i, evaluation(bleu_2=v)) for m in ("mle", "b") for i, v in enumerate((0.3, 0.5, 0.7))]
+    board = only(tables(tmp_path, *runs))
+    assert not any(cell.strong for table in page_tables(board) for line in table.lines for cell in line.cells)
+    assert not any("Bold" in line for line in legend(only_boards(tmp_path)))
+
+
+def test_a_score_of_fewer_seeds_than_a_rank_needs_has_none_though_its_row_is_ranked(tmp_path: Path) -> None:
+    def of(model: str, bleu: float) -> list[RunRecord]:
+        return [record(model, i, evaluation(bleu_2=bleu + i / 1000, nll_gen=2.0)) for i in range(3)]
+
+    without = [record("c", i, evaluation(nll_gen=2.0, **({"bleu_2": 0.9 + i / 1000} if i else {}))) for i in range(3)]
+    board = only(tables(tmp_path, *of("a", 0.5), *of("b", 0.6), *without))
+    assert (row(board, "c").status, row(board, "c").final["bleu_2"].n) == ("ranked", 2)
+    assert {name: row(board, name).final["bleu_2"].rank for name in "abc"} == {"a": 2, "b": 1, "c": None}
 
 
 def test_a_difference_from_the_baseline_is_judged_by_the_same_rule() -> None:
@@ -247,7 +285,7 @@ def test_beyond_real_text_is_no_gain_and_the_records_word_is_not_asked(tmp_path:
 def test_a_score_with_an_end_gains_nothing_beyond_real_text(tmp_path: Path) -> None:
     board = only(tables(tmp_path, real(bleu_2=0.7), *three("at", bleu_2=0.7), *three("over", bleu_2=0.8)))
     assert [rank_of(board, model, "bleu_2") for model in ("at", "over")] == [1, 1]
-    assert [is_best(board, row(board, model), "bleu_2") for model in ("at", "over")] == [True, False]
+    assert not any(is_best(row(board, model), "bleu_2") for model in ("at", "over"))
     without = only(tables(tmp_path / "without", *three("at", bleu_2=0.7), *three("over", bleu_2=0.8)))
     assert [rank_of(without, model, "bleu_2") for model in ("at", "over")] == [2, 1]
 
@@ -307,7 +345,7 @@ def test_the_front_is_of_scores_that_no_broken_row_wins_and_no_row_that_fails_a_
     board = only(tables(tmp_path, *invalid, *collapsed, *good))
     assert [r.label for r in board.rows if r.front] == ["a", "b"]
     assert rank_of(board, "collapsed", "ms_jaccard_2") == 1
-    assert not is_best(board, row(board, "collapsed"), "ms_jaccard_2")
+    assert not is_best(row(board, "collapsed"), "ms_jaccard_2")
     again = [replace(r, alarms=(COLLAPSE,)) for r in three("collapsed", bleu_2=0.9, self_bleu_2=0.1)]
     curve = only(tables(tmp_path / "curve", *again, *three("a", bleu_2=0.5, self_bleu_2=0.5))).curves[0]
     assert {trace.label: trace.points[0].front for trace in curve.traces} == {"a": True, "collapsed": False}

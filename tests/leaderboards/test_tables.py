@@ -15,7 +15,7 @@ from leaderboards.render.markdown import to_markdown
 from leaderboards.render.page.site import write_page
 from leaderboards.render.terminal import print_boards
 from leaderboards.schema import Board, Boards
-from leaderboards.tables.board import page_tables, text_tables
+from leaderboards.tables.board import main_table, page_tables, text_tables
 from leaderboards.tables.cells import Cell, Column, Table
 
 
@@ -120,6 +120,17 @@ def test_rows_of_one_status_stand_together(boards: Boards) -> None:
     assert scores.choices[-1] == "All"
     sweep = next(table for table in text_tables(board) if table.title == "Temperatures")
     assert [name for name, _ in sweep.groups] == ["mle", "seqgan"]
+
+
+def test_the_first_look_of_a_page_has_what_the_main_table_has(tmp_path: Path) -> None:
+    quality = {"validity": 0.9, "lm_score": 4.6, "reverse_lm_score": 4.4, "ms_jaccard_2": 0.4, "unique": 0.9}
+    runs = [record(m, i, evaluation(**quality, prdc_recall=0.5)) for m in ("mle", "seqgan") for i in range(3)]
+    board = only(tables(tmp_path, *runs))
+    (scores, *_) = page_tables(board)
+    first_look = {column.title for column in scores.columns if "Main" in column.choices}
+    headline = {column.title.split(maxsplit=1)[1] for column in main_table(board, 9)[0].columns if column.metric}
+    assert len(headline) > 2
+    assert headline <= first_look
 
 
 def test_the_best_is_bold_only_among_several(tmp_path: Path) -> None:

@@ -156,6 +156,12 @@ def test_one_parent_per_configuration_one_level_of_seeds(store: cases.Store) -> 
     assert parent.data.metrics["mean/bleu_2"] == pytest.approx(0.51)
     assert parent.data.metrics["sd/bleu_2"] == pytest.approx(0.0)
     assert parent.data.metrics["seeds"] == 2
+    shared = [run.data.params for run in seeds]
+    assert parent.data.params == {k: v for k, v in shared[0].items() if k in parent.data.params}
+    assert {"seed", "device", "threads"} == {
+        k for k in ("seed", "device", "threads", "model") if k not in parent.data.params
+    }
+    assert all(params.items() >= parent.data.params.items() for params in shared)
     (other,) = (run for name, run in parents.items() if name.startswith("mle "))
     assert other.info.status == "RUNNING"
 

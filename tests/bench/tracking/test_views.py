@@ -225,6 +225,7 @@ def test_the_line_at_the_end_is_the_address_of_the_view(store: cases.Store) -> N
     first, *opened = TrackingOptions(TrackerName.mlflow, store.uri).hint(folders).splitlines()
     assert shlex.split(first)[-4:] == ["mlflow", "ui", "--backend-store-uri", store.uri]
     address = "http://127.0.0.1:5000/#/experiments/{}/runs?viewStateShareKey=textgan-bench-models&compareRunsMode=CHART"
+    address += "&workflowType=machine_learning"
     assert opened == [f"  then open {address.format(number)}" for number in ids]
     gone = replace(cases.info(), task="gone")
     shutil.rmtree(folders[1])
@@ -283,6 +284,7 @@ def test_the_address_at_a_server_is_whole(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("bench.tracking.sync.experiments_of", lambda *_: {"textgan-bench/grammar@1": "7"})
     hint = TrackingOptions(TrackerName.mlflow, "https://server/ml").hint([Path("runs/x")])
     address = "https://server/ml/#/experiments/7/runs?viewStateShareKey=textgan-bench-models&compareRunsMode=CHART"
+    address += "&workflowType=machine_learning"
     assert hint == f"MLflow: experiment textgan-bench/grammar@1 at https://server/ml\n  open {address}"
     assert "open" not in TrackingOptions(TrackerName.mlflow, "databricks").hint([Path("runs/x")])
 
