@@ -7,13 +7,15 @@ Palette: Okabe and Ito, Color Universal Design, 2008, shifted where it would be 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.record import REAL_TEXT, RunRecord
 from bench.registry import meaning_of
-from leaderboards.schema import BASELINE, REFERENCES, Board, Boards, Curve, Row, RunView, Trace
+from leaderboards.headline import headline_keys
+from leaderboards.schema import BASELINE, CONTROL, REFERENCES, Board, Boards, Curve, Row, RunView, Trace
 from metrics.common.base import Bounds, Meaning
 
 __all__ = ["DASHES", "MARKERS", "PALETTE", "Figure", "curve_figures", "learning_figures", "looks_of", "run_figures"]
@@ -175,11 +177,25 @@ _STEPS = Axis("training steps, all phases")
 def looks_of(boards: Boards) -> Looks:
     """How every row of every board looks."""
     rows = {board.number: [*board.rows, *board.apart] for board in boards.boards}
-    models = sorted({row.model for of_board in rows.values() for row in of_board} - {BASELINE, *REFERENCES})
-    first = {model: _look(i) for i, model in enumerate(models)}
+    first = _of_models(rows)
     first |= {model: Look(colour="ref", marker=_OF_REFERENCES[model], dash="dot", width=0.9) for model in REFERENCES}
     first[BASELINE] = Look(colour="mle", marker="circle", width=1.6)
     return {number: _of_board(of_board, first) for number, of_board in rows.items()}
+
+
+def _of_models(rows: Mapping[int, Iterable[Row]]) -> dict[str, Look]:
+    """Of each model that is no reference: those on most boards choose first, a colour that nobody beside them has."""
+    on: dict[str, set[int]] = {}
+    for number, of_board in rows.items():
+        for model in {row.model for row in of_board} - {BASELINE, *REFERENCES}:
+            on.setdefault(model, set()).add(number)
+    found: dict[str, Look] = {}
+    for i, model in enumerate(sorted(on, key=lambda model: (-len(on[model]), model))):
+        look, taken = _look(i), {(other.colour, other.marker) for other in found.values()}
+        beside = Counter(other.colour for name, other in found.items() for _ in on[model] & on[name])
+        free = [colour for colour in _COLOURS if (colour, look.marker) not in taken] or _COLOURS
+        found[model] = replace(look, colour=min(free, key=lambda colour: beside[colour]))
+    return found
 
 
 def _look(i: int) -> Look:
@@ -235,7 +251,7 @@ def _first_rows(board: Board) -> set[str]:
     order = sorted(
         rows,
         key=lambda r: (
-            r.model != REAL_TEXT,
+            r.model not in (REAL_TEXT, CONTROL),
             not r.baseline,
             not r.front,
             r.status != "ranked",
@@ -246,7 +262,10 @@ def _first_rows(board: Board) -> set[str]:
 
 
 def learning_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
-    """A figure for each score: its values over the steps of training, at temperature 1; what moves most comes first."""
+    """A figure for each score: its values over the steps of training, at temperature 1.
+
+    The scores of the main table come first; among them, and among the others, what moves most.
+    """
     keys = sorted({key for row in board.rows for run in row.runs for point in run.learning for key in point.values})
     first = _first_rows(board)
     figures = []
@@ -255,7 +274,8 @@ def learning_figures(board: Board, looks: Mapping[str, Look]) -> list[Figure]:
         if series:
             axis, levels = Axis(key, board.better.get(key, "real")), _levels(board, key, looks)
             figures.append(Figure(title=key, x=_STEPS, y=axis, series=series, levels=levels))
-    return sorted(figures, key=lambda figure: -_movement(figure))
+    main = {key for _, key in headline_keys(board)}
+    return sorted(figures, key=lambda figure: (figure.title not in main, -_movement(figure)))
 
 
 def _movement(figure: Figure) -> float:

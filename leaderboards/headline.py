@@ -70,7 +70,7 @@ def most_telling(board: Board, most: int) -> list[Row]:
 
     Of a user's own model every version is shown before a second row of another model is.
     """
-    first = {row.model: row.label for row in reversed(board.rows)}
+    first = {row.model: row.label for row in reversed(board.first_rows)}
 
     def further(row: Row) -> tuple[bool, ...]:
         control = row.status == "reference" and row.model not in (REAL_TEXT, CONTROL, "ngram")
@@ -78,8 +78,8 @@ def most_telling(board: Board, most: int) -> list[Row]:
         unranked = not (row.front or row.status == "ranked" or row.of_user or row.model in (REAL_TEXT, CONTROL))
         return not row.baseline, repeated, control, row.early, unranked, not row.of_user
 
-    kept = {row.label for row in sorted(board.rows, key=further)[:most]}
-    return [row for row in board.rows if row.label in kept]
+    kept = {row.label for row in sorted(board.first_rows, key=further)[:most]}
+    return [row for row in board.first_rows if row.label in kept]
 
 
 def headline_curve(board: Board) -> Curve | None:
@@ -104,7 +104,7 @@ def headline_keys(board: Board) -> list[tuple[str, str]]:
     Where sentences are rewritten: class, content, both at once, and how near people's answers.
     """
     curve = _printed_curve(board)
-    ours = [row for row in board.rows if row.status != "reference"] or board.rows
+    ours = [row for row in board.first_rows if row.status != "reference"] or board.first_rows
     present = {key for row in ours for key in row.final}
     if REWRITING in present:
         asked = ((word, next((key for key in keys if key in present), "")) for word, keys in _REWRITING.items())

@@ -336,6 +336,11 @@ class Board:
         """Score key -> direction."""
         return {key: meaning.better for key, meaning in self.meanings.items()}
 
+    @property
+    def first_rows(self) -> list[Row]:
+        """Those of its first table: `rows`, or, where there are none, those that stand apart."""
+        return self.rows or self.apart
+
 
 @dataclass(kw_only=True)
 class Boards:

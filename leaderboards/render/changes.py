@@ -23,7 +23,7 @@ _LINEAR = 0.01
 _TICKS = {-0.1: "-.1", -0.01: "-.01", 0.0: "0", 0.01: ".01", 0.1: ".1", 1.0: "1"}
 _BELOW = (
     "← nearer to its text · change over the adversarial phase, nats a token, 95% interval over seeds · away from it →\n"
-    "filled: counted as a change; grey: the control"
+    "the axis is linear up to .01 and logarithmic beyond · filled: counted as a change; grey: the control"
 )
 
 _Row = tuple[str, str]

@@ -95,7 +95,8 @@ def to_overview(boards: Boards, pages: str, figure: str = "") -> str:
     addresses = {number: _address(pages, f"{name}.md") for number, name in files.items()}
     top = ["# Leaderboard", *(["## Findings", "\n".join(f"- {line}" for line in findings)] if findings else []), figure]
     order = [b.number for b in sorted(boards.boards, key=lambda board: (-n_trained(board), board.number))]
-    reading = " ".join([*map(_escape, short_legend(boards)), f"[How to read it all]({_address(pages, LEGEND)})."])
+    how = f"[How to read it all]({_address(pages, LEGEND)})."
+    reading = " ".join([*map(_escape, short_legend(boards.boards)), how])
     text = ""
     for most in range(_ROWS, _FEWEST - 1, -1):
         tables = {board.number: _main(board, names, addresses, most) for board in boards.boards}
@@ -125,7 +126,7 @@ def _main(board: Board, names: Mapping[int, str], addresses: Mapping[int, str], 
     table, left_out = main_table(board, most)
     more = f", and {_counted(left_out)} more" if left_out else ""
     where = f"[All scores, temperatures, costs and notes]({addresses[board.number]}){more}."
-    return [f"### {_escape(names[board.number])}", markdown_table(table), where]
+    return [f"### {_escape(names[board.number])}", markdown_table(table), *map(_escape, table.notes), where]
 
 
 def _counted(rows: int) -> str:

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
-from bench.record import write_atomic
+from bench.record import HELD_OUT_TEXT, REAL_TEXT, write_atomic
 from leaderboards.figures import (
     DASHES,
     MARKERS,
@@ -36,7 +36,7 @@ from leaderboards.figures import (
 )
 from leaderboards.formats import plain, value_text
 from leaderboards.headline import headline_curve, leading_board
-from leaderboards.schema import Board, Boards, Curve
+from leaderboards.schema import CONTROL, REFERENCES, Board, Boards, Curve
 from leaderboards.tables.families import MAIN
 from leaderboards.words import names_of
 
@@ -100,8 +100,8 @@ _LETTERS = 24
 _ROWS = 16
 """Rows of a curve; more cannot be told apart."""
 _MARGIN = 0.06
-_STRETCHES = ("copy_train", "repeat_one", "uniform")
-"""Controls at the end of an axis: they do not set its limits."""
+_STRETCHES = set(REFERENCES) - {REAL_TEXT, HELD_OUT_TEXT, CONTROL}
+"""References that lie where they like: they do not set the limits of an axis."""
 _PANELS = 12
 """Rows of learning curves."""
 _ACROSS = 3
@@ -259,8 +259,8 @@ def draw_curve(figure: Figure, title: str = "", ground: Ground = LIGHT) -> Pictu
         handles.append(Line2D([], [], linestyle=""))
         names.append(f"{len(figure.series) - _ROWS} more rows: see the tables")
     place: Any = {"loc": "outside right upper", "ncols": 1} if title else {"loc": "outside lower center", "ncols": 2}
-    picture.legend(handles, names, frameon=False, handlelength=2.2, borderpad=0.1, columnspacing=1.0,
-                   labelspacing=0.25, **place)  # fmt: skip
+    picture.legend(handles, names, frameon=False, handlelength=2.0, borderpad=0.1, columnspacing=0.6,
+                   handletextpad=0.5, labelspacing=0.25, **place)  # fmt: skip
     return picture
 
 
@@ -293,7 +293,7 @@ def _name_temperatures(axes: Axes, points: Sequence[Point], ground: Ground) -> N
 
 
 def _limit(axes: Axes, figure: Figure, rows: Sequence[Series]) -> set[str]:
-    """Set limits and directions; returns the labels of controls that lie outside."""
+    """Set limits and directions; returns the labels of references that lie outside."""
     inside = [row for row in rows if row.model not in _STRETCHES] or rows
     seeds = [seed for row in inside for seed in row.seeds]
     across, up = _span([seed.x for seed in seeds]), _span([seed.y for seed in seeds])

@@ -52,11 +52,13 @@ def print_overview(boards: Boards, whole: str, console: Console | None = None) -
         print_prose(console, f"\n{board.number}. {names[board.number]}", "bold")
         heads = [Head(_narrow(column.title), left=column.left) for column in table.columns]
         print_table(console, heads, [[_narrow_cells(table, line) for line in lines] for _, lines in table.groups])
+        for note in table.notes:
+            print_prose(console, note, "dim")
         if left_out:
             print_prose(console, f"  and {left_out} more row{'s' if left_out > 1 else ''}", "dim")
     if boards.boards:
         console.print()
-        print_prose(console, " ".join(short_legend(boards)), "dim")
+        print_prose(console, " ".join(short_legend(boards.boards)), "dim")
         print_prose(console, whole)
     _left_out(boards, console, most=_REASONS)
 

@@ -56,9 +56,14 @@ _DIRECTIONS: dict[Better, str] = {"higher": "higher", "lower": "lower", "real": 
 
 def _reasons(table: AttackTable, board: Board) -> list[str]:
     """Why scores of the table are absent."""
+    columns = [column for column in table.columns if column.key in board.meanings]
     reasons: dict[str, list[str]] = {}
     for line in table.lines:
-        for column in table.columns:
-            if column.key in board.meanings and (reason := table.reason(line, column)):
-                reasons.setdefault(reason, []).append(f"{line.what}: {column.key}")
+        absent: dict[str, list[str]] = {}
+        for column in columns:
+            if reason := table.reason(line, column):
+                absent.setdefault(reason, []).append(column.key)
+        for reason, keys in absent.items():
+            which = "all scores" if len(keys) == len(columns) else ", ".join(keys)
+            reasons.setdefault(reason, []).append(f"{line.what}: {which}")
     return [plain(f"absent: {'; '.join(which)} ({reason})") for reason, which in reasons.items()]

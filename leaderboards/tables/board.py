@@ -23,6 +23,7 @@ __all__ = ["main_table", "page_tables", "text_tables"]
 
 _GAIN = "End of training minus end of pre-training of the same run"
 _FIRST = "what the adversarial training added."
+_ELSEWHERE = "By a setting of their own these rows are drawn at another temperature than 1."
 
 Place = tuple[Row, float]
 """A row at a temperature."""
@@ -60,10 +61,10 @@ def page_tables(board: Board) -> list[Table]:
     gain = [columns.score(board, key, columns.gain(key), choices, "change") for key, choices in gains.items()]
     sweep = [columns.score(board, key, columns.sweep(key), choices) for key, choices in keys.items()]
     paired = f"{_GAIN}, paired by seed: {_FIRST}"
-    elsewhere = "By a setting of their own these rows are drawn at another temperature than 1."
     gained, swept = [row for row in board.rows if row.gain], [row for row in board.rows if len(row.sweep) > 1]
+    apart = board.apart if board.rows else []
     tables = [
-        _table("Scores at the end of training", _at_end(board.rows), final, name="scores"),
+        _table(_title(board), _at_end(board.first_rows), final, notes=_elsewhere(board), name="scores"),
         _table("Gain over pre-training", _at_end(gained), gain, name="gain", notes=[paired]),
         _table(
             "Temperatures",
@@ -72,7 +73,7 @@ def page_tables(board: Board) -> list[Table]:
             name="temperatures",
             notes=_unkept(swept),
         ),
-        _table("At another temperature", _at_end(board.apart), final, name="apart", notes=[elsewhere]),
+        _table("At another temperature", _at_end(apart), final, name="apart", notes=[_ELSEWHERE]),
         *_attack_tables(board),
     ]
     return [table for table in tables if table.name == "scores" or (table.lines and len(table.columns) > 1)]
@@ -85,7 +86,18 @@ def main_table(board: Board, most: int) -> tuple[Table, int]:
     """
     chosen = most_telling(board, most)
     fields = [columns.state(board), *(_headline(board, word, key) for word, key in headline_keys(board))]
-    return _table("Main scores", _at_end(chosen), fields, name="main"), len(board.rows) - len(chosen)
+    table = _table("Main scores", _at_end(chosen), fields, notes=_elsewhere(board), name="main")
+    return table, len(board.first_rows) - len(chosen)
+
+
+def _title(board: Board) -> str:
+    trained = any(row.origin == "run" for row in board.first_rows)
+    return "Scores at the end of training" if trained else "Scores"
+
+
+def _elsewhere(board: Board) -> list[str]:
+    """What must be said where the rows of a board's first table are those that stand apart."""
+    return [] if board.rows else [_ELSEWHERE]
 
 
 def _headline(board: Board, word: str, key: str) -> Field:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.record import HELD_OUT_TEXT, REAL_TEXT
 from leaderboards.evidence import How
@@ -60,9 +60,9 @@ def legend(boards: Boards) -> list[str]:
     ]
 
 
-def short_legend(boards: Boards) -> list[str]:
-    """What a reader of the main tables must know."""
-    rows = [row for board in boards.boards for row in (*board.rows, *board.apart)]
+def short_legend(boards: Sequence[Board]) -> list[str]:
+    """What a reader of the first tables of some boards must know."""
+    rows = [row for board in boards for row in (*board.rows, *board.apart)]
     means = [mean for row in rows for mean in row.final.values()]
     lines = [
         "Mean ± half of the 95% interval over seeds, temperature 1. ↑ higher, ↓ lower, = nearer to real text is better."

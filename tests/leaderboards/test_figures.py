@@ -64,14 +64,15 @@ def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site:
     assert len({look[:2] for looks in in_print.values() for look in looks}) == len(in_print)
 
 
-def test_learning_curves_open_on_what_moves_most(tmp_path: Path) -> None:
+def test_learning_curves_open_on_what_the_main_table_shows_and_moves_most(tmp_path: Path) -> None:
     runs = []
     for seed in range(3):
-        early = replace(evaluation("phase_end", phase="mle", bleu_2=0.99, self_bleu_2=0.4), step=3)
-        runs.append(record("seqgan", seed, early, evaluation(bleu_2=0.98, self_bleu_2=0.8), n_parameters=9))
+        early = replace(evaluation("phase_end", phase="mle", bleu_2=0.99, self_bleu_2=0.4, bleu_3=0.1), step=3)
+        late = evaluation(bleu_2=0.98, self_bleu_2=0.8, bleu_3=0.9)
+        runs.append(record("seqgan", seed, early, late, n_parameters=9))
     boards = tables(tmp_path, *runs)
     figures = learning_figures(boards.boards[0], looks_of(boards)[1])
-    assert [figure.title for figure in figures] == ["self_bleu_2", "bleu_2"]
+    assert [figure.title for figure in figures] == ["self_bleu_2", "bleu_2", "bleu_3"]
 
 
 def test_the_letters_of_the_tables_are_the_markers_of_the_figures(boards: Boards, site: Path) -> None:
@@ -88,6 +89,24 @@ def test_the_letters_of_the_tables_are_the_markers_of_the_figures(boards: Boards
             )
             assert name in page
         assert len({(look.colour, look.glyph) for look in looks.values()}) == len(looks)
+
+
+def test_the_models_of_most_boards_have_colours_of_their_own(boards: Boards) -> None:
+    looks = min(looks_of(boards).values(), key=len).values()
+    common = [look.colour for look in looks if look.colour not in ("mle", "ref")]
+    assert len(set(common)) == len(common) > 4
+
+
+def test_the_control_is_shown_at_first_on_a_long_board(tmp_path: Path) -> None:
+    def of(model: str, i: int) -> list:
+        ends = [evaluation(temperature=t, bleu_2=(i + t) / 40, self_bleu_2=(i + 2 * t) / 40) for t in (0.5, 1.0)]
+        return [record(model, seed, *ends) for seed in range(3)]
+
+    models = [*(f"gan{i}" for i in range(14)), "copy_train", "mle", "constant_reward"]
+    boards = tables(tmp_path, *(r for i, model in enumerate(models) for r in of(model, i)))
+    (figure,) = curve_figures(boards.boards[0], looks_of(boards)[1])
+    waits = {series.label: series.waits for series in figure.series}
+    assert (waits["constant_reward"], waits["mle"], waits["copy_train"]) == (False, False, True)
 
 
 def test_rows_differ_without_colour(tmp_path: Path) -> None:

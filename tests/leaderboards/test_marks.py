@@ -162,7 +162,7 @@ def test_each_tier_is_told_from_the_others_everywhere(tmp_path: Path) -> None:
     ticks = {line.row.label: line.cells[1].mark for line in main.lines if line.row}
     assert ticks == {"seqgan": " ✓", "mle": " ✓✓", "maligan": ""}
     assert "baseline ✓✓" in to_markdown(made)
-    told = " ".join(short_legend(made))
+    told = " ".join(short_legend(made.boards))
     assert "2 of 3 rows are verified (✓): " in told
     assert "1 is retrained (✓✓): a second party's seeds agree." in told
     assert "✓✓: retrained, that is verified, and a second party's seeds agree" in "\n".join(legend(made))

@@ -18,6 +18,7 @@ from helpers.site_of_tests import EVIL, SENTENCES, board_page, write_runs
 from bench import registry
 from bench.attack.table import read_kept
 from leaderboards.boards import build
+from leaderboards.render.markdown import to_overview
 from leaderboards.render.page.citation import TITLE, bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
@@ -90,6 +91,9 @@ def test_numbers_are_those_of_the_boards(site: Path, boards: Boards) -> None:
     figure = next(figure for figure in learned["figures"] if figure["name"] == "bleu_2")
     (line,) = [t for t in figure["data"] if t["kind"] == "line"]
     assert line["y"][0] == pytest.approx((0.69 + 0.71 + 0.70) / 3)
+    levels = {t["name"]: t["y"] for t in figure["data"] if t["kind"] == "level"}
+    mle = next(row for row in board.rows if row.baseline)
+    assert levels[f"{mle.label}, at its end"] == pytest.approx([mle.final["bleu_2"].mean] * 2, rel=1e-5)
 
 
 def _data(path: Path) -> dict:
@@ -289,6 +293,37 @@ def test_the_list_of_boards_counts_every_row(tmp_path: Path) -> None:
     write_runs(tmp_path / "runs", [*both, other])
     index = write_page(build([tmp_path / "runs"]), tmp_path / "page").read_text()
     assert sorted(re.findall(r'class="soft">(\d+ rows?)</span>', index)) == ["1 row", "2 rows"]
+
+
+def test_a_board_whose_rows_all_stand_apart_shows_them_first(tmp_path: Path) -> None:
+    made = [record("leakgan", i, evaluation(bleu_2=0.5), model_config={"evaluation_temperature": 1.5}) for i in (0, 1)]
+    write_runs(tmp_path / "runs", made)
+    boards = build([tmp_path / "runs"])
+    index, page = write_page(boards, tmp_path / "page").read_text(), board_page(tmp_path / "page").read_text()
+    said = "drawn at another temperature than 1"
+    assert [text.count('<th scope="row">') for text in (index, page)] == [1, 1]
+    assert [text.count(said) for text in (index, page)] == [1, 1]
+    assert "leakgan" in to_overview(boards, "boards").partition("###")[2]
+
+
+def test_pages_speak_of_nothing_that_a_board_lacks(tmp_path: Path) -> None:
+    files = [record(name, None, evaluation("samples", phase="samples", bleu_2=0.5)) for name in ("a", "b")]
+    write_runs(tmp_path / "runs", [replace(each, origin="samples") for each in files])
+    write_page(build([tmp_path / "runs"]), tmp_path / "page")
+    text = board_page(tmp_path / "page").read_text()
+    assert '<h2 id="scores">Scores</h2>' in text
+    for absent in ("end of training", "MLE is", "Matched:", "Bold:", "†:", "‡:"):
+        assert absent not in text, absent
+
+
+def test_the_scores_of_a_run_begin_with_its_result(tmp_path: Path) -> None:
+    early = replace(evaluation("phase_end", phase="mle", bleu_2=0.1), step=3)
+    colder = evaluation(temperature=0.5, bleu_2=0.7)
+    write_runs(tmp_path / "runs", [record("seqgan", 0, early, colder, evaluation(bleu_2=0.6))])
+    write_page(build([tmp_path / "runs"]), tmp_path / "page")
+    (page,) = (tmp_path / "page" / "runs").glob("*.html")
+    headings = re.findall(r'<button type="button">([^<]*T = [^<]*)</button>', page.read_text())
+    assert headings == ["end of training, T = 1", "end of training, T = 0.5", "after mle, T = 1"]
 
 
 def test_a_run_page_writes_no_error_as_zero_that_is_not(tmp_path: Path) -> None:

@@ -185,12 +185,13 @@
     line: { mode: "lines+markers", marker: { size: 6 }, hovertemplate: "<b>%{fullData.name}</b><br>step %{x}: %{y}<extra></extra>" },
     point: { mode: "markers", showlegend: false, marker: { size: 6 }, opacity: 0.5, hoverinfo: "skip" },
     border: { mode: "lines", showlegend: false, yaxis: "y2", line: { dash: "dot", width: 1 }, opacity: 0.6, hovertemplate: "end of %{text}, step %{x}<extra></extra>" },
+    level: { mode: "lines", line: { dash: "dash", width: 1.5 }, hovertemplate: "%{fullData.name}: %{y}<extra></extra>" },
     front: { mode: "lines", name: "Pareto front", line: { dash: "dot", width: 1 }, hoverinfo: "skip" },
   };
 
-  function dressed({ kind, row, ...trace }, rows, colour) {
+  function dressed({ kind, row, tint = "ref", ...trace }, rows, colour) {
     const look = KINDS[kind];
-    const owner = rows[row] ?? { colour: "ref" };
+    const owner = rows[row] ?? { colour: tint };
     const named = owner.name ? { name: owner.name, legendgroup: owner.name, visible: owner.waits ? "legendonly" : true } : {};
     return {
       type: "scatter", ...named, ...look, ...trace,

@@ -12,7 +12,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from leaderboards.figures import Axis, Border, Figure, Look, Point, Series
+from leaderboards.figures import Axis, Border, Figure, Level, Look, Point, Series
 from leaderboards.formats import plain, six_digits, uncertainty_text, value_text
 from metrics.common.base import Bounds
 
@@ -51,6 +51,8 @@ def _figure(figure: Figure, rows: Sequence[str]) -> dict[str, Any]:
     for series in figure.series:
         traces = _over_steps(series) if not figure.x.better else _over_diversity(series, figure)
         data += [{"row": rows.index(series.label)} | trace for trace in traces]
+    steps = [p.x for series in figure.series for p in (*series.points, *series.seeds)]
+    data += [_level(level, max(steps)) for level in figure.levels]
     front = sorted((p.x, p.y) for series in figure.series for p in series.points if p.front)
     if len(front) > 1:
         shape = {"shape": "hv" if figure.x.better == "lower" else "vh"}
@@ -89,6 +91,13 @@ def _over_steps(series: Series) -> Traces:
     """The means a line, every seed a point, ends of phases lines up."""
     seeds = [{"kind": "point", **_xy(series.seeds)}] if series.seeds else []
     return [{"kind": "line", **_xy(series.points)}, *seeds, *_borders(series.borders)]
+
+
+def _level(level: Level, end: float) -> dict[str, Any]:
+    """A line at one height over all steps, in the colour of whose height it is."""
+    heights = _xy([Point(x=0, y=level.y), Point(x=end, y=level.y)])
+    name = level.name if level.look.colour == "ref" else f"{level.name}, at its end"
+    return {"kind": "level", "tint": level.look.colour, "name": _safe(name), **heights}
 
 
 def _xy(points: Iterable[Point]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _GROUPS = {
     "under-trained": "Under-trained: fewer real sentences than the baseline read. Not ranked.",
     "incomplete": "Incomplete: fewer than three seeds. Not ranked.",
     "samples": "Samples that were handed in. Not ranked.",
-    "apart": "Drawn at another temperature than 1. Not comparable with the rows above.",
+    "apart": "Drawn at another temperature than 1. Not comparable with other rows.",
 }
 """Heads of the groups of a table, by status."""
 _ROWS_AT_FIRST = 14
@@ -96,7 +96,7 @@ def write_page(boards: Boards, folder: Path, *, samples: int = 200) -> Path:
         ordered=sorted(boards.boards, key=lambda board: board is not leading),
         findings=findings_of(boards)[0],
         figures=[figure.name for figure in figures or ()],
-        short=short_legend(boards),
+        short=short_legend(boards.boards),
         tables={board.number: main_table(board, _ROWS_AT_FIRST) for board in boards.boards},
         legend=legend(boards),
         metrics=site.definitions(*boards.boards),
@@ -278,6 +278,7 @@ def _write_board(site: _Site, board: Board) -> None:
         name=name,
         tables=page_tables(board),
         unmatched=_unmatched(board),
+        short=short_legend([board]),
         published=reported_tables(board),
         signatures=signatures(board),
         figures=figures,
@@ -333,8 +334,10 @@ def _evaluation_name(evaluation: Evaluation) -> str:
 
 
 def _scored(record: RunRecord) -> dict[str, Any]:
-    """The scores of the results and of the ends of phases: a line for each key, a column for each evaluation."""
-    evaluations = [e for e in record.evaluations if e.at != "cadence"]
+    """The scores of the results, that at temperature 1 first, and of the ends of phases: a line for each key."""
+    final = record.final()
+    shown = [e for e in record.evaluations if e.at != "cadence"]
+    evaluations = sorted(shown, key=lambda e: (e is not final, e.at == "phase_end"))
     keys = sorted({key for e in evaluations for key in e.scores})
     lines = []
     for key in keys:
