@@ -268,7 +268,7 @@ def list_lines(presets: Sequence[PresetState]) -> Iterator[str]:
 
 def markdown(presets: Sequence[PresetState]) -> str:
     """`REPRODUCTION.md`: all verdicts counted, then each preset with its numbers and what is known of them."""
-    lines = [_INTRODUCTION, *_counts(presets), "", _RULE, *_odds(), _AFTER_ODDS]
+    lines = [_INTRODUCTION, *_counts(presets), "", *_differing(presets), _RULE, *_odds(), _AFTER_ODDS]
     lines += _changed(presets)
     lines += _added(presets)
     lines += ["## All presets", "", "| preset | row | done | verdicts |", "|---|---|---|---|"]
@@ -304,6 +304,27 @@ def _counts(presets: Sequence[PresetState]) -> Iterator[str]:
     yield ""
     many = counted(len(consistent), "consistent number")
     yield f"Of {many} of models with a control, {too} would be consistent with the control too."
+
+
+def _differing(presets: Sequence[PresetState]) -> Iterator[str]:
+    """The numbers that are told from the published ones, by themselves or minus the control."""
+    found = [
+        (f"[{each.preset.name}](#{each.preset.name.lower()}) | {_cell(state.row.label)}", result)
+        for each in presets
+        for state in each.rows
+        for result in state.results
+        if "differs" in (result.judgement.verdict, result.difference and result.difference.judgement.verdict)
+    ]
+    if not found:
+        return
+    yield "What differs:"
+    yield ""
+    yield "| preset | row | score | published | measured | verdict | minus control |"
+    yield "|---|---|---|---|---|---|---|"
+    for where, result in found:
+        number = f"{_what(result.number)} | {_published(result.number)} | {_mean(result)}"
+        yield f"| {where} | {number} | {_cell(_verdict(result.judgement))} | {_minus_control(result)} |"
+    yield ""
 
 
 def _odds() -> Iterator[str]:
@@ -393,9 +414,14 @@ def _number_table(state: RowState) -> Iterator[str]:
 
 def _control_cells(result: Result) -> str:
     """`consistent too | -0.302 published, -0.4690 ± 0.1920 here: consistent`."""
+    return f"{_control(result)} | {_minus_control(result)}"
+
+
+def _minus_control(result: Result) -> str:
+    """`-0.302 published, -0.4690 ± 0.1920 here: consistent`."""
     if result.difference is None:
-        return f"{_control(result)} | –"
-    return f"{_control(result)} | {_difference(result.difference)}: {result.difference.judgement.verdict}"
+        return "–"
+    return f"{_difference(result.difference)}: {result.difference.judgement.verdict}"
 
 
 def _control(result: Result) -> str:

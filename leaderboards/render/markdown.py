@@ -170,12 +170,15 @@ def to_pages(
     for board in boards.boards:
         top = f"{home} · [How to read this]({LEGEND})"
         what = _escape(heading(board, numbered=False))
+        main, _ = main_table(board, len(board.first_rows))
         found[f"{files[board.number]}.md"] = _document(
             [
                 f"# {_escape(names[board.number])}",
                 top,
                 f"Board {board.number}: {what}",
                 curves.get(board.number, ""),
+                "### Main scores",
+                markdown_table(main),
                 *_whole(board),
             ]
         )

@@ -257,6 +257,9 @@ def test_a_control_that_is_consistent_too_says_so(toy: Preset) -> None:
     assert first.difference is not None
     assert first.difference.judgement.verdict == "differs"  # -.5 was published
     text = reproduce_report.markdown(states)
+    listed = text.partition("What differs:")[2].partition("##")[0].splitlines()[4:-1]
+    assert [" differs |" in line for line in listed if line] == [True] * (len(listed) - listed.count(""))
+    assert "| consistent | -0.5 published, +0.0067 ± 0.0312 here: differs |" in listed[0]
     assert "| consistent | consistent too | -0.5 published, +0.0067 ± 0.0312 here: differs |" in text
     assert "Of 1 consistent number of models with a control, 1 would be consistent with the control too." in text
     document = json.loads(reproduce_report.as_json(states))["presets"][0]["rows"][0]["numbers"][0]
