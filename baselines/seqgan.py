@@ -22,8 +22,9 @@ https://arxiv.org/abs/1609.05473
 - Real sentences of a discriminator pool. Code: all 9,984, the same ones (sequence_gan.py:39,104), in 156 batches.
   Ours: the next `pool_batches` batches of the stream; 156 of them are those 9,984 on the synthetic task.
 - Settings of the paper's 8.736. First release: 240 epochs of MLE at 1e-3, 800 rounds, scored in each round and the
-  best kept, pools shuffled anew in each pass (sequence_gan.py:21,27,53-55,218-229; dis_dataloader.py:95-102): a row of
-  preset `seqgan-oracle20`, with `pool_order` shuffled. Released code, and its log: 120 epochs at 1e-2, 200 rounds, of
+  best kept, pools shuffled anew in each pass (sequence_gan.py:21,27,53-55,218-229; dis_dataloader.py:95-102), no biases
+  in the highway (text_classifier.py:16-21): a row of preset `seqgan-oracle20`, with `pool_order` shuffled and without
+  `d_highway_biases`. Released code, and its log: 120 epochs at 1e-2, 200 rounds, of
   which the log has 150, last state. Ours: the latter.
 - Sentences that end early: not in the code, whose loaders drop every line without exactly 20 tokens
   (dataloader.py:16,54). Ours: what follows the end token has no likelihood and no reward; ended prefixes are not

@@ -125,13 +125,16 @@ class ClassifierBase(TextGenerator):
     pool: DiscriminatorPool
     history: Histories
 
-    def _classifier(self, spec: SequenceSpec, filters: Mapping[int, int]) -> CNNClassifier:
+    def _classifier(
+        self, spec: SequenceSpec, filters: Mapping[int, int], *, highway_biases: bool = True
+    ) -> CNNClassifier:
         c = self.config
         return CNNClassifier(
             spec,
             embedding_dim=c.d_embedding_dim,
             keep=c.d_keep,
             filters=filters,
+            highway_biases=highway_biases,
             norm=c.d_norm,
             label_smoothing=c.label_smoothing,
         )
@@ -170,6 +173,8 @@ class PolicyGradientConfig(LanguageModelConfig, ClassifierConfig):
     """Adam of the generator; pre-training and adversarial training have a state each."""
     d_filters: Literal["seqgan", "texygen"]
     """The discriminator's windows: SeqGAN's twelve sizes, or Texygen's sizes 2 and 3 with 300 filters."""
+    d_highway_biases: bool = field(default=True, metadata=ADDED)
+    """Whether the discriminator's highway has biases. SeqGAN's first release has none."""
     d_l2: Annotated[float, Ge(0)] = 0.2
     d_lr: PositiveFloat = 1e-4
 
@@ -183,7 +188,8 @@ class PolicyGradientBase(LanguageModelBase, ClassifierBase):
     def __init__(self, config: PolicyGradientConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.generator = LSTMLanguageModel(spec, embedding_dim=config.embedding_dim, hidden_dim=config.hidden_dim)
-        self.discriminator = self._classifier(spec, {"seqgan": FILTERS, "texygen": TEXYGEN_FILTERS}[config.d_filters])
+        filters = {"seqgan": FILTERS, "texygen": TEXYGEN_FILTERS}[config.d_filters]
+        self.discriminator = self._classifier(spec, filters, highway_biases=config.d_highway_biases)
         self.pool = self._pool()
         self.optimizers = {
             "mle": adam(self.generator, config.lr),

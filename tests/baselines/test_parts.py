@@ -203,16 +203,19 @@ def plain_cnn(model: CNNClassifier, tokens: Tensor) -> Tensor:
         convolution.weight, convolution.bias = nn.Parameter(weight.transpose(1, 2)[:, None]), nn.Parameter(bias)
         pooled.append(convolution(image).relu().squeeze(3).max(2).values)
     features = torch.cat(pooled, 1)
-    gate = torch.sigmoid(features @ model.gate.weight.t() + model.gate.bias)
-    candidate = (features @ model.transform.weight.t() + model.transform.bias).relu()
+    of_gate, of_candidate = (0 if layer.bias is None else layer.bias for layer in (model.gate, model.transform))
+    gate = torch.sigmoid(features @ model.gate.weight.t() + of_gate)
+    candidate = (features @ model.transform.weight.t() + of_candidate).relu()
     return (gate * candidate + (1 - gate) * features) @ model.output.weight.t() + model.output.bias
 
 
+@pytest.mark.parametrize("biases", [True, False])
 @pytest.mark.parametrize(("length", "n_windows", "width"), [(20, 12, 1720), (7, 7, 1100), (1, 1, 100)])
-def test_discriminator_is_the_released_network(length: int, n_windows: int, width: int) -> None:
+def test_discriminator_is_the_released_network(length: int, n_windows: int, width: int, biases: bool) -> None:
     torch.manual_seed(0)
     spec = SequenceSpec(vocab_size=30, max_len=length, bos_id=0, pad_id=None, eos_id=None)
-    model = CNNClassifier(spec)
+    model = CNNClassifier(spec, highway_biases=biases)
+    assert all((layer.bias is not None) is biases for layer in (model.gate, model.transform))
     assert len(model.filters) == n_windows
     assert model.output.in_features == width == sum(n for size, n in FILTERS.items() if size <= length)
     tokens = torch.randint(30, (600, length))

@@ -249,6 +249,13 @@ def test_discriminator_beats_chance_and_the_generator_earns_its_reward() -> None
     assert (gan.sample(500) == 5).float().mean() > before + 0.5
 
 
+def test_the_discriminator_may_be_that_of_the_first_release() -> None:
+    spec = SequenceSpec(vocab_size=12, max_len=20, bos_id=0, pad_id=None, eos_id=None)
+    for biases in (True, False):
+        highway = SeqGAN(SeqGAN.Config(d_highway_biases=biases), spec).discriminator.gate
+        assert (highway.bias is not None) is biases
+
+
 def test_the_discriminator_may_be_texygens() -> None:
     spec = SequenceSpec(vocab_size=12, max_len=20, bos_id=0, pad_id=None, eos_id=None)
     sizes = {

@@ -38,7 +38,9 @@ class CNNFeatures(nn.Module):
     where all are, the shortest is cut to a sentence. Initial values are those of the networks that extend it.
     """
 
-    def __init__(self, spec: SequenceSpec, *, embedding_dim: int, filters: Mapping[int, int]) -> None:
+    def __init__(
+        self, spec: SequenceSpec, *, embedding_dim: int, filters: Mapping[int, int], highway_biases: bool = True
+    ) -> None:
         super().__init__()
         windows = {size: n for size, n in filters.items() if size <= spec.max_len}
         windows = windows or {spec.max_len: filters[min(filters)]}
@@ -48,15 +50,16 @@ class CNNFeatures(nn.Module):
         banks = (torch.empty(n, size, embedding_dim).transpose(1, 2) for size, n in windows.items())
         self.filters = nn.ParameterList(banks)
         self.filter_biases = nn.ParameterList(torch.empty(n) for n in windows.values())
-        self.transform = nn.Linear(width, width)
-        self.gate = nn.Linear(width, width)
+        self.transform = nn.Linear(width, width, bias=highway_biases)
+        self.gate = nn.Linear(width, width, bias=highway_biases)
 
     def _initialise_highway(self, *more: nn.Linear) -> None:
         """Glorot-uniform, biases too: what TensorFlow gives to variables that say nothing of their initial values."""
         for layer in (self.transform, self.gate, *more):
             nn.init.xavier_uniform_(layer.weight)
-            limit = (3 / layer.out_features) ** 0.5  # sqrt(6 / (fan_in + fan_out)), both the length of the bias
-            nn.init.uniform_(layer.bias, -limit, limit)
+            if layer.bias is not None:
+                limit = (3 / layer.out_features) ** 0.5  # sqrt(6 / (fan_in + fan_out)), both the length of the bias
+                nn.init.uniform_(layer.bias, -limit, limit)
 
     def features(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, F)."""
@@ -101,11 +104,12 @@ class CNNClassifier(CNNFeatures):
         embedding_dim: int = 64,
         keep: float = 0.75,
         filters: Mapping[int, int] = FILTERS,
+        highway_biases: bool = True,
         norm: Norm = "none",
         label_smoothing: float = 0.0,
         kinds: int = 1,
     ) -> None:
-        super().__init__(spec, embedding_dim=embedding_dim, filters=filters)
+        super().__init__(spec, embedding_dim=embedding_dim, filters=filters, highway_biases=highway_biases)
         self.drop, self.smoothing = 1 - keep, label_smoothing
         width = self.gate.out_features
         self.output = nn.Linear(width, 1 + kinds)

@@ -130,6 +130,7 @@ def test_seqgans_paper_is_compared_with_its_first_release() -> None:
     assert (number.reported, number.where) == (Reported(8.736), "best")
     settings = rows["first release"].resolved.model_settings
     expected = {"lr": 1e-3, "mle_steps": 240 * 156, "iterations": 800, "pool_order": "shuffled"}
+    expected |= {"d_highway_biases": False}
     assert {name: settings[name] for name in expected} == expected
     config = rows["first release"].configs[0]
     pretraining, a_round = 240 * 156 + 46_800, 1 + 4_680
