@@ -184,17 +184,20 @@ def looks_of(boards: Boards) -> Looks:
 
 
 def _of_models(rows: Mapping[int, Iterable[Row]]) -> dict[str, Look]:
-    """Of each model that is no reference: those on most boards choose first, a colour that nobody beside them has."""
+    """Of each model that is no reference: those on most boards choose first, the colour that fewest beside them have,
+    and of it a marker that is free.
+    """
     on: dict[str, set[int]] = {}
     for number, of_board in rows.items():
         for model in {row.model for row in of_board} - {BASELINE, *REFERENCES}:
             on.setdefault(model, set()).add(number)
     found: dict[str, Look] = {}
     for i, model in enumerate(sorted(on, key=lambda model: (-len(on[model]), model))):
-        look, taken = _look(i), {(other.colour, other.marker) for other in found.values()}
         beside = Counter(other.colour for name, other in found.items() for _ in on[model] & on[name])
-        free = [colour for colour in _COLOURS if (colour, look.marker) not in taken] or _COLOURS
-        found[model] = replace(look, colour=min(free, key=lambda colour: beside[colour]))
+        colour = min(_COLOURS, key=lambda colour: beside[colour])
+        used = Counter(other.marker for other in found.values() if other.colour == colour)
+        markers = [_SHAPES[(i + shift) % len(_SHAPES)] for shift in range(len(_SHAPES))]
+        found[model] = replace(_look(i), colour=colour, marker=min(markers, key=lambda marker: used[marker]))
     return found
 
 
@@ -248,11 +251,13 @@ def _curve_series(trace: Trace, look: Look, waits: bool) -> Series:
 def _first_rows(board: Board) -> set[str]:
     """Labels of the rows that say most, where there are many."""
     rows = [*board.rows, *board.apart]
+    control = next((row for row in rows if row.model == CONTROL), None)
     order = sorted(
         rows,
         key=lambda r: (
-            r.model not in (REAL_TEXT, CONTROL),
+            r.model != REAL_TEXT,
             not r.baseline,
+            r is not control,
             not r.front,
             r.status != "ranked",
             r.status != "reference",

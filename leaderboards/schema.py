@@ -324,7 +324,7 @@ class Board:
     rows: list[Row]
     """References, then the baseline, then the other ranked rows, then what is incomplete or handed in."""
     apart: list[Row]
-    """Rows drawn at another temperature than 1 (`TEMPERATURE_SETTING`): never in a table with `rows`."""
+    """Rows drawn at another temperature than 1 (`TEMPERATURE_SETTING`): never in a table with ranked rows."""
     curves: list[Curve]
     published: dict[str, list[Published]]
     """Source -> reported numbers of the same data."""
@@ -337,9 +337,14 @@ class Board:
         return {key: meaning.better for key, meaning in self.meanings.items()}
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether all of its models stand apart: its first table has them beside the references."""
+        return bool(self.apart) and all(row.status == "reference" for row in self.rows)
+
+    @property
     def first_rows(self) -> list[Row]:
-        """Those of its first table: `rows`, or, where there are none, those that stand apart."""
-        return self.rows or self.apart
+        """Those of its first table."""
+        return [*self.rows, *self.apart] if self.elsewhere else self.rows
 
 
 @dataclass(kw_only=True)

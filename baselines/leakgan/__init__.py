@@ -24,10 +24,10 @@ tokens after it count nowhere; every mean is over what counts)
   `goals`. The code has one G_0 for each place in the batch (:70): with fixed batches each serves the same 156
   sentences in every epoch. `first_goals` = 64. Own samples go through them in turn, what is scored draws them.
 - Rank. Code: `rescale` walks through a dict that it does not sort (Main.py:114-131), so no score reaches the reward:
-  the order of a Python 2 dict is that of hashes, for which `rank = released` draws one. It divides equation 6 by N once
-  more (:158), and so does this: goal_loss in its logs is a quarter of the mean.
-- Pre-training of the manager. Code: divides the mean cosine by B K again (LeakGANModel.py:243-244), so that half of the
-  gradients are under the epsilon of Adam, and the manager moves slowly. `manager_loss`.
+  the order of a Python 2 dict is that of hashes, for which `rank = released` draws one.
+- Losses of the manager. Code: divides the mean cosine of equation 5 by B K again (LeakGANModel.py:243-244), so that
+  half of the gradients are under the epsilon of Adam, and the manager moves slowly; and equation 6 by N again
+  (Main.py:158): goal_loss in its logs is a quarter of the mean. `manager_loss`.
 - Cosine. `tf.losses.cosine_distance` is one number (LeakGANModel.py:270-271,288-294): all rewards of equations 6 and
   8 are multiplied by the mean cosine. `cosine`. Paper: the worker's reward is a mean over the last c goals.
 - Temperature. Code: logits x 1.5 for evaluation, for the discriminator's pools and for the first two tokens of own
@@ -131,7 +131,7 @@ class LeakGAN(ClassifierBase):
         rollouts: PositiveInt = 4
         """N: completions of each prefix."""
         rank: Literal["sorted", "released"] = "released"
-        """Equation 7 by score, or in an order that is drawn and divided by N again."""
+        """Equation 7 by score, or in an order that is drawn."""
         cosine: Literal["per_sample", "released"] = "released"
         """Equations 6 and 8 with the cosine of each block and token, or with one mean cosine."""
         goals: Literal["aligned", "released"] = "released"
@@ -141,7 +141,7 @@ class LeakGAN(ClassifierBase):
         first_goals: PositiveInt = field(default=1, metadata=ADDED)
         """P: how many G_0 there are, of which sentence i of a batch has number i mod P. The code has 64, a batch."""
         manager_loss: Literal["mean", "released"] = field(default="mean", metadata=ADDED)
-        """Equation 5 of the manager as a mean, or as in the code divided by B K again, and its Adam as TensorFlow's."""
+        """Equations 5 and 6 as means, or as in the code divided again, by B K and by N, for TensorFlow's Adam."""
         d_multiplier: PositiveFloat = 1.5
         """Logits are multiplied by it in samples for the discriminator."""
         g_multiplier: PositiveFloat = 1.0
@@ -265,6 +265,8 @@ class LeakGAN(ClassifierBase):
             blocks = ((blocks * begun).sum() / begun.sum()).expand_as(blocks)
             words = ((words * inside).sum() / inside.sum()).expand_as(words)
         manager_loss = -(rewards * blocks).sum() / begun.sum()
+        if c.manager_loss == "released":
+            manager_loss = manager_loss / c.rollouts
         pull = words * inside / inside.sum()
         if c.feature_matching:  # the worker's part; exact if own samples have multipliers of 1
             matched = matching_rewards(self.discriminator.features, next(batches), tokens)
@@ -305,18 +307,17 @@ class LeakGAN(ClassifierBase):
         return features, goals, inside.to(features.dtype), begun
 
     def _rewards(self, tokens: Tensor, begun: Tensor, batches: Batches, iteration: int) -> tuple[Tensor, Tensor]:
-        """Equation 7, over N if `rank` is released: rewards (B, K) and the scores they rescale."""
+        """Equation 7: rewards (B, K) and the scores they rescale."""
         c = self.config
         walk = Walk(self.generator, self.discriminator, to_score=True)
         scores = boundary_scores(walk, tokens, c.rollouts, c.horizon)
         n_real = min(len(tokens), iteration // 2) if c.rank_with_real else 0
-        again = c.rollouts if c.rank == "released" else 1
         if not n_real:
-            return rescaled(scores, begun, c.rank) / again, scores
+            return rescaled(scores, begun, c.rank), scores
         real = torch.stack([self.discriminator.score(next(batches)[:n_real]) for _ in range(c.rollouts)]).mean(0)
         among = torch.cat([scores, real[:, None].expand(-1, scores.shape[1])])
         take_part = torch.cat([begun, begun.new_ones(n_real, scores.shape[1])])
-        return rescaled(among, take_part, c.rank)[: len(tokens)] / again, scores
+        return rescaled(among, take_part, c.rank)[: len(tokens)], scores
 
     def sample(self, n: int, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
         """Draw word by word; logits are multiplied by `evaluation_temperature` and divided by `temperature`."""

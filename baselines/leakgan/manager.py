@@ -1,4 +1,4 @@
-"""The manager, and the optimiser of its pre-training."""
+"""The manager, and what its optimisers share with TensorFlow's."""
 
 from __future__ import annotations
 

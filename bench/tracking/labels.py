@@ -159,7 +159,8 @@ def params(start: RunStart) -> tuple[dict[str, str], list[str]]:
 
 def shared_params(start: RunStart) -> dict[str, str]:
     """Those of `params` that all seeds of a configuration have."""
-    own = {"scale", "model", "task", "n_samples", "metrics", "fp32_precision", "selection", "last_phase"}
+    own = {"scale", "model", "task", "n_samples", "metrics", "metric_settings", "fp32_precision", "last_phase"}
+    own |= {"selection", *(("select_every",) if start.run and start.run.selection != "last" else ())}
     return {k: text for k, text in params(start)[0].items() if k in own or k.startswith(("model.", "task."))}
 
 

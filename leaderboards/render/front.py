@@ -115,6 +115,7 @@ def readme_block(boards: Boards, overview: str, pages: str, figure: str = "") ->
     name, page = names_of(boards)[board.number], quote(f"{pages}/{page_names(boards)[board.number]}.md")
     legend = quote(f"{pages}/{LEGEND}")
     told = [f"**[{name}]({page})**, one of {len(boards.boards)} [boards]({quote(overview)}); [marks]({legend})."]
+    told += table.notes
     if board.scale != FULL_SCALE:
         told.append("A board of a reduced scale decides nothing about a published number.")
     if source:

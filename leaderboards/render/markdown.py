@@ -179,6 +179,7 @@ def to_pages(
                 curves.get(board.number, ""),
                 "### Main scores",
                 markdown_table(main),
+                _bullets(main.notes),
                 *_whole(board),
             ]
         )

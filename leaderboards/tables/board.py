@@ -23,7 +23,7 @@ __all__ = ["main_table", "page_tables", "text_tables"]
 
 _GAIN = "End of training minus end of pre-training of the same run"
 _FIRST = "what the adversarial training added."
-_ELSEWHERE = "By a setting of their own these rows are drawn at another temperature than 1."
+_ELSEWHERE = "By a setting of their own these models are drawn at another temperature than 1."
 
 Place = tuple[Row, float]
 """A row at a temperature."""
@@ -62,7 +62,7 @@ def page_tables(board: Board) -> list[Table]:
     sweep = [columns.score(board, key, columns.sweep(key), choices) for key, choices in keys.items()]
     paired = f"{_GAIN}, paired by seed: {_FIRST}"
     gained, swept = [row for row in board.rows if row.gain], [row for row in board.rows if len(row.sweep) > 1]
-    apart = board.apart if board.rows else []
+    apart = [] if board.elsewhere else board.apart
     tables = [
         _table(_title(board), _at_end(board.first_rows), final, notes=_elsewhere(board), name="scores"),
         _table("Gain over pre-training", _at_end(gained), gain, name="gain", notes=[paired]),
@@ -96,8 +96,8 @@ def _title(board: Board) -> str:
 
 
 def _elsewhere(board: Board) -> list[str]:
-    """What must be said where the rows of a board's first table are those that stand apart."""
-    return [] if board.rows else [_ELSEWHERE]
+    """What must be said where the models of a board's first table are those that stand apart."""
+    return [_ELSEWHERE] if board.elsewhere else []
 
 
 def _headline(board: Board, word: str, key: str) -> Field:

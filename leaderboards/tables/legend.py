@@ -64,9 +64,10 @@ def short_legend(boards: Sequence[Board]) -> list[str]:
     """What a reader of the first tables of some boards must know."""
     rows = [row for board in boards for row in (*board.rows, *board.apart)]
     means = [mean for row in rows for mean in row.final.values()]
-    lines = [
-        "Mean ± half of the 95% interval over seeds, temperature 1. ↑ higher, ↓ lower, = nearer to real text is better."
-    ]
+    seeds = "Mean ± half of the 95% interval over seeds" if any(m.half_width is not None for m in means) else "One seed"
+    what = seeds if any(row.origin == "run" for row in rows) else "One value for each file"
+    at = "" if all(board.elsewhere for board in boards) else ", temperature 1"
+    lines = [f"{what}{at}. ↑ higher, ↓ lower, = nearer to real text is better."]
     if any(is_best(row, key) for row in rows for key in row.final):
         lines.append("Bold: the mean is better than those of all rows that are behind another one by a test at 5%.")
     if any(mean.beyond_real for mean in means):
@@ -153,7 +154,7 @@ def _of_marks(boards: Boards) -> Iterator[str]:
             "where no row is behind, none is bold. The value is not beyond real text, no seed collapsed, "
             f"and of a grammar's sentences at least {VALIDITY_FLOOR:.0%} are valid."
         )
-    if any(mean.beyond_real for _, row in rows for mean in row.final.values()):
+    if any(m.beyond_real for b in boards.boards for row in (*b.rows, *b.apart) for m in row.final.values()):
         yield "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."
     if any(row.front for _, row in rows):
         names = sorted({" and ".join(k) for b in boards.boards if (k := front_keys(b.rows))})

@@ -193,8 +193,7 @@ def test_generator_step(
     begun = [[k < len(part["blocks"]) for k in range(n_blocks)] for part in parts]
     torch.manual_seed(3)
     ranked = scores if rank == "sorted" else torch.rand_like(scores)
-    again = 1 if rank == "sorted" else gan.config.rollouts
-    rewards = [[r / again for r in row] for row in slow.rescaled(ranked.tolist(), begun)]
+    rewards = slow.rescaled(ranked.tolist(), begun)
     if cosine == "released":
         block_cosine = slow.mean(x for part in parts for x in part["blocks"])
         word_cosine = slow.mean(x for part in parts for x in part["words"])
@@ -244,13 +243,17 @@ def test_released_ranks_are_drawn_for_each_block() -> None:
 
 def test_the_managers_released_loss_has_the_size_of_the_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 sentences, 4 roll-outs, one cosine for all: minus .12695 times it (github.com/CR-Gjx/LeakGAN/issues/17)."""
-    gan = slow.gan_of(slow.FIXED, rank="released", cosine="released", rollouts=4)
+    gan = slow.gan_of(slow.FIXED, rank="released", cosine="released", manager_loss="released", rollouts=4)
     tokens = slow.sentences(slow.FIXED, 64)
     monkeypatch.setattr(gan, "_draw", lambda *_: tokens)
     features, goals, _, begun = gan._read(tokens, all_features=True)
     cosine = agreement(features, goals, gan.config.horizon)[begun].mean().item()
     loss = gan.generator_step(iter([]), iteration=0)["manager_loss"].item()
     assert loss == pytest.approx(-0.126952 * cosine, rel=1e-4)
+    gan = slow.gan_of(slow.FIXED, rank="released", cosine="released", manager_loss="mean", rollouts=4)
+    monkeypatch.setattr(gan, "_draw", lambda *_: tokens)
+    mean = gan.generator_step(iter([]), iteration=0)["manager_loss"].item()
+    assert mean == pytest.approx(4 * loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("spec", slow.SPECS.values(), ids=slow.SPECS)

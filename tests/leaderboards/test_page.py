@@ -18,7 +18,7 @@ from helpers.site_of_tests import EVIL, SENTENCES, board_page, write_runs
 from bench import registry
 from bench.attack.table import read_kept
 from leaderboards.boards import build
-from leaderboards.render.markdown import to_overview
+from leaderboards.render.markdown import to_overview, to_pages
 from leaderboards.render.page.citation import TITLE, bibtex
 from leaderboards.render.page.files import first_sentences, read_diary
 from leaderboards.render.page.glossary import definition
@@ -297,13 +297,20 @@ def test_the_list_of_boards_counts_every_row(tmp_path: Path) -> None:
 
 def test_a_board_whose_rows_all_stand_apart_shows_them_first(tmp_path: Path) -> None:
     made = [record("leakgan", i, evaluation(bleu_2=0.5), model_config={"evaluation_temperature": 1.5}) for i in (0, 1)]
-    write_runs(tmp_path / "runs", made)
-    boards = build([tmp_path / "runs"])
-    index, page = write_page(boards, tmp_path / "page").read_text(), board_page(tmp_path / "page").read_text()
-    said = "drawn at another temperature than 1"
-    assert [text.count('<th scope="row">') for text in (index, page)] == [1, 1]
-    assert [text.count(said) for text in (index, page)] == [1, 1]
-    assert "leakgan" in to_overview(boards, "boards").partition("###")[2]
+    real = record("real_text", None, evaluation("samples", phase="samples", bleu_2=0.7), origin="samples")
+    for case in (made, [*made, real]):
+        write_runs(tmp_path / str(len(case)) / "runs", case)
+        boards = build([tmp_path / str(len(case)) / "runs"])
+        folder = tmp_path / str(len(case)) / "page"
+        index, page = write_page(boards, folder).read_text(), board_page(folder).read_text()
+        for text in (index, page):
+            assert text.count('<th scope="row">') == len(case) - 1  # the two seeds are one row
+            assert text.count("drawn at another temperature than 1.") == 1
+            assert "temperature 1." not in text.partition("<h2")[2].partition('id="reading"')[0]
+        whole = next(text for text in to_pages(boards, "back.md").values() if "Main scores" in text)
+        for text in (to_overview(boards, "boards"), whole):
+            assert "leakgan" in text.partition("###")[2]
+            assert "drawn at another temperature than 1." in text
 
 
 def test_pages_speak_of_nothing_that_a_board_lacks(tmp_path: Path) -> None:
@@ -312,8 +319,13 @@ def test_pages_speak_of_nothing_that_a_board_lacks(tmp_path: Path) -> None:
     write_page(build([tmp_path / "runs"]), tmp_path / "page")
     text = board_page(tmp_path / "page").read_text()
     assert '<h2 id="scores">Scores</h2>' in text
-    for absent in ("end of training", "MLE is", "Matched:", "Bold:", "†:", "‡:"):
+    for absent in ("end of training", "MLE is", "Matched:", "Bold:", "†:", "‡:", "over seeds", "dashed ones"):
         assert absent not in text, absent
+    early = replace(evaluation("phase_end", phase="mle", bleu_2=0.1), step=3)
+    write_runs(tmp_path / "alone" / "runs", [record("seqgan", i, early, evaluation(bleu_2=0.6)) for i in range(3)])
+    write_page(build([tmp_path / "alone" / "runs"]), tmp_path / "alone" / "page")
+    text = board_page(tmp_path / "alone" / "page").read_text()
+    assert "Dotted lines up mark the ends of a model's phases." in html.unescape(text)
 
 
 def test_the_scores_of_a_run_begin_with_its_result(tmp_path: Path) -> None:

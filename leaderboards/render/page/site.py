@@ -282,6 +282,7 @@ def _write_board(site: _Site, board: Board) -> None:
         published=reported_tables(board),
         signatures=signatures(board),
         figures=figures,
+        levels=list(dict.fromkeys(level.name for figure in figures["learning"] for level in figure.levels)),
         seed=_seed,
         metrics=site.definitions(board),
     )
