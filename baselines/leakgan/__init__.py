@@ -264,9 +264,8 @@ class LeakGAN(ClassifierBase):
         if c.cosine == "released":
             blocks = ((blocks * begun).sum() / begun.sum()).expand_as(blocks)
             words = ((words * inside).sum() / inside.sum()).expand_as(words)
-        manager_loss = -(rewards * blocks).sum() / begun.sum()
-        if c.manager_loss == "released":
-            manager_loss = manager_loss / c.rollouts
+        again = c.rollouts if c.manager_loss == "released" else 1
+        manager_loss = -(rewards * blocks).sum() / begun.sum() / again
         pull = words * inside / inside.sum()
         if c.feature_matching:  # the worker's part; exact if own samples have multipliers of 1
             matched = matching_rewards(self.discriminator.features, next(batches), tokens)
