@@ -260,10 +260,12 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     models = sorted({c.row.model for c in found.measured})
     boards = list(dict.fromkeys(name(c.board) for c in found.measured))
     control = [c for c in found.changes if c.control]
+    n_control = len({name(c.board) for c in control})
+    where = f", on {n_control} of them" if control and n_control < len(boards) else ""
     lines = [
         f"Of {len(found.measured)} measurements on {_boards_of(found)} the adversarial phase of {_listed(models)} "
         f"brought its model nearer to its text in {_how_many(found.lowered)}, and away from it in "
-        f"{_how_many(found.raised)}. With a constant reward in the discriminator's place: "
+        f"{_how_many(found.raised)}. With a constant reward in the discriminator's place{where}: "
         f"{_nearer_and_away(c for c in control if c.told)}, of {len(control)}.",
         f"Of each count at most 2.5% are expected to be there by chance. The largest fall, counted or not: "
         f"{max(0.0, *(-c.change.mean for c in found.measured)):.2g} nats a token; half of the 95% intervals reach "
@@ -276,9 +278,11 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
     lines += [f"{word}: {_largest(some, name)}." for word, some in moved if some]
     over = found.over_baseline
     better = [_better(found, c, name) for c in over if c.better]
+    families = len({(c.board.number, c.key) for c in over})
+    chance = f" (by chance up to {families * (1 - CONFIDENCE) / 2:.2g})" if better else ""
     lines.append(
         f"Better than the baseline in one of these losses, by the rule of the ranks: {len(better)} of {len(over)} "
-        f"comparisons{': ' if better else ''}{'; '.join(better)}. Worse: {sum(c.worse for c in over)}."
+        f"comparisons{chance}{': ' if better else ''}{'; '.join(better)}. Worse: {sum(c.worse for c in over)}."
     )
     lines += [
         f"{model}{_read(c.row for c in pairs)} beside a GAN{_read(c.beside for c in pairs)}: better in "
@@ -286,8 +290,8 @@ def sentences(found: Finding, name: Callable[[Board], str]) -> list[str]:
         for model, pairs in found.today.items()
     ]
     lines.append(
-        f"The losses: {_listed([_titled(key) for key in LOSSES])}, in nats a token. A fall in "
-        "one alone is not yet learning: a collapse can lower kl_to_oracle, a constant reward nll_gen_calibrated. "
+        f"The losses: {_listed([_titled(key) for key in LOSSES])}, in nats a token. A fall in one alone is not yet "
+        "learning: kl_to_oracle need not rise in a collapse, and a constant reward lowers nll_gen_calibrated. "
         "Changes are paired by seed; all are one family, in which each direction has a false discovery rate of at most "
         "2.5% (Benjamini and Hochberg). Ranked rows are compared by Welch's test with Holm's correction within the "
         f"row. The boards: {'; '.join(boards)}."

@@ -92,8 +92,8 @@ class RankedMean:
     rank_high: int | None = None
     """The last place that the row may have: all ranked rows but the clearly worse. Equal to `rank`: no tie."""
     leads: bool = False
-    """Of a score by which some row is behind: better than the mean of each such row. A row is behind where another one
-    is better by a test of this pair alone at 5%; places, with Holm's correction, may overlap all the same."""
+    """By tests of each pair alone at 5% better than some ranked row, and none is better than this one, or than any with
+    a better mean. Places, with Holm's correction, may overlap all the same. Rows that fail a floor take no part."""
     beyond_real: bool = False
     """The whole interval is on the far side of real text: too sharp, collapsed or too random, not better."""
     clearly_better: bool = False

@@ -10,7 +10,8 @@ Scandinavian Journal of Statistics 6, 1979) at 5%. So all that is said of one ro
 its places, from 1 + the clearly better rows to all but the clearly worse, are a marginal confidence interval of its
 rank: for one row, not for all rows of a table at once. What a row is over the baseline is judged the same way, by the
 baseline's comparisons. Bold asks for more
-than the first place: that no row is better even without the correction, nor is so of any row with a better mean.
+than the first place: even without the correction some row is worse and none is better, nor is one better than any row
+with a better mean.
 
 **Beyond real text nothing is gained.** With t the value of real text, whose standard error over its sentences is known:
 
@@ -106,15 +107,24 @@ def rank(rows: Sequence[Row], meanings: Mapping[str, Meaning]) -> None:
     for key, meaning in meanings.items():
         if not meaning.ranked or (meaning.better == "real" and key not in known) or _is_replaced(key, ranked):
             continue
-        means = [row.final[key] for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
-        if not means:
+        having = [row for row in ranked if key in row.final and row.final[key].n >= RANKED_SEEDS]
+        if not having:
             continue
+        means = [row.final[key] for row in having]
         better, worse, ahead = _apart(means, meaning.better, known.get(key))
-        loss, behind = _loss(np.array([mean.mean for mean in means]), meaning.better, known.get(key)), ahead.any(1)
-        first = loss[behind].min() if behind.any() else -math.inf
+        sound = np.array([not row.fails_floor for row in having])
+        leads = _leading(_loss(np.array([mean.mean for mean in means]), meaning.better, known.get(key)), ahead, sound)
         for i, mean in enumerate(means):
             mean.rank, mean.rank_high = 1 + int(better[i].sum()), len(means) - int(worse[i].sum())
-            mean.leads = bool(loss[i] < first)
+            mean.leads = bool(leads[i])
+
+
+def _leading(loss: Floats, ahead: NDArray[np.bool_], sound: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(k,): `RankedMean.leads`, among the rows that are `sound` (k,). `ahead` (k, k): row j is better than row i."""
+    ahead = ahead & sound[:, None] & sound[None, :]
+    behind = ahead.any(1)
+    first = loss[behind].min() if behind.any() else -math.inf
+    return ahead.any(0) & (loss < first)
 
 
 def _is_replaced(key: str, ranked: Sequence[Row]) -> bool:

@@ -1,4 +1,4 @@
-"""Synthetic sentences of a fixed random LSTM: the one task where the true probability of every sentence is known.
+"""Synthetic sentences of a fixed random LSTM, so that the true probability of every sentence is known.
 
 Yu, Zhang, Wang, Yu, "SeqGAN: Sequence Generative Adversarial Nets with Policy Gradient", AAAI 2017, section 4.
 Papers mean different LSTMs by "the oracle", so each has its name here and numbers of two of them never share a board:

@@ -163,9 +163,9 @@ def over_baseline(curve: Curve) -> Pick:
 
 
 def is_best(row: Row, key: str) -> bool:
-    """Whether to print it bold: ahead of all rows that are behind somebody, not beyond real text, fails no floor."""
+    """Whether to print it bold: it leads (`RankedMean.leads`) and is not beyond real text."""
     mean = row.final.get(key)
-    return mean is not None and mean.leads and not (mean.beyond_real or row.fails_floor)
+    return mean is not None and mean.leads and not mean.beyond_real
 
 
 def n_ranked(board: Board, key: str) -> int:

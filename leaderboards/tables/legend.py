@@ -69,7 +69,10 @@ def short_legend(boards: Sequence[Board]) -> list[str]:
     at = "" if all(board.elsewhere for board in boards) else ", temperature 1"
     lines = [f"{what}{at}. ↑ higher, ↓ lower, = nearer to real text is better."]
     if any(is_best(row, key) for row in rows for key in row.final):
-        lines.append("Bold: the mean is better than those of all rows that are behind another one by a test at 5%.")
+        lines.append(
+            "Bold: by a test of each pair at 5% better than some ranked row, and no ranked row is better than it, or "
+            "than any with a better mean."
+        )
     if any(mean.beyond_real for mean in means):
         lines.append("†: beyond real text, so no gain.")
     if any(row.front for row in rows):
@@ -149,10 +152,10 @@ def _of_marks(boards: Boards) -> Iterator[str]:
     yield from _checked(boards)
     if any(is_best(row, key) for _, row in rows for key in row.final):
         yield (
-            "Bold: the mean is better than those of all ranked rows that are behind another one by Welch's t over "
-            "seeds at 5%, each pair tested alone (places, with Holm's correction within a row, may still overlap); "
-            "where no row is behind, none is bold. The value is not beyond real text, no seed collapsed, "
-            f"and of a grammar's sentences at least {VALIDITY_FLOOR:.0%} are valid."
+            "Bold: by Welch's t over seeds at 5%, each pair tested alone, better than some ranked row, and no ranked "
+            "row is better than it, or than any with a better mean. Several are a tie. Places, with Holm's correction "
+            "within a row, may still overlap. Rows with a collapsed seed, or of which fewer than "
+            f"{VALIDITY_FLOOR:.0%} of a grammar's sentences are valid, take no part; no value beyond real text is bold."
         )
     if any(m.beyond_real for b in boards.boards for row in (*b.rows, *b.apart) for m in row.final.values()):
         yield "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."

@@ -154,7 +154,7 @@ def test_a_row_better_than_the_baseline_is_counted(tmp_path: Path) -> None:
     assert told == [("better", "nll_gen_calibrated", True, True), ("same", "nll_gen_calibrated", False, False)]
     told = "Better than the baseline in one of these losses, by the rule of the ranks: "
     (line,) = (line for line in sentences(answer, lambda _: "B") if line.startswith(told))
-    where = "comparisons: better in nll_gen_calibrated on B"
+    where = "comparisons (by chance up to 0.025): better in nll_gen_calibrated on B"
     assert line.removeprefix(told) == f"1 of 2 {where} (18 real sentences read, the baseline 9). Worse: 0."
     already = [*gan("better", {"nll_gen_calibrated": [2.5, 2.51, 2.49]}, {"nll_gen_calibrated": [2.49, 2.51, 2.5]})]
     costs = {"mle": 640, "better": 1280}

@@ -219,6 +219,27 @@ def test_no_worse_mean_than_one_that_is_behind_is_bold(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_is_told_from_nobody_is_not_bold_beside_the_best(tmp_path: Path) -> None:
+    values = {"first": (0.70, 0.71, 0.72), "behind": (0.40, 0.41, 0.42), "noisy": (0.35, 0.65, 0.95)}
+    assert stats.ttest_ind(values["behind"], values["noisy"], equal_var=False).pvalue > 0.05
+    runs = [record(m, i, evaluation(bleu_2=v)) for m, seeds in values.items() for i, v in enumerate(seeds)]
+    board = only(tables(tmp_path, *runs))
+    assert {name: is_best(row(board, name), "bleu_2") for name in values} == {
+        "first": True, "behind": False, "noisy": False,
+    }  # fmt: skip
+
+
+def test_a_collapsed_row_takes_no_bold_from_others(tmp_path: Path) -> None:
+    values = {"good": 0.5, "worse": 0.4, "collapsed": 0.9}
+    runs = [r for name, v in values.items() for r in three(name, bleu_2=v)]
+    runs = [replace(r, alarms=(COLLAPSE,)) if r.model == "collapsed" else r for r in runs]
+    board = only(tables(tmp_path, *runs))
+    assert {name: is_best(row(board, name), "bleu_2") for name in values} == {
+        "good": True, "worse": False, "collapsed": False,
+    }  # fmt: skip
+    assert rank_of(board, "collapsed", "bleu_2") == 1
+
+
 def test_where_nobody_is_behind_nobody_is_bold(tmp_path: Path) -> None:
     runs = [record(m, i, evaluation(bleu_2=v)) for m in ("mle", "b") for i, v in enumerate((0.3, 0.5, 0.7))]
     board = only(tables(tmp_path, *runs))
