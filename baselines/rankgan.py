@@ -27,7 +27,7 @@ runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of
   Ours: R; `reward = log_rank` is the paper's, always negative.
 - References. Code: 16 real sentences of the pool, which has all of them, drawn for each batch of the ranker, once for
   all roll-outs of a reward (dataloader.py:50-52, rollout.py:104). Texygen: of all, anew for each roll-out and prefix
-  (RankganDataLoader.py:82-86). Ours: once for all roll-outs, of the pool; `references_of = text` is of
+  (RankganDataLoader.py:90-94). Ours: once for all roll-outs, of the pool; `references_of = text` is of
   `reference_batches` batches that are kept, which makes a difference where a pool is small.
 - Highway of references. Code: that of all sentences. Texygen's samples: one of their own (df41387
   RankganDiscriminator.py:153-158), shared since b3b196e (2018-02-28). Ours: `reference_highway`.
@@ -41,6 +41,9 @@ runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of
   `pool_passes` is the number after it.
 - Batches of the generator. Code: 64 in pre-training, then 32 (main.py:22-23). Texygen: 64. Ours: `g_batch_size`.
 - Roll-out policy, clipping and the sum over batch and time are SeqGAN's (rollout.py:23-24, generator.py:116-120).
+- Whose reward. Paper: each word has its own. Code: words are in order of time, rewards in order of sentences
+  (generator.py:95-98,117), so that of 640 words 2 have their own reward and 20 one of their own sentence. Texygen: its
+  own. Ours: its own; `pairing = released` is the code's.
 - Sentences that end early: not in the code. Ours: a sentence that has ended is compared as it is; it has no reward
   after its end token.
 """
@@ -48,7 +51,7 @@ runs; re-implementation: geek-ai/Texygen models/rankgan, whose row the tables of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -59,7 +62,7 @@ from torch import Tensor
 from baselines.common.bases import LanguageModelBase, LanguageModelConfig
 from baselines.common.fast.graphs import replayed
 from baselines.common.fast.likelihood import counted
-from baselines.common.interface import Batches, Phase, PositiveFloat, PositiveInt, SequenceSpec
+from baselines.common.interface import ADDED, Batches, Phase, PositiveFloat, PositiveInt, SequenceSpec
 from baselines.common.networks.cnn import FILTERS, TEXYGEN_FILTERS
 from baselines.common.networks.lstm import LSTMLanguageModel
 from baselines.common.networks.ranker import Initial, Ranker
@@ -107,6 +110,8 @@ class RankGAN(LanguageModelBase):
         """How much a difference in relevance counts."""
         reward: Literal["rank", "log_rank"] = "rank"
         """Equation 5 with R, or with log R."""
+        pairing: Literal["own", "released"] = field(default="own", metadata=ADDED)
+        """Whether a word has its own reward, or that of the word in whose place the released code puts it."""
         pool_batches: PositiveInt = 156
         """Batches of real sentences, and as many of fresh samples, in one pool of the ranker."""
         pool_epochs: PositiveInt = 3
@@ -236,6 +241,8 @@ class RankGAN(LanguageModelBase):
         inside = counted(tokens, self.spec.eos_id)
         rewards = self.rewards(tokens, self.references(batches)) * inside
         reward = rewards.sum() / inside.sum()
+        if c.pairing == "released":
+            rewards = rewards.flatten().view(rewards.shape[::-1]).t() * inside
         if c.feature_matching:  # like the rewards per sentence: the loss is a sum over sentences
             matched = matching_rewards(self.ranker.features, next(batches), tokens)
             rewards = rewards + c.feature_matching * matched[:, None] * inside

@@ -198,18 +198,23 @@ def test_rewards_are_ranks_among_the_sentences_of_the_batch(reward: str, monkeyp
         assert got[b, t].item() == pytest.approx(sum(ranks) / 2, abs=1e-9)
 
 
-@pytest.mark.parametrize("clip", [1e9, 0.01])
-def test_policy_gradient_is_the_sum_over_batch_and_time(clip: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("clip", "pairing"), [(1e9, "own"), (0.01, "own"), (1e9, "released")])
+def test_policy_gradient_is_the_sum_over_batch_and_time(
+    clip: float, pairing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Equation 6 in float64, one token at a time, to the gradient after clipping; nothing after an end token."""
-    model = gan(ENDING, clip_norm=clip).double()
+    model = gan(ENDING, clip_norm=clip, pairing=pairing).double()
     tokens = torch.tensor([[4, 5, 3, 2, 2], [0, 1, 4, 4, 5], [3, 2, 2, 2, 2]])
     rewards, references = torch.rand(3, 5, dtype=torch.float64), torch.zeros(4, 5, dtype=torch.int64)
     loss, g = torch.zeros((), dtype=torch.float64), model.generator
+    given = rewards * torch.tensor([[t < length for t in range(5)] for length in (3, 5, 1)])
+    by_sentence = given.flatten().tolist()  # the released code reads this list in the order of time
     for b, length in enumerate([3, 5, 1]):
         for t in range(length):
             prefix = torch.tensor([[ENDING.bos_id, *tokens[b, :t].tolist()]])
             hidden = g.lstm(g.embedding(prefix))[0][0, -1]
-            loss = loss - rewards[b, t] * g.output(hidden).log_softmax(0)[tokens[b, t]]
+            reward = rewards[b, t] if pairing == "own" else by_sentence[t * 3 + b]
+            loss = loss - reward * g.output(hidden).log_softmax(0)[tokens[b, t]]
     trained = [p for p in g.parameters() if p.requires_grad]
     expected = torch.autograd.grad(loss, trained)
     norm = torch.cat([gradient.flatten() for gradient in expected]).norm().item()
