@@ -32,7 +32,7 @@ paper's 10,000 are a typo: issue 3). Suites `paper/relgan-*`.
 - Padding. Code: a word like others, in the pre-training loss and before the discriminator. Ours: `padding` blank: what
   follows the end token counts nothing in pre-training, and generated sentences have exact padding there, as real
   ones have, with no gradient: the discriminator sees sentences as they are written. `word` is the code's. Its text
-  keeps words that come after a padding (f5c1866 utils/text_process.py:34-44), ours ends at the first end token either way.
+  keeps words that come after a padding (f5c1866 utils/text_process.py:34-44), ours ends at the first end token.
 - Batches. Code: one of 156 fixed batches, drawn at random, in adversarial training (real_loader.py:37-39). Ours: the
   stream's next.
 - Attention is scaled by 1 / sqrt(2 key + value). Paper: 1 / sqrt(key). Ours: as the code.
