@@ -27,7 +27,7 @@ for class k; numbers are those of Zhu et al.)
 - Equation 2. Dai et al. hand softmax distributions on, in which more can be hidden than in words. Ours are one-hot.
 - lambda. Zhu et al.: 10 and 5, of absolute differences of pixels. Ours are of nats per word, of another size; chosen on
   `grammar_transfer`, by what inputs is not recorded. On its validation inputs, one seed, .2 and .1 turn the class
-  sooner, in one seed, and give as many right answers in the end (docs/transfer.md).
+  sooner and give as many right answers in the end (docs/transfer.md).
 - No pool of earlier answers for the critic (Zhu et al., section 4): a draw is new each time.
 """
 

@@ -9,9 +9,8 @@ comparisons with all others are corrected by Holm's procedure (A simple sequenti
 Scandinavian Journal of Statistics 6, 1979) at 5%. So all that is said of one row is right with probability 95%, and
 its places, from 1 + the clearly better rows to all but the clearly worse, are a marginal confidence interval of its
 rank: for one row, not for all rows of a table at once. What a row is over the baseline is judged the same way, by the
-baseline's comparisons. Bold asks for more
-than the first place: even without the correction some row is worse and none is better, nor is one better than any row
-with a better mean.
+baseline's comparisons. Bold asks for more than the first place: even without the correction
+some row is worse and none is better, nor is one better than any row with a better mean.
 
 **Beyond real text nothing is gained.** With t the value of real text, whose standard error over its sentences is known:
 

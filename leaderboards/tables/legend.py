@@ -148,18 +148,18 @@ def _of_rows(boards: Boards) -> Iterator[str]:
 
 def _of_marks(boards: Boards) -> Iterator[str]:
     """What stands beside names and values."""
-    rows = [(board, row) for board in boards.boards for row in board.rows]
+    rows = [row for board in boards.boards for row in (*board.rows, *board.apart)]
     yield from _checked(boards)
-    if any(is_best(row, key) for _, row in rows for key in row.final):
+    if any(is_best(row, key) for row in rows for key in row.final):
         yield (
             "Bold: by Welch's t over seeds at 5%, each pair tested alone, better than some ranked row, and no ranked "
             "row is better than it, or than any with a better mean. Several are a tie. Places, with Holm's correction "
             "within a row, may still overlap. Rows with a collapsed seed, or of which fewer than "
             f"{VALIDITY_FLOOR:.0%} of a grammar's sentences are valid, take no part; no value beyond real text is bold."
         )
-    if any(m.beyond_real for b in boards.boards for row in (*b.rows, *b.apart) for m in row.final.values()):
+    if any(mean.beyond_real for row in rows for mean in row.final.values()):
         yield "†: beyond real text by more than the interval: too sharp, collapsed or too random, not a better model."
-    if any(row.front for _, row in rows):
+    if any(row.front for row in rows):
         names = sorted({" and ".join(k) for b in boards.boards if (k := front_keys(b.rows))})
         yield (
             f"‡: on the front of {', '.join(names)}: no ranked row is as good in both and better in one, no seed "
