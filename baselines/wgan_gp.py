@@ -21,8 +21,8 @@ and no score; no n-gram divergence is published.
   Ours: the same, one update per step.
 - Data. Code: 10 million lines of Billion Word, cut or padded to 32 characters, shuffled anew in each epoch
   (gan_language.py:118-125). Ours: the task's sentences; the task `characters` cuts any text in that way.
-- Words. Code: characters, V up to 2,048. Ours: any V. Where sentences end early, padding is a word like the others to
-  both networks, and what follows the first end token of a sample is blanked.
+- Words. Code: bytes, so that V is at most 257. Ours: any V. Where sentences end early, padding is a word like the
+  others to both networks, and what follows the first end token of a sample is blanked.
 - Two biases of the critic that cancel in equation 1 are left out; they never had a gradient.
 - TensorFlow's Adam adds its epsilon before the bias correction, torch's after it.
 """

@@ -58,6 +58,25 @@ def test_a_round_and_the_beta_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert used == pytest.approx([1.0] * 12 + [2.0] * 6 + [4.0] * 6)
 
 
+@pytest.mark.parametrize(("kept", "in_common"), [(0, False), (12, True)])
+def test_both_sides_meet_every_batch_where_they_are_drawn(
+    kept: int, in_common: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a stream that begins again after 12 batches, rounds of 3 give the generator the same 4 batches for ever."""
+    gan = small_gan(d_steps=2, iterations=40, anneal_horizon=40, adversarial_batches=kept)
+    met: dict[str, set[bytes]] = {"generator": set(), "discriminator": set()}
+    for side, numbers in met.items():
+        monkeypatch.setattr(
+            gan, f"{side}_step", lambda real, _, numbers=numbers: numbers.add(real.numpy().tobytes()) or {}
+        )
+    batches, phase = itertools.cycle(itertools.islice(stream(gan), 12)), gan.phases()[1]
+    for _ in range(phase.steps):
+        phase.step(batches)
+    assert len(met["generator"] | met["discriminator"]) == 12
+    assert bool(met["generator"] & met["discriminator"]) is in_common
+    assert (met["generator"] == met["discriminator"]) is in_common
+
+
 def test_each_step_moves_its_own_side_with_its_own_optimiser() -> None:
     gan = small_gan()
     batches = stream(gan)
