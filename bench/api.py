@@ -208,9 +208,12 @@ class TrainedModel:
     data: TextData
     task: Task
 
-    def sample(self, n: int, *, temperature: float = 1.0, seed: int = 0, label: str | None = None) -> list[str]:
-        """n sentences, the same for the same seed, written as people write them.
+    def sample(
+        self, n: int, *, temperature: float = 1.0, seed: int = 0, label: str | None = None, words: bool = False
+    ) -> list[str]:
+        """n sentences, the same for the same seed, written as people write them, or as words joined by blanks.
 
+        To be scored they should be `words`: not every task finds in a text the words that it was made of.
         On a task with classes, `label` is the class that all are to be of, and then is not written in front of them.
         Raises ValueError where there is no such class, or the model hardly ever writes it.
         """
@@ -225,7 +228,8 @@ class TrainedModel:
         else:
             ids = draw_class(self.model, n, label, seed=seed, temperature=temperature)
         texts = Tokens.from_rows(ids if label is None else ids[:, 1:], self.data.spec.eos_id)
-        return [self.task.detokenize(sentence) for sentence in self.data.vocabulary.sentences(texts)]
+        sentences = self.data.vocabulary.sentences(texts)
+        return sentences if words else [self.task.detokenize(sentence) for sentence in sentences]
 
     def rewrite(self, sentences: Sequence[str], label: str, *, own: str | None = None, seed: int = 0) -> list[str]:
         """Sentences, as people write them, each rewritten into the class `label`; `own`: the class that they have.

@@ -33,7 +33,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="A setting of model, task, run or metric: rollouts=8, task.length=40, lm_score.order=3.",
+        help="A setting of model, task, run or metric, in TOML: rollouts=8, task.length=40, bleu.orders=[2,3].",
         metavar="KEY=VALUE",
     ),
 ]

@@ -242,9 +242,14 @@ class Row:
     """Temperature -> score key -> value at the end."""
 
     def is_called(self, word: str) -> bool:
-        """Whether a user means it: by its label, its model, or at least 6 digits of its hash or of a run's."""
+        """Whether a user means it: by its label, its model, or at least 6 digits of its hash or of a run's.
+
+        A model of a user's own, `my_gan.py:MyGAN`, is also called by the name of its file or of its class.
+        """
         hashes = [self.config_hash, *(run.run_id for run in self.runs)]
-        return word in (self.label, self.model) or (len(word) >= 6 and any(h.startswith(word) for h in hashes))
+        file, _, own = self.model.partition(".py:")
+        names = (self.label, self.model, *([file, own] if own else []))
+        return word in names or (len(word) >= 6 and any(h.startswith(word) for h in hashes))
 
     @property
     def fails_floor(self) -> bool:

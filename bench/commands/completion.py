@@ -20,7 +20,10 @@ def completion_command(
         bool, typer.Option("--install", help="Put it where the shell reads it, in place of printing it.")
     ] = False,
 ) -> None:
-    """Print the script by which a shell completes the commands, options and names of textgan-bench."""
+    """Print the script by which a shell completes commands, options and names of `textgan-bench`.
+
+    That command is the same as `python -m bench`, which no shell completes.
+    """
     from typer._completion_shared import get_completion_script, install
 
     with UserErrors():

@@ -23,6 +23,7 @@ def sample_command(
     label: Annotated[
         str | None, typer.Option(help="Of a run on text with classes: the class of all sentences, as positive.")
     ] = None,
+    words: Annotated[bool, typer.Option("--words", help="Words parted by blanks, as `score` reads them.")] = False,
     model: Annotated[
         str | None, typer.Option(help="Of a run of your own model: its file, my_gan.py:MyGAN. A record's is not run.")
     ] = None,
@@ -36,5 +37,5 @@ def sample_command(
             raise ValueError(f"--temperature is above 0 and at most {MOST_HEAT:g}, got {temperature:g}")
         check_folder(run, "sample")
         trained = load(run, model=model, task=task)
-        for sentence in trained.sample(n, temperature=temperature, seed=seed, label=label):
+        for sentence in trained.sample(n, temperature=temperature, seed=seed, label=label, words=words):
             console.print_document(shown(sentence) if console.is_terminal else sentence)

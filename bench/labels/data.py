@@ -85,7 +85,13 @@ class LabelledTask(Task):
         return self.text_of(words) if label is None else f"{label}\t{self.text_of(words)}"
 
     def parted(self, sentence: str) -> tuple[str | None, str]:
-        """A sentence of text -> its class, None if it begins with no label, and the text behind that."""
+        """A sentence of text -> its class, None if it begins with no label, and the text behind that.
+
+        The label is a word, or as `detokenize` writes it.
+        """
         first, _, rest = sentence.strip().partition(" ")
         known = {label_word(name): name for name in self.classes}
-        return (known[first], rest) if first in known else (None, sentence)
+        if first in known:
+            return known[first], rest
+        name, tab, rest = sentence.lstrip().partition("\t")
+        return (name, rest) if tab and name in self.classes else (None, sentence)

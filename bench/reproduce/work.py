@@ -67,14 +67,15 @@ def list_all(names: Sequence[str], runs: Path, *, as_markdown: bool, as_json: bo
     found = read_found([RESULTS], {row.named for preset in presets for row in preset.rows})
     found += read_found([] if as_markdown else [runs])
     states = [state_of(preset, found) for preset in presets]
+    whose = [f"Done is what {runs} or the repository has a record of; `reproduce NAME` trains your own."]
     if as_markdown:
         text = report.markdown(states)
     elif as_json:
         text = json_text(report.as_json(states) + "\n")
     elif len(states) == 1:
-        text = "\n".join([*names, *report.result_lines(states[0])]) + "\n"
+        text = "\n".join([*names, *report.result_lines(states[0]), *whose]) + "\n"
     else:
-        text = "\n".join(report.list_lines(states)) + "\n"
+        text = "\n".join([*report.list_lines(states), *whose]) + "\n"
     if out:
         write_atomic(out, text.encode())
     else:

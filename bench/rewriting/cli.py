@@ -85,9 +85,10 @@ def _asked(data: TextData, task: Task, label: str, n: int) -> list[str]:
     from bench.registry import suggest
     from bench.rewriting.data import RewritingText
 
-    if not isinstance(data, RewritingText) or label not in data.spec.classes:
-        classes = data.spec.classes if isinstance(data, RewritingText) else ()
-        raise ValueError(f"no class {label!r}; {suggest(label, classes)}" if classes else "this text has no classes")
+    if not isinstance(data, RewritingText):
+        raise ValueError(f"{task.name} has no sentences to be rewritten: name a file of them; `sample` draws new ones")
+    if label not in data.spec.classes:
+        raise ValueError(f"no class {label!r}; {suggest(label, data.spec.classes)}")
     rows = [i for i, k in enumerate(data.references.wanted) if k == data.spec.classes.index(label)][:n]
     return data.vocabulary.sentences(data.references.inputs.select(np.array(rows, np.int64)))
 

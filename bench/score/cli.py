@@ -28,8 +28,8 @@ Files = Annotated[
     list[str],
     typer.Argument(
         help="One or more files of samples, one sentence a line: text, JSON lines, a column of a table, also as .gz or "
-        ".bz2. On a task of rewriting all files of one system, each line an input, a tabulator and an output, or the "
-        "output. The task comes last, unless --references is given.",
+        ".bz2. On a task of rewriting all files of one system, in the order of its inputs, each line an input, a "
+        "tabulator and an output, or the output. The task comes last, unless --references is given.",
         metavar="FILES... TASK",
         show_default=False,
     ),

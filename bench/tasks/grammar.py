@@ -144,6 +144,10 @@ class GrammarTask(Task):
         del data
         return []
 
+    def tokenize(self, line: str) -> list[str]:
+        """Words, which have no capitals, and full stops, with a blank before them or without."""
+        return line.lower().replace(".", " .").split()
+
     def detokenize(self, sentence: str) -> str:
         """A capital first, no blank before the full stop."""
         return sentence[:1].upper() + sentence[1:].replace(" .", ".")

@@ -223,6 +223,10 @@ class GrammarLabels(LabelledTask):
         del data
         return []
 
+    def words_of(self, text: str) -> list[str]:
+        """Words, which have no capitals, and full stops, with a blank before them or without."""
+        return text.lower().replace(".", " .").split()
+
     def text_of(self, words: str) -> str:
         """A capital first, no blank before the full stop."""
         return words[:1].upper() + words[1:].replace(" .", ".")

@@ -48,6 +48,10 @@ class GrammarTransfer(RewritingTask):
         """Negative and positive."""
         return CLASSES
 
+    def words_of(self, text: str) -> list[str]:
+        """As `grammar_labels` has them."""
+        return self._labelled.words_of(text)
+
     def text_of(self, words: str) -> str:
         """A capital first, no blank before the full stop."""
         return self._labelled.text_of(words)

@@ -110,7 +110,8 @@ def read_samples(
     if recorded:
         content = Content(format="tokens", read_as=f"words, as {RECORD} beside it says", recorded=True)
     else:
-        content = content_of(path, format, field=field, column=column)
+        labelled = format == "auto" and column is None and _begins_with_a_class(path, task)
+        content = content_of(path, "text" if labelled else format, field=field, column=column)
     budget = _Budget(path, progress)
 
     def encode() -> Arrays:
@@ -131,6 +132,13 @@ def read_samples(
     grown = Vocabulary(vocabulary.words, (*vocabulary.unseen, *list(numbering)[n_known:]))
     tokens = Tokens(number[flat], offsets)
     return Samples(tokens=tokens, vocabulary=grown, n_known=n_known, read_as=content.read_as, note=content.note)
+
+
+def _begins_with_a_class(path: Path, task: Task) -> bool:
+    """Whether the first line is a class of the task, a tabulator and a sentence, as the task writes sentences."""
+    first = next((line for line in read_lines(path) if line.strip()), "")
+    name, tab, _ = first.partition("\t")
+    return bool(tab) and name in getattr(task, "classes", ())
 
 
 def _is_recorded(path: Path, task: Task) -> bool:

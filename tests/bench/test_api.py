@@ -147,6 +147,8 @@ def test_a_finished_run_is_loaded_and_sampled(runs: Path) -> None:
     assert trained.record.seed == 0
     assert len(trained.sample(3, seed=5)) == 3
     assert trained.sample(3, seed=5) == trained.sample(3, seed=5) != trained.sample(3, seed=6)
+    words = trained.sample(3, seed=5, words=True)
+    assert [trained.task.detokenize(sentence) for sentence in words] == trained.sample(3, seed=5) != words
     with pytest.raises(ValueError, match=r"no record\.json"):
         tgb.load(runs)
 

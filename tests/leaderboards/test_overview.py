@@ -208,6 +208,13 @@ def test_every_version_of_a_users_own_model_is_shown_first(board: Board) -> None
     assert [one.label for one in most_telling(others, 4) if one.model == "mine.py:Mine"] == []
 
 
+def test_a_users_own_model_is_called_by_its_file_or_its_class(board: Board) -> None:
+    own = replace(board.rows[-1], model="mine.py:Mine", label="mine.py:Mine (lr=1)")
+    assert [own.is_called(word) for word in ("mine", "Mine", "mine.py:Mine", "mine.py:Mine (lr=1)")] == [True] * 4
+    assert not own.is_called("")
+    assert not row(board, "mle").is_called("")
+
+
 def test_a_long_board_keeps_its_models(board: Board) -> None:
     kept = most_telling(board, len(board.rows) - 1)
     gone = [one for one in board.rows if one not in kept]

@@ -192,6 +192,9 @@ def test_reproduction_md_is_what_the_command_writes(tmp_path: Path) -> None:
     assert (ROOT / "REPRODUCTION.md").read_text(encoding="utf-8") == expected, (
         "write it anew: python -m bench reproduce --list --markdown --out REPRODUCTION.md"
     )
+    code, out, err = command("--list", "mle-oracle20", "--runs", tmp_path)
+    assert (code, err) == (0, "")
+    assert out.endswith("has a record of; `reproduce NAME` trains your own.\n")
     code, out, err = command("--list", "--markdown", "--out", tmp_path / "R.md", "--runs", tmp_path)
     assert (code, out) == (0, ""), err
     assert (tmp_path / "R.md").read_text(encoding="utf-8") == expected

@@ -17,11 +17,13 @@ from bench.cli import app
 from bench.config import RunConfig
 from bench.launch import findings
 from bench.record import RunRecord, read_record
+from bench.rewriting.cli import _asked
 from bench.rewriting.data import RewritingText, input_rows
 from bench.rewriting.drawing import rewrite
 from bench.rewriting.files import read_rewritten
 from bench.run.contract import ContractError
 from bench.run.runner import run
+from bench.tasks.grammar_labels import GrammarLabels
 from bench.tasks.grammar_transfer import GrammarTransfer
 from bench.tracking import pictures
 from leaderboards.__main__ import app as leaderboards_app
@@ -256,3 +258,13 @@ def test_two_files_of_a_user_and_a_sentence_rewritten(tmp_path: Path) -> None:
     nothing = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positive"])
     assert nothing.exit_code == 2
     assert "there is no sentence to rewrite: the file is empty" in " ".join(nothing.output.split())
+
+
+def test_text_without_inputs_and_a_class_that_is_not_there_are_told_apart() -> None:
+    """The labelled text has classes, and nothing to be rewritten."""
+    labelled, transfer = (kind(n_train=40, n_valid=8, n_test=40) for kind in (GrammarLabels, GrammarTransfer))
+    with pytest.raises(ValueError, match="grammar_labels has no sentences to be rewritten: name a file of them"):
+        _asked(labelled.load(), labelled, "positive", 1)
+    with pytest.raises(ValueError, match="no class 'positiv'; did you mean 'positive'"):
+        _asked(transfer.load(), transfer, "positiv", 1)
+    assert len(_asked(transfer.load(), transfer, "positive", 2)) == 2
