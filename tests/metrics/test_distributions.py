@@ -6,10 +6,10 @@ import logging
 import math
 import warnings
 from collections import Counter
-from itertools import accumulate
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import corpus_bleu
@@ -21,23 +21,15 @@ from scipy.spatial.distance import jensenshannon
 from metrics.chrf import Chrf
 from metrics.common.base import MetricInputs
 from metrics.common.characters import characters
-from metrics.common.tokens import Tokens
 from metrics.corpus_bleu import CorpusBleu
 from metrics.ms_jaccard import MsJaccard
 from metrics.ngram_entropy import NgramEntropy
 from metrics.ngram_jsd import NgramJsd
 from metrics.zipf import Zipf
 
-Sentences = list[list[int]]
-
 CORPORA = st.lists(st.lists(st.integers(0, 5), max_size=9), min_size=1, max_size=10)
 WORDS = ["a", "ab", "ba", "é b", "aab", "\U0001f600"]
 TOLERANCE = 1e-12
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.array([0, *accumulate(map(len, sentences))], np.int64))
 
 
 def inputs(samples: Sentences, references: Sentences, **others: Sentences) -> MetricInputs:

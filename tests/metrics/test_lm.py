@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.lm.counter import NgramCounter
@@ -21,18 +22,11 @@ from metrics.lm_score_known import LmScoreKnown
 from metrics.reverse_lm_score import ReverseLmScore
 from metrics.reverse_lm_score_known import ReverseLmScoreKnown
 
-Sentences = list[list[int]]
-
 CORPORA = st.lists(st.lists(st.integers(0, 4), max_size=7), min_size=1, max_size=10)
 ORDERS = st.integers(2, 5)
 DISCOUNTS = st.sampled_from([0.1, 0.75, 0.85])
 BEGIN, END, OTHER = "<s>", "</s>", "<other>"
 BOTH = pytest.mark.parametrize("metric", [LmScore, ReverseLmScore])
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.cumsum([0, *map(len, sentences)]).astype(np.int64))
 
 
 def model(text: Sentences, vocabulary: Sentences, order: int, discount: float = 0.75) -> KneserNey:

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import accumulate
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metrics.bleu import Bleu
 from metrics.bleu_train import BleuTrain
 from metrics.common.base import MetricInputs
-from metrics.common.tokens import Tokens
 from metrics.nearest_train import NearestTrain, nearest
 from metrics.novelty import Novelty
 from metrics.novelty_gap import NoveltyGap
 from metrics.train_overlap import TrainOverlap
 
-Sentences = list[list[int]]
-
 CORPORA = st.lists(st.lists(st.integers(0, 4), max_size=9), min_size=1, max_size=10)
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.array([0, *accumulate(map(len, sentences))], np.int64))
 
 
 def inputs(samples: Sentences, training: Sentences) -> MetricInputs:

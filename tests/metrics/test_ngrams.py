@@ -9,6 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
@@ -19,8 +20,6 @@ from metrics.common import tokens as tokens_module
 from metrics.common.base import MetricInputs
 from metrics.common.tokens import Tokens
 from metrics.self_bleu import SelfBleu
-
-Sentences = list[list[int]]
 
 every_way = pytest.mark.parametrize(
     "limits",
@@ -37,11 +36,6 @@ def corpora(min_size: int = 1) -> st.SearchStrategy[Sentences]:
     words = st.integers(1, 8).flatmap(lambda v: st.lists(st.integers(0, v - 1), max_size=12))
     drawn = st.lists(words, min_size=min_size, max_size=12)
     return drawn.flatmap(lambda c: st.lists(st.sampled_from(c), max_size=3).map(lambda again: c + again))
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.cumsum([0, *map(len, sentences)]).astype(np.int64))
 
 
 def nltk_mean(pairs: list[tuple[Sentences, list[int]]], orders: tuple[int, ...], smoothing: str) -> list[float]:

@@ -6,29 +6,24 @@ import gzip
 import math
 import random
 import zlib
-from itertools import accumulate
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.common.base import MetricInputs
-from metrics.common.tokens import Tokens
 from metrics.compression_ratio import CompressionRatio
 from metrics.compression_ratio.metric import ratio_of
 from metrics.self_repetition import SelfRepetition
-
-Sentences = list[list[int]]
 
 CORPORA = st.lists(st.lists(st.integers(0, 3), max_size=9), min_size=2, max_size=12)
 WORDS = [f"word{i}" for i in range(60)]
 
 
 def inputs(samples: Sentences) -> MetricInputs:
-    flat = [word for sentence in samples for word in sentence]
-    offsets = np.array([0, *accumulate(map(len, samples))], np.int64)
-    return MetricInputs(samples=Tokens(np.array(flat, np.int64), offsets), words=WORDS)
+    return MetricInputs(samples=tokens(samples), words=WORDS)
 
 
 def texts(seed: int, n: int) -> Sentences:

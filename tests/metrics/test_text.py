@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,15 +17,8 @@ from metrics.self_bleu import SelfBleu
 from metrics.unique import Unique
 from metrics.validity import Validity
 
-Sentences = list[list[int]]
-
 CORPORA = st.lists(st.lists(st.integers(0, 4), max_size=9), min_size=1, max_size=12)
 NOTHING = Tokens(np.empty(0, np.int64), np.zeros(1, np.int64))
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.cumsum([0, *map(len, sentences)]).astype(np.int64))
 
 
 def grams(sentences: Sentences, order: int) -> list[tuple[int, ...]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from itertools import accumulate
 
 import numpy as np
 import pytest
+from helpers.sentences import Sentences, tokens
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -36,16 +36,9 @@ from metrics.unique import Unique
 from metrics.validity import Validity
 from metrics.zipf import Zipf
 
-Sentences = list[list[int]]
-
 CORPORA = st.lists(st.lists(st.integers(0, 3), max_size=7), min_size=3, max_size=8)
 JACKKNIFED = [Distinct(), Unique(), NgramEntropy(), Zipf(), MsJaccard(), NgramJsd(), SelfBleu()]
 WORDS = ["ab", "ba", "abc", "cab", "b", "ca", "bca", "cc"]
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.array([0, *accumulate(map(len, sentences))], np.int64))
 
 
 def inputs(samples: Sentences, real: Sentences) -> MetricInputs:

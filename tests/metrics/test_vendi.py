@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import accumulate
 
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers.sentences import Sentences, tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.common.base import MetricInputs
-from metrics.common.tokens import Tokens
 from metrics.common.vendi import effective_number, mean_over_groups
 from metrics.vendi_embedding import VendiEmbedding
 from metrics.vendi_embedding.metric import of_length_one
 from metrics.vendi_ngram import VendiNgram
 
-Sentences = list[list[int]]
-
 CORPORA = st.lists(st.lists(st.integers(0, 4), max_size=6), min_size=1, max_size=9)
 ORDERS = st.sampled_from([(1,), (2,), (1, 2), (1, 2, 3, 4), (2, 4)])
-
-
-def tokens(sentences: Sentences) -> Tokens:
-    flat = [word for sentence in sentences for word in sentence]
-    return Tokens(np.array(flat, np.int64), np.array([0, *accumulate(map(len, sentences))], np.int64))
 
 
 def inputs(samples: Sentences) -> MetricInputs:

@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from helpers.paths import ROOT
+from helpers.sentences import tokens
 from nltk.grammar import PCFG
 from nltk.parse.pchart import InsideChartParser
 
@@ -17,7 +18,6 @@ from bench.task import rows
 from bench.tasks import grammar
 from bench.tasks._pcfg import Grammar
 from bench.tasks.grammar import GrammarTask
-from metrics.common.tokens import Tokens
 
 # recursive, ambiguous, with a chain of single symbols, a word beside symbols and a rule of three symbols
 SMALL = """
@@ -41,9 +41,7 @@ def loaded(tmp_path_factory):
 
 def every_sentence(n_words, max_len):
     lengths = range(1, max_len + 1)
-    sentences = [s for n in lengths for s in itertools.product(range(n_words), repeat=n)]
-    ends = np.cumsum([0] + [len(s) for s in sentences])
-    return Tokens(np.array([w for s in sentences for w in s]), ends)
+    return tokens([sentence for n in lengths for sentence in itertools.product(range(n_words), repeat=n)])
 
 
 def parsed(pcfg, words):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import cache
 
 import numpy as np
 import pytest
+from helpers.sentences import tokens
 
 from bench.config import build, build_metrics
 from bench.labels.data import LabelledText
@@ -45,9 +45,7 @@ def small(longest: int = 7) -> tuple[Opinions, Tokens]:
         begun |= {each for each in grown if len(each) <= longest}
     of_first = sorted(found)
     turned = {tuple(opinions.counterpart[list(sentence)].tolist()) for sentence in of_first}
-    listed = [*of_first, *sorted(turned - found)]
-    flat = np.array(list(itertools.chain.from_iterable(listed)))
-    return opinions, Tokens(flat, np.cumsum([0, *map(len, listed)]))
+    return opinions, tokens([*of_first, *sorted(turned - found)])
 
 
 def test_labels_come_in_turn_and_first() -> None:
