@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers import programs
+from helpers.commands import call_bench
 from helpers.paths import ROOT, TOY
 from helpers.programs import Program
 from typer.testing import CliRunner
@@ -93,8 +94,7 @@ def test_run_then_sample_then_list(tmp_path: Path) -> None:
     assert first == (second.exit_code, second.output)
     assert re.fullmatch(r"((\d+ ){7}\d+\n){3}", first[1])
     assert {record.seed for record in map(read_record, tmp_path.glob("*/record.json"))} == {0, 1, None}
-    listed = CliRunner().invoke(app, ["list", "metrics"])
-    assert listed.exit_code == 0
+    listed = call_bench("list", "metrics")
     assert "self_bleu" in listed.output
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from helpers.commands import call_bench
 
-from bench.cli import app
 from bench.doctor import checks
 from bench.doctor.checks import examine
 from bench.registry import find
@@ -25,9 +24,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def doctor(*words: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["doctor", *map(str, words)])
-    assert result.exit_code == code, result.output
-    return result.stdout
+    return call_bench("doctor", *words, code=code).stdout
 
 
 def findings(runs: Path, *words: object, code: int = 0) -> dict[str, dict[str, Any]]:
@@ -90,7 +87,5 @@ def test_without_torch_scoring_is_what_works(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_wrong_name_is_told_before_anything() -> None:
-    result = CliRunner().invoke(app, ["doctor", "gramar"])
-    assert result.exit_code == 2
-    assert "grammar" in result.output
+    assert "grammar" in call_bench("doctor", "gramar", code=2).output
     assert find("tasks", "grammar")

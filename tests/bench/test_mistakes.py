@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import Result
+from helpers.commands import call_bench, call_leaderboards
 
-from bench.cli import app, spread
+from bench.cli import spread
 from bench.config import read_seeds
 from bench.suite import read_suite
-from leaderboards.__main__ import app as leaderboards
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +25,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def said(*arguments: str, code: int = 2, program: object = app) -> str:
+def said(*arguments: str, code: int = 2, call: Callable[..., Result] = call_bench) -> str:
     """What a command prints, which ends with `code`."""
-    words = spread(arguments) if program is app else list(arguments)
-    result = CliRunner().invoke(program, words)  # type: ignore[arg-type]
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return " ".join(result.output.split())
+    return " ".join(call(*arguments, code=code).output.split())
 
 
 RUN = ("run", "mle", "grammar", "--tracker", "none", "--scale", "smoke")
@@ -157,7 +154,7 @@ def test_a_folder_is_no_file_and_a_file_no_folder(arguments: tuple[str, ...], ex
     ],
 )
 def test_the_tables_say_the_same(arguments: tuple[str, ...], expected: str) -> None:
-    found = said(*arguments, program=leaderboards)
+    found = said(*arguments, call=call_leaderboards)
     assert expected in found
     assert "equal" not in found, "nothing was verified"
 
@@ -246,7 +243,7 @@ def test_show_sends_a_folder_of_runs_to_the_tables(tmp_path: Path) -> None:
 
 
 def test_every_listed_name_has_a_line_that_says_what_it_is() -> None:
-    lines = CliRunner().invoke(app, ["list"]).output.splitlines()
+    lines = call_bench("list").output.splitlines()
     named = [line for line in lines if line.startswith("  ")]
     assert len(named) > 60
     for line in named:
@@ -256,14 +253,13 @@ def test_every_listed_name_has_a_line_that_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("kind", ["models", "tasks", "metrics", "suites", "presets"])
 def test_every_listed_name_is_shown(kind: str) -> None:
-    listed = CliRunner().invoke(app, ["list", kind]).output.splitlines()
+    listed = call_bench("list", kind).output.splitlines()
     assert listed[0] == f"{kind}:"
     assert len(listed) > 5
     for line in listed[1:]:
         name, _, about = line.strip().partition(" ")
         assert about.strip(), line
-        result = CliRunner().invoke(app, ["show", name])
-        assert result.exit_code == 0, result.output
+        result = call_bench("show", name)
         assert result.output.startswith(f"{name}\n")
         assert len(result.output.splitlines()) > 3
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.commands import call_bench
 from helpers.paths import ROOT
 from helpers.records import evaluation, only, record, tables
 from hypothesis import given
@@ -102,7 +103,7 @@ def test_forty_files_in_a_pipe(columns: str | None, forty: list[Path], monkeypat
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
     arguments = ["score", *map(str, forty), "--references", str(forty[2]), "--metric", "unique", "--metric", "distinct"]
-    output = CliRunner().invoke(app, arguments).stdout
+    output = call_bench(*arguments).stdout
     names = [file.name for file in forty]
     differences = [f"{name} − {names[0]}" for name in names[3::3]]  # of the files with as many sentences
     (head,) = [line for line in output.splitlines() if line.strip().startswith("score")]
@@ -113,7 +114,7 @@ def test_forty_files_in_a_pipe(columns: str | None, forty: list[Path], monkeypat
 
 
 def test_numbers_lose_their_zero_and_names_do_not(forty: list[Path]) -> None:
-    output = CliRunner().invoke(app, ["score", *map(str, forty[:7:3]), "--references", str(forty[0])]).stdout
+    output = call_bench("score", *forty[:7:3], "--references", forty[0]).stdout
     assert f"− difference to {forty[0].name}; p by" in output
     assert "* p < .05" in output
     assert "p<.001" in output or "p=." in output or "p=1.000" in output
@@ -160,8 +161,7 @@ def test_a_name_steers_nothing_in_any_form(name: str, tmp_path: Path) -> None:
     words = ["score", str(samples), str(samples), "--references", str(samples), "--name", name, "--name", "other"]
 
     def printed(*more: str) -> str:
-        result = CliRunner().invoke(app, [*words, *more])
-        assert result.exit_code == 0, result.output
+        result = call_bench(*words, *more)
         assert not steers(result.output)
         return result.stdout
 
@@ -235,7 +235,7 @@ def test_sentences_are_data_in_a_pipe_and_steer_no_terminal(terminal: bool, monk
     model = type("Model", (), {"sample": lambda *_, **__: sentences})()
     monkeypatch.setattr("bench.api.load", lambda *_, **__: model)
     monkeypatch.setattr(Console, "is_terminal", property(lambda _: terminal))
-    output = CliRunner().invoke(app, ["sample", "folder"]).stdout
+    output = call_bench("sample", "folder").stdout
     expected = ["a\\x1b[31m b", "می‌خواهم", "x\\u202ey"] if terminal else sentences
     assert output == "".join(f"{sentence}\n" for sentence in expected)
 

@@ -7,18 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from typer.testing import CliRunner
+from helpers.commands import call_bench
 
-from bench.cli import app, spread
 from bench.run_folder import find_records
 
 __all__ = ["finals", "said", "wait_until"]
 
 
 def said(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, spread([str(word) for word in arguments]))
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
+    return " ".join(call_bench(*arguments, code=code).output.split())
 
 
 def finals(runs: Path) -> dict[str, object]:

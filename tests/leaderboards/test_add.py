@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 from helpers import stored_runs as runs
+from helpers.commands import call_leaderboards
 from helpers.paths import TOY
-from typer.testing import CliRunner
 
 from bench.record import RunRecord, read_record
-from leaderboards.__main__ import app
 from leaderboards.repository.add import PublishedFile, add, find_runs
 from leaderboards.repository.results import place
 from leaderboards.repository.verify import verify
@@ -38,9 +37,7 @@ def handed_in(tmp_path: Path) -> Path:
 
 
 def command(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output
+    return call_leaderboards(*arguments, code=code).output
 
 
 def test_record_and_samples_are_copied(run: Path, tmp_path: Path) -> None:
@@ -234,7 +231,7 @@ def test_command_adds_the_good_and_names_the_bad(run: Path, handed_in: Path, tmp
     told = command("add", run, handed_in, "--results", tmp_path / "results", code=1)
     assert "added  " in told
     assert f"refused: {handed_in / 'record.json'}" in told
-    done = CliRunner().invoke(app, ["add", str(run), "--results", str(tmp_path / "again"), "--json"])
+    done = call_leaderboards("add", run, "--results", tmp_path / "again", "--json")
     (one,) = json.loads(done.stdout)["added"]
     assert one["new"]
     expected = ["model.py.bz2", "record.json", "samples-after-mle.txt.bz2", "samples.txt.bz2"]

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from helpers import stored_runs as runs
-from typer.testing import CliRunner
+from helpers.commands import call_leaderboards
 
 from bench.hand_in import bundle as bundles
 from bench.hand_in.bundle import opened, pack
 from bench.record import read_record
 from bench.run_folder import TRAINED_BY
-from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.repository.add import add
 from leaderboards.repository.verify import verify
@@ -36,9 +35,7 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output.replace("\n", " ")
+    return call_leaderboards(*arguments, code=code).output.replace("\n", " ")
 
 
 def contents(folder: Path) -> Files:

@@ -10,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from helpers.commands import call_leaderboards
 from helpers.paths import ROOT
 from helpers.records import evaluation, example, record, tables
-from typer.testing import CliRunner
 
 from bench.record import Evaluation, PhaseCost
-from leaderboards.__main__ import app
 from leaderboards.render.every_eval_ever import SCHEMA_VERSION, documents
 from leaderboards.render.scores import SCORE_COLUMNS, score_lines
 
@@ -24,8 +23,7 @@ from leaderboards.render.scores import SCORE_COLUMNS, score_lines
 def test_every_score_of_every_seed_is_in_the_file(form: str, read: object, tmp_path: Path) -> None:
     wanted = list(score_lines(tables(tmp_path, *example())))
     target = tmp_path / "scores"
-    done = CliRunner().invoke(app, ["export", str(tmp_path / "runs"), "--format", form, "--out", str(target)])
-    assert done.exit_code == 0, done.output
+    done = call_leaderboards("export", tmp_path / "runs", "--format", form, "--out", target)
     assert done.stdout == ""
     assert callable(read)
     found = read(target)
@@ -49,8 +47,7 @@ def test_a_score_at_the_end_is_of_the_step_that_was_selected(tmp_path: Path) -> 
 
 def test_parquet_is_what_is_written_where_nothing_is_said(tmp_path: Path) -> None:
     tables(tmp_path, *example())
-    done = CliRunner().invoke(app, ["export", str(tmp_path / "runs"), "--out", str(tmp_path / "s")])
-    assert done.exit_code == 0
+    call_leaderboards("export", tmp_path / "runs", "--out", tmp_path / "s")
     assert (tmp_path / "s").read_bytes()[:4] == b"PAR1"
 
 
@@ -58,8 +55,7 @@ def test_what_cannot_be_read_is_named_and_costs_nothing_else(tmp_path: Path) -> 
     wanted = list(score_lines(tables(tmp_path, *example())))
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "record.json").write_text("{")
-    done = CliRunner().invoke(app, ["export", str(tmp_path / "runs"), "--out", str(tmp_path / "s")])
-    assert done.exit_code == 1
+    done = call_leaderboards("export", tmp_path / "runs", "--out", tmp_path / "s", code=1)
     assert "broken" in done.stderr
     assert len(pd.read_parquet(tmp_path / "s")) == len(wanted)
 
@@ -74,8 +70,7 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path) -> None:
         ([str(tmp_path / "runs"), "--out", str(target), "--format", "xlsx"], 2, "parquet"),
         ([str(tmp_path / "runs")], 2, "--out"),
     ):
-        done = CliRunner().invoke(app, ["export", *arguments])
-        assert done.exit_code == code, done.output
+        done = call_leaderboards("export", *arguments, code=code)
         assert told in done.stderr
     assert not target.exists()
 
@@ -94,7 +89,7 @@ def test_every_run_is_a_document_of_every_eval_ever(schema: Any, tmp_path: Path)
     boards = tables(tmp_path, *example(), record("my.py:M", 0, evaluation(bleu_2=0.5, self_bleu_2=0.4)))
     target = tmp_path / "exchange"
     arguments = ["export", str(tmp_path / "runs"), "--format", "every-eval-ever", "--out", str(target)]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    call_leaderboards(*arguments)
     files = sorted(target.rglob("*.json"))
     first = {path: path.read_bytes() for path in files}
     found = [json.loads(content) for content in first.values()]
@@ -108,7 +103,7 @@ def test_every_run_is_a_document_of_every_eval_ever(schema: Any, tmp_path: Path)
         benchmark, _, _, name = path.relative_to(target).parts
         assert benchmark == "textgan-bench"
         assert str(uuid.UUID(name.removesuffix(".json"), version=4)) == name.removesuffix(".json")
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    call_leaderboards(*arguments)
     assert {path: path.read_bytes() for path in target.rglob("*.json")} == first
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from helpers import stored_runs as runs
-from typer.testing import CliRunner
+from helpers.commands import call_leaderboards
 
 from bench.record import RunRecord, read_record
-from leaderboards.__main__ import app
 from leaderboards.repository.add import add
 from leaderboards.repository.extend import ADDED
 from leaderboards.repository.verify import verify
@@ -37,16 +36,13 @@ def row(toy_run: Path, tmp_path: Path) -> tuple[Path, RunRecord]:
     return folder, whole
 
 
-def call(*words: object) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["extend", *map(str, words)])
-    return done.exit_code, done.output
+def extended(*words: object, code: int = 0) -> str:
+    return call_leaderboards("extend", *words, code=code).output.replace("\n", " ")
 
 
 def test_what_is_added_is_what_the_run_would_have_scored(row: tuple[Path, RunRecord]) -> None:
     folder, whole = row
-    code, told = call(folder, "--metric", "unique", "--metric", "bleu")
-    assert code == 0, told
-    assert "1 records extended" in told
+    assert "1 records extended" in extended(folder, "--metric", "unique", "--metric", "bleu")
     found = read_record(folder / "record.json")
     for now, was in zip(found.evaluations, whole.evaluations, strict=True):
         kept = now.at == "end" and now.temperature == 1.0
@@ -56,14 +52,14 @@ def test_what_is_added_is_what_the_run_would_have_scored(row: tuple[Path, RunRec
     (report,) = verify([folder])
     assert (report.state, report.reasons) == ("verified", [])
     before = (folder / "record.json").read_bytes()
-    assert "0 records extended" in call(folder, "--metric", "unique")[1]
+    assert "0 records extended" in extended(folder, "--metric", "unique")
     assert (folder / "record.json").read_bytes() == before
 
 
 def test_test_sentences_are_not_compared_with_themselves(tmp_path: Path) -> None:
     (tmp_path / "samples.txt").write_text("the dog sleeps\na cat sees the dog\n" * 3)
     folder = runs.hand_in(tmp_path / "samples.txt", tmp_path / "row", "real_text_test", distinct={})
-    call(folder, "--metric", "unique", "--metric", "bleu")
+    extended(folder, "--metric", "unique", "--metric", "bleu", code=1)
     (evaluation,) = read_record(folder / "record.json").evaluations
     assert "unique" in evaluation.scores
     assert "bleu_2" not in evaluation.scores
@@ -74,9 +70,7 @@ def test_what_cannot_be_scored_is_told_and_changes_no_score(row: tuple[Path, Run
     folder, _ = row
     before = read_record(folder / "record.json")
     next(folder.glob("samples*")).unlink()
-    code, told = call(folder, "--metric", "unique")
-    assert code == 1
-    assert "is missing" in told.replace("\n", " ")
+    assert "is missing" in extended(folder, "--metric", "unique", code=1)
     assert read_record(folder / "record.json") == before
 
 
@@ -85,6 +79,4 @@ def test_what_cannot_be_scored_is_told_and_changes_no_score(row: tuple[Path, Run
     [((), "name a metric with --metric"), (("--metric", "uniqe"), "did you mean 'unique'?")],
 )
 def test_a_wrong_word_is_told(row: tuple[Path, RunRecord], words: tuple[str, ...], expected: str) -> None:
-    code, told = call(row[0], *words)
-    assert code == 2
-    assert expected in told.replace("\n", " ")
+    assert expected in extended(row[0], *words, code=2)

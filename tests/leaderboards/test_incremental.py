@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from helpers import stored_runs as runs
-from typer.testing import CliRunner
+from helpers.commands import call_leaderboards
 
 from bench.record import read_record
-from leaderboards.__main__ import app
 from leaderboards.evidence import VERIFIED, outcomes, read_verified
 from leaderboards.records import read_store
 from leaderboards.repository import rescore
@@ -226,11 +225,9 @@ def test_a_file_that_verify_did_not_write_says_nothing(
 
 def test_the_command_says_how_many_were_computed_and_why(results: Path) -> None:
     edit(results, lambda entry: entry["basis"]["code"].update(self_bleu="0" * 16))
-    told = CliRunner().invoke(app, ["verify", str(results)])
-    assert told.exit_code == 0
+    told = call_leaderboards("verify", results)
     assert "1 computed in part (the code of self_bleu has changed: 1); 1 unchanged" in told.output
-    told = CliRunner().invoke(app, ["verify", str(results), "--all"])
-    assert "2 computed (asked for: 2)" in told.output
+    assert "2 computed (asked for: 2)" in call_leaderboards("verify", results, "--all").output
 
 
 def test_another_record_in_the_place_of_a_verified_one_is_different(results: Path) -> None:

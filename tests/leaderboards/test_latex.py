@@ -6,13 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from helpers import records
+from helpers.commands import call_leaderboards
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from leaderboards.__main__ import app
 from leaderboards.render.latex import escape_latex, to_latex
 
 GOLDEN = r"""
@@ -96,14 +94,9 @@ def test_latex_takes_it(tmp_path: Path) -> None:
 def test_command_writes_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records.tables(tmp_path, *records.example())
     monkeypatch.setattr("leaderboards.render.plots.write", lambda _, folder: folder.mkdir())
-
-    def build(out: str, *options: str) -> Result:
-        return CliRunner().invoke(app, ["build", str(tmp_path / "runs"), "--out", str(tmp_path / out), *options])
-
-    assert build("a").exit_code == 0
+    call_leaderboards("build", tmp_path / "runs", "--out", tmp_path / "a")
     assert {p.name for p in (tmp_path / "a").iterdir()} == {"leaderboard.md", "leaderboard.csv"}
-    done = build("b", "--latex", "--plots")
-    assert done.exit_code == 0, done.output
+    done = call_leaderboards("build", tmp_path / "runs", "--out", tmp_path / "b", "--latex", "--plots")
     assert {p.name for p in (tmp_path / "b").iterdir()} == {
         "leaderboard.md",
         "leaderboard.csv",

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.commands import call_leaderboards
 from helpers.records import evaluation, only, record
 from helpers.stored_runs import sha256
-from typer.testing import CliRunner
 
 from bench.record import RunRecord
-from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.evidence import NO_SAMPLES, NO_WEIGHTS, VERIFIED, Document, Outcome, Verified, gathered
 from leaderboards.frames import table_frame
@@ -176,12 +175,11 @@ def test_each_tier_is_told_from_the_others_everywhere(tmp_path: Path) -> None:
     assert '<span class="tag good">retrained</span>' in text
     assert "Ada Lovelace trained seeds 0, 1 on 2026-01-01 (Some processor, torch 2.11.0, 1 thread): agrees" in text
     assert "Bob" not in text
-    done = CliRunner().invoke(app, ["show", "mle", str(folder)])
-    shown = " ".join(done.output.split())
-    assert (done.exit_code, "retrained: verified, and a second party's seeds agree" in shown) == (0, True)
+    shown = " ".join(call_leaderboards("show", "mle", folder).output.split())
+    assert "retrained: verified, and a second party's seeds agree" in shown
     assert "trained by whoever keeps these records" in shown
     assert "Ada Lovelace trained seeds 0, 1 on 2026-01-01" in shown
-    assert "did you mean 'mle'?" in CliRunner().invoke(app, ["show", "mel", str(folder)]).output
+    assert "did you mean 'mle'?" in call_leaderboards("show", "mel", folder, code=2).output
     files[0].write_text(files[0].read_text().replace("0.6", "0.61", 1))
     assert only(build([folder])).rows[0].tier != "retrained"
 

@@ -11,15 +11,13 @@ from html import escape
 from pathlib import Path
 
 import pytest
-from click.testing import Result
+from helpers.commands import call_leaderboards
 from helpers.paths import ROOT
 from helpers.records import evaluation, example, only, record, row, tables
 from markdown_it import MarkdownIt
 from rich.console import Console
-from typer.testing import CliRunner
 
 from bench.published import read_published
-from leaderboards.__main__ import app
 from leaderboards.formats import plain
 from leaderboards.published import published_for
 from leaderboards.render.csv import to_csv
@@ -141,10 +139,6 @@ def test_one_source_has_one_number_per_row_and_key() -> None:
     assert len(finals) == len(set(finals))
 
 
-def command(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
-
-
 def test_command(tmp_path: Path) -> None:
     tables(tmp_path, *example())
     runs = tmp_path / "runs"
@@ -160,11 +154,10 @@ def test_command(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
     assert "seqgan" in done.stdout
     assert {p.name for p in (runs / "leaderboard").iterdir()} == {"leaderboard.md", "leaderboard.csv"}
-    document = json.loads(command("build", runs, "--json", "--out", tmp_path / "o").stdout)
+    document = json.loads(call_leaderboards("build", runs, "--json", "--out", tmp_path / "o").stdout)
     assert document["boards"][0]["rows"][0]["final"]["bleu_2"]["mean"] == 0.74
     (runs / "r00" / "record.json").write_text("not json")
-    broken = command("build", runs)
-    assert broken.exit_code == 1
+    broken = call_leaderboards("build", runs, code=1)
     assert "r00/record.json" in broken.stdout.replace("\n", "")
     assert "seqgan" in broken.stdout
 
@@ -176,7 +169,7 @@ def test_nothing_is_written_among_kept_rows(tmp_path: Path, monkeypatch: pytest.
     record("seqgan", 0, evaluation(bleu_2=0.5)).write(run / "record.json")
     monkeypatch.chdir(tmp_path)
     for place in (tmp_path / "results", model.parent, model, run, run / "record.json"):
-        assert command("build", place).exit_code == 0
+        call_leaderboards("build", place)
         written = {path.name for path in (tmp_path / "leaderboard").iterdir()}
         assert written == {"leaderboard.md", "leaderboard.csv"}
         shutil.rmtree(tmp_path / "leaderboard")
@@ -184,15 +177,13 @@ def test_nothing_is_written_among_kept_rows(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_command_without_records(tmp_path: Path) -> None:
-    assert command("build", tmp_path).exit_code == 1
-    missing = command("build", tmp_path / "nowhere")
-    assert missing.exit_code == 2
+    call_leaderboards("build", tmp_path, code=1)
+    missing = call_leaderboards("build", tmp_path / "nowhere", code=2)
     assert "nowhere does not exist" in missing.stderr
     blocked = tmp_path / "file"
     blocked.write_text("")
     tables(tmp_path, record("seqgan", 0, evaluation(bleu_2=0.7)))
-    unwritable = command("build", tmp_path / "runs", "--out", blocked)
-    assert unwritable.exit_code == 2
+    unwritable = call_leaderboards("build", tmp_path / "runs", "--out", blocked, code=2)
     assert "--out" in unwritable.stderr
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.commands import call_leaderboards
 from helpers.records import evaluation, example, only, record, row, tables
 from markdown_it import MarkdownIt
 from rich.console import Console
-from typer.testing import CliRunner
 
 from bench.published import read_published
 from bench.record import Alarm
-from leaderboards.__main__ import app
 from leaderboards.headline import (
     headline_curve,
     headline_keys,
@@ -239,9 +238,8 @@ def test_the_terminal_of_80_columns_holds_the_main_tables(board: Board) -> None:
 
 def test_the_command_is_brief_unless_everything_is_asked_for(tmp_path: Path) -> None:
     tables(tmp_path, *example())
-    brief = CliRunner().invoke(app, ["build", str(tmp_path / "runs")])
-    full = CliRunner().invoke(app, ["build", str(tmp_path / "runs"), "--full"])
-    assert brief.exit_code == full.exit_code == 0
+    brief = call_leaderboards("build", tmp_path / "runs")
+    full = call_leaderboards("build", tmp_path / "runs", "--full")
     assert len(brief.stdout.splitlines()) < len(full.stdout.splitlines()) / 2
     assert "leaderboard.md, or --full" in brief.stdout.replace("\n", " ")
     assert "How to read this" in full.stdout
@@ -286,14 +284,12 @@ def test_a_readme_without_its_two_marks_is_refused_before_anything_is_written(tm
     tables(tmp_path, *example())
     (tmp_path / "README.md").write_text(text)
     out = ["--markdown", str(tmp_path / "T.md"), "--pages", str(tmp_path / "pages")]
-    told = CliRunner().invoke(app, ["build", str(tmp_path / "runs"), *out, "--readme", str(tmp_path / "README.md")])
-    assert told.exit_code == 2
+    told = call_leaderboards("build", tmp_path / "runs", *out, "--readme", tmp_path / "README.md", code=2)
     assert BEGIN in told.stderr.replace("\n", " ") or BEGIN in told.stderr
     assert not (tmp_path / "T.md").exists()
 
 
 @pytest.mark.parametrize(("options", "said"), [(["--pages", "p"], "--markdown"), (["--readme", "r"], "--pages")])
 def test_options_that_need_another(tmp_path: Path, options: list[str], said: str) -> None:
-    told = CliRunner().invoke(app, ["build", str(tmp_path), *options])
-    assert told.exit_code == 2
+    told = call_leaderboards("build", tmp_path, *options, code=2)
     assert said in told.stderr

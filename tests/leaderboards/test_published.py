@@ -8,10 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from helpers.commands import call_leaderboards
 
 from bench.published import Published, read_published
-from leaderboards.__main__ import app
 from leaderboards.published import published_for
 
 COCO = {"split": "published"}
@@ -117,9 +116,7 @@ def test_numbers_of_another_oracle_are_not_there() -> None:
 
 
 def command(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["published", *arguments])
-    assert result.exit_code == code, result.output
-    return result.output
+    return call_leaderboards("published", *arguments, code=code).output
 
 
 def test_command() -> None:

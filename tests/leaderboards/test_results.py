@@ -18,15 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.commands import call_leaderboards
 from helpers.paths import ROOT
 from helpers.stored_runs import head
-from typer.testing import CliRunner
 
 from bench.places import RESULTS
 from bench.record import HELD_OUT_TEXT
 from bench.registry import find
 from bench.score.records import of_itself
-from leaderboards.__main__ import app
 from leaderboards.boards import build
 from leaderboards.evidence import VERIFIED
 from leaderboards.records import read_store
@@ -165,7 +164,6 @@ def test_the_number_that_papers_report_falls_while_the_model_moves_away_from_the
 
 
 def test_one_table_in_a_file_of_its_own(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["build", str(RESULTS), "--markdown", str(tmp_path / "TABLE.md")])
-    assert result.exit_code == 0, result.output
+    call_leaderboards("build", RESULTS, "--markdown", tmp_path / "TABLE.md")
     assert [path.name for path in tmp_path.iterdir()] == ["TABLE.md"]
     assert not (RESULTS / "leaderboard").exists()

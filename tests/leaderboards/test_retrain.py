@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 from helpers import stored_runs as runs
+from helpers.commands import call_leaderboards
 from helpers.records import evaluation, only, record
-from typer.testing import CliRunner
 
 from bench.hand_in.trained_by import trained_by_json
 from bench.record import RunRecord, Score, read_record
 from bench.run_folder import TRAINED_BY
-from leaderboards.__main__ import app
 from leaderboards.agreement import compare
 from leaderboards.boards import build
 from leaderboards.repository.add import add
@@ -54,9 +53,7 @@ def stored(trained: Path, results: Path) -> Path:
 
 
 def command(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["verify", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output
+    return call_leaderboards("verify", *arguments, code=code).output
 
 
 def alter(results: Path, how: Callable[[RunRecord], RunRecord], seed: int = 0) -> None:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.commands import call_leaderboards
 from helpers.records import as_schema_1, evaluation, example, record
-from typer.testing import CliRunner
 
 from bench.record import read_record
-from leaderboards.__main__ import app
 from leaderboards.boards import build
 
 
@@ -24,13 +23,12 @@ def write_schema_1(runs: Path) -> None:
 def test_boards_are_the_same_before_and_after(tmp_path: Path) -> None:
     write_schema_1(tmp_path)
     before, records = build([tmp_path]), [read_record(path) for path in sorted(tmp_path.rglob("record.json"))]
-    result = CliRunner().invoke(app, ["upgrade", str(tmp_path)])
-    assert result.exit_code == 0, result.output
+    result = call_leaderboards("upgrade", tmp_path)
     assert f"{len(records)} records upgraded" in result.output
     assert all(json.loads(p.read_text())["schema_version"] == 2 for p in tmp_path.rglob("record.json"))
     assert [read_record(path) for path in sorted(tmp_path.rglob("record.json"))] == records
     assert build([tmp_path]) == before
-    assert "0 records upgraded" in CliRunner().invoke(app, ["upgrade", str(tmp_path)]).output
+    assert "0 records upgraded" in call_leaderboards("upgrade", tmp_path).output
 
 
 def test_a_score_that_would_change_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,13 +37,11 @@ def test_a_score_that_would_change_stops_it(tmp_path: Path, monkeypatch: pytest.
     before = path.read_bytes()
     wrong = replace(read_record(path), evaluations=(evaluation(bleu_2=0.6),))
     monkeypatch.setattr("leaderboards.repository.upgrade.read_record", lambda _: wrong)
-    result = CliRunner().invoke(app, ["upgrade", str(path)])
-    assert result.exit_code == 2
+    result = call_leaderboards("upgrade", path, code=2)
     assert "bleu_2 at step 9 would change from (0.5" in result.output
     assert path.read_bytes() == before
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["upgrade", str(tmp_path / "nothing")])
-    assert result.exit_code == 2
+    result = call_leaderboards("upgrade", tmp_path / "nothing", code=2)
     assert "does not exist" in result.output

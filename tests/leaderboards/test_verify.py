@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 from helpers import stored_runs as runs
-from typer.testing import CliRunner
+from helpers.commands import call_leaderboards
 
 from bench.record import read_record
 from bench.registry import find
 from bench.run_folder import temporary_prefix
-from leaderboards.__main__ import app
 from leaderboards.evidence import VERIFIED, outcomes, read_verified
 from leaderboards.records import read_store
 from leaderboards.repository import rescore
@@ -65,9 +64,7 @@ def as_recorded(report: Verification) -> dict[str, set[str]]:
 
 
 def command(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["verify", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result.output
+    return call_leaderboards("verify", *arguments, code=code).output
 
 
 def end(document: Document) -> Document:
@@ -308,8 +305,7 @@ def test_command(results: Path, run: Path, tmp_path: Path) -> None:
     runs.change_json(run, change("bleu_2", "value", 0.99))
     told = command(run, code=1)
     assert "bleu_2 is recorded as 0.99, computed as" in told, told
-    document = CliRunner().invoke(app, ["verify", str(run), "--json"])
-    (report,) = json.loads(document.stdout)
+    (report,) = json.loads(call_leaderboards("verify", run, "--json", code=1).stdout)
     assert report["state"] == "different"
     (tmp_path / "empty").mkdir()
     assert "holds no record.json" in command(tmp_path / "empty", code=2)

@@ -7,10 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from helpers.commands import call_leaderboards
 from helpers.records import example
-from typer.testing import CliRunner
 
-from leaderboards.__main__ import app
 from leaderboards.repository import cli, verify
 from leaderboards.repository.processes import side_by_side
 
@@ -40,8 +39,7 @@ def test_every_row_is_reported_and_the_lost_one_is_named(rows: Path, monkeypatch
         return [verify._lost(items[0]), *(verify._check(*item) for item in items[1:])]
 
     monkeypatch.setattr(verify, "side_by_side", lose_one)
-    result = CliRunner().invoke(app, ["verify", str(rows), "--jobs", "2"])
-    assert "Traceback" not in result.output
+    result = call_leaderboards("verify", rows, "--jobs", 2, code=cli._DIFFERENT)
     for number in range(4):
         assert f"{rows / str(number) / 'record.json'}" in result.output
     assert "not checked" in result.output
@@ -54,12 +52,11 @@ def test_the_report_comes_where_nothing_can_be_written(rows: Path, monkeypatch: 
 
     monkeypatch.setattr(verify, "write_atomic", refuse)
     monkeypatch.setattr(verify, "_check", lambda plan: verify.Verification(record=str(plan.path), sha256="a" * 64))
-    plain = CliRunner().invoke(app, ["verify", str(rows)])
-    result = CliRunner().invoke(app, ["verify", str(rows), "--write"])
+    plain = call_leaderboards("verify", rows, code=cli._DIFFERENT)
+    result = call_leaderboards("verify", rows, "--write", code=cli._DIFFERENT)
     assert result.stdout == plain.stdout
-    assert result.exit_code == plain.exit_code == cli._DIFFERENT
     assert "what was verified cannot be kept: [Errno 30] Read-only file system" in result.stderr
 
     monkeypatch.setattr(verify, "verify", lambda *_, **__: [])
     monkeypatch.setattr(cli, "_keep", lambda *_: False)
-    assert CliRunner().invoke(app, ["verify", str(rows), "--write"]).exit_code == 2
+    call_leaderboards("verify", rows, "--write", code=2)

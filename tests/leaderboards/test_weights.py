@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import stored_runs as runs
+from helpers.commands import call_leaderboards
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
 
 from bench.record import read_record
 from bench.score.log_probs import OWN, TEST, pack_log_probs, read_log_probs
-from leaderboards.__main__ import app
 from leaderboards.evidence import outcomes
 from leaderboards.repository import rescore
 from leaderboards.repository.add import add
@@ -60,7 +59,7 @@ def test_small_weights_are_kept_and_give_the_likelihood_again(run: Path, tmp_pat
     assert set(likelihoods(report).values()) == {"weights"}
     assert report.basis is not None
     assert "torch" in report.basis.libraries
-    told = CliRunner().invoke(app, ["verify", str(folder)]).output
+    told = call_leaderboards("verify", folder).output
     given = "kl_from_oracle; nll_gen; nll_gen_calibrated; nll_gen_padded; nll_gen_temperature; nll_own"
     assert f"recomputed from weights: {given}" in told
 
@@ -73,8 +72,7 @@ def test_weights_that_are_too_large_stay_and_log_probabilities_come(run: Path, t
     (folder / "log-probs-samples.npz").unlink()
     report = only(verify([tmp_path / "results"]))
     assert (report.state, set(likelihoods(report).values())) == ("verified", {"recorded"})
-    told = CliRunner().invoke(app, ["add", str(run), "--results", str(tmp_path / "again"), "--most-weights", "0"])
-    assert told.exit_code == 0
+    call_leaderboards("add", run, "--results", tmp_path / "again", "--most-weights", "0")
     assert not list((tmp_path / "again").rglob("weights*"))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from helpers.commands import call_bench
 
 from baselines.common.spec import SequenceSpec
 from baselines.ngram import NGram
@@ -24,7 +24,6 @@ from bench.attack.material import Material
 from bench.attack.report import as_markdown
 from bench.attack.scoring import attack, set_aside
 from bench.attack.table import AttackTable, Column, Line, Value, read_kept
-from bench.cli import app, spread
 from bench.config import build, build_metrics
 from bench.registry import find, names
 from bench.score.records import LoadedTask
@@ -267,17 +266,11 @@ def test_zero_parameter_samplers_cost_less_than_real_text_and_repeat_nothing(tab
 # The command.
 
 
-def run(*words: object) -> tuple[int, str, str]:
-    done = CliRunner().invoke(app, spread([str(word) for word in words]))
-    return done.exit_code, done.stdout, done.stderr
-
-
 SMALL = ("--scale", "smoke", "--n-samples", 60)
 
 
 def test_the_whole_command_by_the_tasks_own_metrics() -> None:
-    code, out, err = run("attack", "grammar", *SMALL)
-    assert code == 0, err
+    out = call_bench("attack", "grammar", *SMALL).stdout
     assert "14 attacks of 60 sentences each on grammar (version 1), seed 0" in out
     for each in ATTACKS:
         assert each.what in out
@@ -288,12 +281,10 @@ def test_the_whole_command_by_the_tasks_own_metrics() -> None:
 
 def test_json_csv_and_markdown_say_the_same(tmp_path: Path) -> None:
     words = ("attack", "grammar", *SMALL, "--metric", "bleu", "novelty", "--seed", 3)
-    code, out, err = run(*words, "--json", "--markdown", tmp_path / "new" / "table.md")
-    assert code == 0, err
-    (document,) = json.loads(out)
+    (document,) = json.loads(call_bench(*words, "--json", "--markdown", tmp_path / "new" / "table.md").stdout)
     assert document["seed"] == 3
     assert list(document["scores"])[:2] == ["bleu_2", "bleu_3"]
-    rows = list(csv.DictReader(io.StringIO(run(*words, "--csv")[1])))
+    rows = list(csv.DictReader(io.StringIO(call_bench(*words, "--csv").stdout)))
     assert len(rows) == len(document["lines"]) * len(document["scores"])
     cells = {line["name"]: line["scores"] for line in document["lines"]}
     for row in rows:
@@ -323,10 +314,9 @@ def test_json_csv_and_markdown_say_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_told_in_a_line(words: tuple[str, ...], message: str) -> None:
-    code, out, err = run("attack", *words)
-    assert code == 2
-    assert not out
-    assert message in " ".join(err.replace("│", " ").split())
+    done = call_bench("attack", *words, code=2)
+    assert not done.stdout
+    assert message in " ".join(done.stderr.replace("│", " ").split())
 
 
 # What is kept.

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.commands import call_bench
 from helpers.paths import ROOT
-from typer.testing import CliRunner
 
 from bench.attack.cards import BEGIN, bullets, keep, of_cards, with_attacks
 from bench.attack.table import AttackTable, Column, Line, Value, read_kept
-from bench.cli import app
 from bench.config import build, plain
 from bench.registry import find, names
 from leaderboards.render.page.glossary import definition
@@ -101,7 +100,7 @@ def test_a_file_of_something_else_is_told_with_its_place(tmp_path: Path) -> None
 
 
 def test_show_and_the_pages_tell_it_too() -> None:
-    shown = " ".join(CliRunner().invoke(app, ["show", "bleu"]).stdout.split())
+    shown = " ".join(call_bench("show", "bleu").stdout.split())
     assert "What fools it (python -m bench attack):" in shown
     for told in bullets("bleu"):
         assert told.replace("**", "").replace("`", "") in shown

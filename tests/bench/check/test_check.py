@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from helpers.commands import call_bench
 
 from bench.check.checks import NAMES, Result, check_model
 from bench.check.new import KINDS, Kind, rendered
-from bench.cli import app
 from bench.registry import find, names
 from bench.task import TextData
 
@@ -258,10 +257,7 @@ def test_a_model_without_likelihood_or_temperature_passes(tmp_path: Path) -> Non
 
 
 def said(*arguments: str, code: int) -> str:
-    result = CliRunner().invoke(app, ["check", *arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
+    return call_bench("check", *arguments, code=code).output
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,11 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from helpers.commands import call_bench
 from helpers.paths import ROOT
-from typer.testing import CliRunner
 
 from bench.check.new import KINDS, Kind, class_name, rendered
-from bench.cli import app
 from bench.record import read_record
 from bench.registry import find
 
@@ -21,10 +20,7 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(*arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["new", *arguments])
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
+    return call_bench("new", *arguments, code=code).output
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,9 +48,8 @@ def test_what_it_prints_can_be_done(kind: Kind, tmp_path: Path) -> None:
     assert f"written: its_{kind}.py" in told
     assert told.count("python -m bench ") == 3
     assert f"bench check its_{kind}.py:Its{kind.capitalize()}" in told
-    options = ["--scale", "smoke", "--set", "n_samples=20", "--runs", "runs", "--tracker", "none", "--metric", "unique"]
-    result = CliRunner().invoke(app, ["run", f"its_{kind}.py:Its{kind.capitalize()}", "grammar", *options])
-    assert result.exit_code == 0, result.output
+    quick = ("--scale", "smoke", "--set", "n_samples=20", "--runs", "runs", "--tracker", "none", "--metric", "unique")
+    call_bench("run", f"its_{kind}.py:Its{kind.capitalize()}", "grammar", *quick)
     (record,) = map(read_record, tmp_path.glob("runs/grammar-its*/record.json"))
     assert record.status == "completed"
     assert len(record.phases) == (1 if kind == "likelihood" else 2)

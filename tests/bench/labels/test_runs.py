@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from helpers.commands import call_bench
 
-from bench.cli import app
 from bench.config import build
 from bench.labels.data import LabelledText
 from bench.record import RunRecord, read_record
@@ -44,9 +43,7 @@ def load(**settings: object) -> LabelledText:
 
 
 def run(folder: Path, *words: str) -> RunRecord:
-    command = ["run", *words, "--tracker", "none", "--runs", str(folder), "--set", "n_samples=100"]
-    result = CliRunner().invoke(app, command)
-    assert result.exit_code == 0, result.output
+    call_bench("run", *words, "--tracker", "none", "--runs", folder, "--set", "n_samples=100")
     (path,) = [p for p in folder.rglob(RECORD) if read_record(p).origin == "run"]
     return read_record(path)
 
@@ -143,16 +140,13 @@ def test_sentences_of_a_class_in_one_command(of_files: tuple[Path, RunRecord]) -
     (folder,) = [p.parent for p in runs.rglob(RECORD) if read_record(p).run_id == record.run_id]
 
     def sample(*more: str) -> list[str]:
-        result = CliRunner().invoke(app, ["sample", str(folder), "-n", "12", *more])
-        assert result.exit_code == 0, result.output
-        return result.stdout.splitlines()
+        return call_bench("sample", folder, "-n", 12, *more).stdout.splitlines()
 
     assert all(line.startswith("the ") and "\t" not in line for line in sample("--label", "positive"))
     assert sum(line in GOOD for line in sample("--label", "positive")) > 6
     assert not any(line in BAD for line in sample("--label", "positive"))
     assert [line.partition("\t")[0] for line in sample()] == ["negative", "positive"] * 6
-    wrong = CliRunner().invoke(app, ["sample", str(folder), "--label", "positiv"])
-    assert wrong.exit_code == 2
+    wrong = call_bench("sample", folder, "--label", "positiv", code=2)
     assert "did you mean 'positive'" in wrong.stderr
 
 
@@ -174,9 +168,7 @@ def test_anybodys_sentences_are_scored_with_their_labels(tmp_path: Path) -> None
     few = ["--set", "n_train=100", "--set", "n_valid=20", "--set", "n_test=200"]
 
     def said(*words: str) -> dict[str, object]:
-        result = CliRunner().invoke(app, [words[0], *words[1:], "--json", *few])
-        assert result.exit_code == 0, result.output
-        return dict(json.loads(result.stdout))
+        return dict(json.loads(call_bench(*words, "--json", *few).stdout))
 
     scored = said("score", str(tmp_path / "mine.txt"), "grammar_labels")["files"]
     assert isinstance(scored, list)

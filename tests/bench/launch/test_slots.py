@@ -19,11 +19,10 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from helpers.commands import call_bench
 from helpers.paths import TOY
 from rich.console import Console
-from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.config import RunConfig
 from bench.launch.options import LaunchOptions, slots
 from bench.launch.workers import Outcome, launch
@@ -87,8 +86,7 @@ def test_what_cannot_be_is_refused(
 )
 @pytest.mark.parametrize("more", [[], ["--jobs", "1"]])
 def test_every_command_refuses_before_it_writes(command: list[str], more: list[str], tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, [*command, "--jobs-per-gpu", "2", *more, "--runs", str(tmp_path)])
-    assert result.exit_code == 2
+    call_bench(*command, "--jobs-per-gpu", "2", *more, "--runs", tmp_path, code=2)
     assert list(tmp_path.iterdir()) == []
 
 

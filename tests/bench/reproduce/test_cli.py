@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer
 from helpers import programs
+from helpers.commands import call_bench
 from helpers.paths import ROOT, TOY
 from helpers.programs import Program
 from rich.console import Console
@@ -171,15 +172,11 @@ def test_json_is_one_document(tmp_path: Path) -> None:
 def test_a_wrong_word_or_missing_data_is_one_error_and_exit_2(
     arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from typer.testing import CliRunner
-
-    from bench.cli import app
 
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("bench.data._download", lambda *_: (_ for _ in ()).throw(OSError("no network")))
-    done = CliRunner().invoke(app, ["reproduce", *arguments, "--runs", str(tmp_path / "runs"), "--tracker", "none"])
-    assert done.exit_code == 2, done.output
+    done = call_bench("reproduce", *arguments, "--runs", tmp_path / "runs", "--tracker", "none", code=2)
     assert expected in re.sub(r"\s+", " ", done.output)
 
 

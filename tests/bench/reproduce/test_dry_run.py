@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.commands import call_bench
 from helpers.paths import TOY
-from typer.testing import CliRunner
 
 from baselines.common.training.state import DiscriminatorPool
 from baselines.seqgan import SeqGAN
-from bench.cli import app, spread
 from bench.config import RunConfig
 from bench.launch.measure import seconds_per_step
 from bench.record import read_record
@@ -29,10 +28,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def said(*arguments: str, code: int = 0) -> str:
-    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, spread(arguments))
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
+    return call_bench(*arguments, code=code).output
 
 
 def test_a_run_is_planned_done_and_told_as_done(runs: Path) -> None:
@@ -94,7 +90,7 @@ def test_a_plan_is_also_fields_that_the_help_names(
     command: tuple[str, ...], runs: Path, study_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(study_data))
-    result = CliRunner().invoke(app, spread([*command, "--dry-run", "--json", "--jobs", "2", "--runs", str(runs)]))
+    result = call_bench(*command, "--dry-run", "--json", "--jobs", 2, "--runs", runs)
     plan = json.loads(result.stdout)
     assert not runs.exists()
     told = re.sub(r"[^\w]+", " ", said(command[0], "--help"))

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 from helpers import stored_runs
-from typer.testing import CliRunner
+from helpers.commands import call_bench, call_leaderboards
 
 from baselines.copy_input import CopyInput
-from bench.cli import app
 from bench.config import RunConfig
 from bench.launch import findings
 from bench.record import RunRecord, read_record
@@ -26,7 +25,6 @@ from bench.run.runner import run
 from bench.tasks.grammar_labels import GrammarLabels
 from bench.tasks.grammar_transfer import GrammarTransfer
 from bench.tracking import pictures
-from leaderboards.__main__ import app as leaderboards_app
 from leaderboards.render.page import site
 from leaderboards.repository.add import add
 from leaderboards.repository.rescore import load, read_sentences, recompute
@@ -159,8 +157,7 @@ def test_two_files_of_a_system_are_a_row_that_is_computed_again(tmp_path: Path) 
     given = ["score", str(tmp_path / "a.tsf"), str(tmp_path / "b.tsf"), "grammar_transfer", "--name", "mine"]
     given += [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     given += ["--runs", str(tmp_path / "runs")]
-    told = CliRunner().invoke(app, given)
-    assert told.exit_code == 0, told.output
+    call_bench(*given)
     (file,) = (tmp_path / "runs").glob("grammar_transfer-samples-*/record.json")
     record = read_record(file)
     assert record.model == "mine"
@@ -177,8 +174,7 @@ def test_two_files_of_a_system_are_a_row_that_is_computed_again(tmp_path: Path) 
     (report,) = verify([tmp_path / "results"])
     assert report.state == "different"
     assert "does not hold the sentences that the samples answer" in report.reasons[0]
-    alone = CliRunner().invoke(app, [*given[:2], *given[3:]])
-    assert alone.exit_code == 2
+    alone = call_bench(*given[:2], *given[3:], code=2)
     assert f"have {half} lines, and there are {len(lines)} inputs" in " ".join(alone.output.split())
 
 
@@ -195,18 +191,16 @@ def test_of_several_published_files_addresses_and_hashes_are_kept(
         file.write_text("".join(f"{line}\n" for line in lines))
     given = ["score", *map(str, files), "grammar_transfer", "--name", "mine", "--runs", str(tmp_path / "runs")]
     given += [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
-    assert CliRunner().invoke(app, given).exit_code == 0
+    call_bench(*given)
     (record,) = (tmp_path / "runs").glob("grammar_transfer-samples-*/record.json")
     stored_runs.change(record.parent, stored_runs.as_from_a_clean_checkout)
     results = tmp_path / "results"
     asked = ["add", str(record), "--results", str(results)]
     asked += [part for file in files for part in ("--source-file", str(file))]
     asked += ["--source-url", "https://example.org/a.tsf"]
-    told = CliRunner().invoke(leaderboards_app, asked)
-    assert told.exit_code == 2
+    told = call_leaderboards(*asked, code=2)
     assert "got 2 and 1" in told.output
-    told = CliRunner().invoke(leaderboards_app, [*asked, "--source-url", "https://example.org/b.tsf"])
-    assert told.exit_code == 0, told.output
+    call_leaderboards(*asked, "--source-url", "https://example.org/b.tsf")
     (source,) = results.glob("*/*/*/source.json")
     assert [entry["name"] for entry in json.loads(source.read_text())] == ["a.tsf", "b.tsf"]
     assert {path.name for path in source.parent.iterdir()} == {"record.json", "source.json"}
@@ -237,26 +231,22 @@ def test_two_files_of_a_user_and_a_sentence_rewritten(tmp_path: Path) -> None:
     texts = f"texts=negative={tmp_path}/neg.txt positive={tmp_path}/pos.txt"
     given = ["run", "cycle_gan", "rewriting_file", "--set", texts, "--scale", "smoke"]
     given += ["--tracker", "none", "--runs", str(tmp_path / "runs")]
-    done = CliRunner().invoke(app, given)
-    assert done.exit_code == 0, done.output
+    call_bench(*given)
     (folder,) = (p.parent for p in (tmp_path / "runs").glob("*cycle_gan*/record.json"))
     scores = json.loads((folder / "record.json").read_text())["evaluations"][-1]
     assert {"transfer_accuracy", "transfer_content", "transfer_joint", "input_bleu"} <= set(scores["scores"])
     assert read_record(folder / "record.json").status == "completed"
     (tmp_path / "mine.txt").write_text("the fish is bad .\n\nwe hate the soup .\n")
-    told = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positive"])
-    assert told.exit_code == 0, told.output
+    told = call_bench("rewrite", folder, tmp_path / "mine.txt", "--label", "positive")
     assert [line.split("\t")[0] for line in told.output.splitlines()] == ["the fish is bad .", "we hate the soup ."]
     assert all(len(line.split("\t")) == 2 for line in told.output.splitlines())
-    wrong = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positve"])
-    assert wrong.exit_code == 2
+    wrong = call_bench("rewrite", folder, tmp_path / "mine.txt", "--label", "positve", code=2)
     assert "did you mean 'positive'?" in wrong.output
     (tmp_path / "mine.txt").write_text("the zebra is bad .\n")
-    strange = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positive"])
+    strange = call_bench("rewrite", folder, tmp_path / "mine.txt", "--label", "positive", code=2)
     assert "the word 'zebra' is not in the training text of this run" in " ".join(strange.output.split())
     (tmp_path / "mine.txt").write_text("\n\n")
-    nothing = CliRunner().invoke(app, ["rewrite", str(folder), str(tmp_path / "mine.txt"), "--label", "positive"])
-    assert nothing.exit_code == 2
+    nothing = call_bench("rewrite", folder, tmp_path / "mine.txt", "--label", "positive", code=2)
     assert "there is no sentence to rewrite: the file is empty" in " ".join(nothing.output.split())
 
 

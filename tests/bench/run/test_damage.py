@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.commands import call_bench
 from helpers.paths import TOY
-from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.config import RunConfig
 from bench.run.checkpoint import save_weights
 from bench.run.runner import TooLargeError, run
@@ -56,10 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sample(folder: Path) -> str:
-    result = CliRunner().invoke(app, ["sample", str(folder), "-n", "2"])
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return result.output
+    return call_bench("sample", folder, "-n", 2, code=2).output
 
 
 def test_weights_that_are_not_finite_are_not_sampled_from(finished: Path) -> None:

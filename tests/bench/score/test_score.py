@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from helpers.commands import call_bench
 
-from bench.cli import app
 from bench.config import build, build_metrics
 from bench.record import HELD_OUT_TEXT, REAL_TEXT, read_record
 from bench.registry import find
@@ -112,8 +111,7 @@ def read(path: Path, loaded, **options: Any) -> Samples:
 
 
 def score(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["score", *map(str, arguments)])
-    assert result.exit_code == code, result.output
+    result = call_bench("score", *arguments, code=code)
     return result.output if code else result.stdout
 
 
@@ -253,8 +251,7 @@ def test_two_files_and_what_their_difference_means(write):
 
 def test_files_of_different_numbers_are_shown_and_not_compared(write):
     first, second = write("a.txt", ["the dog sleeps"] * 4), write("b.txt", ["the dog sleeps", "the cat sleeps"])
-    result = CliRunner().invoke(app, ["score", str(first), str(second), "grammar"])
-    assert result.exit_code == 0
+    result = call_bench("score", first, second, "grammar")
     assert "have different numbers: a.txt 4, b.txt 2" in result.stderr
     assert "b.txt − a.txt" not in result.stdout
     document = json.loads(score(first, second, "grammar", "--json"))
@@ -422,8 +419,7 @@ def test_what_was_read_is_said_on_stderr_and_in_json(write):
     real = write("real.tsv", ["id\ttext", *(f"{i}\t{line} now" for i, line in enumerate(LINES))])
     mine = write("mine.txt", [json.dumps(line) for line in LINES])
     for how in ((), ("--json",), ("--csv",)):
-        result = CliRunner().invoke(app, ["score", str(mine), "--references", str(real), "--metric", "bleu", *how])
-        assert result.exit_code == 0, result.output
+        result = call_bench("score", mine, "--references", real, "--metric", "bleu", *how)
         assert "real.tsv: read as a table, column 2 of 2 ('text', the header, is left out)\n" in result.stderr
         assert "mine.txt: read as JSON strings; --format text takes the lines as they stand\n" in result.stderr
         assert "read as" not in result.stdout or how == ("--json",)

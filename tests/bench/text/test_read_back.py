@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.commands import call_bench
 from helpers.records import evaluation, record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.config import build, plain
 from bench.registry import find, names
 from bench.score.references import References
@@ -137,9 +136,7 @@ def test_samples_of_a_record_get_the_scores_of_the_record(tmp_path: Path) -> Non
 
     def scores(path: Path, *more: str) -> dict[str, object]:
         how = ["--references", str(real), "--tokenizer", "english", "--json", *more]
-        result = CliRunner().invoke(app, ["score", str(path), *how])
-        assert result.exit_code == 0, result.output
-        return dict(json.loads(result.stdout)["files"][0])
+        return dict(json.loads(call_bench("score", path, *how).stdout)["files"][0])
 
     first = scores(mine, "--runs", str(tmp_path / "runs"))
     kept = Path(str(first["record"])).with_name("samples.txt")

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from helpers import programs
 from helpers import tracking_runs as cases
+from helpers.commands import call_bench
 from helpers.paths import ROOT
-from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.places import command
 from bench.tracking import labels, mlflow_store
 from bench.tracking.mlflow import MlflowTracker, prepare
@@ -196,10 +195,10 @@ def test_the_environment_says_where_unless_an_option_does(
         shutil.copy(migrated, tmp_path / name / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", default_uri(tmp_path / "named"))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
-    said = CliRunner().invoke(app, ["sync", str(folder)]).stdout
+    said = call_bench("sync", folder).stdout
     assert said.startswith(f"1 run in {default_uri(tmp_path / 'named')}\nMLflow: experiment theirs: ")
     options = ["--tracking-uri", default_uri(tmp_path / "option"), "--experiment", "mine"]
-    said = CliRunner().invoke(app, ["sync", str(folder), *options]).stdout
+    said = call_bench("sync", folder, *options).stdout
     assert said.startswith(f"1 run in {default_uri(tmp_path / 'option')}\nMLflow: experiment mine: ")
     assert not (folder / "mlflow.db").exists()
 
