@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.parameters import copies, unchanged
+from helpers.sentences import end, padded
 from scipy.stats import chisquare
 from torch import Tensor
 
@@ -34,15 +35,6 @@ def stream(model: MaliGAN, seed: int = 1) -> Iterator[Tensor]:
     while True:
         rows = torch.randint(spec.vocab_size, (model.config.batch_size, spec.max_len), generator=random).tolist()
         yield torch.tensor([padded(row, spec) for row in rows])
-
-
-def end(row: list[int], spec: SequenceSpec) -> int:
-    """Tokens of a sentence, its end token included."""
-    return row.index(spec.eos_id) + 1 if spec.eos_id in row else len(row)
-
-
-def padded(row: list[int], spec: SequenceSpec) -> list[int]:
-    return row[: end(row, spec)] + [spec.pad_id or 0] * (spec.max_len - end(row, spec))
 
 
 def log_p(model: LSTMLanguageModel, row: list[int], t: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from helpers.parameters import copies, unchanged
+from helpers.parameters import copies, roughen, unchanged
 from torch import Tensor
 
 from baselines.common.spec import SequenceSpec
@@ -16,14 +16,6 @@ from baselines.common.training.losses import LOSSES, LossName
 from baselines.relgan import RelGAN
 
 FIXED = SequenceSpec(vocab_size=6, max_len=5, bos_id=0, pad_id=None, eos_id=None)
-
-
-def roughen(module: torch.nn.Module, seed: int = 1) -> None:
-    """Every parameter away from its first value, so that no gain of 1 or bias of 0 hides a mistake."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5)
 
 
 def small_gan(spec: SequenceSpec = FIXED, **settings: Any) -> RelGAN:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from helpers.parameters import roughen
 from scipy.stats import chisquare
 from torch import Tensor
 
@@ -24,14 +25,6 @@ CORES: dict[str, Callable[[], Any]] = {
     "two_slots": lambda: RelationalMemory(3, slots=2, heads=2, head_dim=3, blocks=2, mlp_layers=3),
     "lstm": lambda: LSTMCore(3, 5),
 }
-
-
-def roughen(module: torch.nn.Module, seed: int = 1) -> None:
-    """Every parameter away from its first value, so that no gain of 1 or bias of 0 hides a mistake."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5)
 
 
 def language_model(core: str, spec: SequenceSpec, *, padding_is_a_word: bool = False) -> RecurrentLanguageModel:

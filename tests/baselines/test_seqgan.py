@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.parameters import copies, unchanged
+from helpers.sentences import end, padded
 from torch import Tensor
 
 from baselines.common.networks.lstm import LSTMLanguageModel
@@ -37,11 +38,6 @@ def score(tokens: Tensor) -> Tensor:
     """Another value in (0, 1) for every sentence, so that a reward of another sentence or position is noticed."""
     places = torch.tensor([0.31, 0.17, 0.073, 0.041])
     return (tokens * places).sum(1).sin().square()
-
-
-def end(row: list[int], spec: SequenceSpec) -> int:
-    """Tokens of a sentence, its end token included."""
-    return row.index(spec.eos_id) + 1 if spec.eos_id in row else len(row)
 
 
 def completions(prefix: list[int], spec: SequenceSpec) -> Iterator[list[int]]:
@@ -88,15 +84,15 @@ def test_rollout_rewards_equal_a_loop_where_the_generator_is_deterministic(spec:
         model.output.bias.mul_(1e4)
     generator_of_rows = torch.Generator().manual_seed(0)
     rows = torch.randint(spec.vocab_size, (20, spec.max_len), generator=generator_of_rows).tolist()
-    rows = [row[: end(row, spec)] + [spec.pad_id or 0] * (spec.max_len - end(row, spec)) for row in rows]
+    rows = [padded(row, spec) for row in rows]
     tokens = torch.tensor(rows)
     expected = torch.zeros(tokens.shape)
     for b, row in enumerate(rows):
         for t in range(end(row, spec)):
             sentence = row[: t + 1]
             while len(sentence) < spec.max_len and spec.eos_id not in sentence:
-                padded = torch.tensor([sentence + [0] * (spec.max_len - len(sentence))])
-                hidden = model.hidden(padded)[0, len(sentence)]
+                filled = torch.tensor([sentence + [0] * (spec.max_len - len(sentence))])
+                hidden = model.hidden(filled)[0, len(sentence)]
                 sentence.append(int((model.output.weight @ hidden + model.output.bias).argmax()))
             sentence += [spec.pad_id or 0] * (spec.max_len - len(sentence))
             expected[b, t] = score(torch.tensor([sentence]))

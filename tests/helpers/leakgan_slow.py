@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.sentences import end, padded
 from torch import Tensor, nn
 
 from baselines.common.spec import SequenceSpec
@@ -32,16 +33,6 @@ def gan_of(spec: SequenceSpec, **settings: Any) -> LeakGAN:
         gan.generator.worker.output.mul_(30)
         gan.discriminator.output.weight.mul_(3)
     return gan
-
-
-def end(row: list[int], spec: SequenceSpec) -> int:
-    """Tokens of a sentence, its end token included."""
-    return row.index(spec.eos_id) + 1 if spec.eos_id in row else len(row)
-
-
-def padded(row: list[int], spec: SequenceSpec) -> list[int]:
-    stop = end(row, spec)
-    return row[:stop] + [spec.pad_id or 0] * (len(row) - stop)
 
 
 def sentences(spec: SequenceSpec, n: int, seed: int = 1) -> Tensor:
