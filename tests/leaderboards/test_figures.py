@@ -10,7 +10,6 @@ from helpers.records import evaluation, record, row, tables
 from plotly import graph_objects
 
 from leaderboards.figures import DASHES, MARKERS, PALETTE, curve_figures, learning_figures, looks_of
-from leaderboards.render.page.site import write_page
 from leaderboards.render.plots import draw_curve, draw_learning
 from leaderboards.schema import Boards
 from leaderboards.words import names_of
@@ -29,11 +28,6 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Boards:
             name = f"{model}-{scale}"
             runs.append(record(model, 0, before, *ends, scale=scale, run_id=name, config_hash=name, n_parameters=7))
     return tables(tmp_path_factory.mktemp("looks"), *runs)
-
-
-@pytest.fixture(scope="module")
-def site(boards: Boards, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(boards, tmp_path_factory.mktemp("page")).parent
 
 
 def test_a_model_looks_the_same_in_print_and_on_every_page(boards: Boards, site: Path) -> None:
