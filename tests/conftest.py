@@ -84,6 +84,15 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Of a test that needs a CUDA device: whether there is one."""
+    if item.get_closest_marker("cuda"):
+        import torch  # which such a test has loaded
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device here")
+
+
 @pytest.fixture(autouse=True)
 def _one_torch_thread() -> None:
     """A test that changed the number of threads does not hand it on; torch is not loaded for this."""

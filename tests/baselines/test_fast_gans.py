@@ -26,8 +26,7 @@ from speed.reference.wgan_gp import PlainCritic, critic_loss
 SPEC = SequenceSpec(vocab_size=70, max_len=10, bos_id=0, pad_id=None, eos_id=None)
 ENUMERABLE = SequenceSpec(vocab_size=5, max_len=3, bos_id=0, pad_id=None, eos_id=None)
 ENUMERABLE_ENDING = SequenceSpec(vocab_size=5, max_len=3, bos_id=1, pad_id=2, eos_id=3)
-no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-on_each_device = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, no_gpu])])
+on_each_device = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 in_each_precision = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 
 

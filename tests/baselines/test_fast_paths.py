@@ -28,8 +28,7 @@ SPEC = SequenceSpec(vocab_size=300, max_len=20, bos_id=0, pad_id=None, eos_id=No
 ENDING = SequenceSpec(vocab_size=30, max_len=9, bos_id=1, pad_id=2, eos_id=3)
 ENUMERABLE = SequenceSpec(vocab_size=5, max_len=3, bos_id=0, pad_id=None, eos_id=None)
 ENUMERABLE_ENDING = SequenceSpec(vocab_size=5, max_len=3, bos_id=1, pad_id=2, eos_id=3)
-no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, no_gpu])]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 on_each_device = pytest.mark.parametrize("device", DEVICES)
 in_each_precision = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 Tensors = list[Tensor]

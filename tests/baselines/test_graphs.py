@@ -25,7 +25,6 @@ from bench.registry import find
 
 SPEC = SequenceSpec(vocab_size=20, max_len=6, bos_id=0, pad_id=None, eos_id=None)
 ENDING = SequenceSpec(vocab_size=20, max_len=6, bos_id=1, pad_id=2, eos_id=3)
-no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 STEPS = 9
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "mle": {"steps": STEPS},
@@ -220,7 +219,6 @@ def test_the_setting_is_part_of_runs_on_a_gpu_alone(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.cuda
-@no_gpu
 @pytest.mark.parametrize("spec", [SPEC, ENDING], ids=["fixed", "ending"])
 @pytest.mark.parametrize(("name", "settings"), CASES)
 def test_graphs_are_the_steps(name: str, settings: dict[str, Any], spec: SequenceSpec) -> None:

@@ -32,8 +32,6 @@ from bench.run.hardware import is_lost
 from bench.run.runner import run
 from bench.run_folder import LOCK, RECORD
 
-no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 def toy(seed: int = 0, device: str = "auto", **more: object) -> RunConfig:
     settings = {"model": TOY, "task": "oracle_lstm", "scale": "smoke", "n_samples": 50, "seed": seed, "device": device}
@@ -236,7 +234,6 @@ def test_random_state_of_the_gpu_in_use(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.cuda
-@no_gpu
 def test_random_numbers_of_a_gpu_go_on_after_a_look_aside() -> None:
     torch.manual_seed(5)
     torch.rand(3, device="cuda")
@@ -249,7 +246,6 @@ def test_random_numbers_of_a_gpu_go_on_after_a_look_aside() -> None:
 
 
 @pytest.mark.cuda
-@no_gpu
 def test_seeds_that_share_a_gpu_have_the_records_of_single_runs(tmp_path: Path) -> None:
     runs = [toy(seed, "cuda").resolve() for seed in (0, 1)]
     alone = [run(each, tmp_path / "alone").content() for each in runs]

@@ -21,7 +21,6 @@ from bench.run.hardware import PeakMemory, _reset_resident, keep_memory
 from bench.run.runner import run
 from bench.run.trainer import Interrupted
 
-no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 can_measure = pytest.mark.skipif(not _reset_resident(), reason="this system does not reset the peak of a process")
 MB = 1 << 20
 
@@ -135,7 +134,6 @@ def test_a_record_without_peaks_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.cuda
-@no_gpu
 def test_peaks_of_a_gpu(tmp_path: Path) -> None:
     device = torch.device("cuda")
     torch.empty(64 * MB, dtype=torch.int8, device=device)
