@@ -14,10 +14,7 @@ from metrics.common.tokens import Tokens
 
 LINES = [f"{word} {'z' * (i % 7)}q é{i % 3}" for i, word in enumerate(["a long first word", "b", "cc dd"] * 20)]
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

@@ -12,11 +12,7 @@ from bench.tasks.emnlp_news import EMNLPNews
 
 TEST_FILE = STUDY / "corpora" / "emnlp_news" / "test_emnlp.txt"
 needs_data = pytest.mark.skipif(not TEST_FILE.is_file(), reason="needs the published files")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch, offline):
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache", "offline")
 
 
 def test_without_the_training_file_the_error_says_what_to_do(monkeypatch, tmp_path):

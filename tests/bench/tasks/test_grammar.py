@@ -26,10 +26,7 @@ A -> B [0.4] | 'y' [0.6]
 B -> 'x' [0.5] | 'y' A 'z' [0.5]
 """
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,7 @@ WHOLE = os.environ.get("TEXTGAN_BENCH_VERIFY") == "all"
 needs_data = pytest.mark.skipif(not PUBLISHED.is_file(), reason="needs the published files")
 TINY = {"vocab_size": 5, "hidden_size": 4, "length": 4, "n_train": 40, "n_valid": 10, "n_test": 20}
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,8 @@ def test_the_published_split(study_data: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [everything.facts[part] for part in ("train", "valid", "test")] == [6_920, 872, 1_821]
 
 
-def test_without_file_and_network_it_says_what_to_put_where(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: None
-) -> None:
-    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("own_cache", "offline")
+def test_without_file_and_network_it_says_what_to_put_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTGAN_BENCH_DATA", raising=False)
     with pytest.raises(FileNotFoundError, match=r"stsa\.binary\.train is not on this machine"):
         SST2().load()

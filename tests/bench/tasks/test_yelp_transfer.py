@@ -41,10 +41,8 @@ def test_more_sentences_than_there_are_are_refused(study_data: Path, monkeypatch
         YelpTransfer(split="heldout", n_train=70_000).load()
 
 
-def test_without_file_and_network_it_says_what_to_put_where(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: None
-) -> None:
-    monkeypatch.setenv("TEXTGAN_BENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("own_cache", "offline")
+def test_without_file_and_network_it_says_what_to_put_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTGAN_BENCH_DATA", raising=False)
     with pytest.raises(FileNotFoundError, match=r"li\.sentiment\.test\.0 is not on this machine"):
         YelpTransfer().load()

@@ -27,10 +27,7 @@ ENGLISH = References(references=Path("any"), tokenizer="english")
 LINES = ["the dog can't sleep.", "a cat sees the dog", 'she says "stop."']
 WORDS = ["the dog ca n't sleep .", "a cat sees the dog", "she says `` stop . ''"]
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

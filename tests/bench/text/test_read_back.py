@@ -56,10 +56,7 @@ PIECES = st.sampled_from(
 )
 LINES = st.lists(st.tuples(PIECES, st.sampled_from(["", " "])).map("".join), max_size=12).map("".join)
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEXTGAN_BENCH_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def write(folder: Path, name: str, task: Task, sentences: list[list[str]]) -> Path:
