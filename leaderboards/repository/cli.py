@@ -179,12 +179,13 @@ def verify_command(
     Exit status 1: something differs. 3: nothing differs, but a row could not be checked here, or none was verified.
     """
     from bench.places import RESULTS
+    from leaderboards.repository.retrain import rows_below
     from leaderboards.repository.verify import verify
 
     paths = paths or [RESULTS]
     with UserErrors():
         _check_retrain({"--row": row, "--into": into, "--by": by, "--model": model}, retrain, write=write)
-        rows = _rows_to_train(paths, row) if retrain else []
+        rows = rows_below(paths, row or ()) if retrain else []
         checked = [entry.path for each in rows for entry in each.entries] if retrain else paths
         reports = verify(checked, jobs, everything=everything)
     states: list[str] = [report.state for report in reports]
@@ -223,12 +224,6 @@ def _check_retrain(options: Mapping[str, object], k: int | None, *, write: bool)
         from bench.hand_in.trained_by import check_name
 
         check_name(name)
-
-
-def _rows_to_train(paths: Sequence[Path], wanted: Sequence[str] | None) -> list[StoredRow]:
-    from leaderboards.repository.retrain import rows_below
-
-    return rows_below(paths, wanted or ())
 
 
 def _tell_verified(reports: Sequence[Verification], *, as_json: bool) -> None:
