@@ -31,6 +31,7 @@ The bound is of the whole row, so it is one on the sentence too: its probability
 - Network. Code: a DiT, 12 layers of width 768, rotary positions; times are not read (`time_conditioning: False`), since
   the number of masks tells them (Ou et al. 2024, https://arxiv.org/abs/2406.03736). Ours: that of `transformer_mle`,
   without the causal mask and with one more id, so that the two rows differ in what they learn alone; no times either.
+- Padding. Code: read and never scored where sentences are not joined (diffusion.py:908-912). Ours: scored, as above.
 - Optimiser. Code: 1,000,000 steps of 512 sentences, Adam at 3e-4 after a warm-up, EMA .9999. Ours: as many real
   sentences as `mle` has at each scale and the rate of `transformer_mle`; `ema_decay` is a setting, off. An equal budget
   of sentences is not one of time: the record has the seconds of each phase.

@@ -29,9 +29,12 @@ that it is generated; numbers in brackets are the paper's)
   (:99-102); pre-training has Adam (:86). Ours: as the code.
 - Generator. Code: `BasicLSTMCell` with forget bias 1, weights glorot-uniform, output layer without bias (:38-45), word
   vectors N(0, 0.1) (:27,205). Ours: as the code.
+- Noise. Paper and Real_dataset: the state begins as N(0, 4^2) (Real_dataset/generator.py:43-51). Toy_dataset: as 0.
+  Ours: 0, so that equation 5 is exact.
 - Discriminator: SeqGAN's (discriminator.py), with 10 pools of 3 x 312 steps before and 1 in each round
   (train.py:162-178,226-238).
-- Rounds. Code: 350 of 1 generator step (train.py:37,182-192). Paper, on reviews: 5 generator steps, 300 dimensions.
+- Rounds. Code: 350 of 1 generator step (train.py:37,182-192); Real_dataset: 2,000 of 2. Paper, on reviews: 5 generator
+  steps, 300 dimensions.
 - With k > 1, each generator makes `batch_size` samples in its step, and a pool has as many generated sentences as real
   ones: of each class as many as the stream has, of text without labels as many of each kind.
 - Sentences that end early: Ours: what follows the end token has no penalty. Real_dataset's code penalises padding too.
