@@ -23,8 +23,8 @@ https://arxiv.org/abs/1705.09655
   windows of 3 to 5, a rate of 1e-4, no shuffled words, and E and G maximise the critics' whole loss, real term too.
 - Equation 1. Code: the input is read from its end, its words shuffled by up to 3 places, which the paper does not
   have. Ours: `places`, its default the code's. Code: shuffled once, in batches that are the same in each epoch
-  (style_transfer.py:236-238), with hardly any padding. Ours: anew, and the encoder reads end and padding first, so that
-  of its class little is left at the start: on `grammar_transfer` two seeds that skipped them were not told from it.
+  (style_transfer.py:236-238), with hardly any padding. Ours: anew, and the encoder reads end and padding first, between
+  its class and the last word.
 - Equation 4. Code: a softmax without noise stands beside the one with noise, unused.
 - Equation 5. Paper: the states, z not apart from them. Code and ours: h_0 is the first of them, so z is judged too.
 - Equation 5. Code: batches of equally long sentences, half of each class; what follows an end is judged as it comes.
@@ -36,7 +36,7 @@ https://arxiv.org/abs/1705.09655
   clipped too.
 - Two classes in paper and code. Ours: any number, the other one by chance.
 - Initial values. Code: TensorFlow's GRU, gates' biases at 1, word vectors of length 1 (vocab.py:12-26), class vectors
-  of 1 to 2. Ours: torch's, vectors of length 10 and 14. Two seeds with the code's were not told from it either.
+  of 1 to 2. Ours: torch's, vectors of length 10 and 14.
 - Tested state. Code: the epoch with the lowest (7) on dev (style_transfer.py:292-299), by a beam of 8 in its README.
   Ours: the last one, and the code's default, the greedy decoder.
 - `pretraining_steps`, of (3) alone, are none in paper and code. At scale `small` they are twice the adversarial ones:

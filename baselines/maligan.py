@@ -31,8 +31,7 @@ the MaliGAN paper's.
   TextGAN-PyTorch: SeqGAN's windows, one layer for gate and candidate of the highway (discriminator.py:61-62), weights
   U(-.05, .05), gradients clipped at 5, and dropout also while scoring (16 evaluations). Ours: `d_filters`, `d_keep`,
   the rest SeqGAN's; a score is one evaluation without dropout.
-- Adam. TensorFlow's epsilon is larger at first (`baselines/leakgan/manager.py`); with `weight = probability` a quarter
-  of the output layer's gradients are under 1e-7. Ours: torch's; one pair of runs here ended 1% apart in NLL.
+- Adam. TensorFlow's epsilon is larger at first (`baselines/leakgan/manager.py`). Ours: torch's.
 - Updates per round. Texygen: 45 of the discriminator, on 3 batches of each of 15 pools of 9,984 samples
   (Maligan.py:70-80,352), and of the generator 1 on real text (:336) but 50 on synthetic (:133). TextGAN-PyTorch:
   the latter too, unclipped (maligan_instructor.py:109). Ours: Texygen's on real text, clipped. Since the generator

@@ -37,10 +37,10 @@ paper's 10,000 are a typo: issue 3). Suites `paper/relgan-*`.
 - Batches. Code: each adversarial step has one of 156 fixed batches, drawn at random (real_loader.py:37-39). Ours:
   `adversarial_batches`; without it the stream's next, of which the generator's steps and the discriminator's never have
   one in common where a round's steps divide an epoch's batches, as 6 and 3 divide 156.
-- Probabilities under 1e-20 cost 46 nats in the code and have no gradient (rmc_vanilla.py:86-90): in the first fifteen
-  steps up to half of the words have such a one. Ours: not so; epoch 0 moves by about .02 nats.
-- Adam. TensorFlow's epsilon is larger at first (`baselines/leakgan/manager.py`), and most gradients of the generator
-  are under 1e-8 in round 0. Ours: torch's, with which it goes four times as far in that round and 1.3 times in ten.
+- Probabilities under 1e-20 cost 46 nats in the code and have no gradient (rmc_vanilla.py:86-90), which matters in
+  the first steps of pre-training. Ours: not so.
+- Adam. TensorFlow's epsilon is larger at first (`baselines/leakgan/manager.py`), and the generator's first adversarial
+  gradients are small. Ours: torch's, with which its first rounds go farther.
 - Attention is scaled by 1 / sqrt(2 key + value). Paper: 1 / sqrt(key). Ours: as the code.
 - Two biases of the discriminator cancel in equations 4 and 5; under such a loss they stay at 0.
 - Losses. Code: `standard` is our `non_saturating`, `JS` our `standard`, `KL` our `reverse_kl`, `RSGAN` our
